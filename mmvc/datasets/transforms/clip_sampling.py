@@ -1,0 +1,95 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmvc.registry import TRANSFORMS
+
+
+def gather_frames(video: dict, indices: Sequence[int]) -> dict[str, list]:
+    """Turn the chosen frames of a video into a dict of lists, one entry per frame.
+
+    Args:
+        video (dict): Data info of a video: ``images`` (a list of dicts) and facts about the whole video.
+        indices (sequence[int]): Positions in ``images``, in the wanted order; T of them.
+
+    Returns:
+        dict[str, list]: The keys of the frames and of the video, each with T values. A key that only some of the
+        frames have (a mask, in a video labelled in part) is None for the others.
+    """
+    images = [video['images'][index] for index in indices]
+    keys = dict.fromkeys(key for image in images for key in image)  # a dict keeps the order
+    results = {key: [image.get(key) for image in images] for key in keys}
+    for key, value in video.items():
+        if key != 'images':
+            results[key] = [value] * len(images)
+    return results
+
+
+@TRANSFORMS.register_module()
+class SampleAllFrames(BaseTransform):
+    """Take every frame of the video, in order (testing).
+
+    Returns:
+        dict[str, list]: See :func:`gather_frames`.
+    """
+
+    def transform(self, results: dict) -> dict[str, list]:
+        return gather_frames(results, range(len(results['images'])))
+
+
+@TRANSFORMS.register_module()
+class SampleClip(BaseTransform):
+    """Draw a training clip around a random key frame.
+
+    The key frame is uniform over the video. The other frames are drawn without replacement from the window of
+    ``frame_range`` frames on either side of it, and the clip is put in order of time. The window ends where the video
+    does; when fewer than ``num_frames`` frames are left in it, it grows on its other side. A video shorter than the
+    clip gives all its frames, some of them repeated. With ``num_frames == 2 * frame_range + 1`` the clip is
+    contiguous.
+
+    Args:
+        num_frames (int): Number T of frames in a clip.
+        frame_range (int): Largest distance between the key frame and another one, in frames.
+        reverse_prob (float): Probability of reversing the clip in time. Defaults to 0.
+
+    Returns:
+        dict[str, list]: See :func:`gather_frames`.
+    """
+
+    def __init__(self, num_frames: int, frame_range: int, reverse_prob: float = 0.) -> None:
+        if num_frames < 1:
+            raise ValueError(f'SampleClip: num_frames must be at least 1, got {num_frames}')
+        if frame_range < 0 or 2 * frame_range + 1 < num_frames:
+            raise ValueError(f'SampleClip: {num_frames} frames do not fit into frame_range={frame_range}; it must be '
+                             f'at least {num_frames // 2}')
+        if not 0 <= reverse_prob <= 1:
+            raise ValueError(f'SampleClip: reverse_prob must be in [0, 1], got {reverse_prob}')
+        self.num_frames = num_frames
+        self.frame_range = frame_range
+        self.reverse_prob = reverse_prob
+
+    def sample_indices(self, video_length: int) -> list[int]:
+        """Draw the ``num_frames`` frame positions of a clip from a video of ``video_length`` frames."""
+        if video_length < self.num_frames:
+            repeated = np.random.choice(video_length, self.num_frames - video_length)
+            return sorted([*range(video_length), *repeated.tolist()])
+        key = np.random.randint(video_length)
+        start = max(0, min(key - self.frame_range, video_length - self.num_frames))
+        stop = min(video_length, max(key + self.frame_range + 1, self.num_frames))
+        others = [index for index in range(start, stop) if index != key]
+        drawn = np.random.choice(others, self.num_frames - 1, replace=False).tolist() if self.num_frames > 1 else []
+        return sorted([key, *drawn])
+
+    def transform(self, results: dict) -> dict[str, list]:
+        indices = self.sample_indices(len(results['images']))
+        if self.reverse_prob > 0 and np.random.rand() < self.reverse_prob:
+            indices.reverse()
+        return gather_frames(results, indices)
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(num_frames={self.num_frames}, frame_range={self.frame_range}, '
+                f'reverse_prob={self.reverse_prob})')

@@ -1,0 +1,58 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What a frame shows, as entities: labels, ids and masks, whatever the task.
+
+Every function returns an ``InstanceData`` of the N entities with at least one pixel: ``labels`` int64 (N,),
+``instances_ids`` int64 (N,), equal in all frames that show the entity, and ``masks`` BitmapMasks (N, H, W).
+"""
+from __future__ import annotations
+
+import numpy as np
+import torch
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.structures import InstanceData
+
+
+def _pack(labels: np.ndarray, instances_ids: np.ndarray, masks: np.ndarray) -> InstanceData:
+    height, width = masks.shape[1:]
+    return InstanceData(
+        labels=torch.from_numpy(labels.astype(np.int64)),
+        instances_ids=torch.from_numpy(instances_ids.astype(np.int64)),
+        masks=BitmapMasks(masks.astype(np.uint8, copy=False), height, width))
+
+
+def entities_from_semantic(seg_map: np.ndarray, void_index: int = 255) -> InstanceData:
+    """One entity per class present in ``seg_map`` ((H, W) class indices); its label is its id (VSS)."""
+    classes = np.unique(seg_map)
+    classes = classes[classes != void_index]
+    return _pack(classes, classes, seg_map == classes[:, None, None])
+
+
+def entities_from_panoptic(seg_map: np.ndarray, segments_info: list[dict]) -> InstanceData:
+    """One entity per segment present in ``seg_map`` ((H, W) segment ids, 0 = void), thing or stuff (VPS).
+
+    ``segments_info`` lists ``dict(id, category_id, ...)``, with ``category_id`` the class index.
+    """
+    present = set(np.unique(seg_map).tolist()) - {0}
+    segments = [segment for segment in segments_info if segment['id'] in present]
+    ids = np.array([segment['id'] for segment in segments], dtype=np.int64)
+    labels = np.array([segment['category_id'] for segment in segments], dtype=np.int64)
+    return _pack(labels, ids, seg_map == ids[:, None, None])
+
+
+def entities_from_instances(masks: BitmapMasks | PolygonMasks,
+                            labels: np.ndarray,
+                            instances_ids: np.ndarray,
+                            ignore_flags: np.ndarray | None = None) -> InstanceData:
+    """One entity per visible instance that is not to be ignored (VIS).
+
+    Args:
+        masks (BitmapMasks | PolygonMasks): Masks of N instances.
+        labels (ndarray): Class indices (N,).
+        instances_ids (ndarray): Track ids (N,).
+        ignore_flags (ndarray, optional): bool (N,), True for crowds. Defaults to None.
+    """
+    bitmaps = masks.to_ndarray().astype(bool)
+    valid = bitmaps.any(axis=(1, 2))
+    if ignore_flags is not None:
+        valid &= ~np.asarray(ignore_flags, dtype=bool)
+    return _pack(np.asarray(labels)[valid], np.asarray(instances_ids)[valid], bitmaps[valid])

@@ -1,0 +1,106 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+import cv2
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmengine import fileio
+
+from mmvc.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadFrameFromFile(LoadImageFromFile):
+    """``mmcv.LoadImageFromFile`` that names the file whatever is wrong with it. Inside ``TransformBroadcaster``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is empty, cut off or not an image.
+    """
+
+    def transform(self, results: dict) -> dict:
+        try:
+            results = super().transform(results)
+        except (AssertionError, cv2.error) as error:
+            raise ValueError(f'cannot decode the image "{results["img_path"]}" ({str(error).strip()}); '
+                             'replace the file or remove the frame') from error
+        # Flips and crops record it only where they act, and all frames of a clip must have the same keys.
+        results['homography_matrix'] = np.eye(3, dtype=np.float32)
+        return results
+
+
+@TRANSFORMS.register_module()
+class LoadVideoSegAnnotations(BaseTransform):
+    """Load the mask of one frame into ``gt_seg_map``. Inside ``TransformBroadcaster``, after the image.
+
+    Semantic masks (8-bit, grey or indexed colour) become class indices, 255 = void, through the ``label_lut`` of the
+    dataset. Panoptic masks, of frames that come with ``segments_info``, become segment ids
+    (R + 256 G + 65536 B for colour images, the value itself for grey ones), 0 = void.
+
+    Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = must not occur) or
+    ``segments_info`` (list of ``dict(id, category_id, ...)``).
+
+    Added keys: ``gt_seg_map``, (H, W), uint8 for semantic and int32 for panoptic masks.
+
+    Args:
+        backend_args (dict, optional): Arguments of the file backend. Defaults to None.
+
+    Raises:
+        FileNotFoundError: The frame has no mask file.
+        ValueError: The mask cannot be decoded, has another size than its frame, or holds a value that is neither a
+            class (or listed segment) nor void.
+    """
+
+    def __init__(self, backend_args: dict | None = None) -> None:
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        path = results.get('seg_map_path')
+        if path is None:
+            raise FileNotFoundError(f'frame "{results["img_path"]}" has no mask; add it, or leave '
+                                    'LoadVideoSegAnnotations out of a pipeline for prediction')
+        mask = self._read(path)
+        if mask.shape[:2] != results['img'].shape[:2]:
+            raise ValueError(f'mask "{path}" (height, width = {mask.shape[:2]}) differs in size from its frame '
+                             f'"{results["img_path"]}" {results["img"].shape[:2]}; write both at the same size')
+        if results.get('segments_info') is not None:
+            results['gt_seg_map'] = self._to_segment_ids(mask, results['segments_info'], path)
+        else:
+            results['gt_seg_map'] = self._to_class_indices(mask, results['label_lut'], path)
+        return results
+
+    def _read(self, path: str) -> np.ndarray:
+        data = fileio.get(path, backend_args=self.backend_args)
+        try:
+            # Pillow keeps the indices of indexed-colour images, which OpenCV replaces by their colours.
+            return mmcv.imfrombytes(data, flag='unchanged', backend='pillow')
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f'cannot decode the mask "{path}" ({error}); replace the file') from error
+
+    @staticmethod
+    def _to_class_indices(mask: np.ndarray, label_lut: np.ndarray, path: str) -> np.ndarray:
+        if mask.ndim != 2:
+            raise ValueError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel')
+        if mask.dtype != np.uint8 and (mask.min() < 0 or mask.max() > 255):
+            raise ValueError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits')
+        labels = label_lut[mask]
+        if labels.min() < 0:
+            values = np.unique(mask[labels < 0]).tolist()
+            raise ValueError(f'mask "{path}" holds {values}, which are neither classes nor void; correct the mask, or '
+                             "the dataset's metainfo, label_offset or void_values")
+        return labels.astype(np.uint8)
+
+    @staticmethod
+    def _to_segment_ids(mask: np.ndarray, segments_info: list[dict], path: str) -> np.ndarray:
+        ids = mask.astype(np.int32)
+        if ids.ndim == 3:
+            ids = ids[..., 2] + 256 * ids[..., 1] + 65536 * ids[..., 0]  # channels come as BGR
+        unknown = set(np.unique(ids).tolist()) - {0} - {segment['id'] for segment in segments_info}
+        if unknown:
+            raise ValueError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which its segments_info lacks; '
+                             'correct the annotation file or the mask')
+        return ids
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}(backend_args={self.backend_args})'

@@ -1,0 +1,109 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import avoid_cache_randomness
+
+from mmvc.registry import TRANSFORMS
+
+from .patch_mask import draw_patch_mask, expand_patch_mask
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+
+
+@TRANSFORMS.register_module()
+@avoid_cache_randomness
+class RandomPatchMask(BaseTransform):
+    """Hide random patches of the image; in a clip, every frame draws its own (MVC-1, arXiv 2408.10627, Eq. 1-4).
+
+    Hidden pixels get the dataset mean, rounded for integer images, so that they are zero (to 0.01 with ImageNet's
+    statistics) once the data preprocessor has normalised them. The target is left whole. Works on single images, in
+    MMDetection and MMSegmentation pipelines (``custom_imports = dict(imports=['mmvc'])``,
+    ``type='mmvc.RandomPatchMask'``), and on clips, where it stands outside ``TransformBroadcaster``. It must be behind
+    the last resize, crop, flip and colour jitter, and directly before packing.
+
+    Two losses are known. ``mode='switch'`` (P1, Eq. 4) trains on the clean or on the masked input, by a Bernoulli draw
+    per sample. The formula there gives the clean loss probability tau while the text calls tau the probability of
+    masking: here ``prob`` is the probability of MASKING. ``mode='sum'`` (the challenge report, arXiv 2406.04979, Eq.
+    4) trains on both: the image stays as it is, every sample gets a patch mask, and the model makes the second pass,
+    with the mask applied to the normalised input.
+
+    Required keys: ``img``, ndarray (H, W, C) or a list of T of them.
+
+    Modified keys: ``img`` (a new array; the old one is not written to).
+
+    Added keys, in a list of T each for clips: ``masked`` (bool: is the image masked), ``patch_mask`` (bool (gh, gw),
+    True = hidden; all False for a sample left clean) and ``patch_size`` (int).
+
+    Args:
+        patch_size (int): Side of a patch in pixels. Defaults to 32.
+        mask_ratio (float): Expected share of hidden patches, in [0, 1]. Defaults to 0.7.
+        prob (float, optional): Probability of masking a sample (image or clip), in [0, 1]. None stands for 0.5 in
+            ``mode='switch'``; ``mode='sum'`` masks every sample and takes nothing else. Defaults to None.
+        mode (str): 'switch' or 'sum'. Defaults to 'switch'.
+        mean (sequence[float]): Mean of the channels R, G, B as in the data preprocessor. Defaults to ImageNet's.
+        channel_order (str): Order of the channels in ``img``: 'bgr', as loaded by mmcv, or 'rgb'. Defaults to 'bgr'.
+
+    Raises:
+        ValueError: An argument is out of range, or a frame of a clip is masked on its own.
+    """
+
+    def __init__(self,
+                 patch_size: int = 32,
+                 mask_ratio: float = 0.7,
+                 prob: float | None = None,
+                 mode: str = 'switch',
+                 mean: Sequence[float] = IMAGENET_MEAN,
+                 channel_order: str = 'bgr') -> None:
+        name = type(self).__name__
+        if patch_size < 1:
+            raise ValueError(f'{name}: patch_size must be at least 1, got {patch_size}')
+        if not 0 <= mask_ratio <= 1:
+            raise ValueError(f'{name}: mask_ratio must be in [0, 1], got {mask_ratio}')
+        if mode not in ('switch', 'sum'):
+            raise ValueError(f"{name}: mode must be 'switch' or 'sum', got {mode!r}")
+        if mode == 'sum' and prob not in (None, 1):
+            raise ValueError(f"{name}: prob={prob} has no meaning in mode='sum', which masks every sample; drop it")
+        if prob is not None and not 0 <= prob <= 1:
+            raise ValueError(f'{name}: prob must be in [0, 1], got {prob}')
+        if channel_order not in ('bgr', 'rgb'):
+            raise ValueError(f"{name}: channel_order must be 'bgr' or 'rgb', got {channel_order!r}")
+        self.patch_size = patch_size
+        self.mask_ratio = mask_ratio
+        self.prob = 0.5 if prob is None and mode == 'switch' else prob
+        self.mode = mode
+        self.channel_order = channel_order
+        self.mean = np.array(mean if channel_order == 'rgb' else mean[::-1], dtype=np.float32)
+
+    def draw_grids(self, frames: list[np.ndarray]) -> list[np.ndarray]:
+        """Patch masks, bool (gh, gw), of the frames of a sample: one draw per frame."""
+        return [draw_patch_mask(*frame.shape[:2], self.patch_size, self.mask_ratio) for frame in frames]
+
+    def transform(self, results: dict) -> dict:
+        is_clip = isinstance(results['img'], (list, tuple))
+        if not is_clip and 'video_length' in results:
+            raise ValueError(f'{type(self).__name__} must see the whole clip: take it out of TransformBroadcaster')
+        frames = list(results['img']) if is_clip else [results['img']]
+        grids = self.draw_grids(frames)
+        masked = self.mode == 'switch' and np.random.random_sample() < self.prob
+        if masked:
+            frames = [self._hide(frame, grid) for frame, grid in zip(frames, grids)]
+        elif self.mode == 'switch':
+            grids = [np.zeros_like(grid) for grid in grids]
+        results['img'] = frames if is_clip else frames[0]
+        results['masked'] = [masked] * len(frames) if is_clip else masked
+        results['patch_mask'] = grids if is_clip else grids[0]
+        results['patch_size'] = [self.patch_size] * len(frames) if is_clip else self.patch_size
+        return results
+
+    def _hide(self, frame: np.ndarray, grid: np.ndarray) -> np.ndarray:
+        fill = np.rint(self.mean) if np.issubdtype(frame.dtype, np.integer) else self.mean
+        hidden = expand_patch_mask(grid, self.patch_size, *frame.shape[:2])
+        return np.where(hidden[..., None], fill.astype(frame.dtype), frame)
+
+    def __repr__(self) -> str:
+        return (f'{self.__class__.__name__}(patch_size={self.patch_size}, mask_ratio={self.mask_ratio}, '
+                f'prob={self.prob}, mode={self.mode!r}, channel_order={self.channel_order!r})')

@@ -1,0 +1,19 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from mmvc.registry import DATASETS
+
+from .base_video_seg import BaseVideoSegDataset
+from .vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
+
+
+@DATASETS.register_module()
+class VSPWDataset(BaseVideoSegDataset):
+    """VSPW (Miao et al., CVPR 2021), and any dataset stored in its layout.
+
+    ``data/<video>/origin/*.jpg`` and ``data/<video>/mask/*.png`` with ``train.txt``, ``val.txt``, ``test.txt``. A mask
+    stores class index + 1; 0 is void, and so are 252 to 255. Other classes than VSPW's come from ``metainfo``.
+    """
+
+    METAINFO = dict(classes=VSPW_CLASSES, palette=VSPW_PALETTE, thing_classes=VSPW_THING_CLASSES)
+    DATA_PREFIX = dict(img_path='data/{video}/origin', seg_map_path='data/{video}/mask')
+    LABEL_OFFSET = 1
+    VOID_VALUES = (0, 252, 253, 254, 255)
