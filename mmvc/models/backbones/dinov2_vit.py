@@ -1,0 +1,203 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The plain vision transformer of DINOv2.
+
+Source: Oquab et al., "DINOv2: Learning Robust Visual Features without Supervision", TMLR 2024; layer scale: Touvron et
+al., "Going deeper with Image Transformers", ICCV 2021.
+"""
+
+from typing import Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule, trunc_normal_init
+from torch import Tensor, nn
+
+
+class PatchEmbed(nn.Module):
+    """One token per patch: a convolution whose stride is its kernel.
+
+    Args:
+        patch_size (int): Side of a patch in pixels.
+        embed_dims (int): Channels C of a token.
+    """
+
+    def __init__(self, patch_size: int, embed_dims: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, embed_dims, kernel_size=patch_size, stride=patch_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, H / patch_size * W / patch_size, C), row by row."""
+        return self.proj(images).flatten(2).transpose(1, 2)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention by PyTorch's fused kernel.
+
+    Args:
+        embed_dims (int): Channels C of a token.
+        num_heads (int): Number of heads; divides C.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
+        self.proj = nn.Linear(embed_dims, embed_dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, C) to (B, N, C)."""
+        batch, num_tokens, channels = x.shape
+        qkv = self.qkv(x).view(batch, num_tokens, 3, self.num_heads, channels // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, C / heads)
+        x = F.scaled_dot_product_attention(query, key, value)
+        return self.proj(x.transpose(1, 2).reshape(batch, num_tokens, channels))
+
+
+class MLP(nn.Module):
+    """Two linear layers with a GELU between them, (B, N, C) to (B, N, C).
+
+    Args:
+        embed_dims (int): Channels C of a token.
+        hidden_dims (int): Channels in between.
+    """
+
+    def __init__(self, embed_dims: int, hidden_dims: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(embed_dims, hidden_dims)
+        self.fc2 = nn.Linear(hidden_dims, embed_dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class LayerScale(nn.Module):
+    """A learned factor per channel, small at the start so that a residual branch opens slowly.
+
+    Args:
+        embed_dims (int): Channels C of a token.
+        init_value (float): The factor at the start.
+    """
+
+    def __init__(self, embed_dims: int, init_value: float = 1e-5) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((embed_dims, ), init_value))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
+class TransformerBlock(nn.Module):
+    """Pre-norm transformer layer, both residual branches with layer scale; (B, N, C) to (B, N, C).
+
+    Args:
+        embed_dims (int): Channels C of a token.
+        num_heads (int): Number of attention heads; divides C.
+        mlp_ratio (int): Hidden channels of the MLP in multiples of C.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: int = 4) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(embed_dims, eps=1e-6)
+        self.attn = SelfAttention(embed_dims, num_heads)
+        self.ls1 = LayerScale(embed_dims)
+        self.norm2 = nn.LayerNorm(embed_dims, eps=1e-6)
+        self.mlp = MLP(embed_dims, mlp_ratio * embed_dims)
+        self.ls2 = LayerScale(embed_dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.ls1(self.attn(self.norm1(x)))
+        return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+class DINOv2ViT(BaseModule):
+    """Vision transformer with a class token and a learned position embedding that is interpolated to the image.
+
+    Parameter names are those of the official DINOv2 checkpoints.
+
+    Args:
+        embed_dims (int): Channels C of a token.
+        depth (int): Number of transformer layers.
+        num_heads (int): Attention heads of a layer; divides ``embed_dims``.
+        patch_size (int): Side of a patch in pixels.
+        pretrained_grid (int): Patches along each side of the images that the position embedding was trained for.
+        init_cfg (dict, optional): Initialisation of :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        ValueError: If ``num_heads`` does not divide ``embed_dims``.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 depth: int,
+                 num_heads: int,
+                 patch_size: int = 16,
+                 pretrained_grid: int = 37,
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(init_cfg)
+        if embed_dims % num_heads:
+            raise ValueError(f'num_heads={num_heads} must divide embed_dims={embed_dims}')
+        self.patch_size = patch_size
+        self.pretrained_grid = pretrained_grid
+        self.patch_embed = PatchEmbed(patch_size, embed_dims)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + pretrained_grid**2, embed_dims))
+        # stood for hidden patches in DINOv2's own pretraining; here so that checkpoints load strictly
+        self.mask_token = nn.Parameter(torch.zeros(1, embed_dims), requires_grad=False)
+        self.blocks = nn.ModuleList(TransformerBlock(embed_dims, num_heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
+
+    def init_weights(self) -> None:
+        """Draw linear layers and position embedding from a normal distribution (0.02); then what ``init_cfg`` says."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                trunc_normal_init(module, std=0.02)
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        nn.init.normal_(self.cls_token, std=1e-6)
+        super().init_weights()
+
+    def interpolate_pos_embed(self, grid: Tuple[int, int]) -> Tensor:
+        """Position embedding of the class token and of every patch.
+
+        Args:
+            grid (tuple[int, int]): Patches of the image, (rows, columns).
+
+        Returns:
+            Tensor: Shape (1, 1 + rows * columns, C).
+        """
+        side = self.pretrained_grid
+        if tuple(grid) == (side, side):
+            return self.pos_embed
+        class_pos, patch_pos = self.pos_embed[:, :1], self.pos_embed[:, 1:]
+        patch_pos = patch_pos.view(1, side, side, -1).permute(0, 3, 1, 2)
+        # checkpoints expect positions sampled at a scale of (n + 0.1) / side: n / side, or a size, differs visibly
+        scale = tuple((n + 0.1) / side for n in grid)
+        patch_pos = F.interpolate(patch_pos, scale_factor=scale, mode='bicubic', align_corners=False)
+        return torch.cat([class_pos, patch_pos.flatten(2).transpose(1, 2)], dim=1)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Tokens that enter the first layer.
+
+        Args:
+            images (Tensor): Normalised images, shape (B, 3, H, W); H and W multiples of ``patch_size``.
+
+        Returns:
+            Tensor: Class token and patches, positions added, shape (B, 1 + H / patch_size * W / patch_size, C).
+        """
+        grid = (images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size)
+        tokens = self.patch_embed(images)
+        tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        return tokens + self.interpolate_pos_embed(grid)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features of all patches, normalised.
+
+        Args:
+            images (Tensor): Normalised images, shape (B, 3, H, W); H and W multiples of ``patch_size``.
+
+        Returns:
+            Tensor: Shape (B, H / patch_size * W / patch_size, C).
+        """
+        x = self.embed(images)
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)[:, 1:]
