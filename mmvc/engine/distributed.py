@@ -1,0 +1,102 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Several processes, with or without GPUs."""
+
+import datetime
+import os
+import subprocess
+from typing import Callable, TypeVar
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, get_rank, init_dist, is_distributed
+from mmengine.utils.dl_utils import set_multi_processing
+
+from .errors import UsageError
+
+LAUNCHERS = ('none', 'pytorch', 'slurm')
+T = TypeVar('T')
+
+
+def setup_distributed(launcher: str, cfg: Config) -> None:
+    """Form the process group before a runner is built: NCCL on GPUs, gloo where there is none.
+
+    mmengine's own initialiser picks a GPU for each process and so cannot run without.
+
+    Args:
+        launcher (str): ``none`` (nothing is done), ``pytorch`` (torchrun) or ``slurm`` (srun).
+        cfg (Config): Its ``env_cfg`` (``mp_cfg``, ``dist_cfg``) is used.
+
+    Raises:
+        UsageError: If the launcher did not set the variables it is known by.
+    """
+    if launcher == 'none' or is_distributed():
+        return
+    needed = dict(pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+                  slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'))[launcher]
+    missing = [name for name in needed if name not in os.environ]
+    if missing:
+        script = 'tools/dist_train.sh' if launcher == 'pytorch' else 'tools/slurm_train.sh'
+        raise UsageError(f'--launcher {launcher} needs the environment variables {", ".join(missing)}: '
+                         f'start it through {script}')
+    env_cfg = cfg.get('env_cfg', {})
+    dist_cfg = dict(env_cfg.get('dist_cfg', {}))
+    set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+    if torch.cuda.is_available():
+        init_dist(launcher, **dist_cfg)
+        return
+    if launcher == 'slurm':
+        _export_slurm_rank()
+    torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=dist_cfg.get('timeout', 1800)))
+
+
+def wrap_for_cpu(cfg: Config) -> None:
+    """Let mmengine wrap the model without GPUs: by default it names a GPU, which torch refuses for a model on the CPU.
+
+    Args:
+        cfg (Config): Gets a ``model_wrapper_cfg``, with its ``find_unused_parameters``. Changed in place.
+    """
+    if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
+        return
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False,
+                   find_unused_parameters=cfg.get('find_unused_parameters', False))
+    wrapper.update(cfg.get('model_wrapper_cfg') or {})
+    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+
+
+def on_main_process(function: Callable[[], T]) -> T:
+    """Run a function on rank 0 and give every rank its result, or its :class:`UsageError`.
+
+    Decisions taken from files must be taken once: another rank may look while rank 0 already writes.
+
+    Args:
+        function (Callable): Without arguments; its result must be picklable.
+
+    Returns:
+        The result.
+
+    Raises:
+        UsageError: On all ranks, if rank 0 raised one.
+    """
+    result, error = None, None
+    if get_rank() == 0:
+        try:
+            result = function()
+        except UsageError as caught:
+            error = str(caught)
+    shared = [result, error]
+    broadcast_object_list(shared, src=0)
+    if shared[1] is not None:
+        raise UsageError(shared[1])
+    return shared[0]
+
+
+def _export_slurm_rank() -> None:
+    """Translate Slurm's variables into those that torch reads."""
+    os.environ['RANK'] = os.environ['SLURM_PROCID']
+    os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
+    os.environ['LOCAL_RANK'] = os.environ.get('SLURM_LOCALID', '0')
+    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in os.environ:
+        hosts = subprocess.run(['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']],
+                               check=True, capture_output=True, text=True).stdout.split()
+        os.environ['MASTER_ADDR'] = hosts[0]

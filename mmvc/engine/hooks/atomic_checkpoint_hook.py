@@ -1,0 +1,82 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import os.path as osp
+from typing import Optional
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import get_file_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from mmvc.registry import HOOKS
+
+
+@HOOKS.register_module(name=['AtomicCheckpointHook', 'CheckpointHook'])  # with default_scope='mmvc' it is the default
+class AtomicCheckpointHook(CheckpointHook):
+    """Checkpoint hook that leaves a good checkpoint behind whenever the process is killed.
+
+    Differences to mmengine's: a checkpoint on local disk is written to a temporary name, synced and renamed, and so is
+    ``last_checkpoint``; the oldest checkpoint is removed after the new one is safe, not before.
+
+    Args:
+        backend_args (dict, optional): Storage of the checkpoints, see :class:`mmengine.hooks.CheckpointHook`. Defaults
+            to None: local disk, written atomically.
+        **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
+    """
+
+    def __init__(self, *args, backend_args: Optional[dict] = None, **kwargs) -> None:
+        super().__init__(*args, backend_args=backend_args, **kwargs)
+        self._last_saved_iter: Optional[int] = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Choose the storage; a remote ``out_dir`` (``s3://...``) keeps mmengine's."""
+        if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
+            self.backend_args = dict(backend='atomic_local')
+        super().before_train(runner)
+
+    def save_if_missing(self, runner: Runner) -> str:
+        """Make sure that the weights the training ended with are saved (a training stopped early saves none).
+
+        Args:
+            runner (Runner): Runner after ``train()``.
+
+        Returns:
+            str: Path of the checkpoint of the last iteration.
+        """
+        if self._last_saved_iter != runner.iter:
+            step = runner.epoch if self.by_epoch else runner.iter
+            self._save_checkpoint_with_step(runner, step, meta=dict(epoch=runner.epoch, iter=runner.iter))
+        return self.last_ckpt
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        outdated = None
+        if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                outdated = self.keep_ckpt_ids[0]
+            self.keep_ckpt_ids.append(step)  # of bounded length: drops the oldest
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+        filename = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            filename,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args)
+        self._last_saved_iter = meta['iter']
+
+        if not is_main_process():
+            return
+        pointer = osp.join(runner.work_dir, 'last_checkpoint')
+        get_file_backend(backend_args=dict(backend='atomic_local')).put_text(str(self.last_ckpt), pointer)
+        if outdated is not None:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(outdated))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+            elif self.file_backend.isdir(path):  # DeepSpeed's checkpoints are folders
+                self.file_backend.rmtree(path)

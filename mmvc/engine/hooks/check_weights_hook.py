@@ -1,0 +1,42 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmvc.engine.checkpoints import weight_mismatches
+from mmvc.registry import HOOKS
+
+
+@HOOKS.register_module()
+class CheckWeightsHook(Hook):
+    """Refuses a checkpoint whose weights do not fit the model; mmengine only warns and goes on with random ones.
+
+    Args:
+        allow_missing (bool): Whether the model may have parts that the checkpoint lacks, as a stage has that adds a
+            module to the one before. Defaults to False.
+        max_lines (int): Mismatches to name in the error. Defaults to 20.
+    """
+
+    priority = 'VERY_LOW'  # after hooks that rewrite the checkpoint (averaged weights)
+
+    def __init__(self, allow_missing: bool = False, max_lines: int = 20) -> None:
+        self.allow_missing = allow_missing
+        self.max_lines = max_lines
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare names and shapes.
+
+        Raises:
+            WeightMismatchError: If a weight has another shape, is not in the model or (unless allowed) is missing.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        lines = weight_mismatches(model, checkpoint.get('state_dict', checkpoint), self.allow_missing)
+        if lines:
+            more = [f'... and {len(lines) - self.max_lines} more'] if len(lines) > self.max_lines else []
+            raise WeightMismatchError(
+                f'{len(lines)} weights of the checkpoint do not fit the model of the config (another number of '
+                'classes, another architecture?):\n  ' + '\n  '.join(lines[:self.max_lines] + more))
+
+
+class WeightMismatchError(RuntimeError):
+    """The weights of a checkpoint do not fit the model of the config."""

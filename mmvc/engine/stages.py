@@ -1,0 +1,291 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Several trainings from one config: each stage starts from the weights of the one before.
+
+A config with ``stages = [dict(name='segmenter', config='./segmenter.py'), ...]`` is trained stage by stage, each in a
+work dir of its own. A stage counts as finished once its marker file ``finished.json`` names a checkpoint that is there
+and intact; the marker is written, atomically, after everything else. So the job can be killed anywhere and started
+again.
+"""
+
+import gc
+import json
+import logging
+import os.path as osp
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from .atomic_io import atomic_write
+from .checkpoints import is_intact_checkpoint, last_good_checkpoint, periodic_checkpoints
+from .config import build_runner
+from .distributed import on_main_process
+from .errors import UsageError
+from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook
+from .summary import format_summary
+
+MARKER = 'finished.json'
+SUMMARY = 'summary.json'
+
+
+@dataclass
+class Stage:
+    """One training of several.
+
+    Args:
+        name (str): Name, also of its folder in the work dir.
+        cfg (Config): Its config, ready for a runner.
+        work_dir (str): Its own work dir.
+    """
+    name: str
+    cfg: Config
+    work_dir: str
+
+    @property
+    def schedule(self) -> Dict[str, int]:
+        """How long it trains: ``max_iters`` or ``max_epochs``."""
+        return {key: self.cfg.train_cfg[key] for key in ('max_iters', 'max_epochs') if key in self.cfg.train_cfg}
+
+    def holds_results(self) -> bool:
+        """Whether its work dir has a marker or a checkpoint."""
+        return Path(self.work_dir, MARKER).exists() or bool(periodic_checkpoints(self.work_dir))
+
+    def marker(self) -> Optional[dict]:
+        """Read the marker, without looking at the checkpoint.
+
+        Returns:
+            dict | None: ``checkpoint`` (path), ``iter`` and ``metrics``, or None if there is no marker or the stage
+            was trained for another schedule than the config's.
+        """
+        marker = Path(self.work_dir, MARKER)
+        if not marker.exists():
+            return None
+        content = json.loads(marker.read_text())
+        content['checkpoint'] = osp.normpath(osp.join(self.work_dir, content['checkpoint']))
+        if content['schedule'] != self.schedule:
+            print_log(f'Stage "{self.name}" was trained for {content["schedule"]}, its config says {self.schedule}: '
+                      'not finished', logger='current', level=logging.WARNING)
+            return None
+        return content
+
+    def finished(self) -> bool:
+        """Whether there is a marker and the final checkpoint that it names is intact."""
+        content = self.marker()
+        if content is not None and not is_intact_checkpoint(content['checkpoint']):
+            print_log(f'Stage "{self.name}": its final checkpoint "{content["checkpoint"]}" is missing or broken: not '
+                      'finished', logger='current', level=logging.WARNING)
+            return False
+        return content is not None
+
+    def mark_finished(self, checkpoint: str, iteration: int, metrics: Dict[str, float]) -> None:
+        """Write the marker: the last thing a stage does.
+
+        Args:
+            checkpoint (str): Final checkpoint.
+            iteration (int): Iteration it was saved at.
+            metrics (dict[str, float]): Numbers of the final validation.
+        """
+        content = dict(checkpoint=osp.relpath(checkpoint, self.work_dir), iter=iteration, schedule=self.schedule,
+                       metrics=metrics)
+        atomic_write(Path(self.work_dir, MARKER), json.dumps(content, indent=2).encode())
+
+    def discard_results(self) -> None:
+        """Remove marker and checkpoints, not logs. The marker goes first: the rest is never taken for finished."""
+        Path(self.work_dir, MARKER).unlink(missing_ok=True)
+        for pattern in ('*.pth', '*.pth.tmp', 'last_checkpoint'):
+            for path in Path(self.work_dir).glob(pattern):
+                path.unlink()
+
+
+def load_stages(cfg: Config, work_dir: str, load: Callable[[str], Config]) -> List[Stage]:
+    """Load the stages that a config lists.
+
+    Args:
+        cfg (Config): Config with ``stages``, a list of ``dict(name=..., config=...)``; a path is relative to its file.
+        work_dir (str): Each stage works in ``<work_dir>/<name>``.
+        load (Callable): Loads the config of a stage from a path, with the overrides of the command line.
+
+    Returns:
+        list[Stage]: Stages in the order of training.
+
+    Raises:
+        UsageError: If the list is empty or malformed, names a stage twice, or a stage config is missing, has stages of
+            its own or nothing to train.
+    """
+    path = cfg.filename
+    if not isinstance(cfg.stages, (list, tuple)) or not cfg.stages:
+        raise UsageError(f'config "{path}": stages must be a list of at least one dict(name=..., config=...), '
+                         f'found {cfg.stages!r}')
+    stages: List[Stage] = []
+    for index, entry in enumerate(cfg.stages):
+        key = f'config "{path}": stages[{index}]'
+        if not isinstance(entry, dict) or set(entry) != {'name', 'config'}:
+            raise UsageError(f'{key} must be dict(name=..., config=...), found {entry!r}')
+        name, file = entry['name'], entry['config']
+        if not isinstance(name, str) or not name or name in ('.', '..') or osp.basename(name) != name:
+            raise UsageError(f'{key}.name must be the plain name of a folder, found {name!r}')
+        if name in [stage.name for stage in stages]:
+            raise UsageError(f'{key}.name "{name}" is used twice: give every stage a name of its own')
+        stage_path = osp.normpath(osp.join(osp.dirname(path), str(file)))
+        if not osp.isfile(stage_path):
+            raise UsageError(f'{key}.config: "{stage_path}" does not exist (paths are relative to the config that '
+                             'lists them)')
+        stage_cfg = load(stage_path)
+        if 'stages' in stage_cfg:
+            raise UsageError(f'{key}.config: "{stage_path}" has stages itself; list them in "{path}" instead')
+        if not stage_cfg.get('train_cfg'):
+            raise UsageError(f'{key}.config: "{stage_path}" has no train_cfg: nothing to train')
+        stage_cfg.work_dir = osp.join(work_dir, name)
+        stage_cfg.experiment_name = name
+        stages.append(Stage(name, stage_cfg, stage_cfg.work_dir))
+    return stages
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done for a stage.
+
+    Args:
+        name (str): Name of the stage.
+        action (str): ``skip`` (finished), ``resume`` or ``start``.
+        checkpoint (str, optional): Checkpoint to resume from.
+    """
+    name: str
+    action: str
+    checkpoint: Optional[str] = None
+
+
+def plan_stages(stages: Sequence[Stage],
+                selected: Optional[Sequence[str]] = None,
+                resume: bool = False,
+                overwrite: bool = False) -> List[Step]:
+    """Decide from the work dirs what is left to do.
+
+    Args:
+        stages (Sequence[Stage]): All stages of the config.
+        selected (Sequence[str], optional): Names of the stages to run. Defaults to None (all).
+        resume (bool): Skip finished stages and resume the unfinished one. Defaults to False.
+        overwrite (bool): Discard what the selected stages hold and start them anew. Defaults to False.
+
+    Returns:
+        list[Step]: One per selected stage, in the order of training.
+
+    Raises:
+        UsageError: If a selected name is unknown; if results would be overwritten or go stale without being asked for;
+            or if the stage before a selected one is not finished.
+    """
+    names = [stage.name for stage in stages]
+    unknown = sorted(set(selected or ()) - set(names))
+    if unknown:
+        raise UsageError(f'unknown stage(s) {", ".join(unknown)}: the config has {", ".join(names)}')
+    if resume and overwrite:
+        raise UsageError('--resume and --overwrite exclude each other')
+    chosen = [stage for stage in stages if selected is None or stage.name in selected]
+    used = [stage for stage in chosen if stage.holds_results()]
+    if used and not (resume or overwrite):
+        raise UsageError(f'"{used[0].work_dir}" holds results of stage "{used[0].name}": go on with --resume, discard '
+                         'them with --overwrite, or choose another --work-dir')
+
+    steps = []
+    for stage in chosen:
+        if resume and stage.finished():
+            steps.append(Step(stage.name, 'skip'))
+            continue
+        index = names.index(stage.name)
+        before = stages[index - 1] if index else None
+        if before is not None and before not in chosen and not before.finished():
+            raise UsageError(f'stage "{stage.name}" starts from stage "{before.name}", which is not finished in '
+                             f'"{before.work_dir}": train it first')
+        stale = [later.name for later in stages[index + 1:]
+                 if later.holds_results() and not (overwrite and later in chosen)]
+        if stale:
+            raise UsageError(f'stage "{stage.name}" is to be trained, but stage(s) {", ".join(stale)} in '
+                             f'"{osp.dirname(stage.work_dir)}" were trained from it: discard them with --overwrite '
+                             f'--stages {stage.name} {" ".join(stale)}, or choose another --work-dir')
+        checkpoint = last_good_checkpoint(stage.work_dir) if resume else None
+        steps.append(Step(stage.name, 'resume' if checkpoint else 'start', checkpoint))
+    if overwrite:
+        for stage in reversed(chosen):  # killed in between, no later stage is left without the one it came from
+            stage.discard_results()
+    return steps
+
+
+def run_stages(stages: Sequence[Stage],
+               selected: Optional[Sequence[str]] = None,
+               resume: bool = False,
+               overwrite: bool = False) -> Dict[str, Dict[str, float]]:
+    """Train stages in turn, then print and write the summary (``summary.json`` beside the stages' work dirs).
+
+    Args:
+        stages (Sequence[Stage]): All stages of the config, see :func:`load_stages`.
+        selected (Sequence[str], optional): Names of the stages to run. Defaults to None (all).
+        resume (bool): Skip finished stages and resume the unfinished one. Defaults to False.
+        overwrite (bool): Discard what the selected stages hold. Defaults to False.
+
+    Returns:
+        dict[str, dict[str, float]]: Numbers of the final validation of every finished stage.
+
+    Raises:
+        UsageError: See :func:`plan_stages`.
+    """
+    steps = on_main_process(lambda: plan_stages(stages, selected, resume, overwrite))
+    names = [stage.name for stage in stages]
+    for step in steps:
+        index = names.index(step.name)
+        if step.action == 'skip':
+            print_log(f'Stage "{step.name}" is finished: skipped', logger='current')
+            continue
+        before = stages[index - 1] if index else None
+        _train(stages[index], step, None if before is None else on_main_process(before.marker)['checkpoint'])
+        if is_main_process():
+            _write_summary(stages)
+    summary = on_main_process(lambda: _write_summary(stages))
+    if is_main_process():
+        print_log('Final validation of each stage:\n' + format_summary(summary), logger='current')
+    return summary
+
+
+def _train(stage: Stage, step: Step, init: Optional[str]) -> None:
+    """Train one stage to its end and mark it finished; ``init`` is the final checkpoint of the stage before."""
+    cfg = stage.cfg
+    cfg.resume = step.action == 'resume'
+    if cfg.resume or init is not None:
+        cfg.load_from = step.checkpoint if cfg.resume else init
+    runner = build_runner(cfg)
+    if cfg.resume or init is not None:
+        runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume))
+    final = FinalMetricsHook()
+    runner.register_hook(final)
+    runner.train()
+
+    checkpoint = _checkpoint_hook(stage, runner).save_if_missing(runner)
+    if is_main_process():
+        stage.mark_finished(checkpoint, runner.iter, final.metrics)
+    barrier()
+    del runner
+    gc.collect()  # the runner and its hooks refer to each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook:
+    for hook in runner.hooks:
+        if isinstance(hook, AtomicCheckpointHook):
+            return hook
+    raise UsageError(f'stage "{stage.name}" saves no checkpoint for the next one: its config needs '
+                     "default_hooks.checkpoint = dict(type='mmvc.AtomicCheckpointHook', ...)")
+
+
+def _write_summary(stages: Sequence[Stage]) -> Dict[str, Dict[str, float]]:
+    """Write the numbers of the finished stages and return them."""
+    finished = {stage.name: content for stage in stages if (content := stage.marker())}
+    folder = osp.dirname(stages[0].work_dir)
+    content = {name: dict(marker, checkpoint=osp.relpath(marker['checkpoint'], folder))
+               for name, marker in finished.items()}
+    atomic_write(Path(folder, SUMMARY), json.dumps(content, indent=2).encode())
+    return {name: marker['metrics'] for name, marker in finished.items()}

@@ -1,0 +1,115 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import os
+
+import pytest
+import torch
+import torch.nn as nn
+from mmengine.fileio import get_file_backend
+
+from mmvc.engine import (
+    UsageError,
+    atomic_write,
+    is_intact_checkpoint,
+    last_good_checkpoint,
+    require_checkpoint,
+    weight_mismatches,
+)
+
+
+def save(path, value: int = 0) -> None:
+    torch.save(dict(meta=dict(iter=value), state_dict=dict(w=torch.full((500, ), float(value)))), path)
+
+
+def truncate(path, share: float = 0.6) -> None:
+    os.truncate(path, int(path.stat().st_size * share))
+
+
+def test_intact_means_every_byte(tmp_path):
+    path = tmp_path / 'iter_1.pth'
+    save(path)
+    assert is_intact_checkpoint(path)
+    content = bytearray(path.read_bytes())
+    position = content.index(bytes(torch.zeros(500).numpy().tobytes()))
+    content[position + 100] ^= 1
+    path.write_bytes(content)
+    assert not is_intact_checkpoint(path)
+    save(path)
+    truncate(path, 0.99)
+    assert not is_intact_checkpoint(path)
+    path.write_bytes(b'')
+    assert not is_intact_checkpoint(path)
+    path.write_bytes(b'<html>not found</html>')
+    assert not is_intact_checkpoint(path)
+    assert not is_intact_checkpoint(tmp_path / 'missing.pth')
+
+
+def test_require_checkpoint(tmp_path):
+    path = tmp_path / 'a.pth'
+    with pytest.raises(UsageError, match='a.pth" does not exist'):
+        require_checkpoint(path)
+    torch.save(dict(a=1), path, _use_new_zipfile_serialization=False)
+    require_checkpoint(path)
+    save(path)
+    require_checkpoint(path)
+    truncate(path)
+    with pytest.raises(UsageError, match='a.pth" is truncated'):
+        require_checkpoint(path)
+
+
+def test_last_good_checkpoint_passes_over_broken_ones(tmp_path, monkeypatch):
+    logged = []
+    monkeypatch.setattr('mmvc.engine.checkpoints.print_log', lambda message, **kwargs: logged.append(message))
+    assert last_good_checkpoint(tmp_path / 'missing') is None
+    for value in (2, 9, 10):
+        save(tmp_path / f'iter_{value}.pth', value)
+    save(tmp_path / 'best_mIoU_iter_99.pth')  # has no optimizer state
+    (tmp_path / 'iter_12.pth.tmp').write_bytes(b'half')
+    assert last_good_checkpoint(tmp_path) == str(tmp_path / 'iter_10.pth')  # 10 after 9: numbers, not names
+    truncate(tmp_path / 'iter_10.pth')
+    assert last_good_checkpoint(tmp_path) == str(tmp_path / 'iter_9.pth')
+    assert len(logged) == 1 and str(tmp_path / 'iter_10.pth') in logged[0]
+    for value in (2, 9):
+        truncate(tmp_path / f'iter_{value}.pth')
+    assert last_good_checkpoint(tmp_path) is None
+
+
+def test_last_good_checkpoint_of_a_hook_with_its_own_folder(tmp_path):
+    work_dir, elsewhere = tmp_path / 'work', tmp_path / 'elsewhere'
+    work_dir.mkdir()
+    elsewhere.mkdir()
+    save(elsewhere / 'epoch_3.pth')
+    (work_dir / 'last_checkpoint').write_text(f'{elsewhere}/epoch_3.pth\n')
+    assert last_good_checkpoint(work_dir) == str(elsewhere / 'epoch_3.pth')
+
+
+@pytest.mark.parametrize('moment', ['fsync', 'replace'])
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, moment):
+    path = tmp_path / 'folder' / 'file'
+    backend = get_file_backend(backend_args=dict(backend='atomic_local'))
+    backend.put_text('old', path)
+
+    def fail(*args):
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f'mmvc.engine.atomic_io.os.{moment}', fail)
+        with pytest.raises(OSError, match='No space'):
+            backend.put(b'new', path)
+    assert path.read_text() == 'old'
+    assert [entry.name for entry in path.parent.iterdir()] == ['file']
+    atomic_write(path, b'new')
+    assert path.read_text() == 'new'
+
+
+def test_weight_mismatches_are_named():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
+    assert weight_mismatches(model, {f'module.{name}': value for name, value in model.state_dict().items()}) == []
+    weights = model.state_dict()
+    weights['1.weight'] = torch.zeros(5, 3)
+    weights['2.weight'] = torch.zeros(1)
+    del weights['0.bias']
+    assert weight_mismatches(model, weights) == [
+        '1.weight: shape (5, 3) in the checkpoint, (4, 3) in the model', '0.bias: not in the checkpoint',
+        '2.weight: not in the model'
+    ]
+    assert not any('0.bias' in line for line in weight_mismatches(model, weights, allow_missing=True))

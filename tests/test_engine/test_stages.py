@@ -1,0 +1,256 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
+from toy_stages import write_configs
+
+from mmvc.engine import (
+    Stage,
+    UsageError,
+    WeightMismatchError,
+    format_summary,
+    load_config,
+    load_stages,
+    plan_stages,
+    run_stages,
+)
+from mmvc.visualization import VideoSegLocalVisualizer
+
+NAMES = ['segmenter', 'online', 'offline']
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_new_process(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    for kept in (MMLogger, MessageHub, VideoSegLocalVisualizer):  # by name and second
+        kept._instance_dict.clear()
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """What the search for checkpoints logs."""
+    messages = []
+    monkeypatch.setattr('mmvc.engine.checkpoints.print_log', lambda message, **kwargs: messages.append(message))
+    return messages
+
+
+def load(config: str, work_dir, **options):
+    def load_one(path):
+        return load_config(path, options)
+    return load_stages(load_config(config), str(work_dir), load_one)
+
+
+def weights(path):
+    return torch.load(path, weights_only=False)['state_dict']
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """Config and work dir of three finished stages."""
+    folder = tmp_path_factory.mktemp('stages')
+    config = write_configs(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parent))
+        numbers = run_stages(load(config, folder / 'work'))
+    return config, folder / 'work', numbers
+
+
+def copy_of(work_dir: Path, target: Path) -> Path:
+    """Copy markers and checkpoints, not logs."""
+    for path in work_dir.glob('*/*'):
+        if path.is_file():
+            (target / path.parent.name).mkdir(parents=True, exist_ok=True)
+            (target / path.parent.name / path.name).write_bytes(path.read_bytes())
+    return target
+
+
+class TestLoadStages:
+
+    @pytest.mark.parametrize('stages, message', [
+        ([], 'at least one'),
+        ('segmenter', 'must be a list'),
+        ([dict(name='a')], r'stages\[0\] must be dict'),
+        ([dict(name='a', config='a.py', extra=1)], r'stages\[0\] must be dict'),
+        ([dict(name='../a', config='a.py')], r"stages\[0\].name must be the plain name of a folder, found '../a'"),
+        ([dict(name='a', config='a.py'), dict(name='b', config='missing.py')], r'stages\[1\].config: ".*missing.py"'),
+        ([dict(name='a', config='a.py'), dict(name='a', config='a.py')], r'stages\[1\].name "a" is used twice'),
+        ([dict(name='a', config='nested.py')], 'nested.py" has stages itself'),
+        ([dict(name='a', config='empty.py')], 'has no train_cfg'),
+    ])
+    def test_errors_name_file_and_key(self, tmp_path, stages, message):
+        (tmp_path / 'a.py').write_text('train_cfg = dict(max_iters=1)')
+        (tmp_path / 'empty.py').write_text('model = dict()')
+        (tmp_path / 'nested.py').write_text("stages = [dict(name='x', config='a.py')]")
+        path = tmp_path / 'all.py'
+        path.write_text(f'stages = {stages!r}')
+        with pytest.raises(UsageError, match=message) as caught:
+            load_stages(load_config(str(path)), 'work', load_config)
+        assert 'all.py' in str(caught.value)
+
+    def test_work_dirs_and_options(self, tmp_path):
+        stages = load(write_configs(tmp_path), tmp_path / 'w', **{'optim_wrapper.optimizer.lr': 0.5})
+        assert [stage.name for stage in stages] == NAMES
+        assert [stage.cfg.optim_wrapper.optimizer.lr for stage in stages] == [0.5] * 3
+        assert stages[1].work_dir == stages[1].cfg.work_dir == str(tmp_path / 'w/online')
+        assert stages[0].schedule == dict(max_iters=6)
+
+
+class TestRunStages:
+
+    def test_what_a_run_leaves(self, trained):
+        _, work_dir, numbers = trained
+        summary = json.loads((work_dir / 'summary.json').read_text())
+        assert list(summary) == list(numbers) == NAMES
+        assert [summary[name]['iter'] for name in NAMES] == [6, 5, 4]
+        assert [summary[name]['checkpoint'] for name in NAMES] == [
+            'segmenter/iter_6.pth', 'online/iter_5.pth', 'offline/iter_4.pth'
+        ]
+        assert numbers['online']['toy/mIoU'] == summary['online']['metrics']['toy/mIoU']
+        # only the last two checkpoints are kept
+        assert sorted(path.name for path in (work_dir / 'segmenter').glob('*.pth')) == ['iter_4.pth', 'iter_6.pth']
+        assert not list(work_dir.glob('**/*.tmp'))
+
+    def test_each_stage_starts_from_the_one_before(self, trained, tmp_path):
+        config, original, _ = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        run_stages(load(config, work_dir, **{'optim_wrapper.optimizer.lr': 0.}), NAMES[1:], overwrite=True)
+        first, second, third = (weights(work_dir / file) for file in (
+            'segmenter/iter_6.pth', 'online/iter_5.pth', 'offline/iter_4.pth'))
+        assert_same(first, {name: second[name] for name in first})
+        assert_same(second, third)
+
+    def test_finished_stages_are_skipped(self, trained, tmp_path):
+        config, work_dir, numbers = trained
+        work_dir = copy_of(work_dir, tmp_path / 'work')
+        stages = load(config, work_dir)
+        before = {path: path.stat().st_mtime_ns for path in work_dir.glob('*/*.pth')}
+        assert [step.action for step in plan_stages(stages, resume=True)] == ['skip'] * 3
+        assert run_stages(stages, resume=True) == numbers
+        assert {path: path.stat().st_mtime_ns for path in work_dir.glob('*/*.pth')} == before
+
+    def test_a_stage_without_marker_is_not_finished(self, trained, tmp_path):
+        """As after a kill between the last checkpoint and the end of the final validation."""
+        config, original, numbers = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        (work_dir / 'offline/finished.json').unlink()
+        stages = load(config, work_dir)
+        assert [step.action for step in plan_stages(stages, resume=True)] == ['skip', 'skip', 'resume']
+        assert run_stages(stages, resume=True) == numbers
+        assert_same(weights(work_dir / 'offline/iter_4.pth'), weights(original / 'offline/iter_4.pth'))
+
+    def test_truncated_checkpoint_falls_back_to_the_one_before(self, trained, tmp_path, logged):
+        config, original, numbers = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        broken = work_dir / 'offline/iter_4.pth'  # the marker names it: not finished, whatever it says
+        os.truncate(broken, broken.stat().st_size // 2)
+        stages = load(config, work_dir)
+        steps = plan_stages(stages, resume=True)
+        assert (steps[2].action, steps[2].checkpoint) == ('resume', str(work_dir / 'offline/iter_2.pth'))
+        assert len(logged) == 1 and str(broken) in logged[0]
+        assert run_stages(stages, resume=True) == numbers
+        assert_same(weights(broken), weights(original / 'offline/iter_4.pth'))
+
+    def test_resume_after_a_change_of_stages(self, trained, tmp_path):
+        """As after a kill before the first checkpoint of a stage."""
+        config, original, numbers = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        for path in (work_dir / 'offline').iterdir():
+            path.unlink()
+        assert run_stages(load(config, work_dir), resume=True) == numbers
+
+    def test_longer_schedule_is_trained_on(self, trained, tmp_path):
+        config, original, _ = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        stages = load(config, work_dir)
+        stages[2].cfg.train_cfg.max_iters = 6
+        run_stages(stages, resume=True)
+        assert json.loads((work_dir / 'offline/finished.json').read_text())['iter'] == 6
+
+    def test_subset_and_overwrite(self, trained, tmp_path):
+        config, original, numbers = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        assert run_stages(load(config, work_dir), ['offline'], overwrite=True) == numbers
+        fresh = load(config, tmp_path / 'fresh')
+        assert list(run_stages(fresh, ['segmenter'])) == ['segmenter']
+
+    def test_weights_that_do_not_fit_the_stage_before_are_refused(self, trained, tmp_path):
+        config, original, _ = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        stages = load(config, work_dir, **{'model.width': 3})
+        stages[2].cfg.model.width = 2
+        with pytest.raises(WeightMismatchError, match=r'backbone.weight: shape \(4, 3\)'):
+            run_stages(stages, ['offline'], overwrite=True)
+        assert not stages[2].finished()
+
+    def test_a_training_that_stops_early_is_saved(self, tmp_path):
+        config = write_configs(tmp_path, dict(only=('ToyModel', 7)))
+        stages = load(config, tmp_path / 'work')
+        stages[0].cfg.custom_hooks = [dict(type='mmengine.EarlyStoppingHook', monitor='toy/mIoU', rule='greater',
+                                           stopping_threshold=0.)]
+        stages[0].cfg.default_hooks.checkpoint.interval = 3
+        run_stages(stages)
+        marker = json.loads((tmp_path / 'work/only/finished.json').read_text())
+        assert (marker['iter'], marker['checkpoint']) == (4, 'iter_4.pth')
+        assert torch.load(tmp_path / 'work/only/iter_4.pth', weights_only=False)['meta']['iter'] == 4
+
+
+class TestPlanStages:
+
+    @pytest.fixture
+    def stages(self, tmp_path):
+        return [Stage(name, Config(dict(train_cfg=dict(max_iters=2))), str(tmp_path / name)) for name in NAMES]
+
+    @staticmethod
+    def finish(stage):
+        folder = Path(stage.work_dir)
+        folder.mkdir()
+        torch.save(dict(a=1), folder / 'iter_2.pth')
+        stage.mark_finished(str(folder / 'iter_2.pth'), 2, {})
+
+    def test_results_are_never_overwritten_unasked(self, stages):
+        self.finish(stages[0])
+        with pytest.raises(UsageError, match='(?s)segmenter.*--resume.*--overwrite'):
+            plan_stages(stages)
+        Path(stages[0].work_dir, 'finished.json').unlink()
+        with pytest.raises(UsageError, match='holds results'):  # a checkpoint is a result as well
+            plan_stages(stages)
+        assert [step.action for step in plan_stages(stages, overwrite=True)] == ['start'] * 3
+        assert not stages[0].holds_results()
+
+    def test_stale_later_stages_are_refused(self, stages):
+        for stage in stages[:2]:
+            self.finish(stage)
+        Path(stages[0].work_dir, 'finished.json').unlink()
+        with pytest.raises(UsageError, match='--overwrite --stages segmenter online'):
+            plan_stages(stages, resume=True)
+        with pytest.raises(UsageError, match='--overwrite --stages segmenter online'):
+            plan_stages(stages, ['segmenter'], overwrite=True)
+        assert stages[1].finished()
+        plan_stages(stages, ['segmenter', 'online'], overwrite=True)
+
+    @pytest.mark.parametrize('arguments, message', [
+        (dict(selected=['refiner']), 'unknown stage.*refiner.*segmenter, online, offline'),
+        (dict(selected=['online']), '"segmenter", which is not finished'),
+        (dict(resume=True, overwrite=True), 'exclude'),
+    ])
+    def test_wrong_arguments(self, stages, arguments, message):
+        with pytest.raises(UsageError, match=message):
+            plan_stages(stages, **arguments)
+
+
+def test_summary_shows_the_trivial_answer_as_a_row():
+    text = format_summary(dict(a={'vss/mIoU': 50.0, 'vss/VC8': 80.0, 'vss/mIoU_trivial': 3.25}, b={'vss/mIoU': 60.0}))
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
+    assert rows == [['stage', 'vss/mIoU', 'vss/VC8'], ['a', '50.00', '80.00'], ['b', '60.00', '-'],
+                    ['most frequent class everywhere', '3.25', '-']]
