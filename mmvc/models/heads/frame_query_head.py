@@ -1,0 +1,176 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The segmenter's head: Mask2Former (arXiv 2112.01527) with DVIS++'s re-identification branch (arXiv 2312.13305)."""
+
+from typing import Dict, List, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.dense_heads import Mask2FormerHead
+from mmdet.models.layers import MLP
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from mmvc.registry import MODELS, TASK_UTILS
+
+from ..layers.initialization import kaiming_init_linears, xavier_init_matrices
+from ..losses import deep_supervision_losses
+from ..utils.masks import decode_masks
+
+
+@MODELS.register_module()
+class FrameQueryHead(Mask2FormerHead):
+    """Mask2Former head that also gives the embeddings by which objects are followed through a video.
+
+    Frames are independent here. State-dict names are those of :class:`mmdet.Mask2FormerHead`, so that its checkpoints
+    initialise this head; the re-identification branch (``reid_embed``) is the only addition.
+
+    Args:
+        num_classes (int): Number of classes K, things and stuff together. The class logits have K + 1 channels: the
+            last is the empty class.
+        criterion (dict): Config of :class:`MaskClassificationLoss`; ``num_classes`` is filled in.
+        matcher (dict): Config of :class:`HungarianMaskMatcher`.
+        reid_channels (int): Hidden channels of the re-identification branch. Defaults to ``feat_channels``.
+        reid_loss (dict, optional): Config of :class:`FrameContrastiveLoss`, the contrastive loss over the frames of a
+            clip. None trains without it (MinVIS). Defaults to None.
+        **kwargs: Arguments of :class:`mmdet.Mask2FormerHead` (``in_channels``, ``feat_channels``, ``out_channels``,
+            ``num_queries``, ``pixel_decoder``, ``transformer_decoder``, ``positional_encoding``, ...).
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 criterion: dict,
+                 matcher: dict,
+                 reid_channels: Optional[int] = None,
+                 reid_loss: Optional[dict] = None,
+                 **kwargs) -> None:
+        unused = ConfigDict(type='mmdet.CrossEntropyLoss', class_weight=None)
+        super().__init__(
+            num_things_classes=num_classes,
+            num_stuff_classes=0,
+            loss_cls=unused,
+            loss_mask=unused,
+            loss_dice=unused,
+            **kwargs)
+        # mmdet's head computes its losses itself, frame by frame only; `criterion` serves all three stages
+        del self.loss_cls, self.loss_mask, self.loss_dice
+        self.criterion = MODELS.build(criterion, default_args=dict(num_classes=num_classes))
+        self.matcher = TASK_UTILS.build(matcher)
+        embed_dims = self.decoder_embed_dims
+        self.reid_embed = MLP(embed_dims, reid_channels or embed_dims, embed_dims, 3)
+        self.reid_loss = MODELS.build(reid_loss) if reid_loss else None
+        if self.reid_loss is None:  # nothing would train it, and distributed training stops at unused parameters
+            self.reid_embed.requires_grad_(False)
+
+    @property
+    def embed_channels(self) -> int:
+        """int: Channels of the query embeddings that tracker and refiner work on, C = 2 x hidden."""
+        return 2 * self.decoder_embed_dims
+
+    def init_weights(self) -> None:
+        """Xavier uniform for the decoder, Kaiming uniform for the re-identification branch, elsewhere as in mmdet."""
+        super().init_weights()
+        xavier_init_matrices(self.transformer_decoder)
+        kaiming_init_linears(self.reid_embed)
+
+    def forward(self, feats: Tuple[Tensor], aux: bool = False) -> Dict[str, Tensor]:
+        """Segment frames.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of N frames from high to low resolution.
+            aux (bool): Whether to return the predictions of every decoder layer (deep supervision) as well.
+
+        Returns:
+            dict: With Q queries, C = 2 x hidden channels, mask features of c channels and size (h, w) = input / 4:
+
+            - ``cls_scores`` (Tensor): Class logits, shape (N, Q, K + 1).
+            - ``mask_embeds`` (Tensor): Shape (N, Q, c); mask logits are their product with the mask features.
+            - ``mask_features`` (Tensor): Shape (N, c, h, w).
+            - ``query_embeds`` (Tensor): ``cat(norm(out), reid)``, by which queries are matched, shape (N, Q, C).
+            - ``query_embeds_no_norm`` (Tensor): ``cat(out, reid)``, what the tracker works on, shape (N, Q, C).
+            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of the learnable queries and of every
+              layer but the last, first to last; empty unless asked for.
+        """
+        mask_features, memories = self.pixel_decoder(feats)
+        keys, key_pos = self._decoder_inputs(memories)
+        batch = len(mask_features)
+        query_pos = self.query_embed.weight.expand(batch, -1, -1)
+        query = self.query_feat.weight.expand(batch, -1, -1)
+        predictions = [self._predict(query)]
+        for i, layer in enumerate(self.transformer_decoder.layers):
+            level = i % self.num_transformer_feat_level
+            query = layer(
+                query=query,
+                key=keys[level],
+                value=keys[level],
+                query_pos=query_pos,
+                key_pos=key_pos[level],
+                cross_attn_mask=self._attention_mask(predictions[-1][1], mask_features, memories[level].shape[-2:]))
+            predictions.append(self._predict(query))
+        cls_scores, mask_embeds = predictions.pop()
+        normed = self.transformer_decoder.post_norm(query)
+        reid = self.reid_embed(normed)
+        return dict(
+            cls_scores=cls_scores,
+            mask_embeds=mask_embeds,
+            mask_features=mask_features,
+            query_embeds=torch.cat([normed, reid], dim=-1),
+            query_embeds_no_norm=torch.cat([query, reid], dim=-1),
+            aux=predictions if aux else [])
+
+    def loss(self,
+             feats: Tuple[Tensor],
+             targets: List[InstanceData],
+             num_frames: int,
+             sample_weights: Optional[Tensor] = None) -> Dict[str, Tensor]:
+        """Losses of stage 1: frame-wise matching, deep supervision, contrastive loss over the frames of a clip.
+
+        Args:
+            feats (tuple[Tensor]): Feature maps of N = B * T frames, the frames of a clip after each other.
+            targets (list[InstanceData]): For each of the N frames ``labels`` (n,), ``instances_ids`` (n,) and ``masks``
+                (n, H, W) of the entities that it shows.
+            num_frames (int): Frames T of a clip.
+            sample_weights (Tensor, optional): Weight of each frame's losses, shape (N,).
+
+        Returns:
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d{i}.loss_*`` of the
+            earlier ones, and the contrastive losses ``loss_reid`` and ``loss_aux_reid`` where configured.
+        """
+        out = self(feats, aux=True)
+        layers = out['aux'] + [(out['cls_scores'], out['mask_embeds'])]
+        cls_scores = [cls_score for cls_score, _ in layers]
+        mask_preds = [decode_masks(mask_embeds, out['mask_features']) for _, mask_embeds in layers]
+        indices = self.matcher.assign(cls_scores[-1], mask_preds[-1], targets)
+        losses = deep_supervision_losses(
+            self.criterion, self.matcher, cls_scores, mask_preds, targets, sample_weights, final_indices=indices)
+        if self.reid_loss is not None:
+            reid = out['query_embeds'][..., self.decoder_embed_dims:]
+            losses.update(self.reid_loss(reid, indices, targets, num_frames, sample_weights=sample_weights))
+        return losses
+
+    def _decoder_inputs(self, memories: List[Tensor]) -> Tuple[List[Tensor], List[Tensor]]:
+        """Keys (N, h * w, hidden) and position embeddings (1, h * w, hidden) of the feature levels."""
+        keys, key_pos = [], []
+        for level, memory in enumerate(memories[:self.num_transformer_feat_level]):
+            key = self.decoder_input_projs[level](memory).flatten(2).transpose(1, 2)
+            keys.append(key + self.level_embed.weight[level])
+            no_padding = memory.new_zeros((1, *memory.shape[-2:]), dtype=torch.bool)
+            key_pos.append(self.decoder_positional_encoding(no_padding).flatten(2).transpose(1, 2).to(key.dtype))
+        return keys, key_pos
+
+    def _predict(self, query: Tensor) -> Tuple[Tensor, Tensor]:
+        """Class logits and mask embeddings of a layer's output (N, Q, hidden)."""
+        normed = self.transformer_decoder.post_norm(query)
+        return self.cls_embed(normed), self.mask_embed(normed)
+
+    @torch.no_grad()
+    def _attention_mask(self, mask_embeds: Tensor, mask_features: Tensor, size: Tuple[int, int]) -> Tensor:
+        """Where a query must not look: outside of its own mask (Mask2Former, Eq. 3).
+
+        Returns:
+            Tensor: Bool, shape (N * heads, Q, h * w), True = not attended. A query with an empty mask looks everywhere.
+        """
+        masks = decode_masks(mask_embeds, mask_features)
+        outside = F.interpolate(masks, size, mode='bilinear', align_corners=False).flatten(2) < 0
+        outside &= ~outside.all(dim=-1, keepdim=True)
+        return outside.repeat_interleave(self.num_heads, dim=0)

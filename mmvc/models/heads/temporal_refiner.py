@@ -1,0 +1,150 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The temporal refiner: DVIS++, arXiv 2312.13305, Sec. 3.4, with OMA's cross-attention (arXiv 2408.10627)."""
+
+from typing import Dict, List, Optional, Tuple
+
+from mmdet.models.layers import MLP
+from mmengine.model import BaseModule, ModuleList
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmvc.registry import MODELS, TASK_UTILS
+
+from ..layers.query_layers import TemporalRefinerLayer
+from ..losses import deep_supervision_losses
+from ..utils.masks import decode_masks
+
+
+@MODELS.register_module()
+class TemporalRefiner(BaseModule):
+    """Refines tracked objects with the knowledge of the whole clip.
+
+    Args:
+        num_classes (int): Number of classes K; the class logits have K + 1 channels.
+        embed_dims (int): Channels C of the query embeddings. Defaults to 512.
+        mask_channels (int): Channels c of the mask features. Defaults to 256.
+        num_layers (int): Defaults to 6.
+        num_heads (int): Defaults to 8.
+        feedforward_channels (int): Defaults to 2048.
+        cross_attn (dict): Config of the cross-attention to the segmenter's queries; ``embed_dims`` and ``num_heads`` are
+            filled in. Defaults to OMA switched off: plain cross-attention.
+        criterion (dict): Config of :class:`MaskClassificationLoss`; ``num_classes`` is filled in.
+        matcher (dict): Config of :class:`HungarianMaskMatcher`.
+        reid_loss (dict, optional): Config of :class:`TemporalContrastiveLoss`; ``num_classes`` and ``embed_dims`` are
+            filled in. None trains without it. Defaults to None.
+    """
+
+    def __init__(self,
+                 num_classes: int,
+                 embed_dims: int = 512,
+                 mask_channels: int = 256,
+                 num_layers: int = 6,
+                 num_heads: int = 8,
+                 feedforward_channels: int = 2048,
+                 cross_attn: dict = dict(type='ObjectMaskedCrossAttention', drop_ratio=0.0),
+                 criterion: dict = dict(type='MaskClassificationLoss'),
+                 matcher: dict = dict(type='HungarianMaskMatcher'),
+                 reid_loss: Optional[dict] = None) -> None:
+        super().__init__()
+        dims = dict(embed_dims=embed_dims, num_heads=num_heads)
+        self.layers = ModuleList(
+            TemporalRefinerLayer(embed_dims, num_heads, feedforward_channels, MODELS.build(cross_attn,
+                                                                                           default_args=dims))
+            for _ in range(num_layers))
+        self.post_norm = nn.LayerNorm(embed_dims)
+        self.cls_embed = nn.Linear(embed_dims, num_classes + 1)
+        self.mask_embed = MLP(embed_dims, embed_dims, mask_channels, 3)
+        self.activation_proj = nn.Linear(embed_dims, 1)
+        self.criterion = MODELS.build(criterion, default_args=dict(num_classes=num_classes))
+        self.matcher = TASK_UTILS.build(matcher)
+        self.reid_loss = MODELS.build(
+            reid_loss, default_args=dict(num_classes=num_classes, embed_dims=embed_dims)) if reid_loss else None
+
+    def forward(self,
+                track_embeds: Tensor,
+                frame_embeds: Tensor,
+                empty_scores: Optional[Tensor] = None,
+                aux: bool = False) -> Dict[str, Tensor]:
+        """Refine the objects of a clip.
+
+        Args:
+            track_embeds (Tensor): The tracker's output, objects aligned over time, shape (B, T, Q, C).
+            frame_embeds (Tensor): The segmenter's embeddings without norm, not aligned, shape (B, T, Q, C).
+            empty_scores (Tensor, optional): The segmenter's probability of the empty class for them, shape (B, T, Q);
+                which keys OMA may drop.
+            aux (bool): Whether to return the predictions of every layer (deep supervision) as well.
+
+        Returns:
+            dict: For the whole clip one class distribution per object, and masks frame by frame:
+
+            - ``cls_scores`` (Tensor): Class logits, shape (B, Q, K + 1).
+            - ``mask_embeds`` (Tensor): Shape (B, T, Q, c).
+            - ``query_embeds`` (Tensor): Output after the norm, shape (B, T, Q, C).
+            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of every layer but the last.
+        """
+        x, predictions = track_embeds, []
+        for i, layer in enumerate(self.layers):
+            x = layer(x, frame_embeds, empty_scores)
+            is_last = i == len(self.layers) - 1
+            if aux or is_last:
+                normed = self.post_norm(x)
+                predictions.append(self._predict(normed))
+        cls_scores, mask_embeds = predictions.pop()
+        return dict(cls_scores=cls_scores, mask_embeds=mask_embeds, query_embeds=normed, aux=predictions)
+
+    def loss(self,
+             track_embeds: Tensor,
+             segmented: Dict[str, Tensor],
+             targets: List[InstanceData],
+             guidance: Optional[Tuple[Tensor, Tensor]] = None,
+             clip_weights: Optional[Tensor] = None) -> Dict[str, Tensor]:
+        """Losses of stage 3: an object's masks of the whole clip are matched and scored as one.
+
+        Args:
+            track_embeds (Tensor): The frozen tracker's output, shape (B, T, Q, C).
+            segmented (dict[str, Tensor]): The frozen segmenter's output, see :meth:`MinVIS.segment`.
+            targets (list[InstanceData]): For each of the B clips ``labels`` (n,) and ``masks`` (n, T, H, W).
+            guidance (tuple[Tensor, Tensor], optional): Class logits (B, Q, K + 1) and mask logits (B, T, Q, h, w) of the
+                tracker, when those decide the assignment for all layers. By default each layer is matched by its own.
+            clip_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
+
+        Returns:
+            dict[str, Tensor]: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d{i}.loss_*`` of the
+            earlier ones, and ``loss_reid`` where configured.
+        """
+        out = self(
+            track_embeds,
+            segmented['query_embeds_no_norm'],
+            segmented['cls_scores'].softmax(dim=-1)[..., -1],
+            aux=True)
+        layers = out['aux'] + [(out['cls_scores'], out['mask_embeds'])]
+        cls_scores = [cls_score for cls_score, _ in layers]
+        mask_preds = [_stack_frames(decode_masks(mask_embeds, segmented['mask_features'])) for _, mask_embeds in layers]
+        tall = [InstanceData(labels=clip.labels, masks=clip.masks.flatten(1, 2)) for clip in targets]
+        # a clip is sampled as densely as its frames would be
+        num_points = self.criterion.num_points * track_embeds.shape[1]
+        guide_cls, guide_masks = (cls_scores[-1], mask_preds[-1]) if guidance is None else (
+            guidance[0], _stack_frames(guidance[1]))
+        indices = self.matcher.assign(guide_cls, guide_masks, tall, num_points)
+        losses = deep_supervision_losses(
+            self.criterion,
+            self.matcher,
+            cls_scores,
+            mask_preds,
+            tall,
+            clip_weights,
+            num_points=num_points,
+            **{'final_indices' if guidance is None else 'indices': indices})
+        if self.reid_loss is not None:
+            losses.update(self.reid_loss(out['query_embeds'], indices, targets, clip_weights))
+        return losses
+
+    def _predict(self, normed: Tensor) -> Tuple[Tensor, Tensor]:
+        """Class logits (B, Q, K + 1) of the time-weighted mean, and mask embeddings (B, T, Q, c) per frame."""
+        weights = self.activation_proj(normed).softmax(dim=1)
+        return self.cls_embed((normed * weights).sum(dim=1)), self.mask_embed(normed)
+
+
+def _stack_frames(masks: Tensor) -> Tensor:
+    """Put an object's masks below each other: (B, T, Q, h, w) -> (B, Q, T * h, w)."""
+    return masks.transpose(1, 2).flatten(2, 3)

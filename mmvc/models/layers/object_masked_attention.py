@@ -1,0 +1,82 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Object Masked Attention (OMA): "Rethinking Video Segmentation with Masked Video Consistency", arXiv 2408.10627."""
+
+from typing import Optional
+
+import torch
+from mmcv.cnn.bricks.transformer import MultiheadAttention
+from torch import Tensor
+
+from mmvc.registry import MODELS
+
+
+@MODELS.register_module()
+class ObjectMaskedCrossAttention(MultiheadAttention):
+    """Cross-attention whose background keys are dropped at random (Eq. 6-8 of the paper).
+
+    Queries come from the tracker's (then the refiner's own) object queries, keys and values from the segmenter's queries
+    of the same frame. A key is *background* when the segmenter gives the empty class at least ``threshold``. In
+    training every background key is removed from the softmax with probability ``drop_ratio``: one Bernoulli draw per key
+    and call, hence per object and layer. Foreground keys are always kept. A frame that would lose all of its keys keeps
+    them all, so the softmax stays finite. In evaluation mode, or with ``drop_ratio=0``, this is plain cross-attention
+    with a residual connection.
+
+    Args:
+        embed_dims (int): Channels C of queries and keys.
+        num_heads (int): Number of attention heads.
+        drop_ratio (float): gamma, the probability of dropping a background key, in [0, 1]. The paper's "drop ratio d".
+            Defaults to 0.5, the best value of the paper's Table 6.
+        threshold (float): Score of the empty class from which on a key is background, in [0, 1]. Defaults to 0.6.
+        mask_at_test (bool): Whether to drop keys in evaluation mode as well ("Masked Inf." in Table 6, about 0.1 mIoU
+            worse there). Defaults to False.
+        **kwargs: Further arguments of :class:`mmcv.cnn.bricks.transformer.MultiheadAttention`.
+
+    Raises:
+        ValueError: If ``drop_ratio`` or ``threshold`` is outside [0, 1].
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 num_heads: int,
+                 drop_ratio: float = 0.5,
+                 threshold: float = 0.6,
+                 mask_at_test: bool = False,
+                 **kwargs) -> None:
+        for name, value in dict(drop_ratio=drop_ratio, threshold=threshold).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f'`{name}` of ObjectMaskedCrossAttention is a probability in [0, 1], got {value}')
+        super().__init__(embed_dims, num_heads, batch_first=True, **kwargs)
+        self.drop_ratio = drop_ratio
+        self.threshold = threshold
+        self.mask_at_test = mask_at_test
+
+    def draw_dropped_keys(self, empty_scores: Tensor) -> Optional[Tensor]:
+        """Decide which keys the softmax ignores in this call (Eq. 8).
+
+        Args:
+            empty_scores (Tensor): Probability of the empty class of every key, shape (N, K), in [0, 1].
+
+        Returns:
+            Tensor | None: Bool, shape (N, K), True = dropped. None when nothing can be dropped.
+        """
+        if self.drop_ratio == 0 or not (self.training or self.mask_at_test):
+            return None
+        background = empty_scores >= self.threshold
+        dropped = background & (torch.rand_like(empty_scores, dtype=torch.float32) < self.drop_ratio)
+        # a softmax over nothing is NaN: a frame without any key left keeps all of them
+        return dropped & ~dropped.all(dim=1, keepdim=True)
+
+    def forward(self, query: Tensor, key: Tensor, empty_scores: Optional[Tensor] = None) -> Tensor:
+        """Attend to the keys that are kept and add the residual (Eq. 6 and 7).
+
+        Args:
+            query (Tensor): Object queries, shape (N, Q, C), one row of N per frame.
+            key (Tensor): The segmenter's queries of the same frames, shape (N, K, C); also the values.
+            empty_scores (Tensor, optional): Probability of the empty class of every key, shape (N, K). Without it no
+                key is dropped.
+
+        Returns:
+            Tensor: ``query`` + attention, shape (N, Q, C).
+        """
+        dropped = None if empty_scores is None else self.draw_dropped_keys(empty_scores)
+        return super().forward(query, key, key_padding_mask=dropped)

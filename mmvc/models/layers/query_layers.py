@@ -1,0 +1,102 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Layers of referring tracker and temporal refiner: DVIS++, arXiv 2312.13305."""
+
+from typing import Optional
+
+from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from .initialization import xavier_init_matrices
+
+
+class ReferringTrackerLayer(BaseModule):
+    """Referring cross-attention -> self-attention over objects -> FFN, each followed by a LayerNorm.
+
+    Args:
+        embed_dims (int): Channels C.
+        num_heads (int): Number of attention heads.
+        feedforward_channels (int): Hidden channels of the FFN.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, feedforward_channels: int) -> None:
+        super().__init__()
+        self.cross_attn = MultiheadAttention(embed_dims, num_heads, batch_first=True)
+        self.self_attn = MultiheadAttention(embed_dims, num_heads, batch_first=True)
+        self.ffn = FFN(embed_dims, feedforward_channels)
+        self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
+
+    def init_weights(self) -> None:
+        """Xavier uniform for every matrix, as in the official code."""
+        xavier_init_matrices(self)
+
+    def forward(self, identity: Tensor, reference: Tensor, frame_embeds: Tensor) -> Tensor:
+        """Let the objects' references pick up their object in a frame.
+
+        Args:
+            identity (Tensor): What the referring cross-attention is added to, shape (B, Q, C): the matched (in training
+                noised) embeddings of the frame for the first layer, the previous layer's output for the others. This
+                is what makes it *referring* cross-attention: the query itself is not on the residual path.
+            reference (Tensor): The objects' references from the last frame, shape (B, Q, C); the attention's queries.
+            frame_embeds (Tensor): The segmenter's embeddings of the frame, shape (B, Q, C); keys and values.
+
+        Returns:
+            Tensor: Shape (B, Q, C).
+        """
+        x = self.norms[0](self.cross_attn(reference, frame_embeds, identity=identity))
+        x = self.norms[1](self.self_attn(x))
+        return self.norms[2](self.ffn(x))
+
+
+class TemporalRefinerLayer(BaseModule):
+    """One layer of the temporal refiner.
+
+    Self-attention over time (per object) -> short-range convolutions over time -> self-attention over objects (per
+    frame) -> object masked cross-attention to the segmenter's queries of the frame -> FFN, all post-norm.
+
+    Args:
+        embed_dims (int): Channels C.
+        num_heads (int): Number of attention heads.
+        feedforward_channels (int): Hidden channels of the FFN.
+        cross_attn (nn.Module): The cross-attention to the segmenter's queries.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, feedforward_channels: int, cross_attn: nn.Module) -> None:
+        super().__init__()
+        self.time_attn = MultiheadAttention(embed_dims, num_heads, batch_first=True)
+        self.time_conv = nn.Sequential(
+            nn.Conv1d(embed_dims, embed_dims, 5, padding='same', padding_mode='replicate'),
+            nn.ReLU(inplace=True),
+            nn.Conv1d(embed_dims, embed_dims, 3, padding='same', padding_mode='replicate'))
+        self.object_attn = MultiheadAttention(embed_dims, num_heads, batch_first=True)
+        self.cross_attn = cross_attn
+        self.ffn = FFN(embed_dims, feedforward_channels)
+        self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(5))
+
+    def init_weights(self) -> None:
+        """Xavier uniform for attention and FFN; the convolutions keep PyTorch's default, as in the official code."""
+        for module in (self.time_attn, self.object_attn, self.cross_attn, self.ffn):
+            xavier_init_matrices(module)
+
+    def forward(self, x: Tensor, frame_embeds: Tensor, empty_scores: Optional[Tensor] = None) -> Tensor:
+        """Refine every object by its whole course in time.
+
+        Args:
+            x (Tensor): Object queries in tracked order, shape (B, T, Q, C).
+            frame_embeds (Tensor): The segmenter's queries, in its own order per frame, shape (B, T, K, C).
+            empty_scores (Tensor, optional): Their probability of the empty class, shape (B, T, K).
+
+        Returns:
+            Tensor: Shape (B, T, Q, C).
+        """
+        batch, num_frames, num_queries, channels = x.shape
+        x = x.transpose(1, 2).flatten(0, 1)  # (B * Q, T, C): a row is an object's course
+        x = self.norms[0](self.time_attn(x))
+        x = self.norms[1](x + self.time_conv(x.transpose(1, 2)).transpose(1, 2))
+        x = x.view(batch, num_queries, num_frames, channels).transpose(1, 2).flatten(0, 1)  # a row is a frame
+        x = self.norms[2](self.object_attn(x))
+        x = self.norms[3](
+            self.cross_attn(x, frame_embeds.flatten(0, 1),
+                            None if empty_scores is None else empty_scores.flatten(0, 1)))
+        x = self.norms[4](self.ffn(x))
+        return x.view(batch, num_frames, num_queries, channels)

@@ -1,0 +1,80 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Ground truth of packed samples as the losses want it: per frame, or per clip with objects aligned by identity."""
+
+from typing import List, Sequence
+
+import torch
+from mmdet.structures import TrackDataSample
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+
+def frame_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> List[InstanceData]:
+    """Entities that each frame shows.
+
+    Args:
+        data_samples (Sequence[TrackDataSample]): B clips of T frames whose ``gt_instances`` hold ``labels``,
+            ``instances_ids`` and ``masks`` (:class:`mmdet.BitmapMasks`, padded to the batch's shape).
+        device (torch.device): Where the result lives.
+
+    Returns:
+        list[InstanceData]: B * T elements, the frames of a clip after each other, each with ``labels`` (n,) and
+        ``instances_ids`` (n,) int64, and ``masks`` (n, H, W) uint8.
+    """
+    targets = []
+    for frame in (frame for sample in data_samples for frame in sample):
+        gt = frame.gt_instances
+        targets.append(
+            InstanceData(
+                labels=gt.labels.to(device),
+                instances_ids=gt.instances_ids.to(device),
+                masks=gt.masks.to_tensor(dtype=torch.uint8, device=device)))
+    return targets
+
+
+def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> List[InstanceData]:
+    """Entities of each clip, one row per identity.
+
+    Args:
+        data_samples (Sequence[TrackDataSample]): As for :func:`frame_targets`.
+        device (torch.device): Where the result lives.
+
+    Returns:
+        list[InstanceData]: B elements, each with ``labels`` (n,) and ``instances_ids`` (n,) int64, ``masks``
+        (n, T, H, W) uint8, zero where an object is not seen, and ``present`` (n, T) bool. The rows are ordered by first
+        appearance, then by their order in that frame.
+    """
+    targets = []
+    for sample in data_samples:
+        frames = frame_targets([sample], device)
+        ids = torch.cat([frame.instances_ids for frame in frames])
+        labels = torch.cat([frame.labels for frame in frames])
+        row_of, first_seen = {}, []
+        for position, identity in enumerate(ids.tolist()):
+            if identity not in row_of:
+                row_of[identity] = len(row_of)
+                first_seen.append(position)
+        masks = torch.zeros((len(row_of), len(frames), *frames[0].masks.shape[-2:]), dtype=torch.uint8, device=device)
+        present = torch.zeros((len(row_of), len(frames)), dtype=torch.bool, device=device)
+        for t, frame in enumerate(frames):
+            rows = [row_of[identity] for identity in frame.instances_ids.tolist()]
+            masks[rows, t] = frame.masks
+            present[rows, t] = True
+        targets.append(
+            InstanceData(labels=labels[first_seen], instances_ids=ids[first_seen], masks=masks, present=present))
+    return targets
+
+
+def clip_weights(data_samples: Sequence[TrackDataSample], masked_loss_weight: float, device: torch.device) -> Tensor:
+    """Weight of each clip's losses under Masked Video Consistency: lambda for masked clips, 1 for clean ones.
+
+    Args:
+        data_samples (Sequence[TrackDataSample]): B clips; a masked one is marked ``masked`` in its frames' metainfo.
+        masked_loss_weight (float): lambda.
+        device (torch.device): Where the result lives.
+
+    Returns:
+        Tensor: Shape (B,), float32.
+    """
+    weights = [masked_loss_weight if sample[0].metainfo.get('masked', False) else 1.0 for sample in data_samples]
+    return torch.tensor(weights, dtype=torch.float32, device=device)

@@ -1,0 +1,118 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""DVIS++: Improved Decoupled Framework for Universal Video Segmentation, arXiv 2312.13305."""
+
+from typing import Dict, List, Sequence, Tuple
+
+import torch
+from mmdet.structures import TrackDataSample
+from mmengine.logging import MessageHub
+from torch import Tensor
+
+from mmvc.registry import MODELS
+
+from ..utils.masks import decode_masks
+from ..utils.targets import clip_targets
+from .minvis import MinVIS, _concatenate
+
+
+@MODELS.register_module()
+class DVISOnline(MinVIS):
+    """Segmenter (frozen) + referring tracker: stage 2.
+
+    Args:
+        tracker (dict): Config of :class:`ReferringTracker`.
+        guided_fraction (float): Share of the training iterations, from the beginning on, in which the predictions of the
+            frozen part decide which query learns which object; later the trained part's own predictions do. Defaults to
+            0.5.
+        **kwargs: Arguments of :class:`MinVIS`.
+    """
+
+    frozen_parts = ('backbone', 'head')
+
+    def __init__(self, tracker: dict, guided_fraction: float = 0.5, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.tracker = MODELS.build(tracker, default_args=dict(num_classes=self.num_classes))
+        self.guided_fraction = guided_fraction
+        self._freeze()
+
+    def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
+                   weights: Tensor) -> Dict[str, Tensor]:
+        """Losses of the tracker; see :meth:`MinVIS.stage_loss`."""
+        with torch.no_grad():
+            segmented = self.segment(inputs)
+        return self.tracker.loss(
+            segmented,
+            clip_targets(data_samples, inputs.device),
+            guided=self.is_guided(),
+            clip_weights=weights)
+
+    def is_guided(self) -> bool:
+        """Whether the frozen part decides the assignment in the current iteration (never outside of a training)."""
+        hub = MessageHub.get_current_instance()
+        iteration, max_iters = hub.get_info('iter'), hub.get_info('max_iters')
+        return iteration is not None and max_iters is not None and iteration < self.guided_fraction * max_iters
+
+    def predict_video(self, windows: List[Dict[str, Tensor]]) -> Tuple[Tensor, Tensor, List[Tensor]]:
+        """Track the objects through the segmented windows of a video; see :meth:`MinVIS.predict_video`."""
+        tracked = _concatenate(self.track(windows), ('cls_scores', 'mask_embeds'))
+        return (tracked['cls_scores'][0].float().mean(dim=0).softmax(dim=-1), tracked['mask_embeds'][0],
+                [self.tracker.project(window['mask_features'])[0] for window in windows])
+
+    def track(self, windows: List[Dict[str, Tensor]]) -> List[Dict[str, Tensor]]:
+        """Run the tracker over the consecutive windows of a video.
+
+        Args:
+            windows (list[dict]): Outputs of :meth:`segment`, batch size 1.
+
+        Returns:
+            list[dict]: The tracker's outputs for each window.
+        """
+        state, outputs = None, []
+        for window in windows:
+            out, state = self.tracker(window['query_embeds'], window['query_embeds_no_norm'], state)
+            outputs.append(out)
+        return outputs
+
+
+@MODELS.register_module()
+class DVISOffline(DVISOnline):
+    """Segmenter and tracker (frozen) + temporal refiner: stage 3.
+
+    Args:
+        refiner (dict): Config of :class:`TemporalRefiner`; its ``cross_attn`` entry holds Object Masked Attention.
+        **kwargs: Arguments of :class:`DVISOnline`.
+    """
+
+    frozen_parts = ('backbone', 'head', 'tracker')
+
+    def __init__(self, refiner: dict, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.refiner = MODELS.build(refiner, default_args=dict(num_classes=self.num_classes))
+        self._freeze()
+
+    def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
+                   weights: Tensor) -> Dict[str, Tensor]:
+        """Losses of the refiner; see :meth:`MinVIS.stage_loss`."""
+        with torch.no_grad():
+            segmented = self.segment(inputs)
+            tracked, _ = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'])
+            guidance = None
+            if self.is_guided():
+                masks = decode_masks(tracked['mask_embeds'], self.tracker.project(segmented['mask_features']))
+                guidance = tracked['cls_scores'].mean(dim=1), masks
+        return self.refiner.loss(
+            tracked['query_embeds'],
+            segmented,
+            clip_targets(data_samples, inputs.device),
+            guidance=guidance,
+            clip_weights=weights)
+
+    def predict_video(self, windows: List[Dict[str, Tensor]]) -> Tuple[Tensor, Tensor, List[Tensor]]:
+        """Track, then refine with the whole video in view; see :meth:`MinVIS.predict_video`."""
+        tracked = _concatenate(self.track(windows), ('cls_scores', 'query_embeds'))
+        segmented = _concatenate(windows, ('cls_scores', 'query_embeds_no_norm'))
+        refined = self.refiner(tracked['query_embeds'], segmented['query_embeds_no_norm'],
+                               segmented['cls_scores'].softmax(dim=-1)[..., -1])
+        class_probs = torch.maximum(refined['cls_scores'][0].float().softmax(dim=-1),
+                                    tracked['cls_scores'][0].float().mean(dim=0).softmax(dim=-1))
+        return class_probs, refined['mask_embeds'][0], [window['mask_features'][0] for window in windows]
