@@ -16,7 +16,8 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
     Returns:
         Tensor: int64, shape (B, Q): ``current[b, indices[b, q]]`` belongs to ``reference[b, q]``.
     """
-    similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(current.float(), dim=-1).transpose(1, 2)
+    with torch.autocast(reference.device.type, enabled=False):  # ties of half precision would decide matches
+        similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(current.float(), dim=-1).transpose(1, 2)
     # an exploding training gives NaN here; the assignment must not hide that behind scipy's error
     cost = -similarity.nan_to_num(0.0).cpu().numpy()
     columns = [torch.from_numpy(linear_sum_assignment(matrix)[1]) for matrix in cost]

@@ -1,0 +1,61 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""A memory of object embeddings, class by class."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ClassMemory(nn.Module):
+    """Keep at most ``max_len`` embeddings of each class.
+
+    A full class keeps a random subset of its old and new embeddings, drawn with torch's global generator. The memory
+    is part of the state dict, so a resumed training continues with it; each process has its own, and a checkpoint
+    holds that of the process that wrote it. State dicts without it (of other trainings, or published weights) leave it
+    as it is.
+
+    Args:
+        num_classes (int): Number of classes K.
+        embed_dims (int): Channels C.
+        max_len (int): Embeddings per class. Defaults to 100.
+    """
+
+    def __init__(self, num_classes: int, embed_dims: int, max_len: int = 100) -> None:
+        super().__init__()
+        self.max_len = max_len
+        self.register_buffer('embeds', torch.zeros(num_classes, max_len, embed_dims))
+        self.register_buffer('counts', torch.zeros(num_classes, dtype=torch.int64))
+
+    def forward(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Look up classes.
+
+        Args:
+            labels (Tensor): Classes (n,).
+
+        Returns:
+            tuple[Tensor, Tensor]: Embeddings (n, max_len, C) and which of them are filled (n, max_len), bool.
+        """
+        slots = torch.arange(self.max_len, device=labels.device)
+        return self.embeds.index_select(0, labels), slots < self.counts[labels, None]
+
+    @torch.no_grad()
+    def push(self, embeds: Tensor, labels: Tensor) -> None:
+        """Store embeddings.
+
+        Args:
+            embeds (Tensor): Embeddings (N, C).
+            labels (Tensor): Their classes (N,).
+        """
+        classes, sizes = labels.unique(return_counts=True)
+        new_by_class = embeds[labels.argsort(stable=True)].to(self.embeds).split(sizes.tolist())
+        for label, count, new in zip(classes.tolist(), self.counts[classes].tolist(), new_by_class):
+            if count + len(new) > self.max_len:
+                pool = torch.cat([self.embeds[label, :count], new])
+                new, count = pool[torch.randperm(len(pool), device=pool.device)[:self.max_len]], 0
+            self.embeds[label, count:count + len(new)] = new
+        self.counts[classes] = (self.counts[classes] + sizes).clamp(max=self.max_len)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        own = {prefix + name: buffer for name, buffer in self.named_buffers()}
+        if not own.keys() & state_dict.keys():
+            state_dict.update(own)  # torch and mmengine hand over a copy
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,77 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The temporal refiner's contrastive loss."""
+
+import torch
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from mmvc.registry import MODELS
+
+from .class_memory import ClassMemory
+from .contrastive_terms import clip_factors, contrast, mean_over_items, split_scores
+
+Indices = tuple[Tensor, Tensor]
+
+
+@MODELS.register_module()
+class TemporalContrastiveLoss(nn.Module):
+    """Keep an object's embeddings of all frames together, and away from other objects and its class's past ones.
+
+    An item is a matched object in a frame. Its positives are the object in all frames of the clip, this one included;
+    its negatives are the other queries of the frame. A second item has the same positives, and the class's memory of
+    earlier clips as negatives; it is left out while that is empty. The objects of a call enter the memory after it.
+
+    Source: Zhang et al., "DVIS++" (arXiv 2312.13305), contrastive learning of the temporal refiner.
+
+    Args:
+        num_classes (int): Number of classes K.
+        embed_dims (int): Channels C of the embeddings.
+        memory_len (int): Embeddings to remember per class. Defaults to 100.
+        loss_weight (float): Defaults to 2.
+    """
+
+    def __init__(self, num_classes: int, embed_dims: int, memory_len: int = 100, loss_weight: float = 2.0) -> None:
+        super().__init__()
+        self.memory = ClassMemory(num_classes, embed_dims, memory_len)
+        self.loss_weight = loss_weight
+
+    def forward(self,
+                embeds: Tensor,
+                indices: list[Indices],
+                targets: list[InstanceData],
+                sample_weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Compute the loss of a batch of clips, then remember their objects.
+
+        Args:
+            embeds (Tensor): The refiner's embeddings (B, T, Q, C).
+            indices (list[tuple[Tensor, Tensor]]): B pairs of matched query and ground-truth indices.
+            targets (list[InstanceData]): B clips with ``labels`` (n,).
+            sample_weights (Tensor, optional): Factors (B,) on the items of each clip.
+
+        Returns:
+            dict[str, Tensor]: Scalar ``loss_reid``; without objects a zero that depends on ``embeds``.
+        """
+        items, weights, objects, labels = [], [], [], []
+        with torch.autocast(embeds.device.type, enabled=False):
+            for clip, (queries, gt_inds), target, factor in zip(embeds.float(), indices, targets,
+                                                                clip_factors(embeds, sample_weights)):
+                anchors = clip.index_select(1, queries)  # (T, K, C)
+                tracks = anchors.transpose(0, 1).contiguous()
+                positive = tracks @ tracks.transpose(1, 2)  # (K, T, T)
+                _, negative = split_scores(anchors, clip, queries)
+                items.append(contrast(positive, negative.transpose(0, 1)))
+
+                objects.append(tracks.detach())
+                labels.append(target.labels[gt_inds])
+                known = self.memory.counts[labels[-1]].nonzero()[:, 0]
+                past, filled = self.memory(labels[-1][known])
+                negative = tracks.index_select(0, known) @ past.transpose(1, 2)
+                items.append(
+                    contrast(positive.index_select(0, known), negative.masked_fill(~filled[:, None], -torch.inf)))
+                weights += [factor, factor]
+            loss = mean_over_items(items, weights, embeds)
+        if objects:
+            self.memory.push(
+                torch.cat([tracks.flatten(0, 1) for tracks in objects]),
+                torch.cat(labels).repeat_interleave(embeds.shape[1]))
+        return dict(loss_reid=self.loss_weight * loss)

@@ -1,0 +1,70 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Matching that keeps an object on one query through a whole clip."""
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from mmvc.registry import TASK_UTILS
+
+from .hungarian_mask_matcher import FORBIDDEN_COST, HungarianMaskMatcher, Indices, to_device, to_host
+
+
+@TASK_UTILS.register_module()
+class ClipHungarianMatcher(HungarianMaskMatcher):
+    """Match every object of a clip once, in the frame where it first appears; it keeps that query.
+
+    A tracker's queries mean the same object in all frames, so a clip has one assignment. Frames are visited in order;
+    objects that appear in a frame compete for the queries that earlier frames left free. Costs are those of
+    :class:`HungarianMaskMatcher`, one draw of random points per visited frame.
+
+    Source: Zhang et al., "DVIS++" (arXiv 2312.13305), training of the referring tracker.
+    """
+
+    @torch.no_grad()
+    def assign(self, cls_scores: Tensor, mask_preds: Tensor, clip_targets: list[InstanceData]) -> list[Indices]:
+        """Find one assignment per clip.
+
+        Args:
+            cls_scores (Tensor): Class logits (B, T, Q, K + 1).
+            mask_preds (Tensor): Mask logits (B, T, Q, h, w).
+            clip_targets (list[InstanceData]): B clips with ``labels`` (n,), ``masks`` (n, T, H, W) and ``present``
+                (n, T), bool: where the object may be matched. An object present nowhere is not matched.
+
+        Returns:
+            list[tuple[Tensor, Tensor]]: For each clip, query and ground-truth indices (int64), ordered by the frame of
+            first appearance, then by query. Objects that found no free query are left out.
+
+        Raises:
+            ValueError: If the number of clips or frames differs between predictions and targets.
+        """
+        num_clips, num_frames = cls_scores.shape[:2]
+        if [target.present.shape[1] for target in clip_targets] != [num_frames] * num_clips:
+            raise ValueError(f'The predictions have {num_clips} clips of {num_frames} frames, but `present` of the '
+                             f'targets has shapes {[tuple(target.present.shape) for target in clip_targets]}; '
+                             'pass one (n, T) tensor per clip.')
+        visits, costs = [], []  # (clip, objects that appear), in the order of the random draws
+        for clip, target in enumerate(clip_targets):
+            present = target.present.bool()
+            first_frames = torch.where(present.any(1), present.int().argmax(1), -1)
+            for frame in first_frames[first_frames >= 0].unique().tolist():
+                objects = (first_frames == frame).nonzero()[:, 0]
+                visits.append((clip, objects.cpu().numpy()))
+                costs.append(
+                    self.cost(cls_scores[clip, frame], mask_preds[clip, frame], target.labels[objects],
+                              target.masks[objects, frame]))
+
+        queries = [[np.zeros(0, dtype=np.int64)] for _ in clip_targets]
+        matched = [[np.zeros(0, dtype=np.int64)] for _ in clip_targets]
+        for (clip, objects), cost in zip(visits, to_host(costs)):
+            cost[np.concatenate(queries[clip])] = FORBIDDEN_COST  # these queries belong to earlier objects
+            rows, columns = linear_sum_assignment(cost)
+            free = ~np.isin(rows, np.concatenate(queries[clip]))
+            queries[clip].append(rows[free])
+            matched[clip].append(objects[columns[free]])
+        return [
+            to_device((np.concatenate(query), np.concatenate(gt)), cls_scores.device)
+            for query, gt in zip(queries, matched)
+        ]
