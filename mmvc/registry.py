@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The registries of the package: children of mmengine's, with scope ``mmvc``.
 
-Modules are imported lazily, when the first of a kind is built (``locations``).
+Modules are imported lazily, when the first of a kind is built (``locations``). A child exists for every kind that a
+config with ``default_scope = 'mmvc'`` builds, also where the package adds none: mmengine warns if it finds no child.
 """
 
 from mmengine import registry as root
@@ -14,6 +15,13 @@ MODELS = Registry('model', parent=root.MODELS, locations=['mmvc.models'], scope=
 TASK_UTILS = Registry('task util', parent=root.TASK_UTILS, locations=['mmvc.models'], scope='mmvc')
 METRICS = Registry('metric', parent=root.METRICS, locations=['mmvc.evaluation'], scope='mmvc')
 HOOKS = Registry('hook', parent=root.HOOKS, locations=['mmvc.engine'], scope='mmvc')
+OPTIMIZERS = Registry('optimizer', parent=root.OPTIMIZERS, locations=['mmvc.engine'], scope='mmvc')
+OPTIM_WRAPPERS = Registry('optim_wrapper', parent=root.OPTIM_WRAPPERS, locations=['mmvc.engine'], scope='mmvc')
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer constructor', parent=root.OPTIM_WRAPPER_CONSTRUCTORS, locations=['mmvc.engine'], scope='mmvc')
+PARAM_SCHEDULERS = Registry(
+    'parameter scheduler', parent=root.PARAM_SCHEDULERS, locations=['mmvc.engine'], scope='mmvc')
 LOOPS = Registry('loop', parent=root.LOOPS, locations=['mmvc.engine'], scope='mmvc')
 RUNNERS = Registry('runner', parent=root.RUNNERS, locations=['mmvc.engine'], scope='mmvc')
+VISBACKENDS = Registry('vis_backend', parent=root.VISBACKENDS, locations=['mmvc.visualization'], scope='mmvc')
 VISUALIZERS = Registry('visualizer', parent=root.VISUALIZERS, locations=['mmvc.visualization'], scope='mmvc')

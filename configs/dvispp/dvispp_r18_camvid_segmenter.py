@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 
-model = dict(num_classes=_base_.num_classes)
+model = dict(num_classes=_base_.num_classes, postprocessor=_base_.postprocessor)
 max_iters = 2400
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [

@@ -1,9 +1,9 @@
 _base_ = [
-    '../_base_/models/segmenter_r18_small.py', '../_base_/datasets/synthetic.py', '../_base_/schedules/from_scratch.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/segmenter_r18_small.py', '../_base_/datasets/synthetic.py',
+    '../_base_/schedules/from_scratch.py', '../_base_/default_runtime.py'
 ]
 
-model = dict(num_classes=_base_.num_classes)
+model = dict(num_classes=_base_.num_classes, postprocessor=_base_.postprocessor)
 max_iters = 500
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [

@@ -49,3 +49,4 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='VSSMetric')
 test_evaluator = val_evaluator
 num_classes = 11
+postprocessor = dict(type='VSSPostprocessor')

@@ -51,3 +51,4 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='VSSMetric')
 test_evaluator = val_evaluator
 num_classes = 10
+postprocessor = dict(type='VSSPostprocessor')

@@ -1,4 +1,4 @@
-# Stage 3: what a leaf adds to a segmenter and a tracker, as `model = dict(type='DVISOffline', refiner=_base_.refiner)`.
+# Stage 3: what a leaf adds to segmenter and tracker, as `model = dict(type='DVISOffline', refiner=_base_.refiner)`.
 refiner = dict(
     type='TemporalRefiner',
     embed_dims=512,

@@ -1,4 +1,5 @@
-# Stage 1: Mask2Former with a re-identification branch, ResNet-50. `model.num_classes` comes with the dataset.
+# Stage 1: Mask2Former with a re-identification branch, ResNet-50. A leaf adds `num_classes` and `postprocessor`, which
+# come with the dataset.
 model = dict(
     type='MinVIS',
     data_preprocessor=dict(
@@ -52,5 +53,4 @@ model = dict(
                     act_cfg=dict(type='ReLU', inplace=True)))),
         criterion=dict(type='MaskClassificationLoss', num_points=12544),
         matcher=dict(type='HungarianMaskMatcher', num_points=12544),
-        reid_loss=dict(type='FrameContrastiveLoss')),
-    postprocessor=dict(type='VSSPostprocessor'))
+        reid_loss=dict(type='FrameContrastiveLoss')))

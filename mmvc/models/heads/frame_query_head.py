@@ -30,9 +30,11 @@ class FrameQueryHead(Mask2FormerHead):
             last is the empty class.
         criterion (dict): Config of :class:`MaskClassificationLoss`; ``num_classes`` is filled in.
         matcher (dict): Config of :class:`HungarianMaskMatcher`.
+        with_reid (bool): Whether there is a re-identification branch. Without it (MinVIS, DVIS) queries are followed
+            by the decoder's output alone, and C = hidden. Defaults to True.
         reid_channels (int): Hidden channels of the re-identification branch. Defaults to ``feat_channels``.
-        reid_loss (dict, optional): Config of :class:`FrameContrastiveLoss`, the contrastive loss over the frames of a
-            clip. None trains without it (MinVIS). Defaults to None.
+        reid_loss (dict, optional): Config of :class:`FrameContrastiveLoss`, which trains the branch by comparing the
+            frames of a clip. Defaults to None.
         **kwargs: Arguments of :class:`mmdet.Mask2FormerHead` (``in_channels``, ``feat_channels``, ``out_channels``,
             ``num_queries``, ``pixel_decoder``, ``transformer_decoder``, ``positional_encoding``, ...).
     """
@@ -41,6 +43,7 @@ class FrameQueryHead(Mask2FormerHead):
                  num_classes: int,
                  criterion: dict,
                  matcher: dict,
+                 with_reid: bool = True,
                  reid_channels: Optional[int] = None,
                  reid_loss: Optional[dict] = None,
                  **kwargs) -> None:
@@ -56,22 +59,22 @@ class FrameQueryHead(Mask2FormerHead):
         del self.loss_cls, self.loss_mask, self.loss_dice
         self.criterion = MODELS.build(criterion, default_args=dict(num_classes=num_classes))
         self.matcher = TASK_UTILS.build(matcher)
-        embed_dims = self.decoder_embed_dims
-        self.reid_embed = MLP(embed_dims, reid_channels or embed_dims, embed_dims, 3)
         self.reid_loss = MODELS.build(reid_loss) if reid_loss else None
-        if self.reid_loss is None:  # nothing would train it, and distributed training stops at unused parameters
-            self.reid_embed.requires_grad_(False)
-
-    @property
-    def embed_channels(self) -> int:
-        """int: Channels of the query embeddings that tracker and refiner work on, C = 2 x hidden."""
-        return 2 * self.decoder_embed_dims
+        self.reid_embed = None
+        if with_reid:
+            embed_dims = self.decoder_embed_dims
+            self.reid_embed = MLP(embed_dims, reid_channels or embed_dims, embed_dims, 3)
+            if self.reid_loss is None:  # nothing would train it, and distributed training stops at unused parameters
+                self.reid_embed.requires_grad_(False)
+        elif self.reid_loss is not None:
+            raise ValueError('`reid_loss` of FrameQueryHead trains the re-identification branch: set with_reid=True')
 
     def init_weights(self) -> None:
         """Xavier uniform for the decoder, Kaiming uniform for the re-identification branch, elsewhere as in mmdet."""
         super().init_weights()
         xavier_init_matrices(self.transformer_decoder)
-        kaiming_init_linears(self.reid_embed)
+        if self.reid_embed is not None:
+            kaiming_init_linears(self.reid_embed)
 
     def forward(self, feats: Tuple[Tensor], aux: bool = False) -> Dict[str, Tensor]:
         """Segment frames.
@@ -88,8 +91,8 @@ class FrameQueryHead(Mask2FormerHead):
             - ``mask_features`` (Tensor): Shape (N, c, h, w).
             - ``query_embeds`` (Tensor): ``cat(norm(out), reid)``, by which queries are matched, shape (N, Q, C).
             - ``query_embeds_no_norm`` (Tensor): ``cat(out, reid)``, what the tracker works on, shape (N, Q, C).
-            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of the learnable queries and of every
-              layer but the last, first to last; empty unless asked for.
+            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of the learnable queries and of
+              every layer but the last, first to last; empty unless asked for.
         """
         mask_features, memories = self.pixel_decoder(feats)
         keys, key_pos = self._decoder_inputs(memories)
@@ -109,13 +112,13 @@ class FrameQueryHead(Mask2FormerHead):
             predictions.append(self._predict(query))
         cls_scores, mask_embeds = predictions.pop()
         normed = self.transformer_decoder.post_norm(query)
-        reid = self.reid_embed(normed)
+        reid = [] if self.reid_embed is None else [self.reid_embed(normed)]
         return dict(
             cls_scores=cls_scores,
             mask_embeds=mask_embeds,
             mask_features=mask_features,
-            query_embeds=torch.cat([normed, reid], dim=-1),
-            query_embeds_no_norm=torch.cat([query, reid], dim=-1),
+            query_embeds=torch.cat([normed, *reid], dim=-1),
+            query_embeds_no_norm=torch.cat([query, *reid], dim=-1),
             aux=predictions if aux else [])
 
     def loss(self,
@@ -127,8 +130,8 @@ class FrameQueryHead(Mask2FormerHead):
 
         Args:
             feats (tuple[Tensor]): Feature maps of N = B * T frames, the frames of a clip after each other.
-            targets (list[InstanceData]): For each of the N frames ``labels`` (n,), ``instances_ids`` (n,) and ``masks``
-                (n, H, W) of the entities that it shows.
+            targets (list[InstanceData]): For each of the N frames ``labels`` (n,), ``instances_ids`` (n,) and
+                ``masks`` (n, H, W) of the entities that it shows.
             num_frames (int): Frames T of a clip.
             sample_weights (Tensor, optional): Weight of each frame's losses, shape (N,).
 
@@ -168,7 +171,8 @@ class FrameQueryHead(Mask2FormerHead):
         """Where a query must not look: outside of its own mask (Mask2Former, Eq. 3).
 
         Returns:
-            Tensor: Bool, shape (N * heads, Q, h * w), True = not attended. A query with an empty mask looks everywhere.
+            Tensor: Bool, shape (N * heads, Q, h * w), True = not attended. A query whose mask is empty
+            looks everywhere.
         """
         masks = decode_masks(mask_embeds, mask_features)
         outside = F.interpolate(masks, size, mode='bilinear', align_corners=False).flatten(2) < 0

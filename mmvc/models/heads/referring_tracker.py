@@ -36,8 +36,8 @@ class TrackerState:
 class ReferringTracker(BaseModule):
     """Follows objects from frame to frame by denoising their queries.
 
-    A video can be given in pieces: the state returned with one piece continues the next, with the same result as all at
-    once. Gradients flow back through time.
+    A video can be given in pieces: the state returned with one piece continues the next, with the same result as all
+    at once. Gradients flow back through time.
 
     Args:
         num_classes (int): Number of classes K; the class logits have K + 1 channels.
@@ -147,10 +147,10 @@ class ReferringTracker(BaseModule):
 
         Args:
             segmented (dict[str, Tensor]): The frozen segmenter's output, see :meth:`MinVIS.segment`.
-            targets (list[InstanceData]): For each of the B clips ``labels`` (n,), ``masks`` (n, T, H, W) and ``present``
-                (n, T) of its objects.
-            guided (bool): Whether the segmenter's predictions decide the assignment for all layers; otherwise each layer
-                is matched by its own.
+            targets (list[InstanceData]): For each of the B clips ``labels`` (n,), ``masks`` (n, T, H, W) and
+                ``present`` (n, T) of its objects.
+            guided (bool): Whether the segmenter's predictions decide the assignment for all layers; otherwise each
+                layer is matched by its own.
             clip_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
 
         Returns:

@@ -26,8 +26,8 @@ class TemporalRefiner(BaseModule):
         num_layers (int): Defaults to 6.
         num_heads (int): Defaults to 8.
         feedforward_channels (int): Defaults to 2048.
-        cross_attn (dict): Config of the cross-attention to the segmenter's queries; ``embed_dims`` and ``num_heads`` are
-            filled in. Defaults to OMA switched off: plain cross-attention.
+        cross_attn (dict): Config of the cross-attention to the segmenter's queries; ``embed_dims`` and ``num_heads``
+            are filled in. Defaults to OMA switched off: plain cross-attention.
         criterion (dict): Config of :class:`MaskClassificationLoss`; ``num_classes`` is filled in.
         matcher (dict): Config of :class:`HungarianMaskMatcher`.
         reid_loss (dict, optional): Config of :class:`TemporalContrastiveLoss`; ``num_classes`` and ``embed_dims`` are
@@ -104,8 +104,9 @@ class TemporalRefiner(BaseModule):
             track_embeds (Tensor): The frozen tracker's output, shape (B, T, Q, C).
             segmented (dict[str, Tensor]): The frozen segmenter's output, see :meth:`MinVIS.segment`.
             targets (list[InstanceData]): For each of the B clips ``labels`` (n,) and ``masks`` (n, T, H, W).
-            guidance (tuple[Tensor, Tensor], optional): Class logits (B, Q, K + 1) and mask logits (B, T, Q, h, w) of the
-                tracker, when those decide the assignment for all layers. By default each layer is matched by its own.
+            guidance (tuple[Tensor, Tensor], optional): Class logits (B, Q, K + 1) and mask logits (B, T, Q, h, w) of
+                the tracker, when those decide the assignment for all layers. By default each layer is matched by
+                its own.
             clip_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
 
         Returns:
@@ -119,7 +120,8 @@ class TemporalRefiner(BaseModule):
             aux=True)
         layers = out['aux'] + [(out['cls_scores'], out['mask_embeds'])]
         cls_scores = [cls_score for cls_score, _ in layers]
-        mask_preds = [_stack_frames(decode_masks(mask_embeds, segmented['mask_features'])) for _, mask_embeds in layers]
+        mask_features = segmented['mask_features']
+        mask_preds = [_stack_frames(decode_masks(mask_embeds, mask_features)) for _, mask_embeds in layers]
         tall = [InstanceData(labels=clip.labels, masks=clip.masks.flatten(1, 2)) for clip in targets]
         # a clip is sampled as densely as its frames would be
         num_points = self.criterion.num_points * track_embeds.shape[1]

@@ -14,12 +14,12 @@ from mmvc.registry import MODELS
 class ObjectMaskedCrossAttention(MultiheadAttention):
     """Cross-attention whose background keys are dropped at random (Eq. 6-8 of the paper).
 
-    Queries come from the tracker's (then the refiner's own) object queries, keys and values from the segmenter's queries
-    of the same frame. A key is *background* when the segmenter gives the empty class at least ``threshold``. In
-    training every background key is removed from the softmax with probability ``drop_ratio``: one Bernoulli draw per key
-    and call, hence per object and layer. Foreground keys are always kept. A frame that would lose all of its keys keeps
-    them all, so the softmax stays finite. In evaluation mode, or with ``drop_ratio=0``, this is plain cross-attention
-    with a residual connection.
+    Queries come from the tracker's (then the refiner's own) object queries, keys and values from the segmenter's
+    queries of the same frame. A key is *background* when the segmenter gives the empty class at least ``threshold``.
+    In training every background key is removed from the softmax with probability ``drop_ratio``: one Bernoulli draw
+    per key and call, hence per object and layer. Foreground keys are always kept. A frame that would lose all of its
+    keys keeps them all, so the softmax stays finite. In evaluation mode, or with ``drop_ratio=0``, this is plain
+    cross-attention with a residual connection.
 
     Args:
         embed_dims (int): Channels C of queries and keys.

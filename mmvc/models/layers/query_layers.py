@@ -34,9 +34,9 @@ class ReferringTrackerLayer(BaseModule):
         """Let the objects' references pick up their object in a frame.
 
         Args:
-            identity (Tensor): What the referring cross-attention is added to, shape (B, Q, C): the matched (in training
-                noised) embeddings of the frame for the first layer, the previous layer's output for the others. This
-                is what makes it *referring* cross-attention: the query itself is not on the residual path.
+            identity (Tensor): What the referring cross-attention is added to, shape (B, Q, C): the matched (in
+                training noised) embeddings of the frame for the first layer, the previous layer's output for the
+                others. That makes it *referring* cross-attention: the query itself is not on the residual path.
             reference (Tensor): The objects' references from the last frame, shape (B, Q, C); the attention's queries.
             frame_embeds (Tensor): The segmenter's embeddings of the frame, shape (B, Q, C); keys and values.
 

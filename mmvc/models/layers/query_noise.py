@@ -45,8 +45,8 @@ class QueryNoise(torch.nn.Module):
             embeds (Tensor): Embeddings of the frame in the segmenter's order, shape (B, Q, C).
 
         Returns:
-            tuple[Tensor, Tensor]: The disturbed embeddings, shape (B, Q, C), and for each of them the index of the query
-            it mostly comes from, shape (B, Q).
+            tuple[Tensor, Tensor]: The disturbed embeddings, shape (B, Q, C), and for each of them the index of the
+            query it mostly comes from, shape (B, Q).
         """
         num_queries, channels = embeds.shape[1:]
         own = torch.arange(num_queries, device=embeds.device)

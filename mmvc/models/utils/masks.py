@@ -1,5 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import torch
 from torch import Tensor
 
 

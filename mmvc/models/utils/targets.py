@@ -41,8 +41,8 @@ def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) 
 
     Returns:
         list[InstanceData]: B elements, each with ``labels`` (n,) and ``instances_ids`` (n,) int64, ``masks``
-        (n, T, H, W) uint8, zero where an object is not seen, and ``present`` (n, T) bool. The rows are ordered by first
-        appearance, then by their order in that frame.
+        (n, T, H, W) uint8, zero where an object is not seen, and ``present`` (n, T) bool. The rows are ordered by
+        first appearance, then by their order in that frame.
     """
     targets = []
     for sample in data_samples:

@@ -21,9 +21,9 @@ class DVISOnline(MinVIS):
 
     Args:
         tracker (dict): Config of :class:`ReferringTracker`.
-        guided_fraction (float): Share of the training iterations, from the beginning on, in which the predictions of the
-            frozen part decide which query learns which object; later the trained part's own predictions do. Defaults to
-            0.5.
+        guided_fraction (float): Share of the training iterations, from the beginning on, in which the predictions of
+            the frozen part decide which query learns which object; later the trained part's own predictions do.
+            Defaults to 0.5.
         **kwargs: Arguments of :class:`MinVIS`.
     """
 

@@ -75,8 +75,8 @@ class MinVIS(BaseModel):
         """Unified entry of mmengine's runner.
 
         Args:
-            inputs (Tensor | list[Tensor]): ``'loss'`` and ``'tensor'``: normalised clips (B, T, 3, H, W); ``'predict'``:
-                one uint8 video (T, 3, H, W) per sample, any length.
+            inputs (Tensor | list[Tensor]): ``'loss'`` and ``'tensor'``: normalised clips (B, T, 3, H, W);
+                ``'predict'``: one uint8 video (T, 3, H, W) per sample, any length.
             data_samples (Sequence[TrackDataSample], optional): The samples that belong to them.
             mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
 
@@ -185,15 +185,16 @@ class MinVIS(BaseModel):
             (T, Q, c) and the windows' mask features (t, c, h, w).
         """
         segmented = _concatenate(windows, ('cls_scores', 'mask_embeds', 'query_embeds'))
-        reference, logits, mask_embeds = None, [], []
-        for t, embeds in enumerate(segmented['query_embeds'].unbind(1)):
-            order = None if reference is None else match_queries(reference, embeds)
-            in_order = (lambda x: x) if order is None else (lambda x: reorder_queries(x, order))
-            reference = in_order(embeds)
-            logits.append(in_order(segmented['cls_scores'][:, t]))
-            mask_embeds.append(in_order(segmented['mask_embeds'][:, t]))
-        class_probs = torch.cat(logits).float().mean(dim=0).softmax(dim=-1)
-        return class_probs, torch.cat(mask_embeds), [window['mask_features'][0] for window in windows]
+        query_embeds = segmented['query_embeds'][0]
+        order = [torch.arange(query_embeds.shape[1], device=query_embeds.device)[None]]
+        reference = query_embeds[:1]
+        for embeds in query_embeds[1:]:
+            order.append(match_queries(reference, embeds[None]))
+            reference = reorder_queries(embeds[None], order[-1])
+        order = torch.cat(order)
+        class_probs = reorder_queries(segmented['cls_scores'][0], order).float().mean(dim=0).softmax(dim=-1)
+        mask_embeds = reorder_queries(segmented['mask_embeds'][0], order)
+        return class_probs, mask_embeds, [window['mask_features'][0] for window in windows]
 
 
 def _concatenate(windows: List[Dict[str, Tensor]], names: Sequence[str]) -> Dict[str, Tensor]:
@@ -205,7 +206,8 @@ def _pending_patch_masks(data_samples: Sequence[TrackDataSample], inputs: Tensor
     """Pixels to hide in the second pass of the "sum" loss: bool (B, T, 1, H, W), or None in "switch" mode."""
     frames = [frame for sample in data_samples for frame in sample]
     masks = [frame.metainfo.get('patch_mask') for frame in frames]
-    if any(frame.metainfo.get('masked', False) for frame in frames) or not any(m is not None and m.any() for m in masks):
+    masked = any(frame.metainfo.get('masked', False) for frame in frames)
+    if masked or not any(mask is not None and mask.any() for mask in masks):
         return None
     height, width = inputs.shape[-2:]
     hidden = torch.zeros((len(frames), 1, height, width), dtype=torch.bool)

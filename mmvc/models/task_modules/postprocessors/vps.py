@@ -15,8 +15,8 @@ from .video_prediction import VideoPrediction
 class VPSPostprocessor:
     """Panoptic maps with segment ids that are stable through the video (Mask2Former, extended over time by DVIS).
 
-    A pixel goes to the query with the largest score x mask. A segment is kept when the pixels it won over the whole video
-    are at least ``overlap_threshold`` of the pixels its own mask claims. Stuff segments of one class merge.
+    A pixel goes to the query with the largest score x mask. A segment is kept when the pixels it won over the whole
+    video are at least ``overlap_threshold`` of the pixels its own mask claims. Stuff segments of one class merge.
 
     Args:
         thing_classes (Sequence[int]): Indices of the classes whose objects are told apart.
@@ -39,9 +39,9 @@ class VPSPostprocessor:
         Args:
             prediction (VideoPrediction): Raw prediction for the video.
             data_sample (TrackDataSample): Its frames get ``pred_panoptic_seg``, a :class:`PixelData` whose
-                ``panoptic_seg`` is an int32 tensor (1, H, W) of segment ids at the original size (0 = void), and in their
-                metainfo ``segments_info``: a list of dict(id, category_id, isthing, score) of the segments seen in the
-                frame.
+                ``panoptic_seg`` is an int32 tensor (1, H, W) of segment ids at the original size (0 = void), and in
+                their metainfo ``segments_info``: a list of dict(id, category_id, isthing, score) of the segments seen
+                in the frame.
         """
         scores, labels = prediction.class_probs.max(dim=-1)
         empty_class = prediction.class_probs.shape[1] - 1

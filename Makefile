@@ -1,0 +1,68 @@
+# make demo          install into .venv if needed, then train, evaluate and draw on synthetic videos
+# make test          install into .venv if needed, then run the fast tests
+# make test-all      the slow tests too
+# make test-classic  the fast tests on the classic OpenMMLab stack, in .venv-classic
+# make lint          style and spelling
+# make clean         remove what was installed and built; data/ and work_dirs/ stay
+#
+# Needs make and Python 3.10 or newer, nothing else. Variables:
+#   PYTHON  the Python to make the environments with (default: the first on the path that is new enough)
+#   TORCH   what to install as torch
+
+# One exact version, because its numerics and warnings differ between releases; any torch >= 2.1 works. Where pip can see
+# a CPU build (2.13.0+cpu) this takes it; give another build or version as TORCH='torch==...'.
+TORCH ?= torch==2.13.0
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+
+REQUIREMENTS := $(wildcard requirements/*.txt)
+
+# jemalloc keeps freed memory instead of handing pages back and forth with the kernel: a CPU training runs faster with it
+JEMALLOC := $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2 \
+	/usr/lib/libjemalloc.so.2))
+ifneq ($(JEMALLOC),)
+FAST := LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
+endif
+
+.PHONY: demo test test-all test-classic lint clean
+
+demo: .venv/installed
+	. .venv/bin/activate && $(FAST) bash demo/run_demo.sh
+
+test: .venv/installed
+	.venv/bin/python -m pytest
+
+test-all: .venv/installed
+	.venv/bin/python -m pytest -m ''
+
+test-classic: .venv-classic/installed
+	.venv-classic/bin/python -m pytest
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/codespell
+
+clean:
+	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache
+	find mmvc tests tools configs demo benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# $(call install,FOLDER,STACK). torch comes first, in a step of its own, and mmcv is built in an isolated environment that
+# has no torch: so nothing is compiled. OpenCV's headless build goes last, over the other one: it needs no system library.
+# `installed` is written at the very end: an installation that broke off is taken up again.
+define install
+@test -n "$(PYTHON)" || { echo 'No Python 3.10 or newer on the path: install one, or name it with PYTHON=...' >&2; exit 1; }
+rm -f $(1)/installed
+test -x $(1)/bin/pip || $(PYTHON) -m venv $(1)
+$(1)/bin/pip install --quiet '$(TORCH)'
+$(1)/bin/pip install --quiet -r requirements/$(2).txt -r requirements/runtime.txt -r requirements/tests.txt
+$(1)/bin/pip install --quiet --force-reinstall --no-deps $$(grep '^opencv-python-headless' requirements/opencv.txt)
+$(1)/bin/pip install --quiet --no-deps --editable .
+touch $@
+endef
+
+.venv/installed: $(REQUIREMENTS) setup.py pyproject.toml
+	$(call install,.venv,mminstall)
+
+.venv-classic/installed: $(REQUIREMENTS) setup.py pyproject.toml
+	$(call install,.venv-classic,mminstall-classic)

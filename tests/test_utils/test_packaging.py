@@ -1,0 +1,31 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import re
+from pathlib import Path
+
+import pytest
+
+import mmvc
+
+ROOT = Path(__file__).parents[2]
+
+
+def _names(file):
+    lines = (ROOT / 'requirements' / file).read_text().splitlines()
+    return [re.match(r'[\w-]+', line).group() for line in lines if re.match(r'\w', line)]
+
+
+def test_mmvc_itself_requires_neither_stack_nor_torch():
+    assert _names('runtime.txt')
+    for name in _names('runtime.txt'):
+        assert not re.match(r'torch|mm|onedl|timm', name), name
+
+
+@pytest.mark.parametrize('file', ['mminstall.txt', 'mminstall-classic.txt'])
+def test_each_stack_is_complete_and_pinned(file):
+    text = (ROOT / 'requirements' / file).read_text()
+    for package in ('mmengine', 'mmcv', 'mmdet', 'mmseg'):
+        assert re.search(rf'^(onedl-)?{package}[\w-]*==\d', text, re.MULTILINE), package
+
+
+def test_version():
+    assert re.fullmatch(r'\d+\.\d+\.\d+', mmvc.__version__)
