@@ -1,0 +1,180 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Writing whole datasets: each appears under its name only when it is complete."""
+
+import json
+import multiprocessing
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+import cv2
+from mmengine.utils import ProgressBar
+
+from .classes import METAINFO
+from .config import GENERATOR_VERSION, SyntheticVideoConfig
+from .video import SyntheticVideo
+from .writers import WRITERS, encode, write_json
+
+MANIFEST = 'meta.json'
+
+
+def write_video(job: Tuple[str, int], config: SyntheticVideoConfig, seed: int, roots: Dict[str, Path],
+                jpeg_quality: int) -> Dict[str, Dict[str, Any]]:
+    """Render one video and write it in several formats.
+
+    Args:
+        job (Tuple[str, int]): Split and number of the video.
+        config (SyntheticVideoConfig): Settings.
+        seed (int): Seed of the dataset.
+        roots (Dict[str, Path]): Format -> root folder.
+        jpeg_quality (int): 1 to 100.
+
+    Returns:
+        Dict[str, dict]: Format -> record of the video for the index files.
+    """
+    split, index = job
+    video = SyntheticVideo(config, seed, index, split)
+    writers = {name: WRITERS[name](root, video.meta) for name, root in roots.items()}
+    for t, frame in enumerate(video):
+        jpeg = encode('.jpg', frame.image, cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
+        for writer in writers.values():
+            writer.add(f'{t:08d}', frame, jpeg)
+    return {name: writer.record() for name, writer in writers.items()}
+
+
+def parallel_map(function: Callable, jobs: Sequence, workers: int) -> Iterator:
+    """Yield the results in the order of the jobs, computed by ``workers`` processes."""
+    if workers == 1:
+        yield from map(function, jobs)
+        return
+    # not forked from here, as OpenCV's threads do not survive a fork; a fork server imports the package once for all
+    context = multiprocessing.get_context('spawn')
+    if 'forkserver' in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context('forkserver')
+        context.set_forkserver_preload([__name__])
+    executor = ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1, ))
+    try:
+        yield from executor.map(function, jobs)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def written_at_once(targets: Iterable[Path]) -> Iterator[Dict[Path, Path]]:
+    """Provide an empty folder for each target; they replace the targets if the block ends without an error."""
+    # in the same folder, so that moving is renaming; by process, so that two runs do not mix
+    drafts = {target: target.with_name(f'.{target.name}-{os.getpid()}.partial') for target in targets}
+    try:
+        for draft in drafts.values():
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+        yield drafts
+        for target, draft in drafts.items():
+            if target.exists():
+                shutil.rmtree(target)
+            draft.rename(target)
+    finally:
+        for draft in drafts.values():
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def is_complete(target: Path, parameters: Dict[str, Any], overwrite: bool) -> bool:
+    """Return whether a dataset is there already, False if it is to be written.
+
+    Raises:
+        FileExistsError: If there is something else and it must not be replaced.
+    """
+    if not target.exists():
+        return False
+    manifest = target / MANIFEST
+    try:
+        found = json.loads(manifest.read_text(encoding='utf-8'))['parameters']
+        found['generator']
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileExistsError(f'{target} exists and is no synthetic dataset ({manifest} is missing or of another '
+                              'kind): choose another output folder, or remove it') from error
+    if overwrite:
+        return False
+    if found == parameters:
+        return True
+    differing = [f'{key}: {found.get(key)} there, {parameters.get(key)} asked for'
+                 for key in sorted({*found, *parameters}) if found.get(key) != parameters.get(key)]
+    raise FileExistsError(f'{target} was made with other settings ({"; ".join(differing)}): choose another output '
+                          'folder, or replace it (--overwrite)')
+
+
+def make_synthetic_dataset(out_dir: Union[str, Path],
+                           config: Optional[SyntheticVideoConfig] = None,
+                           *,
+                           formats: Sequence[str] = ('vspw', ),
+                           num_train: int = 40,
+                           num_val: int = 8,
+                           seed: int = 0,
+                           jpeg_quality: int = 95,
+                           workers: int = 1,
+                           overwrite: bool = False) -> Dict[str, Path]:
+    """Write generated videos as datasets ``<out_dir>/<format>``.
+
+    A dataset appears under its name only when it is complete. One that is there already with the same settings is
+    kept. All formats hold the same videos.
+
+    Args:
+        out_dir (str | Path): Folder of the datasets.
+        config (SyntheticVideoConfig, optional): Settings of the videos. Defaults to None (all defaults).
+        formats (Sequence[str]): Any of ``'vspw'``, ``'vipseg'``, ``'ytvis'``.
+        num_train (int): Training videos, >= 0.
+        num_val (int): Validation videos, >= 0.
+        seed (int): Seed, >= 0.
+        jpeg_quality (int): 1 (small) to 100 (good).
+        workers (int): Processes that render and write.
+        overwrite (bool): Whether to replace synthetic datasets that are there. Other folders are never replaced.
+
+    Returns:
+        Dict[str, Path]: Format -> root of the dataset.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        FileExistsError: If a dataset's folder holds something else.
+    """
+    config = config or SyntheticVideoConfig()
+    unknown = [name for name in formats if name not in WRITERS]
+    if unknown or not formats:
+        raise ValueError(f'unknown formats {unknown}: choose one or more of {", ".join(WRITERS)}')
+    for name, value, low, high in (('num_train', num_train, 0, None), ('num_val', num_val, 0, None),
+                                   ('seed', seed, 0, None), ('jpeg_quality', jpeg_quality, 1, 100),
+                                   ('workers', workers, 1, None)):
+        if value < low or (high is not None and value > high):
+            raise ValueError(f'{name} = {value}: expected {low} {f"to {high}" if high else "or more"}')
+    jobs = [(split, i) for split, count in (('train', num_train), ('val', num_val)) for i in range(count)]
+    if not jobs:
+        raise ValueError('num_train and num_val are both 0: ask for at least one video')
+
+    parameters = dict(generator=GENERATOR_VERSION, seed=seed, num_train=num_train, num_val=num_val,
+                      jpeg_quality=jpeg_quality, **asdict(config))
+    parameters = json.loads(json.dumps(parameters))  # as they are read back: lists for tuples
+    roots = {name: Path(out_dir) / name for name in formats}
+    missing = {name: root for name, root in roots.items() if not is_complete(root, parameters, overwrite)}
+    if not missing:
+        return roots
+
+    with written_at_once(missing.values()) as drafts:
+        work = partial(write_video, config=config, seed=seed, jpeg_quality=jpeg_quality,
+                       roots={name: drafts[root] for name, root in missing.items()})
+        records: Dict[str, Dict[str, List[Dict[str, Any]]]] = {name: {} for name in missing}
+        progress = ProgressBar(len(jobs))
+        for (split, _), by_format in zip(jobs, parallel_map(work, jobs, workers)):
+            for name, record in by_format.items():
+                records[name].setdefault(split, []).append(record)
+            progress.update()
+        print()  # the bar does not end its line
+        for name, root in missing.items():
+            WRITERS[name].write_index(drafts[root], records[name])
+            thing_ids = [i for i, isthing in enumerate(METAINFO['isthing']) if isthing]
+            write_json(drafts[root] / MANIFEST, dict(format=name, **METAINFO, thing_ids=thing_ids,
+                                                     parameters=parameters))
+    return roots

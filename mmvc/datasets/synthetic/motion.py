@@ -1,0 +1,144 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""How camera, light and things change over time: closed forms of the frame number, so that any frame can be asked for.
+
+World and view coordinates have their origin in the centre, x to the right, y down; 1 is the shorter side of the frame.
+"""
+
+from dataclasses import dataclass
+from typing import Callable, Dict, Optional, Tuple
+
+import numpy as np
+
+Path = Callable[[int], Tuple[float, float]]
+
+
+def wave(rng: np.random.Generator, amplitude: float, period: Tuple[float, float]) -> Callable[[int], float]:
+    """Draw a sine of the frame number with a period (in frames) from the given range."""
+    frequency, phase = 2 * np.pi / rng.uniform(*period), rng.uniform(0, 2 * np.pi)
+    return lambda t: amplitude * float(np.sin(frequency * t + phase))
+
+
+def reflect(position: float, limit: float) -> float:
+    """Fold a coordinate into [-limit, limit] as if it bounced off walls."""
+    folded = (position + limit) % (4 * limit)
+    return (folded if folded <= 2 * limit else 4 * limit - folded) - limit
+
+
+def bounce(rng: np.random.Generator, half: np.ndarray) -> Path:
+    """Straight on, thrown back by the borders of the box ``half`` (2,)."""
+    start = rng.uniform(-half, half)
+    angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.015, 0.05)
+    velocity = speed * np.array([np.cos(angle), 0.6 * np.sin(angle)])
+    return lambda t: tuple(reflect(float(start[i] + velocity[i] * t), float(half[i])) for i in range(2))
+
+
+def hop(rng: np.random.Generator, half: np.ndarray) -> Path:
+    """Hops on a floor, thrown back by the sides."""
+    start, speed = rng.uniform(-half[0], half[0]), rng.choice([-1, 1]) * rng.uniform(0.015, 0.045)
+    floor, height = rng.uniform(0.3, 1) * half[1], rng.uniform(0.15, 0.6)
+    period, phase = rng.uniform(8, 16), rng.uniform(0, 1)
+    return lambda t: (reflect(float(start + speed * t), float(half[0])),
+                      float(floor - height * abs(np.sin(np.pi * (t / period + phase)))))
+
+
+def sway(rng: np.random.Generator, half: np.ndarray) -> Path:
+    """Circles about a fixed place."""
+    centre = rng.uniform(-half, half)
+    across = wave(rng, rng.uniform(0.04, 0.3), (20, 50))
+    down = wave(rng, rng.uniform(0.02, 0.15), (16, 40))
+    return lambda t: (float(centre[0]) + across(t), float(centre[1]) + down(t))
+
+
+PATHS: Dict[str, Callable[[np.random.Generator, np.ndarray], Path]] = dict(bounce=bounce, hop=hop, sway=sway)
+
+
+@dataclass(frozen=True)
+class Excursion:
+    """A way out of the frame and back, repeated.
+
+    Args:
+        centre (float): Frame number in the middle of the first absence.
+        hold (float): Frames before and after ``centre`` during which the thing is away.
+        ramp (float): Frames that leaving takes; returning takes as many.
+        period (float): Frames from one absence to the next.
+        side (int): -1 leaves to the left, 1 to the right.
+    """
+    centre: float
+    hold: float
+    ramp: float
+    period: float
+    side: int
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, num_frames: int) -> Optional['Excursion']:
+        """Draw one whose first absence fits into the video, None if the video has fewer than 8 frames."""
+        if num_frames < 8:
+            return None
+        period = rng.uniform(30, 60)
+        span = min(num_frames, period)
+        centre = (span - 1) * rng.uniform(0.45, 0.55)
+        hold = rng.uniform(0.6, 0.12 * span) if span > 10 else 0.6
+        ramp = rng.uniform(0.6, 0.9) * (min(centre, span - 1 - centre) - hold)
+        return cls(centre, hold, min(ramp, 6.0), period, int(rng.choice([-1, 1])))
+
+    def share(self, t: int) -> float:
+        """Return how far the thing is on its way out at frame ``t``: 0 in place, 1 away."""
+        distance = abs((t - self.centre + self.period / 2) % self.period - self.period / 2)
+        x = min(max((distance - self.hold) / self.ramp, 0.0), 1.0)
+        return 1 - x * x * (3 - 2 * x)
+
+
+class Camera:
+    """Pan, zoom, roll and, in half of the videos, the shake of a hand-held camera.
+
+    Args:
+        rng (np.random.Generator): Source of randomness.
+        num_frames (int): Frames of the video.
+        strength (float): Factor on all motion.
+    """
+
+    def __init__(self, rng: np.random.Generator, num_frames: int, strength: float) -> None:
+        self._pan_x = wave(rng, strength * rng.uniform(0.05, 0.35), (30, 80))
+        self._pan_y = wave(rng, strength * rng.uniform(0.0, 0.08), (30, 80))
+        self._zoom = wave(rng, strength * rng.uniform(0.0, 0.14), (30, 80))
+        self._roll = wave(rng, strength * rng.uniform(0.0, 0.06), (30, 80))
+        shake = strength * rng.uniform(0.003, 0.01) * (rng.random() < 0.5)
+        self._shake = rng.normal(0, 1, (num_frames, 2)) * shake
+
+    def pose(self, t: int) -> Tuple[np.ndarray, float, float]:
+        """Return the place the camera looks at (2,), the zoom factor and the roll in radians at frame ``t``."""
+        centre = np.array([self._pan_x(t), self._pan_y(t)]) + self._shake[t]
+        return centre, float(np.exp(self._zoom(t))), self._roll(t)
+
+
+class Light:
+    """Exposure, colour of the light, a bright side, slow change and, in a fifth of the videos, a sudden one.
+
+    Args:
+        rng (np.random.Generator): Source of randomness.
+        num_frames (int): Frames of the video.
+        strength (float): Factor on all variation.
+    """
+
+    def __init__(self, rng: np.random.Generator, num_frames: int, strength: float) -> None:
+        self._exposure = strength * rng.normal(0, 0.12)
+        self._change = wave(rng, strength * rng.uniform(0.02, 0.25), (20, 60))
+        self._tint = strength * rng.normal(0, 0.05, 3)
+        self._slope = strength * rng.uniform(-0.2, 0.2, 2)
+        self._switch = (rng.integers(num_frames), strength * rng.choice([-0.3, 0.25]) * (rng.random() < 0.2))
+
+    def gain(self, view_x: np.ndarray, view_y: np.ndarray, t: int) -> np.ndarray:
+        """Return the factor on the colours at frame ``t``.
+
+        Args:
+            view_x (ndarray): x of the pixels, (h, w).
+            view_y (ndarray): y of the pixels, (h, w).
+            t (int): Frame number.
+
+        Returns:
+            ndarray: float32 (h, w, 3).
+        """
+        start, step = self._switch
+        level = np.exp(self._exposure + self._change(t) + (step if t >= start else 0.0) + self._tint)
+        slope = np.exp(self._slope[0] * view_x + self._slope[1] * view_y)
+        return slope[..., None] * level.astype(np.float32)

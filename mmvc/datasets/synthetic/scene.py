@@ -1,0 +1,185 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What is in a video: the layout of the stuff regions and the list of things, both drawn once per video."""
+
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Tuple
+
+import numpy as np
+
+from .classes import STUFF, THINGS, UNLABELLED, ThingClass
+from .config import SyntheticVideoConfig
+from .motion import PATHS, Excursion, Path, wave
+from .textures import draw_colour, sprite
+
+VOID = 255
+SPRITE_REACH = 1.1  # a little more than the outline, so that interpolation never leaves the sprite
+
+
+class StuffLayout:
+    """Sky above a skyline of buildings above the ground, with water in front or in between.
+
+    Borders between the regions are heights tabulated over the world's x axis, so a class is looked up per pixel.
+
+    Args:
+        rng (np.random.Generator): Source of randomness.
+    """
+    half_width = 8.0
+    resolution = 512  # table entries per unit
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._classes = {stuff.name: i for i, stuff in enumerate(STUFF)}
+        x = np.arange(-self.half_width, self.half_width, 1 / self.resolution)
+        horizon = rng.uniform(-0.25, 0.08)
+        self._ground = horizon + self._hills(rng, x, 0.06)
+        self._roof, self._facade = self._skyline(rng, x)
+        kind = rng.choice(['shore', 'river', 'lake', 'none'], p=[.4, .25, .2, .15])
+        self._water_top, self._water_bottom = np.full((2, x.size), np.inf)
+        if kind in ('shore', 'river'):
+            self._water_top = horizon + rng.uniform(0.12, 0.3) + self._hills(rng, x, 0.07)
+        if kind == 'river':
+            self._water_bottom = self._water_top + rng.uniform(0.15, 0.25) + self._hills(rng, x, 0.04)
+        if kind == 'lake':
+            inside = np.sqrt(np.clip(1 - ((x - rng.uniform(-0.4, 0.4)) / rng.uniform(0.4, 0.8))**2, 0, None))
+            middle, depth = horizon + rng.uniform(0.25, 0.4), rng.uniform(0.1, 0.16)
+            self._water_top, self._water_bottom = middle - depth * inside, middle + depth * inside
+
+    @staticmethod
+    def _hills(rng: np.random.Generator, x: np.ndarray, height: float) -> np.ndarray:
+        """Draw a smooth curve of about the given height over ``x``."""
+        curve = np.zeros_like(x)
+        for i in range(1, 4):
+            curve += height / i * rng.uniform(0.3, 1) * np.sin(x * rng.uniform(1.5, 3) * i + rng.uniform(0, 7))
+        return curve
+
+    def _skyline(self, rng: np.random.Generator, x: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Draw the height of the roofs over ``x`` (+inf where nothing is built) and each facade's brightness."""
+        widths = rng.uniform(0.18, 0.5, 100)
+        house = np.searchsorted(np.cumsum(widths) - self.half_width, x)
+        heights = np.where(rng.random(100) < rng.uniform(0.3, 0.8), rng.uniform(0.1, 0.4, 100), -np.inf)
+        return self._ground - heights[house], rng.uniform(0.75, 1.2, 100)[house]
+
+    def lookup(self, x: np.ndarray, y: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Return class and brightness at places of the world.
+
+        Args:
+            x (ndarray): x of the places, (h, w).
+            y (ndarray): y of the places, (h, w).
+
+        Returns:
+            tuple: Index into ``STUFF``, uint8 (h, w), and factor on the colour, float32 (h, w).
+        """
+        column = ((x + self.half_width) * self.resolution).astype(np.int32).clip(0, self._ground.size - 1)
+        ground, built = y >= self._ground[column], y >= self._roof[column]
+        water = ground & (y >= self._water_top[column]) & (y < self._water_bottom[column])
+        labels = np.full(x.shape, self._classes['sky'], np.uint8)
+        labels[built] = self._classes['building']
+        labels[ground] = self._classes['ground']
+        labels[water] = self._classes['water']
+        brightness = np.where(labels == self._classes['building'], self._facade[column], 1)
+        return labels, brightness.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object of a video.
+
+    Args:
+        instance_id (int): Identity, from 1; 0 for what is not labelled.
+        label (int): Class index, ``VOID`` for what is not labelled.
+        outline (Callable): ``(u, v) -> bool``, True inside.
+        sprite (ndarray): Painted surface, uint8 (s, s, 3).
+        stretch (ndarray): Factors on the extent across and down, (2,), largest 1.
+        radius (Callable): Radius by frame number.
+        path (Callable): Place in the world by frame number.
+        angle (Callable): Rotation in radians by frame number.
+        looks_ahead (bool): Whether it is mirrored while it moves to the left.
+        excursion (Excursion, optional): Way out of the frame and back.
+    """
+    instance_id: int
+    label: int
+    outline: Callable
+    sprite: np.ndarray
+    stretch: np.ndarray
+    radius: Callable[[int], float]
+    path: Path
+    angle: Callable[[int], float]
+    looks_ahead: bool
+    excursion: Optional[Excursion]
+
+    def mirrored(self, t: int) -> bool:
+        return self.looks_ahead and self.path(t + 1)[0] < self.path(t)[0]
+
+
+def sample_thing(rng: np.random.Generator, kind: ThingClass, label: int, instance_id: int, leaves: bool,
+                 config: SyntheticVideoConfig) -> Thing:
+    """Draw the looks and the motion of one object.
+
+    Args:
+        rng (np.random.Generator): Source of randomness.
+        kind (ThingClass): Its class.
+        label (int): Its class index.
+        instance_id (int): Its identity.
+        leaves (bool): Whether it leaves the frame and returns.
+        config (SyntheticVideoConfig): Size and number of the frames, range of radii.
+
+    Returns:
+        Thing: The object.
+    """
+    side = min(config.size)
+    half = np.array([config.size[1], config.size[0]]) / side / 2
+    base = float(np.exp(rng.uniform(*np.log(config.thing_radius))))
+    pulse = wave(rng, rng.uniform(0, 0.25), (16, 40))
+    first, second = draw_colour(rng, kind.colours), draw_colour(rng, kind.second)
+    pixels = int(np.clip(2.6 * base * side, 16, 512))
+    surface = sprite(rng, pixels, SPRITE_REACH, kind.pattern, np.stack([first, second]))
+    longest = 1.0 if kind is not UNLABELLED else 0.6
+    stretch = np.array([1.0, rng.uniform(0.8, 1.0) * longest])
+    if kind.turning == 'spin':
+        start, speed = rng.uniform(0, 2 * np.pi), rng.choice([-1, 1]) * rng.uniform(0.02, 0.25)
+        angle = lambda t: start + speed * t  # noqa: E731
+    else:
+        angle = wave(rng, rng.uniform(0.1, 0.45), (12, 36))
+    return Thing(
+        instance_id=instance_id,
+        label=label,
+        outline=kind.outline,
+        sprite=surface,
+        stretch=stretch,
+        radius=lambda t: base * float(np.exp(pulse(t))),
+        path=PATHS[rng.choice(kind.paths)](rng, half),
+        angle=angle,
+        looks_ahead=kind.turning == 'face',
+        excursion=Excursion.sample(rng, config.num_frames) if leaves else None)
+
+
+def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticVideoConfig) -> List[Thing]:
+    """Draw all objects of a video.
+
+    Args:
+        stream (Callable): ``(*purpose) -> np.random.Generator``, the random streams of the video.
+        config (SyntheticVideoConfig): Settings.
+
+    Returns:
+        List[Thing]: From back to front. Identities are 1, 2, ... in another order.
+    """
+    rng = stream('things')
+    frequency = np.array([kind.frequency for kind in THINGS])
+    count = int(rng.integers(config.num_things[0], config.num_things[1], endpoint=True))
+    # the first are of different classes, so that few videos suffice to see all; then a class may come again
+    distinct = rng.choice(len(THINGS), min(count, 3), replace=False, p=frequency / frequency.sum())
+    kinds = [*distinct, *rng.choice(len(THINGS), max(count - 3, 0), p=frequency / frequency.sum())]
+    leaves = rng.random(count) < 0.25
+    leaves[:1] = True
+    depth = rng.random(count)
+    depth[:1] = rng.uniform(0.7, 1)  # the one that surely leaves shall be seen before and after
+    things = [
+        sample_thing(stream('thing', i), THINGS[kind], len(STUFF) + int(kind), i + 1,
+                     bool(leaves[i]) and config.leave_and_return, config) for i, kind in enumerate(kinds)
+    ]
+    order = list(np.argsort(depth, kind='stable'))
+    things = [things[i] for i in order]
+    rng = stream('void blob')
+    if rng.random() < config.void_blob_prob:
+        blob = sample_thing(stream('void blob', 0), UNLABELLED, VOID, 0, False, config)
+        things.insert(int(rng.integers(len(things) + 1)), blob)
+    return things

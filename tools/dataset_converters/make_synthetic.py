@@ -1,0 +1,97 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Write a synthetic dataset of labelled videos: no download, exact labels, any size."""
+
+import argparse
+import time
+
+from mmvc.datasets.synthetic import METAINFO, WRITERS, SyntheticVideoConfig, make_synthetic_dataset
+
+DEFAULTS = SyntheticVideoConfig()
+
+EPILOG = f"""
+The videos show {len(METAINFO['classes'])} classes ({', '.join(METAINFO['classes'])})
+under camera motion and changing light; things hide one another, leave the frame and come back with the same identity.
+
+Formats (all hold the same videos, in a folder of their own below OUT):
+  vspw    video semantic segmentation: data/<video>/{{origin/*.jpg,mask/*.png}}, {{train,val}}.txt
+          (mask: 0 = void, class + 1)
+  vipseg  video panoptic segmentation, converted: {{images,panomasks,panomasksRGB}}/<video>/,
+          panoptic_gt_VIPSeg_{{train,val}}.json
+  ytvis   video instance segmentation: {{train,valid}}/JPEGImages/<video>/*.jpg, {{train,valid}}/instances.json
+Each also holds meta.json with the class names, the palette and the settings. A dataset is written under a hidden name
+(.<format>-<process>.partial) and renamed when complete; such a folder left by a killed run can be deleted. A complete
+dataset with the same settings is kept as it is.
+
+A video depends on the seed, its split and its number only: more videos or more workers do not change it.
+
+examples:
+  # the default: 40 + 8 videos for semantic segmentation
+  python tools/dataset_converters/make_synthetic.py data/synthetic
+  # three formats of fewer, longer and larger videos, by 4 processes
+  python tools/dataset_converters/make_synthetic.py data/synthetic_long --formats vspw vipseg ytvis \\
+      --num-train 10 --num-val 2 --num-frames 100 --size 240 360 --workers 4
+  # easy: few large things, still camera, constant light
+  python tools/dataset_converters/make_synthetic.py data/synthetic_easy --num-things 1 3 --thing-radius 0.2 0.35 \\
+      --camera-motion 0 --lighting-change 0
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('out', metavar='OUT', help='folder in which the dataset folders (vspw, vipseg, ytvis) are made')
+    add('--formats', nargs='+', choices=list(WRITERS), default=['vspw'], help='formats to write (default: vspw)')
+    add('--num-train', type=int, default=40, help='training videos (default: %(default)s)')
+    add('--num-val', type=int, default=8, help='validation videos (default: %(default)s)')
+    add('--num-frames', type=int, default=DEFAULTS.num_frames, help='frames per video (default: %(default)s)')
+    add('--size', type=int, nargs=2, metavar=('H', 'W'), default=DEFAULTS.size,
+        help='height and width in pixels (default: 128 192)')
+    add('--seed', type=int, default=0, help='another seed gives other videos (default: %(default)s)')
+    add('--num-things', type=int, nargs=2, metavar=('MIN', 'MAX'), default=DEFAULTS.num_things,
+        help='things per video; more of them hide one another more (default: 4 7)')
+    add('--thing-radius', type=float, nargs=2, metavar=('MIN', 'MAX'), default=DEFAULTS.thing_radius,
+        help='radius of the things as share of the shorter side (default: 0.16 0.3)')
+    add('--camera-motion', type=float, default=DEFAULTS.camera_motion,
+        help='factor on pan, zoom, roll and shake; 0 = still camera (default: %(default)s)')
+    add('--lighting-change', type=float, default=DEFAULTS.lighting_change,
+        help='factor on the variation of the light; 0 = constant (default: %(default)s)')
+    add('--noise', type=float, default=DEFAULTS.noise,
+        help='sensor noise, standard deviation in grey levels (default: %(default)s)')
+    add('--no-leave-and-return', dest='leave_and_return', action='store_false',
+        help='do not make things leave the frame and come back')
+    add('--void-boundary', type=int, default=DEFAULTS.void_boundary,
+        help='width in pixels of the void line between segments; 0 = none (default: %(default)s)')
+    add('--void-blob-prob', type=float, default=DEFAULTS.void_blob_prob,
+        help='probability that an unlabelled (void) object moves through a video (default: %(default)s)')
+    add('--jpeg-quality', type=int, default=95, help='1 (small) to 100 (good) (default: %(default)s)')
+    add('--workers', type=int, default=1, help='processes that render and write (default: %(default)s)')
+    add('--overwrite', action='store_true', help='replace a synthetic dataset that was made with other settings')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    settings = {name: getattr(args, name) for name in SyntheticVideoConfig.__dataclass_fields__}
+    start = time.time()
+    try:
+        roots = make_synthetic_dataset(
+            args.out,
+            SyntheticVideoConfig(**settings),
+            formats=args.formats,
+            num_train=args.num_train,
+            num_val=args.num_val,
+            seed=args.seed,
+            jpeg_quality=args.jpeg_quality,
+            workers=args.workers,
+            overwrite=args.overwrite)
+    except (ValueError, FileExistsError) as error:
+        raise SystemExit(f'error: {error}') from error
+    for root in roots.values():
+        print(f'{root}: complete')
+    print(f'{args.num_train} training and {args.num_val} validation videos of {args.num_frames} frames '
+          f'({time.time() - start:.1f} s)')
+
+
+if __name__ == '__main__':
+    main()
