@@ -1,0 +1,92 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What VPQ and STQ are both computed from: the overlaps of true and predicted segments, frame by frame."""
+
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+
+VOID = 0
+
+
+class Segment(NamedTuple):
+    """Class of a segment and whether its annotation is a crowd."""
+    category_id: int
+    iscrowd: bool = False
+
+
+class PanopticFrame(NamedTuple):
+    """One frame, reduced to counts.
+
+    Attributes:
+        overlaps (dict): Number of pixels of each pair (true id, predicted id) that occurs; id 0 is void.
+        gt (dict): True segments that have pixels, by id, in the order of the annotation.
+        pred (dict): Predicted segments that have pixels, by id.
+    """
+    overlaps: Dict[Tuple[int, int], int]
+    gt: Dict[int, Segment]
+    pred: Dict[int, Segment]
+
+
+def compare_panoptic(gt_map: np.ndarray, pred_map: np.ndarray, gt_segments: Sequence[dict],
+                     pred_segments: Sequence[dict]) -> PanopticFrame:
+    """Reduce one frame to the overlaps of its segments.
+
+    Args:
+        gt_map (np.ndarray): True segment ids in [0, 2^24), 0 = void, integer, shape (H, W).
+        pred_map (np.ndarray): Predicted segment ids, likewise.
+        gt_segments (Sequence[dict]): ``id``, ``category_id`` and optionally ``iscrowd`` of each true segment.
+        pred_segments (Sequence[dict]): ``id`` and ``category_id`` of each predicted segment.
+
+    Returns:
+        PanopticFrame: Segments without a pixel in this frame are not part of it.
+
+    Raises:
+        ValueError: If the shapes differ, an id is listed twice, or a map has an id that is not listed.
+    """
+    if gt_map.shape != pred_map.shape:
+        raise ValueError(f'prediction of size {pred_map.shape} for a ground truth of size {gt_map.shape}: resize the '
+                         'prediction to the size of the ground truth')
+    overlaps = _count_pairs(gt_map.reshape(-1), pred_map.reshape(-1))
+    gt = _present_segments(gt_segments, {pair[0] for pair in overlaps}, 'ground truth')
+    pred = _present_segments(pred_segments, {pair[1] for pair in overlaps}, 'prediction')
+    return PanopticFrame(overlaps, gt, pred)
+
+
+def _count_pairs(gt_ids: np.ndarray, pred_ids: np.ndarray) -> Dict[Tuple[int, int], int]:
+    """Count pairs of ids by runs of equal pairs: label maps have few runs, so only those are sorted."""
+    if not gt_ids.size:
+        return {}
+    changes = gt_ids[1:] != gt_ids[:-1]
+    changes |= pred_ids[1:] != pred_ids[:-1]
+    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    keys = gt_ids[starts].astype(np.int64) << 32 | pred_ids[starts].astype(np.int64)
+    pairs = np.unique(keys)
+    # faster than unique(return_inverse=True), which sorts indices
+    pixels = np.bincount(np.searchsorted(pairs, keys), weights=np.diff(starts, append=gt_ids.size))
+    return {(int(pair >> 32), int(pair & 0xffffffff)): int(count) for pair, count in zip(pairs, pixels)}
+
+
+def _present_segments(segments: Sequence[dict], ids: set, name: str) -> Dict[int, Segment]:
+    table = {int(info['id']): Segment(int(info['category_id']), bool(info.get('iscrowd', 0))) for info in segments}
+    if len(table) != len(segments):
+        raise ValueError(f'segments_info of the {name} lists an id twice: {sorted(int(s["id"]) for s in segments)}')
+    strangers = ids - set(table) - {VOID}
+    if strangers:
+        raise ValueError(f'the {name} has pixels of segment {", ".join(map(str, sorted(strangers)))}, which its '
+                         'segments_info does not list: list every segment of the frame, with its category_id')
+    return {segment_id: segment for segment_id, segment in table.items() if segment_id in ids}
+
+
+def isthing_of(categories: Sequence[dict]) -> List[bool]:
+    """Return which classes are things, by class index.
+
+    Args:
+        categories (Sequence[dict]): ``id`` (0 .. K - 1) and ``isthing`` of every class.
+
+    Raises:
+        ValueError: If the ids are not 0 .. K - 1.
+    """
+    by_id = {int(category['id']): bool(category['isthing']) for category in categories}
+    if sorted(by_id) != list(range(len(by_id))):
+        raise ValueError(f'category ids must be 0..{len(by_id) - 1}, got {sorted(by_id)}')
+    return [by_id[index] for index in range(len(by_id))]

@@ -1,0 +1,92 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Instance tracks: run-length masks per frame, their areas and the IoU between tracks."""
+
+from typing import List, Optional, Sequence, Union
+
+import numpy as np
+from pycocotools import mask as mask_utils
+
+RLE = dict
+Track = List[Optional[RLE]]
+OCCLUSION_LEVELS = dict(no_occlusion=0.0, slight_occlusion=0.25, severe_occlusion=0.75)
+
+
+def to_rle(segmentation: Union[dict, list, None], height: int, width: int) -> Optional[RLE]:
+    """Bring the mask of one frame to compressed RLE.
+
+    Args:
+        segmentation (dict | list | None): RLE whose counts are a string or a list, polygons, or None (no mask).
+        height (int): Height of the frame, in pixels.
+        width (int): Width of the frame, in pixels.
+
+    Returns:
+        dict | None: RLE with ``counts`` as bytes, or None.
+
+    Raises:
+        ValueError: If the RLE has another size than the frame.
+    """
+    if not segmentation:
+        return None
+    if isinstance(segmentation, list):
+        return mask_utils.merge(mask_utils.frPyObjects(segmentation, height, width))
+    if list(segmentation['size']) != [height, width]:
+        raise ValueError(f'mask of size {segmentation["size"]} for a frame of size {[height, width]} (height, width): '
+                         'masks must have the size of the video')
+    if isinstance(segmentation['counts'], list):
+        return mask_utils.frPyObjects(segmentation, height, width)
+    return segmentation
+
+
+def track_areas(track: Track) -> np.ndarray:
+    """Area of a track in each frame, in pixels, float64, shape (T, )."""
+    frames = [t for t, rle in enumerate(track) if rle]
+    areas = np.zeros(len(track))
+    if frames:
+        areas[frames] = mask_utils.area([track[t] for t in frames])
+    return areas
+
+
+def mean_area(areas: Sequence[Optional[float]]) -> float:
+    """Area of a track from its areas per frame: mean over the frames in which it has any, 0 if there is none."""
+    areas = [area for area in areas if area]
+    return float(np.mean(areas)) if areas else 0.0
+
+
+def occlusion_score(levels: Sequence[Optional[str]]) -> float:
+    """How much a track of OVIS is occluded: mean over the more occluded half (rounded up) of its frames.
+
+    Args:
+        levels (Sequence[str | None]): ``no_occlusion`` (0), ``slight_occlusion`` (0.25) or ``severe_occlusion``
+            (0.75) per frame, None where the object is absent.
+
+    Returns:
+        float: In [0, 0.75]; 0 for a track without a frame.
+    """
+    values = sorted((OCCLUSION_LEVELS[level] for level in levels if level is not None), reverse=True)
+    return float(np.mean(values[:(len(values) + 1) // 2])) if values else 0.0
+
+
+def track_iou(detections: Sequence[Track], truths: Sequence[Track]) -> np.ndarray:
+    """IoU of tracks: intersections and unions are summed over the frames of the video before dividing.
+
+    Args:
+        detections (Sequence[list[dict | None]]): D tracks, one RLE or None for each of the T frames.
+        truths (Sequence[list[dict | None]]): G tracks, likewise.
+
+    Returns:
+        np.ndarray: In [0, 1], shape (D, G); 0 where both tracks are empty.
+    """
+    inter = np.zeros((len(detections), len(truths)))
+    for t in range(len(detections[0]) if len(detections) else 0):
+        here = [d for d, track in enumerate(detections) if track[t]]
+        there = [g for g, track in enumerate(truths) if track[t]]
+        if here and there:
+            rles = [detections[d][t] for d in here]
+            # Against a "crowd" pycocotools divides by the area of the detection alone: multiplied by it and rounded,
+            # that is the exact number of pixels, without decoding a mask.
+            share = mask_utils.iou(rles, [truths[g][t] for g in there], [1] * len(there))
+            inter[np.ix_(here, there)] += np.rint(share * mask_utils.area(rles)[:, None])
+    detected = np.array([track_areas(track).sum() for track in detections]).reshape(-1, 1)
+    true = np.array([track_areas(track).sum() for track in truths]).reshape(1, -1)
+    union = detected + true - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)

@@ -1,0 +1,87 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""One video of YouTube-VIS or OVIS, in the formats of the benchmarks, reduced to matched tracks."""
+
+from collections import defaultdict
+from typing import Dict, List, Sequence
+
+import numpy as np
+
+from .average_precision import MatchedTracks, match_tracks
+from .tracks import Track, mean_area, occlusion_score, to_rle, track_areas, track_iou
+
+# pixels, both ends belong to the range
+AREA_RANGES = dict(all=(0, 1e10), s=(0, 128**2), m=(128**2, 256**2), l=(256**2, 1e10))
+# slightly, moderately, heavily occluded; both ends belong to the range
+OCCLUSION_RANGES = dict(so=(0, 0.25), mo=(0.25, 0.5), ho=(0.5, 1))
+
+
+def range_names(with_occlusion: bool) -> List[str]:
+    """Names of the ranges of :func:`match_video`, in order."""
+    return [*AREA_RANGES, *(OCCLUSION_RANGES if with_occlusion else ())]
+
+
+def match_video(annotations: Sequence[dict],
+                detections: Sequence[dict],
+                height: int,
+                width: int,
+                num_frames: int,
+                with_occlusion: bool = False) -> Dict[int, MatchedTracks]:
+    """Match the detections of one video with its true tracks, category by category.
+
+    Args:
+        annotations (Sequence[dict]): ``annotations`` of this video: ``category_id``, ``segmentations`` and, where
+            there are, ``iscrowd``, ``areas`` (counted from the masks if absent) and ``occlusion``.
+        detections (Sequence[dict]): Entries of ``results.json`` of this video: ``category_id``, ``score``,
+            ``segmentations``.
+        height (int): Height of the frames, in pixels.
+        width (int): Width of the frames, in pixels.
+        num_frames (int): Number of frames T.
+        with_occlusion (bool): Whether to match also by occlusion (OVIS). Defaults to False.
+
+    Returns:
+        dict[int, MatchedTracks]: By category id, for the categories that occur; ranges as :func:`range_names`.
+
+    Raises:
+        ValueError: If a track has not one mask (or null) for each frame, or a mask has another size.
+    """
+    truths_of, detections_of = defaultdict(list), defaultdict(list)
+    for annotation in annotations:
+        truths_of[annotation['category_id']].append(annotation)
+    for detection in detections:
+        detections_of[detection['category_id']].append(detection)
+
+    matched = {}
+    for category_id in {**truths_of, **detections_of}:
+        truths, found = truths_of[category_id], detections_of[category_id]
+        truth_tracks = [_track(truth, height, width, num_frames) for truth in truths]
+        found_tracks = [_track(detection, height, width, num_frames) for detection in found]
+        truth_areas = [mean_area(truth.get('areas') or track_areas(track))
+                       for truth, track in zip(truths, truth_tracks)]
+        truth_outside = _outside(truth_areas, AREA_RANGES)
+        detection_outside = _outside([mean_area(track_areas(track)) for track in found_tracks], AREA_RANGES)
+        if with_occlusion:
+            occlusion = [occlusion_score(truth.get('occlusion') or ()) for truth in truths]
+            truth_outside = np.concatenate([truth_outside, _outside(occlusion, OCCLUSION_RANGES)])
+            # how much a detection is occluded is not known, so none is outside
+            detection_outside = np.concatenate(
+                [detection_outside, np.zeros((len(OCCLUSION_RANGES), len(found)), bool)])
+        matched[category_id] = match_tracks(
+            scores=np.array([detection['score'] for detection in found], dtype=np.float64),
+            iou=track_iou(found_tracks, truth_tracks),
+            crowd=np.array([bool(truth.get('iscrowd', 0)) for truth in truths], dtype=bool),
+            truth_outside=truth_outside,
+            detection_outside=detection_outside)
+    return matched
+
+
+def _track(entry: dict, height: int, width: int, num_frames: int) -> Track:
+    if len(entry['segmentations']) != num_frames:
+        raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
+                         f'{num_frames} frames: give one RLE or null for each frame of the video')
+    return [to_rle(segmentation, height, width) for segmentation in entry['segmentations']]
+
+
+def _outside(values: Sequence[float], ranges: Dict[str, tuple]) -> np.ndarray:
+    """Which values lie outside each range, bool, shape (number of ranges, number of values)."""
+    values = np.asarray(values, dtype=np.float64)
+    return np.stack([(values < low) | (values > high) for low, high in ranges.values()])

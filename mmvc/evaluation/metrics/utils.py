@@ -1,0 +1,79 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Small helpers of the registered metrics: data samples, counts, tables, files."""
+
+import math
+import os
+from typing import Any, Dict, Sequence
+
+import numpy as np
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+from prettytable import PrettyTable
+
+
+def to_sparse(counts: np.ndarray) -> Dict[str, Any]:
+    """Keep the cells of an array of counts that are not zero: a video has few of the 124 x 125 pairs of classes."""
+    flat = counts.reshape(-1)
+    cells = np.flatnonzero(flat).astype(np.int32)
+    return dict(shape=counts.shape, cells=cells, values=flat[cells])
+
+
+def to_dense(sparse: Dict[str, Any]) -> np.ndarray:
+    """Undo :func:`to_sparse`."""
+    counts = np.zeros(sparse['shape'], sparse['values'].dtype)
+    counts.reshape(-1)[sparse['cells']] = sparse['values']
+    return counts
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Write a file so that one of this name is always complete."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    partial = f'{path}.{os.getpid()}.part'
+    with open(partial, 'wb') as file:
+        file.write(content)
+    os.replace(partial, path)
+
+
+def frame_name(frame: dict) -> str:
+    """Return the name of a frame: that of its image, without folder and extension."""
+    return os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
+
+
+def percent(value: float) -> str:
+    """Format a fraction for a table."""
+    return '-' if math.isnan(value) else f'{100 * value:.2f}'
+
+
+def log_table(title: str, header: Sequence[str], rows: Sequence[Sequence]) -> None:
+    """Log a table whose first column is text and whose others are numbers."""
+    table = PrettyTable(header, align='r')
+    table.align[header[0]] = 'l'
+    table.add_rows(rows)
+    print_log(f'{title}\n{table}', logger='current')
+
+
+def as_dict(sample: Any) -> dict:
+    """Return a data sample as a plain dict, as mmengine's evaluator hands it over."""
+    return sample.to_dict() if isinstance(sample, BaseDataElement) else sample
+
+
+def ground_truth_path(frame: dict) -> str:
+    """Return where the ground truth of a frame lies, or say that it has none."""
+    if frame.get('seg_map_path') is None:
+        raise ValueError(f'frame {frame.get("frame_id")} of video "{frame.get("video_id")}" has no seg_map_path. If '
+                         'this split has no ground truth, set format_only=True; otherwise let the packing transform '
+                         'of the test pipeline keep "seg_map_path"')
+    return frame['seg_map_path']
+
+
+def meta(frame: dict, key: str) -> Any:
+    """Return the metainfo ``key`` of a frame, or say which transform has to provide it."""
+    if key not in frame:
+        raise KeyError(f'the metainfo of a test frame lacks "{key}": add it to the meta_keys of the packing transform '
+                       'of the test pipeline')
+    return frame[key]
+
+
+def as_array(data: Any) -> np.ndarray:
+    """Return a tensor (any device) or array as a numpy array."""
+    return data.detach().cpu().numpy() if hasattr(data, 'detach') else np.asarray(data)

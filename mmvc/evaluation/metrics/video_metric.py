@@ -1,0 +1,123 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What the registered metrics share: frames in, one entry of counts per video, exact over ranks."""
+
+from abc import abstractmethod
+from typing import Any, Dict, List, Optional, Sequence
+
+from mmengine.dist import all_gather_object
+from mmengine.evaluator import BaseMetric
+
+from .utils import as_dict, meta
+
+
+class VideoMetric(BaseMetric):
+    """Base of metrics that are fed frame by frame and keep one entry per video.
+
+    A data sample is either a whole video (:class:`mmdet.structures.TrackDataSample`) or a single frame (the sample of
+    an image model). Single frames need the metainfo ``video_id``, ``frame_id`` (from 0) and ``video_length``, and must
+    arrive in order, all frames of a video on the same rank.
+
+    The entries of all ranks are merged by ``video_id``: a sampler may give the ranks different numbers of videos, and
+    a video that it repeats to fill up the last batch counts once.
+
+    Args:
+        output_dir (str, optional): Folder to write the predictions to, in the format of the benchmark's server.
+            Defaults to None: nothing is written.
+        format_only (bool): Whether to write predictions without scoring them, as when the ground truth is not public.
+            Needs ``output_dir``. Defaults to False.
+        backend_args (dict, optional): Where the ground truth lies. Defaults to None (local disk).
+        prefix (str, optional): Put before the names of the numbers. Defaults to None (``default_prefix``).
+    """
+
+    def __init__(self,
+                 output_dir: Optional[str] = None,
+                 format_only: bool = False,
+                 backend_args: Optional[dict] = None,
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(collect_device='cpu', prefix=prefix)
+        if format_only and output_dir is None:
+            raise ValueError(f'{type(self).__name__}: format_only=True needs output_dir, the folder to write to')
+        self.output_dir = output_dir
+        self.format_only = format_only
+        self.backend_args = backend_args
+        self._open: Dict[str, Any] = {}  # videos that come frame by frame: video_id -> [state, frames seen]
+
+    @abstractmethod
+    def start_video(self, video_id: str) -> Any:
+        """Return the state that collects one video's counts."""
+
+    @abstractmethod
+    def add_frame(self, state: Any, frame: dict) -> None:
+        """Add one frame (data sample as a dict: metainfo and predictions) to the state of its video."""
+
+    @abstractmethod
+    def finish_video(self, state: Any) -> dict:
+        """Return the counts of a complete video, to be kept and sent between ranks."""
+
+    def process(self, data_batch: Any, data_samples: Sequence) -> None:
+        """Add the predictions of a batch.
+
+        Args:
+            data_batch (Any): Unused.
+            data_samples (Sequence[dict | BaseDataElement]): Whole videos or single frames.
+        """
+        for sample in data_samples:
+            sample = as_dict(sample)
+            if 'video_data_samples' in sample:
+                self._process_video(sample['video_data_samples'])
+            else:
+                self._process_frame(sample)
+
+    def _process_video(self, frames: Sequence) -> None:
+        if not len(frames):
+            raise ValueError(f'{type(self).__name__} got a video without frames: remove it from the list of videos')
+        video_id = str(meta(as_dict(frames[0]), 'video_id'))
+        state = self.start_video(video_id)
+        for frame in frames:
+            self.add_frame(state, as_dict(frame))
+        self.results.append(dict(self.finish_video(state), video_id=video_id, num_frames=len(frames)))
+
+    def _process_frame(self, frame: dict) -> None:
+        video_id = str(meta(frame, 'video_id'))
+        if video_id not in self._open:
+            self._open[video_id] = [self.start_video(video_id), 0]
+        state, seen = self._open[video_id]
+        if meta(frame, 'frame_id') != seen:
+            raise ValueError(
+                f'video "{video_id}": frame {meta(frame, "frame_id")} came where frame {seen} was expected. Frames '
+                'must come in order and all on one rank: test with a sampler that does not shuffle and keeps videos '
+                'whole')
+        self.add_frame(state, frame)
+        self._open[video_id][1] += 1
+        if self._open[video_id][1] == meta(frame, 'video_length'):
+            self.results.append(dict(self.finish_video(state), video_id=video_id, num_frames=seen + 1))
+            del self._open[video_id]
+
+    def evaluate(self, size: int) -> Dict[str, float]:
+        """Compute the numbers over the videos of all ranks.
+
+        Args:
+            size (int): Number of samples of the dataset; not needed, as repeated videos are known by their name.
+
+        Returns:
+            dict[str, float]: Numbers by name, the same on every rank.
+        """
+        if self._open:
+            raise ValueError(f'{type(self).__name__}: the last frames of video(s) {sorted(self._open)} never came: '
+                             'all frames of a video must be tested, on one rank')
+        metrics = self.compute_metrics(gather_videos(self.results))
+        self.results.clear()
+        return {f'{self.prefix}/{name}': value for name, value in metrics.items()} if self.prefix else metrics
+
+
+def gather_videos(results: List[dict]) -> List[dict]:
+    """Collect the entries of all ranks, each video once.
+
+    Args:
+        results (list[dict]): This rank's entries, each with a ``video_id``.
+
+    Returns:
+        list[dict]: All entries, sorted by ``video_id``.
+    """
+    videos = {entry['video_id']: entry for part in all_gather_object(results) for entry in part}
+    return [videos[video_id] for video_id in sorted(videos)]

@@ -1,0 +1,174 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import math
+import os.path as osp
+from typing import Dict, List, Optional, Sequence
+
+import cv2
+import numpy as np
+from mmengine.logging import print_log
+
+from mmvc.evaluation.functional import (
+    ConfusionMatrix,
+    VideoConsistency,
+    majority_class_baseline,
+    mean_consistency,
+    per_class_iou,
+    pooled_vc16,
+    read_label_map,
+    semantic_scores,
+    video_miou,
+)
+from mmvc.registry import METRICS
+
+from .utils import (
+    as_array,
+    as_dict,
+    frame_name,
+    ground_truth_path,
+    log_table,
+    percent,
+    to_dense,
+    to_sparse,
+    write_file,
+)
+from .video_metric import VideoMetric
+
+
+@METRICS.register_module()
+class VSSMetric(VideoMetric):
+    """Video semantic segmentation: mIoU and video consistency, as the official scripts of VSPW compute them.
+
+    Predictions are ``pred_sem_seg`` of each frame, class indices (255: no prediction) at the size of the ground truth,
+    which is read frame by frame from the file ``seg_map_path``. Kept are counts only: one confusion matrix and the
+    window counts of each video.
+
+    Numbers, in percent: ``mIoU``, ``VC8``, ``VC16``, ``fwIoU``, ``aAcc``, ``mAcc``, ``video_mIoU``, ``mIoU_trivial``
+    (the most frequent class everywhere, whose VC is 100) and, if both 8 and 16 are asked for, ``VC16_pooled``, which
+    DVIS++'s script prints as VC16: for comparison only. A number that is not defined for the data is left out and the
+    log says why.
+
+    Args:
+        num_classes (int, optional): Number of classes. Defaults to None: that of the dataset.
+        label_offset (int, optional): Raw ground-truth value of class 0: 1 if 0 is void (VSPW), 0 if void lies behind
+            the classes (CamVid). Defaults to None: ``label_offset`` of the dataset's metainfo.
+        window_sizes (Sequence[int]): Windows of the video consistency, in frames. Defaults to (8, 16).
+        output_dir (str, optional): Folder to write ``<video>/<frame>.png`` to, class indices, as the server of VSPW
+            takes them. Defaults to None.
+        format_only (bool): Whether to only write, not to score. Defaults to False.
+        backend_args (dict, optional): Where the ground truth lies. Defaults to None (local disk).
+        prefix (str, optional): Put before the names of the numbers. Defaults to None: ``vss``.
+
+    Raises:
+        FileNotFoundError: If a ground-truth file is missing.
+        ValueError: If a prediction has another size than its ground truth or a value that is no class.
+    """
+
+    default_prefix = 'vss'
+
+    def __init__(self,
+                 num_classes: Optional[int] = None,
+                 label_offset: Optional[int] = None,
+                 window_sizes: Sequence[int] = (8, 16),
+                 output_dir: Optional[str] = None,
+                 format_only: bool = False,
+                 backend_args: Optional[dict] = None,
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
+        self.num_classes = num_classes
+        self.label_offset = label_offset
+        self.window_sizes = tuple(window_sizes)
+
+    def start_video(self, video_id: str) -> dict:
+        """Return empty counts."""
+        if self.format_only:
+            return dict(video_id=video_id)
+        return dict(
+            video_id=video_id,
+            confusion=ConfusionMatrix(self._num_classes(), self._label_offset()),
+            consistency=VideoConsistency(self.window_sizes))
+
+    def add_frame(self, state: dict, frame: dict) -> None:
+        """Write the prediction of a frame, if asked for, and count it against the ground truth."""
+        if 'pred_sem_seg' not in frame:
+            raise KeyError(f'a prediction for video "{state["video_id"]}" has no pred_sem_seg: does the model do VSS?')
+        pred_sem_seg = as_dict(frame['pred_sem_seg'])
+        # mmseg's own models put their map under "data".
+        pred = as_array(pred_sem_seg['sem_seg'] if 'sem_seg' in pred_sem_seg else pred_sem_seg['data'])
+        pred = pred.reshape(pred.shape[-2:])
+        if self.output_dir is not None:
+            path = osp.join(self.output_dir, state['video_id'], f'{frame_name(frame)}.png')
+            write_file(path, cv2.imencode('.png', pred.astype(np.uint8))[1].tobytes())
+        if self.format_only:
+            return
+        seg_map_path = ground_truth_path(frame)
+        gt = read_label_map(seg_map_path, self.backend_args)
+        try:
+            state['confusion'].update(gt, pred)
+            state['consistency'].update(gt, pred)
+        except ValueError as error:
+            raise ValueError(f'ground truth "{seg_map_path}": {error}') from error
+
+    def finish_video(self, state: dict) -> dict:
+        """Return the counts of a video: confusion matrix and pairs per window."""
+        if self.format_only:
+            return {}
+        return dict(confusion=to_sparse(state['confusion'].counts), windows=state['consistency'].windows)
+
+    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+        """Compute, log and return the numbers.
+
+        Args:
+            results (list[dict]): One entry per video.
+
+        Returns:
+            dict[str, float]: Numbers in percent; none if ``format_only``.
+        """
+        if self.format_only:
+            print_log(f'VSSMetric: predictions of {len(results)} videos are in {self.output_dir}', logger='current')
+            return {}
+        per_video = [to_dense(entry['confusion']) for entry in results]
+        counts = sum(per_video, np.zeros((self._num_classes(), self._num_classes() + 1), np.int64))
+        windows = {n: [pair for entry in results for pair in entry['windows'][n]] for n in self.window_sizes}
+
+        scores = semantic_scores(counts)
+        numbers = dict(mIoU=scores.pop('mIoU'))
+        numbers.update({f'VC{n}': mean_consistency(windows[n]) for n in self.window_sizes})
+        numbers.update(scores, video_mIoU=video_miou(per_video), mIoU_trivial=majority_class_baseline(counts)['mIoU'])
+        if {8, 16} <= set(self.window_sizes):
+            numbers['VC16_pooled'] = pooled_vc16(windows[8], windows[16])
+        self._log(counts, numbers, [entry['num_frames'] for entry in results])
+        return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
+
+    def _log(self, counts: np.ndarray, numbers: Dict[str, float], num_frames: List[int]) -> None:
+        """Log the table per class, the summary, and why a number is missing."""
+        names = (self.dataset_meta or {}).get('classes', [str(index) for index in range(len(counts))])
+        iou, in_gt = per_class_iou(counts), counts.sum(axis=1)
+        rows = [(names[c], percent(iou[c]), percent(counts[c, c] / in_gt[c]), percent(in_gt[c] / in_gt.sum()))
+                for c in np.flatnonzero(in_gt)]
+        log_table(f'VSSMetric: {len(num_frames)} videos, {sum(num_frames)} frames; classes of the ground truth',
+                  ['class', 'IoU', 'Acc', 'share of pixels'], rows)
+        log_table('VSSMetric: summary', ['', *numbers], [['%', *map(percent, numbers.values())]])
+        for n in self.window_sizes:
+            if math.isnan(numbers[f'VC{n}']):
+                print_log(f'VC{n} is not defined here: it needs a video of more than {n} frames with pixels whose '
+                          f'ground truth stays the same for {n} frames; the longest video has '
+                          f'{max(num_frames, default=0)} frames', logger='current')
+        if math.isnan(numbers['mIoU']):
+            print_log('mIoU is not defined here: no pixel of the ground truth has a class (check label_offset)',
+                      logger='current')
+
+    def _num_classes(self) -> int:
+        if self.num_classes is None:
+            if 'classes' not in (self.dataset_meta or {}):
+                raise ValueError('VSSMetric does not know the classes: give num_classes, or "classes" in the metainfo '
+                                 'of the dataset')
+            return len(self.dataset_meta['classes'])
+        return self.num_classes
+
+    def _label_offset(self) -> int:
+        if self.label_offset is None:
+            if 'label_offset' not in (self.dataset_meta or {}):
+                raise ValueError('VSSMetric does not know the raw value of class 0: give label_offset, here or in the '
+                                 'metainfo of the dataset (1 if 0 is void, 0 if void lies behind the classes)')
+            return self.dataset_meta['label_offset']
+        return self.label_offset
