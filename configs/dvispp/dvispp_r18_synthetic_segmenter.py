@@ -4,7 +4,7 @@ _base_ = [
 ]
 
 model = dict(num_classes=_base_.num_classes, postprocessor=_base_.postprocessor)
-max_iters = 500
+max_iters = 600
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=50, by_epoch=False),

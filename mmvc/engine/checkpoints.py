@@ -105,6 +105,11 @@ def weight_mismatches(model: nn.Module, state_dict: Dict[str, Tensor], allow_mis
     lines = [f'{name}: shape {tuple(given[name].shape)} in the checkpoint, {tuple(expected[name].shape)} in the model'
              for name in expected if name in given and given[name].shape != expected[name].shape]
     if not allow_missing:
-        lines += [f'{name}: not in the checkpoint' for name in expected if name not in given]
+        optional = {
+            f'{prefix}.{name}'
+            for prefix, module in model.named_modules() if getattr(module, 'state_is_optional', False)
+            for name in module.state_dict()
+        }
+        lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
     lines += [f'{name}: not in the model' for name in given if name not in expected]
     return lines

@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,11 +45,16 @@ def config(data_dir):
     return Config.fromfile(data_dir / 'modules/e2e_tiny_config.py').model
 
 
-@pytest.fixture
-def official(data_dir):
-    """State dict of the official code's tiny DVIS++ offline model."""
-    with np.load(data_dir / 'modules/e2e_tiny.npz') as arrays:
+@pytest.fixture(scope='module')
+def golden():
+    with np.load(Path(__file__).parents[1] / 'data/modules/e2e_tiny.npz') as arrays:
         return {key[3:]: torch.from_numpy(arrays[key]) for key in arrays if key.startswith('sd/')}
+
+
+@pytest.fixture
+def official(golden):
+    """State dict of the official code's tiny DVIS++ offline model."""
+    return dict(golden)
 
 
 def build(cfg, **changes):
@@ -64,9 +70,8 @@ def segmenter_of(state_dict):
     return without(state_dict, 'tracker.', 'refiner.')
 
 
-def as_swin(state_dict):
-    """The same model with a small Swin Transformer, under its official names."""
-    return {**without(state_dict, 'backbone.'), **{f'backbone.{key}': value for key, value in swin_weights().items()}}
+def with_backbone(state_dict, backbone):
+    return {**without(state_dict, 'backbone.'), **{f'backbone.{name}': value for name, value in backbone.items()}}
 
 
 def swin_weights(dims=8, depths=(1, 2, 1, 1), heads=(1, 2, 2, 4), window=3):
@@ -129,7 +134,7 @@ def test_full_size_models(data_dir, name, queries):
     model.load_state_dict(converted.state_dict, assign=True)  # strict
     assert (converted.kind, converted.num_classes, converted.num_queries) == ('DVIS++ offline', 124, queries)
     assert converted.left_out.keys() == {'criterion.empty_weight'}
-    assert converted.backbone == dict(r50='ResNet-50', vitl='ViT-Adapter (large) on DINOv2')[name]
+    assert converted.backbone == dict(r50='ResNet-50', vitl='ViT-Adapter on DINOv2 (large)')[name]
     norms = sum(parameter.numel() for key, parameter in model.backbone.named_parameters()
                 if 'bn' in key or 'downsample.1' in key) if name == 'r50' else 0
     for part, expected in OFFICIAL_PARAMETERS[name].items():
@@ -138,12 +143,8 @@ def test_full_size_models(data_dir, name, queries):
 
 
 def build_full_size(name):
-    from pathlib import Path
     base = Path(__file__).parents[2] / 'configs/_base_/models'
-    cfg = Config.fromfile(base / 'segmenter_r50.py').model
-    if name == 'vitl':
-        cfg.backbone = dict(type='DINOv2ViTAdapter', arch='large')
-        cfg.head.update(in_channels=[1024] * 4, num_queries=200)
+    cfg = Config.fromfile(base / f'segmenter_{name}.py').model
     cfg.update(
         type='DVISOffline',
         num_classes=124,
@@ -221,7 +222,7 @@ def test_dvis_v1(official):
 
 def test_swin(official):
     swin = swin_weights()
-    converted = convert_official_weights(as_swin(official))
+    converted = convert_official_weights(with_backbone(official, swin))
     assert converted.backbone == 'Swin-?'
     ours = {name[len('backbone.'):]: value for name, value in converted.state_dict.items() if 'backbone' in name}
     model = SwinTransformer(embed_dims=8, depths=(1, 2, 1, 1), num_heads=(1, 2, 2, 4), window_size=3)
@@ -231,15 +232,14 @@ def test_swin(official):
     assert torch.equal(ours['stages.1.blocks.1.attn.w_msa.qkv.bias'], swin['layers.1.blocks.1.attn.qkv.bias'])
     del swin['layers.2.downsample.norm.bias']
     with pytest.raises(OfficialWeightsError, match='missing: backbone.layers.2.downsample.norm.bias'):
-        convert_official_weights({**without(official, 'backbone.'), **{f'backbone.{k}': v for k, v in swin.items()}})
+        convert_official_weights(with_backbone(official, swin))
 
 
 @pytest.mark.parametrize('dims, depths, name', [(96, (2, 2, 6, 2), 'Swin-T'), (192, (2, 2, 18, 2), 'Swin-L')])
 def test_swin_is_named(official, dims, depths, name):
     with torch.device('meta'):
         weights = swin_weights(dims, depths)
-    official = {**without(official, 'backbone.'), **{f'backbone.{key}': value for key, value in weights.items()}}
-    assert convert_official_weights(official).backbone == name
+    assert convert_official_weights(with_backbone(official, weights)).backbone == name
 
 
 def test_swin_patch_merging_computes_the_same():
@@ -272,7 +272,8 @@ def test_mmdet_mask2former(config, backbone):
     """A real mmdet model initialises a segmenter: all is taken but the class head, which is dropped on request."""
     head = Config(dict(config.head, type='mmdet.Mask2FormerHead', num_things_classes=80, num_stuff_classes=53))
     loss = dict(type='mmdet.CrossEntropyLoss', class_weight=None)
-    head.update(loss_cls=loss, loss_mask=loss, loss_dice=loss, pixel_decoder=dict(type='mmdet.MSDeformAttnPixelDecoder'))
+    head.update(loss_cls=loss, loss_mask=loss, loss_dice=loss)
+    head.pixel_decoder.update(type='mmdet.MSDeformAttnPixelDecoder')
     for name in ('criterion', 'matcher', 'reid_loss'):
         head.pop(name)
     fusion = dict(type='mmdet.MaskFormerFusionHead', num_things_classes=80, num_stuff_classes=53)
@@ -302,16 +303,16 @@ def test_mmdet_mask2former(config, backbone):
 def test_dinov2():
     raw = DINOv2ViT(embed_dims=32, depth=4, num_heads=4, patch_size=14, pretrained_grid=5).state_dict()
     converted = convert_official_weights(raw)
-    assert converted.kind == 'DINOv2' and converted.num_classes is None
+    assert (converted.kind, converted.backbone, converted.num_classes) == ('DINOv2', 'ViT (?)', None)
     assert converted.state_dict.keys() == {f'backbone.vit_module.{name}' for name in raw}
     with pytest.raises(OfficialWeightsError, match='unknown: register_tokens'):
         convert_official_weights(dict(raw, register_tokens=torch.zeros(1, 4, 32)))
 
 
 @pytest.mark.parametrize('change, message', [
-    (lambda s: {'layer1.0.conv1.weight': torch.zeros(1)}, "unknown kind.*layer1.0.conv1.weight"),
+    (lambda s: {'layer1.0.conv1.weight': torch.zeros(1)}, 'unknown kind.*layer1.0.conv1.weight'),
     (lambda s: convert_official_weights(s).state_dict, 'names of this project already'),
-    (lambda s: {**without(s, 'backbone.'), 'backbone.features.0.weight': torch.zeros(1)}, 'unknown backbone.*features'),
+    (lambda s: with_backbone(s, {'features.0.weight': torch.zeros(1)}), 'unknown backbone.*features.0.weight'),
 ])
 def test_weights_of_something_else(official, change, message):
     with pytest.raises(OfficialWeightsError, match=message):

@@ -19,6 +19,8 @@ class ClassMemory(nn.Module):
         max_len (int): Embeddings per class. Defaults to 100.
     """
 
+    state_is_optional = True  # published weights come without it
+
     def __init__(self, num_classes: int, embed_dims: int, max_len: int = 100) -> None:
         super().__init__()
         self.max_len = max_len

@@ -1,0 +1,10 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Weights of the projects that this one builds on: reading them safely, and converting them."""
+
+from .convert import ConvertedWeights, convert_official_weights, describe_classes
+from .loading import OfficialWeightsError, load_official_checkpoint
+
+__all__ = [
+    'ConvertedWeights', 'OfficialWeightsError', 'convert_official_weights', 'describe_classes',
+    'load_official_checkpoint'
+]

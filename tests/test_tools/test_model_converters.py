@@ -1,0 +1,219 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import hashlib
+import importlib.util
+import pickle
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.registry import init_default_scope
+
+from mmvc.registry import MODELS
+
+REPO = Path(__file__).parents[2]
+CONFIG = REPO / 'tests/data/modules/e2e_tiny_config.py'
+SEGMENTER = ("model = dict(_delete_=True, type='MinVIS', num_classes=10, backbone=_base_.model.backbone, "
+             'head=_base_.model.head, postprocessor=_base_.model.postprocessor)')
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a converter as if from the command line, in this process."""
+
+    def run_tool(name, *arguments):
+        spec = importlib.util.spec_from_file_location(f'{name}_tool', REPO / f'tools/model_converters/{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
+        module.main()
+
+    return run_tool
+
+
+def error_of(run, *arguments):
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    return str(caught.value.code)
+
+
+@pytest.fixture(scope='module')
+def golden():
+    with np.load(REPO / 'tests/data/modules/e2e_tiny.npz') as arrays:
+        return {key[3:]: arrays[key] for key in arrays if key.startswith('sd/')}
+
+
+@pytest.fixture
+def source(golden, tmp_path):
+    """A checkpoint as the official code writes it."""
+    path = tmp_path / 'official.pth'
+    weights = {name: torch.from_numpy(array) for name, array in golden.items()}
+    torch.save(dict(model=dict(weights, **{'criterion.empty_weight': torch.ones(11)}), iteration=5), path)
+    return path
+
+
+@pytest.fixture
+def write_config(tmp_path):
+
+    def write(changes, name='config.py'):
+        (tmp_path / name).write_text(f"_base_ = '{CONFIG}'\n{changes}\n")
+        return tmp_path / name
+
+    return write
+
+
+def build_model(config=CONFIG):
+    init_default_scope('mmvc')
+    return MODELS.build(Config.fromfile(config).model)
+
+
+def test_convert_and_check(run, source, tmp_path, capsys):
+    run('dvispp_to_mmvc', source, tmp_path / 'new/model.pth', '--config', CONFIG)
+    converted = torch.load(tmp_path / 'new/model.pth', weights_only=True)
+    build_model().load_state_dict(converted['state_dict'])  # strict
+    assert converted['meta']['converted_from'] == 'DVIS++ offline'
+    assert converted['meta']['source_sha256'] == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert list((tmp_path / 'new').iterdir()) == [tmp_path / 'new/model.pth']
+    out = capsys.readouterr().out
+    for line in ('kind      DVIS++ offline', 'backbone  ResNet-50', 'stages    segmenter, tracker, refiner',
+                 'classes   10', 'queries   12', 'left out: 1 keys (the class weights of the loss'):
+        assert line in out
+    trained = sum(parameter.numel() for parameter in build_model().tracker.parameters())
+    assert re.search(rf'\| tracker +\| +\d+ \| +{trained:,} \|', out)
+
+
+def test_initialise_a_segmenter_from_coco(run, golden, write_config, tmp_path, capsys):
+    """A detectron2 pickle of a Mask2Former with 80 classes, for a segmenter with 10."""
+    arrays = {name.replace('query_feat', 'static_query'): array for name, array in golden.items()
+              if not name.startswith(('tracker.', 'refiner.')) and 'reid_embed' not in name}
+    for leaf, shape in (('weight', (81, 32)), ('bias', (81, ))):
+        arrays[f'sem_seg_head.predictor.class_embed.{leaf}'] = np.zeros(shape, np.float32)
+    source, config = tmp_path / 'coco.pkl', write_config(SEGMENTER)
+    source.write_bytes(pickle.dumps(dict(model=arrays, __author__='Model Zoo')))
+
+    error = error_of(run, 'dvispp_to_mmvc', source, tmp_path / 'init.pth', '--config', config)
+    for part in ('80 (COCO instances) classes', 'the model of the config 10', '--drop-class-head'):
+        assert part in error
+    assert not (tmp_path / 'init.pth').exists()
+    run('dvispp_to_mmvc', source, tmp_path / 'init.pth', '--config', config, '--drop-class-head')
+    out = capsys.readouterr().out
+    assert 'not there: head.cls_embed. (dropped on request)' in out
+    assert 'not there: head.reid_embed. (this segmenter has no re-identification branch)' in out
+    weights = torch.load(tmp_path / 'init.pth', weights_only=True)['state_dict']
+    missing, unexpected = build_model(config).load_state_dict(weights, strict=False)
+    assert {name.rsplit('.', 1)[0] for name in missing} == {
+        'head.cls_embed', *(f'head.reid_embed.layers.{i}' for i in range(3))} and not unexpected
+
+
+def test_segmenter_only(run, source, write_config, tmp_path):
+    run('dvispp_to_mmvc', source, tmp_path / 'segmenter.pth', '--segmenter-only', '--config', write_config(SEGMENTER))
+    weights = torch.load(tmp_path / 'segmenter.pth', weights_only=True)['state_dict']
+    assert {name.split('.')[0] for name in weights} == {'backbone', 'head'}
+
+
+@pytest.mark.parametrize('changes, messages', [
+    ('model = dict(num_classes=124)', ['10 classes, the model of the config 124 (VSPW or VIPSeg)']),
+    (SEGMENTER, ['tracker.post_norm.weight: not in the model', 'another stage?']),
+    ('model = dict(tracker=dict(num_layers=3))', ['tracker.layers.2.norms.0.weight: not in the checkpoint']),
+    ('model = dict(head=dict(num_queries=100))', [
+        '2 weights', 'head.query_feat.weight: shape (12, 32) in the checkpoint, (100, 32) in the model'])
+])
+def test_weights_that_do_not_fit_the_config(run, source, write_config, tmp_path, changes, messages):
+    error = error_of(run, 'dvispp_to_mmvc', source, tmp_path / 'out.pth', '--config', write_config(changes))
+    assert all(message in error for message in messages) and not (tmp_path / 'out.pth').exists()
+
+
+def test_wrong_arguments(run, source, tmp_path):
+    assert 'must be a .pth file' in error_of(run, 'dvispp_to_mmvc', source, tmp_path / 'out.pkl')
+    assert 'are the same file' in error_of(run, 'dvispp_to_mmvc', source, source)
+    assert 'does not exist' in error_of(run, 'dvispp_to_mmvc', tmp_path / 'none.pth', tmp_path / 'out.pth')
+    assert 'config "none.py"' in error_of(run, 'dvispp_to_mmvc', source, tmp_path / 'out.pth', '--config', 'none.py')
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A checkpoint as mmengine writes it in the middle of a training with averaged weights."""
+    model = build_model()
+    model.refiner.reid_loss.memory.embeds.fill_(7)
+    state_dict = model.state_dict()
+    history = dict(log_scalars=dict(loss=HistoryBuffer([1.0, 0.5], [1, 1])), runtime_info={}, resumed_keys={})
+    torch.save(
+        dict(
+            meta=dict(iter=40, epoch=0, time='20240131_120000', cfg='work_dir = "/home/someone"', seed=1,
+                      dataset_meta=dict(classes=('sky', 'sea'))),
+            state_dict=state_dict,
+            ema_state_dict={f'module.{name}': torch.zeros_like(value) for name, value in state_dict.items()},
+            optimizer=dict(state={0: torch.zeros(1000)}, param_groups=[]),
+            message_hub=history), tmp_path / 'iter_40.pth')
+    return tmp_path / 'iter_40.pth', state_dict
+
+
+def test_publish(run, trained, tmp_path, capsys):
+    path, state_dict = trained
+    run('publish_model', CONFIG, path, tmp_path / 'zoo')
+    published, = (tmp_path / 'zoo').iterdir()
+    digest = hashlib.sha256(published.read_bytes()).hexdigest()
+    assert published.name == f'e2e_tiny_config_20240131-{digest[:8]}.pth'
+    assert str(published) in capsys.readouterr().out
+    content = torch.load(published, weights_only=True)
+    assert content.keys() == {'meta', 'state_dict'}
+    assert content['meta'] | dict(mmvc_version='') == dict(
+        config='e2e_tiny_config.py', mmvc_version='', iter=40, epoch=0, dataset_meta=dict(classes=('sky', 'sea')))
+    assert state_dict.keys() - content['state_dict'].keys() == {
+        'refiner.reid_loss.memory.embeds', 'refiner.reid_loss.memory.counts'}
+    assert all(torch.equal(value, state_dict[name]) for name, value in content['state_dict'].items())
+    build_model().load_state_dict(content['state_dict'])  # strict
+
+    run('publish_model', CONFIG, published, tmp_path / 'again', '--date', '20250601')
+    again, = (tmp_path / 'again').iterdir()
+    assert re.fullmatch(r'e2e_tiny_config_20250601-[0-9a-f]{8}\.pth', again.name)
+
+
+def test_converted_weights_can_be_published(run, source, tmp_path):
+    run('dvispp_to_mmvc', source, tmp_path / 'model.pth')
+    run('publish_model', CONFIG, tmp_path / 'model.pth', tmp_path / 'zoo')
+    published, = (tmp_path / 'zoo').iterdir()
+    assert torch.load(published, weights_only=True)['meta']['converted_from'] == 'DVIS++ offline'
+
+
+def test_publish_refuses_what_is_not_a_trained_model(run, trained, tmp_path, write_config):
+    path, state_dict = trained
+
+    def error(content, config=CONFIG):
+        torch.save(content, tmp_path / 'bad.pth')
+        return error_of(run, 'publish_model', config, tmp_path / 'bad.pth', tmp_path / 'zoo')
+
+    bad = dict(state_dict, **{'tracker.post_norm.bias': torch.full((64, ), float('nan'))})
+    assert 'tracker.post_norm.bias: not finite' in error(dict(state_dict=bad))
+    missing = {name: value for name, value in state_dict.items() if name != 'tracker.post_norm.bias'}
+    assert 'tracker.post_norm.bias: not in the checkpoint' in error(dict(state_dict=missing))
+    config = write_config('model = dict(num_classes=3)')
+    assert 'head.cls_embed.bias: shape (11,)' in error(dict(state_dict=state_dict), config)
+    assert 'has no "state_dict"' in error(dict(model=state_dict))
+    path.write_bytes(path.read_bytes()[:1000])
+    assert 'truncated' in error_of(run, 'publish_model', CONFIG, path, tmp_path / 'zoo')
+    assert not (tmp_path / 'zoo').exists()
+
+
+def test_publish_safetensors(run, trained, tmp_path):
+    safetensors = pytest.importorskip('safetensors.torch')
+    run('publish_model', CONFIG, trained[0], tmp_path / 'zoo', '--safetensors')
+    published, = (tmp_path / 'zoo').iterdir()
+    assert re.fullmatch(r'e2e_tiny_config_20240131-[0-9a-f]{8}\.safetensors', published.name)
+    build_model().load_state_dict(safetensors.load_file(published))  # strict
+
+
+def test_publish_without_safetensors(run, trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'safetensors.torch', None)
+    error = error_of(run, 'publish_model', CONFIG, trained[0], tmp_path / 'zoo', '--safetensors')
+    assert 'pip install safetensors' in error and not (tmp_path / 'zoo').exists()
+
+
+@pytest.mark.parametrize('tool', ['dvispp_to_mmvc', 'publish_model'])
+def test_help_has_examples(run, capsys, tool):
+    assert error_of(run, tool, '--help') == '0'
+    assert 'examples:' in capsys.readouterr().out

@@ -1,0 +1,151 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Convert weights of DVIS++ and of what it builds on into a checkpoint for mmvc."""
+
+import argparse
+import hashlib
+import io
+import sys
+from pathlib import Path
+from typing import Dict, List
+
+import torch
+from mmengine.registry import init_default_scope
+from prettytable import PrettyTable
+from torch import nn
+
+from mmvc import __version__
+from mmvc.engine import UsageError, atomic_write, load_config, weight_mismatches
+from mmvc.registry import MODELS
+from mmvc.utils.official_weights import (
+    ConvertedWeights,
+    OfficialWeightsError,
+    convert_official_weights,
+    describe_classes,
+    load_official_checkpoint,
+)
+
+EPILOG = """sources, recognised by their keys:
+  DVIS++ online and offline, CTVIS and MinVIS segmenters   .pth
+  DVIS (v1), its segmenter only                            .pth   with --segmenter-only
+  Mask2Former (COCO), the official one                     .pkl
+  Mask2Former of mmdet                                     .pth
+  DINOv2 ViT-S, -B, -L without registers                   .pth
+  (backbones: ResNet, Swin Transformer, ViT-Adapter on DINOv2)
+
+examples:
+  a trained model, checked against the config that it is for:
+    python tools/model_converters/dvispp_to_mmvc.py dvis++_offline.pth converted.pth --config CONFIG
+  COCO weights to start a segmenter from (`load_from = 'coco.pth'`); the classes are others, so their head is dropped:
+    python tools/model_converters/dvispp_to_mmvc.py model_final.pkl coco.pth --drop-class-head
+"""
+
+BUFFERS = ('running_mean', 'running_var', 'num_batches_tracked', 'relative_position_index')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Convert weights of DVIS++ and of what it builds on. Every key is accounted for: unknown or '
+        'missing ones are an error that lists them. No code in the source file is run.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', help='checkpoint to convert')
+    parser.add_argument('dst', help='checkpoint to write, a .pth file')
+    parser.add_argument('--config', help='config of the stage that the weights are for: check that they fit its model')
+    parser.add_argument('--drop-class-head', action='store_true',
+                        help='leave out the class embeddings, to start a training with other classes')
+    parser.add_argument('--segmenter-only', action='store_true', help='leave out tracker and refiner')
+    return parser.parse_args()
+
+
+def sha256_of(path: str) -> str:
+    """Hexadecimal SHA-256 of a file of any size."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check_fit(weights: ConvertedWeights, model: nn.Module) -> None:
+    """Load the weights into a model, strictly but for the parts that they are known to lack.
+
+    Raises:
+        OfficialWeightsError: If the number of classes, a shape or a name differs.
+    """
+    if weights.num_classes not in (None, model.num_classes) and 'head.cls_embed.' not in weights.absent:
+        raise OfficialWeightsError(
+            f'the checkpoint has {describe_classes(weights.num_classes)} classes, the model of the config '
+            f'{describe_classes(model.num_classes)}: take the config of the data set that it was trained on, or give '
+            '--drop-class-head to start a training from it')
+    problems = weight_mismatches(model, weights.state_dict, allow_missing=True)
+    if not problems:
+        missing = model.load_state_dict(weights.state_dict, strict=False).missing_keys
+        problems = [f'{name}: not in the checkpoint' for name in missing
+                    if not name.startswith(tuple(weights.absent))]
+    if problems:
+        raise OfficialWeightsError(
+            f'{len(problems)} weights do not fit the model of the config (another backbone, another stage?):\n  ' +
+            '\n  '.join(problems))
+
+
+def summarize(weights: ConvertedWeights) -> str:
+    """What was found, and a table of the modules."""
+    lines = [f'kind      {weights.kind}', f'backbone  {weights.backbone}']
+    if weights.num_queries is not None:
+        stages = [stage for stage, part in (('segmenter', 'head'), ('tracker', 'tracker'), ('refiner', 'refiner'))
+                  if any(name.startswith(f'{part}.') for name in weights.state_dict)]
+        lines += [f'stages    {", ".join(stages)}', f'classes   {describe_classes(weights.num_classes)}',
+                  f'queries   {weights.num_queries}']
+    table = PrettyTable(['module', 'keys', 'parameters', 'buffers'], align='r')
+    table.align['module'] = 'l'
+    modules: Dict[str, List[int]] = {}
+    for name, value in weights.state_dict.items():
+        part, rest = name.split('.', 1)
+        if part == 'head':
+            part = 'head.pixel_decoder' if rest.startswith('pixel_decoder.') else 'head (decoder)'
+        row = modules.setdefault(part, [0, 0, 0])
+        row[0] += 1
+        row[2 if name.endswith(BUFFERS) else 1] += value.numel()
+    modules['total'] = [sum(column) for column in zip(*modules.values())]
+    for module, row in modules.items():
+        table.add_row([module, *(f'{number:,}' for number in row)])
+    lines.append(str(table))
+    reasons = list(weights.left_out.values())
+    lines += [f'left out: {reasons.count(reason)} keys ({reason}), e.g. '
+              f'{next(name for name, why in weights.left_out.items() if why == reason)}'
+              for reason in dict.fromkeys(reasons)]
+    lines += [f'not there: {prefix or "the rest of the model"} ({reason}): a model keeps its initialisation'
+              for prefix, reason in weights.absent.items()]
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        if not args.dst.endswith('.pth'):
+            raise UsageError(f'"{args.dst}": the checkpoint to write must be a .pth file')
+        if Path(args.dst).resolve() == Path(args.src).resolve():
+            raise UsageError(f'"{args.dst}": source and destination are the same file')
+        weights = convert_official_weights(
+            load_official_checkpoint(args.src), args.drop_class_head, args.segmenter_only)
+        print(summarize(weights))
+        if args.config:
+            cfg = load_config(args.config)
+            init_default_scope(cfg.get('default_scope', 'mmvc'))
+            check_fit(weights, MODELS.build(cfg.model))
+            print(f'fits the model of {args.config}')
+        meta = dict(
+            converted_from=weights.kind,
+            source=Path(args.src).name,
+            source_sha256=sha256_of(args.src),
+            mmvc_version=__version__)
+        buffer = io.BytesIO()
+        torch.save(dict(meta=meta, state_dict=weights.state_dict), buffer)
+        atomic_write(args.dst, buffer.getbuffer())
+    except (OfficialWeightsError, UsageError, OSError) as error:
+        sys.exit(f'error: {error}')
+    print(f'{args.dst}: written')
+
+
+if __name__ == '__main__':
+    main()

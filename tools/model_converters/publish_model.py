@@ -1,0 +1,118 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Turn a training checkpoint into a file for a model zoo."""
+
+import argparse
+import hashlib
+import io
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Dict
+
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from torch import Tensor
+
+from mmvc import __version__
+from mmvc.engine import UsageError, atomic_write, load_config, require_checkpoint, weight_mismatches
+from mmvc.models.losses import ClassMemory
+from mmvc.registry import MODELS
+
+EPILOG = """The file is named <config>_<date>-<first 8 digits of its SHA-256>.pth. It holds weights only: no optimizer,
+no history, no class memory of the refiner's loss. Of a training with averaged weights (EMA) it holds the averaged
+ones, which are what such a training evaluates.
+
+examples:
+  python tools/model_converters/publish_model.py CONFIG work_dirs/NAME/offline/iter_40000.pth
+  python tools/model_converters/publish_model.py CONFIG CHECKPOINT model_zoo --safetensors
+"""
+
+#: what a user of the weights needs to know of their training
+KEPT_META = ('dataset_meta', 'iter', 'epoch', 'converted_from', 'source', 'source_sha256')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Write the weights of a checkpoint to a file for a model zoo, after checking that they are '
+        'complete, finite, and fit the model of the config.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config that the checkpoint was trained with')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('out_dir', nargs='?', default='.', help='folder to write to; default: the current one')
+    parser.add_argument('--date', help='YYYYMMDD; default: that of the checkpoint, or today')
+    parser.add_argument('--safetensors', action='store_true', help='write the format of safetensors instead')
+    args = parser.parse_args()
+    if args.date and not re.fullmatch(r'20\d{6}', args.date):
+        parser.error(f'--date must be YYYYMMDD, found {args.date}')
+    return args
+
+
+def collect_weights(checkpoint: dict, model: torch.nn.Module) -> Dict[str, Tensor]:
+    """The weights to publish, on the CPU.
+
+    Raises:
+        UsageError: If there are none, if they do not fit the model, or if one of them is infinite or NaN.
+    """
+    weights = checkpoint.get('state_dict')
+    if not weights:
+        raise UsageError('the checkpoint has no "state_dict": is it one of mmengine? Weights of other projects are '
+                         'converted by dvispp_to_mmvc.py')
+    weights = {re.sub(r'^module\.', '', name): value for name, value in weights.items()}
+    memories = tuple(f'{name}.' for name, module in model.named_modules() if isinstance(module, ClassMemory))
+    weights = {name: value.cpu().contiguous() for name, value in weights.items() if not name.startswith(memories)}
+    problems = weight_mismatches(model, weights, allow_missing=True)
+    if not problems:
+        missing = model.load_state_dict(weights, strict=False).missing_keys
+        problems = [f'{name}: not in the checkpoint' for name in missing]
+    problems += [f'{name}: not finite' for name, value in weights.items() if not value.isfinite().all()]
+    if problems:
+        raise UsageError(f'{len(problems)} weights are not those of a trained model of the config:\n  ' +
+                         '\n  '.join(problems))
+    return weights
+
+
+def to_bytes(weights: Dict[str, Tensor], meta: dict, as_safetensors: bool) -> bytes:
+    """Content of the file.
+
+    Raises:
+        UsageError: If safetensors is asked for and not installed.
+    """
+    if as_safetensors:
+        try:
+            from safetensors.torch import save
+        except ImportError as error:
+            raise UsageError('--safetensors needs the package safetensors: pip install safetensors') from error
+        return save(weights, metadata={name: str(value) for name, value in meta.items()})
+    buffer = io.BytesIO()
+    torch.save(dict(meta=meta, state_dict=weights), buffer)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        cfg = load_config(args.config)
+        require_checkpoint(args.checkpoint)
+        checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
+        init_default_scope(cfg.get('default_scope', 'mmvc'))
+        weights = collect_weights(checkpoint, MODELS.build(cfg.model))
+        old_meta = checkpoint.get('meta', {})
+        meta = dict(config=Path(args.config).name, mmvc_version=__version__,
+                    **{name: old_meta[name] for name in KEPT_META if name in old_meta})
+        content = to_bytes(weights, meta, args.safetensors)
+        date = args.date or str(old_meta.get('time') or time.strftime('%Y%m%d'))[:8]
+        suffix = 'safetensors' if args.safetensors else 'pth'
+        digest = hashlib.sha256(content).hexdigest()
+        path = Path(args.out_dir) / f'{Path(args.config).stem}_{date}-{digest[:8]}.{suffix}'
+        atomic_write(path, content)
+    except (UsageError, OSError) as error:
+        sys.exit(f'error: {error}')
+    parameters = sum(value.numel() for value in weights.values())
+    print(f'{path}: {len(weights)} tensors, {parameters:,} values, {len(content) / 2**20:.1f} MiB, sha256 {digest}')
+
+
+if __name__ == '__main__':
+    main()
