@@ -1,5 +1,5 @@
 # Stage 1: Mask2Former with a re-identification branch, ResNet-50. A leaf adds `num_classes` and `postprocessor`, which
-# come with the dataset.
+# come with the dataset, and `load_from`: weights of the whole segmenter, backbone included.
 model = dict(
     type='MinVIS',
     data_preprocessor=dict(
@@ -12,8 +12,7 @@ model = dict(
         frozen_stages=-1,
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
-        style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
+        style='pytorch'),
     head=dict(
         type='FrameQueryHead',
         in_channels=[256, 512, 1024, 2048],
@@ -43,8 +42,8 @@ model = dict(
         transformer_decoder=dict(
             num_layers=9,
             layer_cfg=dict(
-                self_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True),
-                cross_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True),
+                self_attn_cfg=dict(embed_dims=256, num_heads=8, batch_first=True),
+                cross_attn_cfg=dict(embed_dims=256, num_heads=8, batch_first=True),
                 ffn_cfg=dict(
                     embed_dims=256,
                     feedforward_channels=2048,

@@ -1,0 +1,20 @@
+# OVIS (25 classes), mixed 1:1 with pseudo-videos of COCO.
+_base_ = './vis_with_coco.py'
+
+dataset_type = 'OVISDataset'
+data_root = 'data/ovis'
+coco_root = 'data/coco'
+
+video_dataset = dict(type=dataset_type, data_root=data_root)
+coco_dataset = dict(
+    type='COCOPseudoVideoDataset',
+    target='ovis',
+    data_root=coco_root,
+    ann_file='annotations/instances_train2017.json')
+train_dataloader = dict(dataset=dict(datasets=[dict(video_dataset, split='train'), coco_dataset]))
+val_dataloader = dict(dataset=video_dataset)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=f'{data_root}/annotations_valid.json', output_dir='work_dirs/results/ovis')
+test_evaluator = val_evaluator
+num_classes = 25
+postprocessor = dict(type='VISPostprocessor', max_per_video=20)

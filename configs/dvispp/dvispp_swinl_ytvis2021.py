@@ -1,0 +1,7 @@
+_base_ = './dvispp_swinl_ytvis2021_offline.py'
+
+stages = [
+    dict(name='segmenter', config='./dvispp_swinl_ytvis2021_segmenter.py'),
+    dict(name='online', config='./dvispp_swinl_ytvis2021_online.py'),
+    dict(name='offline', config='./dvispp_swinl_ytvis2021_offline.py'),
+]
