@@ -1,0 +1,211 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The three task outputs against those of the official DVIS++ code (``inference.npz``), and at the edges."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from golden_utils import load_golden
+from mmengine.structures import InstanceData, PixelData
+from tiny_models import make_video, stacked
+
+from mmvc.models.task_modules.postprocessors import VideoPrediction
+from mmvc.registry import TASK_UTILS
+
+THINGS = range(6)  # of ten classes
+
+
+@pytest.fixture
+def golden(data_dir):
+    return load_golden(data_dir, 'inference')
+
+
+def raw_prediction(golden, aux=False):
+    """12 queries, 4 frames; the recorded masks are features that the identity decodes."""
+    class_probs = golden['inp/pred_cls'].softmax(-1)
+    if aux:
+        class_probs = class_probs.maximum(golden['inp/aux_pred_cls'].softmax(-1))
+    masks = golden['inp/pred_masks'].transpose(0, 1)
+    return VideoPrediction(
+        class_probs,
+        mask_embeds=torch.eye(12).expand(4, -1, -1),
+        mask_features=list(masks.split([3, 1])),
+        padded_shape=(64, 96),
+        img_shape=(60, 90),
+        ori_shape=(45, 70))
+
+
+def postprocess(cfg, prediction, num_frames=4):
+    sample, = make_video(num_frames)
+    TASK_UTILS.build(cfg)(prediction, sample)
+    return sample
+
+
+def panoptic(prediction, score_threshold, overlap_threshold, **kwargs):
+    return postprocess(
+        dict(
+            type='VPSPostprocessor',
+            thing_classes=THINGS,
+            score_threshold=score_threshold,
+            overlap_threshold=overlap_threshold), prediction, **kwargs)
+
+
+@pytest.fixture(params=[False, True], ids=['online', 'offline'])
+def aux(request):
+    """Without and with a second opinion on the classes."""
+    return request.param
+
+
+def name_of(task, aux):
+    return f"{task}_{'aux' if aux else 'noaux'}"
+
+
+def test_vss_equals_official(golden, aux):
+    sample = postprocess(dict(type='VSSPostprocessor'), raw_prediction(golden, aux))
+    actual = stacked(sample, 'pred_sem_seg', 'sem_seg')
+    assert actual.shape == (4, 1, 45, 70) and actual.dtype == torch.uint8
+    assert isinstance(sample[0].pred_sem_seg, PixelData)
+    # the smallest margin between two classes is 3e-5
+    assert (actual[:, 0] != golden[f"{name_of('vss', aux)}/pred_masks"]).sum() <= 3
+
+
+@pytest.mark.parametrize('thresholds', [(0.8, 0.8), (0.3, 0.5), (0.3, 0.8), (0.999, 0.8)])
+def test_vps_equals_official(golden, aux, thresholds):
+    score_threshold, overlap_threshold = thresholds
+    prefix = f"{name_of('vps', aux)}_thr{score_threshold}_ov{overlap_threshold}"
+    prediction = raw_prediction(golden, aux)
+    sample = panoptic(prediction, *thresholds)
+    actual = stacked(sample, 'pred_panoptic_seg', 'panoptic_seg')
+    assert actual.shape == (4, 1, 45, 70) and actual.dtype == torch.int32
+    assert (actual[:, 0] != golden[f'{prefix}/pred_masks']).sum() <= 3
+
+    segments = {segment['id']: segment for frame in sample for segment in frame.segments_info}
+    for key, ours in dict(id='id', category_id='category_id', isthing='isthing').items():
+        expected = golden[f'{prefix}/segments_infos/{key}'].tolist()
+        assert [segments[i][ours] for i in sorted(segments)] == expected
+    for number, query in zip(sorted(segments), golden[f'{prefix}/pred_ids'].tolist()):
+        # a query stands for its segment; of merged stuff, any
+        assert segments[number]['score'] >= prediction.class_probs[query].max().item() - 1e-6
+    for frame in sample:
+        assert {segment['id'] for segment in frame.segments_info} | {0} == \
+            set(frame.pred_panoptic_seg.panoptic_seg.unique().tolist()) | {0}
+
+
+def test_vis_equals_official(golden, aux):
+    """The same tracks; official ones come in no particular order, ours are sorted."""
+    sample = postprocess(dict(type='VISPostprocessor', max_per_video=20), raw_prediction(golden, aux))
+    expected = {name: golden[f"{name_of('vis', aux)}/pred_{name}"] for name in ('scores', 'labels', 'masks')}
+    order = expected['scores'].argsort(descending=True)
+    for t, frame in enumerate(sample):
+        tracks = frame.pred_track_instances
+        assert isinstance(tracks, InstanceData) and tracks.masks.dtype == torch.bool
+        torch.testing.assert_close(tracks.scores.double(), expected['scores'][order], rtol=1e-5, atol=0)
+        assert torch.equal(tracks.labels, expected['labels'][order])
+        assert tracks.instances_ids.tolist() == list(range(20))
+        assert (tracks.masks != expected['masks'][order, t]).sum() <= 3
+
+
+def test_vis_with_fewer_pairs_than_wanted(golden):
+    prediction = raw_prediction(golden)
+    prediction = replace(prediction, class_probs=prediction.class_probs[:, -3:])  # two classes and the empty one
+    tracks = postprocess(dict(type='VISPostprocessor', max_per_video=100), prediction)[0].pred_track_instances
+    assert len(tracks) == 24 and tracks.masks.shape == (24, 45, 70)
+    assert set(tracks.labels.tolist()) == {0, 1}
+    default = postprocess(dict(type='VISPostprocessor'), prediction)[0].pred_track_instances
+    assert torch.equal(default.scores, tracks.scores[:10])
+
+
+def test_vps_of_nothing(golden):
+    """No query is sure enough, and: all are sure of the empty class."""
+    prediction = raw_prediction(golden)
+    nothing = torch.zeros_like(prediction.class_probs)
+    nothing[:, -1] = 1.0
+    for sample in (panoptic(prediction, 1.0, 0.8), panoptic(replace(prediction, class_probs=nothing), 0.3, 0.5)):
+        for frame in sample:
+            assert frame.segments_info == []
+            assert frame.pred_panoptic_seg.panoptic_seg.shape == (1, 45, 70)
+            assert not frame.pred_panoptic_seg.panoptic_seg.any()
+
+
+def square_prediction(labels, masks, scores=None):
+    """Queries with given classes (of ten) and masks (T, Q, 16, 16), everything at one resolution."""
+    num_queries = masks.shape[1]
+    scores = torch.full((num_queries, ), 0.9) if scores is None else torch.tensor(scores)
+    class_probs = ((1 - scores) / 10)[:, None].repeat(1, 11)
+    class_probs[range(num_queries), labels] = scores
+    return VideoPrediction(class_probs, torch.eye(num_queries).expand(len(masks), -1, -1), [20.0 * masks - 10],
+                           (16, 16), (16, 16), (16, 16))
+
+
+def test_vps_merges_stuff_only():
+    masks = torch.zeros(2, 4, 16, 16)
+    for query in range(4):
+        masks[:, query, 4 * query:4 * query + 3] = 1
+    sample = panoptic(square_prediction([2, 8, 2, 8], masks, [0.9, 0.99, 0.95, 0.85]), 0.8, 0.8, num_frames=2)
+    segments = sample[0].segments_info
+    assert [(s['id'], s['category_id'], s['isthing']) for s in segments] == [(1, 2, True), (2, 8, False), (3, 2, True)]
+    assert [s['score'] for s in segments] == pytest.approx([0.9, 0.99, 0.95])
+    rows = sample[0].pred_panoptic_seg.panoptic_seg[0, :, 0].tolist()
+    assert rows == [1] * 3 + [0] + [2] * 3 + [0] + [3] * 3 + [0] + [2] * 3 + [0]
+
+
+def test_vps_overlap_counts_over_the_whole_video():
+    """The second query loses most of frame 0, but only a fifth of all its pixels."""
+    masks = torch.zeros(4, 2, 16, 16)
+    masks[:, 1, :10] = 1  # 40 rows
+    masks[0, 0, :8] = 1  # takes 8 of them
+    kept = panoptic(square_prediction([0, 1], masks, [0.95, 0.9]), 0.8, 0.75, num_frames=4)
+    assert [len(frame.segments_info) for frame in kept] == [2, 1, 1, 1]
+    lost = panoptic(square_prediction([0, 1], masks, [0.95, 0.9]), 0.8, 0.85, num_frames=4)
+    assert [[s['category_id'] for s in frame.segments_info] for frame in lost] == [[0], [], [], []]
+    assert not lost[0].pred_panoptic_seg.panoptic_seg[0, 8:].any()
+
+
+def test_vps_counts_what_a_segment_wins_outside_of_its_mask_too():
+    """As the official code does: the first wins 6 of its 10 rows, and 6 more that nobody claims."""
+    masks = torch.zeros(1, 2, 16, 16)
+    masks[:, 0, :10], masks[:, 0, 10:] = 1, 0.4
+    masks[:, 1, :4] = 1
+    sample = panoptic(square_prediction([0, 1], masks, [0.9, 0.95]), 0.8, 0.8, num_frames=1)
+    assert [segment['category_id'] for segment in sample[0].segments_info] == [0, 1]
+    assert sample[0].pred_panoptic_seg.panoptic_seg[0, :, 0].tolist() == [2] * 4 + [1] * 6 + [0] * 6
+
+
+def test_vss_beyond_256_classes():
+    masks = torch.zeros(1, 2, 16, 16)
+    masks[:, 1, 8:] = 1
+    prediction = square_prediction([0, 0], masks)
+    class_probs = torch.zeros(2, 301)
+    class_probs[0, 0], class_probs[1, 299] = 0.1, 1.0
+    sem_seg = postprocess(dict(type='VSSPostprocessor'), replace(prediction, class_probs=class_probs), 1)
+    sem_seg = sem_seg[0].pred_sem_seg.sem_seg
+    assert sem_seg.dtype == torch.int64 and (sem_seg[0, 8:] == 299).all()
+
+
+@pytest.mark.parametrize('ori_shape', [(45, 70), (37, 53), (60, 90), (121, 33), (1, 1)])
+def test_frames_of_any_size(golden, ori_shape):
+    """Resized to the padded input, cropped, sigmoid, resized to the original size."""
+    prediction = replace(raw_prediction(golden), ori_shape=ori_shape)
+    frames = list(prediction.frames())
+    assert len(frames) == 4
+    masks = golden['inp/pred_masks'].transpose(0, 1)
+    masks = F.interpolate(masks, (64, 96), mode='bilinear')[..., :60, :90]
+    expected = F.interpolate(masks.sigmoid(), ori_shape, mode='bilinear')
+    torch.testing.assert_close(torch.stack(frames), expected)
+    logits = torch.stack(list(prediction.frames(probabilities=False)))
+    torch.testing.assert_close(logits, F.interpolate(masks, ori_shape, mode='bilinear'))
+    for task in ('VSSPostprocessor', 'VISPostprocessor'):
+        postprocess(dict(type=task), prediction)
+    assert panoptic(prediction, 0.3, 0.5)[0].pred_panoptic_seg.panoptic_seg.shape == (1, *ori_shape)
+
+
+def test_frames_of_some_queries_and_any_windows(golden):
+    prediction = raw_prediction(golden)
+    everything = torch.stack(list(prediction.frames()))
+    queries = torch.tensor([7, 2])
+    torch.testing.assert_close(torch.stack(list(prediction.frames(queries))), everything[:, queries])
+    masks = torch.cat(prediction.mask_features)
+    for sizes in ([4], [1, 1, 1, 1], [2, 2]):
+        other = replace(prediction, mask_features=list(masks.split(sizes)))
+        assert torch.equal(torch.stack(list(other.frames())), everything)
