@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CONFIG=configs/mvc/dvispp_r18_synthetic.py
 WORK_DIR=work_dirs/demo
 
-python tools/dataset_converters/make_synthetic.py data/synthetic --formats vspw --num-train 60 --num-val 8
+python tools/dataset_converters/make_synthetic.py data/synthetic --formats vspw --num-train 60 --num-val 8 --num-frames 20
 python tools/train.py "$CONFIG" --work-dir "$WORK_DIR" --resume
 python tools/test.py "$CONFIG" "$(cat "$WORK_DIR/offline/last_checkpoint")" --work-dir "$WORK_DIR" --show-dir "$WORK_DIR/show"
 

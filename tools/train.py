@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import os.path as osp
 import sys
 
 from mmengine.config import Config, DictAction
@@ -14,6 +13,7 @@ from mmvc.engine import (
     LAUNCHERS,
     UsageError,
     build_runner,
+    default_work_dir,
     enable_amp,
     enable_auto_scale_lr,
     last_good_checkpoint,
@@ -44,7 +44,8 @@ def parse_args() -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default: work_dirs/<name of the config>')
+    parser.add_argument('--work-dir',
+                        help='folder for logs and checkpoints; default: work_dirs/<folder and name of the config>')
     parser.add_argument('--resume', action='store_true',
                         help='go on from the last intact checkpoint; finished stages are skipped')
     parser.add_argument('--overwrite', action='store_true',
@@ -89,8 +90,7 @@ def main() -> None:
     args = parse_args()
     try:
         cfg = prepare(args.config, args)
-        cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
-            'work_dirs', osp.splitext(osp.basename(args.config))[0])
+        cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
         setup_distributed(args.launcher, cfg)
         if 'stages' in cfg:
             stages = load_stages(cfg, cfg.work_dir, lambda path: prepare(path, args))

@@ -55,6 +55,21 @@ def load_config(path: str, cfg_options: Optional[dict] = None, data_root: Option
     return cfg
 
 
+def default_work_dir(path: str) -> str:
+    """Where the results of a config go unless said otherwise.
+
+    Args:
+        path (str): Config file.
+
+    Returns:
+        str: ``work_dirs/<path below the folder "configs">`` without suffix, so that configs of one name in two
+        families keep apart; ``work_dirs/<name>`` for a file elsewhere.
+    """
+    *folders, name = osp.splitext(osp.normpath(path))[0].split(osp.sep)
+    below = folders[len(folders) - folders[::-1].index('configs'):] if 'configs' in folders else []
+    return osp.join('work_dirs', *below, name)
+
+
 def reroot(value: Any, old: str, new: str) -> Any:
     """Replace a folder by another in all paths of a config.
 

@@ -211,7 +211,8 @@ def _pending_patch_masks(data_samples: Sequence[TrackDataSample], inputs: Tensor
         return None
     height, width = inputs.shape[-2:]
     hidden = torch.zeros((len(frames), 1, height, width), dtype=torch.bool)
-    for pixels, frame in zip(hidden, frames):
-        h, w = frame.img_shape[:2]
-        pixels[0, :h, :w] = torch.from_numpy(expand_patch_mask(frame.patch_mask, frame.patch_size, h, w))
+    for pixels, frame, mask in zip(hidden, frames, masks):
+        if mask is not None:  # clips of another dataset may come without one
+            h, w = frame.img_shape[:2]
+            pixels[0, :h, :w] = torch.from_numpy(expand_patch_mask(mask, frame.patch_size, h, w))
     return hidden.view(*inputs.shape[:2], 1, height, width).to(inputs.device)
