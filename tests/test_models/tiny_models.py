@@ -18,7 +18,7 @@ from mmvc.registry import MODELS
 NUM_CLASSES = 10
 NUM_QUERIES = 12
 
-_ATTENTION = dict(embed_dims=32, num_heads=4, dropout=0.0, batch_first=True)
+_ATTENTION = dict(embed_dims=32, num_heads=4, batch_first=True)
 _RELU = dict(type='ReLU', inplace=True)
 _CRITERION = dict(type='MaskClassificationLoss', num_points=32)
 _MATCHER = dict(type='HungarianMaskMatcher', num_points=32)
@@ -50,7 +50,7 @@ SEGMENTER = dict(
             encoder=dict(
                 num_layers=1,
                 layer_cfg=dict(
-                    self_attn_cfg=dict(**_ATTENTION, num_levels=3, num_points=4),
+                    self_attn_cfg=dict(**_ATTENTION, num_levels=3, num_points=4, dropout=0.0),
                     ffn_cfg=dict(embed_dims=32, feedforward_channels=1024, ffn_drop=0.0, act_cfg=_RELU))),
             positional_encoding=dict(num_feats=16, normalize=True)),
         positional_encoding=dict(num_feats=16, normalize=True),

@@ -63,8 +63,10 @@ def test_equals_naive_loop_in_values_and_gradients(device):
         torch.testing.assert_close(ours, naive, rtol=1e-10, atol=1e-10)
 
 
-def test_both_forms_are_the_same():
+@pytest.mark.parametrize('queries_at_once', [1, 3, 4])
+def test_both_forms_are_the_same(monkeypatch, queries_at_once):
     """CPU gathers, other devices without compiled ops sample grids."""
+    monkeypatch.setattr(module, '_QUERIES_AT_ONCE', queries_at_once)
     value, locations, weights = inputs = _inputs()
     outputs = [attend(value, SHAPES, locations, weights) for attend in (module._attend_by_gather,
                                                                        module._attend_by_grid_sample)]

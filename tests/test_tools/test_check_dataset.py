@@ -1,0 +1,155 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
+from mmvc.datasets.synthetic import SyntheticVideoConfig, make_synthetic_dataset
+
+
+@pytest.fixture
+def roots(tmp_path):
+    return make_synthetic_dataset(
+        tmp_path, SyntheticVideoConfig(size=(32, 48), num_frames=3), formats=['vspw', 'vipseg', 'ytvis'],
+        num_train=2, num_val=1, seed=1)
+
+
+def check(roots, name, quick=False, workers=1):
+    options = dict(workers=workers, quick=quick, own=True)
+    if name == 'vspw':
+        return check_vspw(roots[name], ('train', 'val'), num_classes=10, **options)
+    if name == 'vipseg':
+        return check_vipseg(roots[name], **options)
+    return check_vis(roots[name], 'ovis', **options)
+
+
+@pytest.mark.parametrize('quick', [False, True])
+@pytest.mark.parametrize('name', ['vspw', 'vipseg', 'ytvis'])
+def test_a_sound_dataset_has_no_problems(roots, name, quick):
+    report = check(roots, name, quick)
+    assert report.problems == []
+    val = 'valid' if name == 'ytvis' else 'val'
+    assert {split: (numbers['videos'], numbers['frames']) for split, numbers in report.counts.items()} == {
+        'train': (2, 6), val: (1, 3)}
+    assert report.sizes == {(48, 32): 9}
+    assert 'no problems' in report.to_text()
+
+
+@pytest.mark.slow
+def test_workers_find_the_same(roots):
+    (roots['vspw'] / 'data/train_00000/mask').rename(roots['vspw'] / 'away')
+    reports = [check(roots, 'vspw', workers=workers).to_dict() for workers in (1, 2)]
+    assert reports[0] == reports[1] and len(reports[0]['problems']) == 3
+
+
+def files(root, pattern):
+    return sorted(root.glob(pattern))
+
+
+def remove(path):
+    path.unlink()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def shrink(path):
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(path), image[:16])
+
+
+def fill(value):
+    def write(path):
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.full_like(image, value))
+    return write
+
+
+def edit(change):
+    def write(path):
+        content = json.loads(path.read_text())
+        change(content)
+        path.write_text(json.dumps(content))
+    return write
+
+
+@pytest.mark.parametrize('name, pattern, damage, kinds', [
+    ('vspw', 'data/train_*/origin/*.jpg', remove, {'mask without frame'}),
+    ('vspw', 'data/train_*/origin/*.jpg', cut, {'unreadable file'}),
+    ('vspw', 'data/train_*/mask/*.png', remove, {'frame without mask'}),
+    ('vspw', 'data/train_*/mask/*.png', cut, {'unreadable file'}),
+    ('vspw', 'data/train_*/mask/*.png', shrink, {'size'}),
+    ('vspw', 'data/train_*/mask/*.png', fill(11), {'unknown id'}),
+    ('vspw', 'train.txt', remove, {'missing file'}),
+    ('vspw', 'train.txt', lambda path: path.write_text('nowhere'), {'missing file'}),
+    ('vipseg', 'images/train_*/*.jpg', remove, {'missing file'}),
+    ('vipseg', 'images/train_*/*.jpg', shrink, {'size'}),
+    ('vipseg', 'panomasksRGB/train_*/*.png', remove, {'missing file'}),
+    ('vipseg', 'panomasksRGB/train_*/*.png', cut, {'unreadable file'}),
+    ('vipseg', 'panomasksRGB/train_*/*.png', fill(77), {'unknown id', 'annotation'}),
+    ('vipseg', 'panomasksRGB/train_*/*.png', fill(0), {'annotation'}),
+    ('vipseg', '*_train.json', cut, {'unreadable file'}),
+    ('vipseg', '*_train.json', edit(lambda c: c['annotations'].pop()), {'frame without mask'}),
+    ('vipseg', '*_train.json', edit(lambda c: c['videos'].pop()), {'annotation'}),
+    ('vipseg', '*_train.json', edit(lambda c: c['videos'][0]['images'].pop()), {'mask without frame'}),
+    ('vipseg', '*_train.json', edit(lambda c: c['categories'].clear()), {'unknown id'}),
+    ('vipseg', '*_train.json', edit(lambda c: c.pop('categories')), {'annotation'}),
+    ('ytvis', 'train/JPEGImages/*/*.jpg', remove, {'missing file'}),
+    ('ytvis', 'train/JPEGImages/*/*.jpg', shrink, {'size'}),
+    ('ytvis', 'train/instances.json', edit(lambda c: c.update(annotations=None)), {'annotation'}),
+    ('ytvis', 'train/instances.json', edit(lambda c: c['annotations'][0].update(video_id=9)), {'annotation'}),
+    ('ytvis', 'train/instances.json', edit(lambda c: c['annotations'][0].update(category_id=0)), {'unknown id'}),
+    ('ytvis', 'train/instances.json', edit(lambda c: c['annotations'][0]['segmentations'].pop()), {'annotation'}),
+    ('ytvis', 'train/instances.json',
+     edit(lambda c: c['annotations'][0].update(segmentations=[None] * 3)), {'annotation'}),
+    ('ytvis', 'train/instances.json', edit(
+        lambda c: c['annotations'][0].update(segmentations=[dict(size=[32, 48], counts=[5])] * 3)), {'annotation'}),
+    ('ytvis', 'train/instances.json', edit(
+        lambda c: c['annotations'][0].update(segmentations=[dict(size=[48, 32], counts=[5])] * 3)), {'size'}),
+])
+def test_damage_is_found(roots, name, pattern, damage, kinds):
+    path = files(roots[name], pattern)[0]
+    damage(path)
+    report = check(roots, name)
+    assert {kind for kind, _ in report.problems} == kinds
+    text = report.to_text()
+    assert all(f'\n{kind}: ' in text for kind in kinds)
+    if path.suffix in ('.jpg', '.png'):
+        assert path.stem in report.problems[0][1] and 'train_00000' in report.problems[0][1], 'the file is named'
+
+
+def test_no_annotations_of_a_validation_set_is_no_problem(roots):
+    edit(lambda content: content.update(annotations=None))(roots['ytvis'] / 'valid/instances.json')
+    report = check(roots, 'ytvis')
+    assert report.problems == [] and 'not public' in report.to_text()
+
+
+@pytest.mark.parametrize('dataset, root, expected', [
+    ('vspw', 'vspw', ['train: 2 videos, the benchmark has 2806', 'all: 9 frames, the benchmark has 250412 or 251633']),
+    ('vipseg', 'vipseg', ['val: 1 videos, the benchmark has 343', 'not the 124 classes of VIPSeg']),
+    ('youtube_vis_2021', 'ytvis', ['train: 2 videos, the benchmark has 2985', 'not the classes of the benchmark']),
+    ('ovis', 'ytvis', ['valid: 1 videos, the benchmark has 140']),
+])
+def test_totals_of_the_benchmarks(convert, roots, capsys, dataset, root, expected, tmp_path):
+    assert convert('check_dataset', dataset, roots[root], '--json', tmp_path / 'report.json') == 1
+    text = capsys.readouterr().out
+    assert all(line in text for line in expected), text
+    report = json.loads((tmp_path / 'report.json').read_text())
+    assert report['counts']['train']['videos'] == 2 and len(report['problems']) >= len(expected)
+
+
+def test_command_line(convert, roots, capsys):
+    own = ('vspw', roots['vspw'], '--own', '--num-classes', 10, '--splits', 'train', 'val')
+    assert convert('check_dataset', *own) == 0
+    assert 'no problems' in capsys.readouterr().out
+    for path in files(roots['vspw'], 'data/train_00001/mask/*.png'):
+        path.unlink()
+    assert convert('check_dataset', *own, '--limit', 1) == 1
+    text = capsys.readouterr().out
+    assert 'frame without mask: 3; download or convert the masks again' in text and '... and 2 more' in text
+    assert convert('check_dataset', 'vspw', roots['vspw'] / 'nowhere') == 2
+    assert convert('check_dataset', 'ovis', roots['ytvis'], '--splits', 'val') == 2
+    assert convert('check_dataset', 'ovis', roots['ytvis'], '--num-classes', 3) == 2

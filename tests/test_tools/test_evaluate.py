@@ -1,0 +1,121 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import csv
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmvc.datasets.vspw_classes import VSPW_CLASSES
+from mmvc.evaluation.functional import encode_panoptic_map
+
+TOOL = Path(__file__).parents[2] / 'tools/evaluate.py'
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run the tool as if from the command line, in this process."""
+
+    def run_tool(*arguments) -> None:
+        spec = importlib.util.spec_from_file_location('evaluate_tool', TOOL)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', ['evaluate.py', *map(str, arguments)])
+        module.main()
+
+    return run_tool
+
+
+@pytest.fixture
+def vss(tmp_path):
+    """Two videos of one frame: the first right, the second wrong."""
+    for video, pred in (('good', 0), ('bad', 1)):
+        for path, value in ((f'gt/data/{video}/mask/0.png', 1), (f'pred/{video}/0.png', pred)):
+            path = tmp_path / path
+            path.parent.mkdir(parents=True)
+            cv2.imwrite(str(path), np.full((4, 6), value, np.uint8))
+    (tmp_path / 'gt/val.txt').write_text('good\nbad\n')
+    return '--pred', tmp_path / 'pred', '--gt', tmp_path / 'gt'
+
+
+def test_vss(run, vss, tmp_path, capsys):
+    run('vss', *vss, '--out', tmp_path / 'out/numbers.json', '--worst', 1)
+    out = capsys.readouterr().out
+    assert f'| {VSPW_CLASSES[0]}' in out and '| bad ' in out and '| good ' not in out and 'VC8, VC16' in out
+    report = json.loads((tmp_path / 'out/numbers.json').read_text())
+    assert report['numbers']['mIoU'] == 50 and report['numbers']['VC8'] is None
+    with open(tmp_path / 'out/numbers_videos.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [(row['video'], row['mIoU'], row['VC8']) for row in rows] == [('good', '100.0', ''), ('bad', '0.0', '')]
+    with open(tmp_path / 'out/numbers_classes.csv', newline='') as file:
+        assert [row['IoU'] for row in csv.DictReader(file)] == ['50.0']
+
+
+def test_own_classes(run, vss, tmp_path, capsys):
+    (tmp_path / 'names.txt').write_text('cup\ntable\n')
+    for classes in (('--classes', 'cup', 'table'), ('--classes', tmp_path / 'names.txt')):
+        run('vss', *vss, *classes)
+        assert '| cup ' in capsys.readouterr().out
+    run('vss', *vss, '--num-classes', 2, '--label-offset', 0, '--list', 'val.txt', '--masks', 'data/{video}/mask')
+    assert '| 1 ' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('task, options, message', [
+    ('vss', ('--split', 'test'), 'test.txt" does not exist'),
+    ('vss', ('--num-classes', 1), 'predicted class 1 is out of range'),
+    ('vss', ('--workers', 0), 'workers must be at least 1'),
+    ('vps', (), 'panoptic_gt_VIPSeg_val.json" does not exist'),
+    ('vis', (), 'valid/instances.json" does not exist'),
+])
+def test_errors_are_one_line(run, vss, task, options, message):
+    with pytest.raises(SystemExit) as caught:
+        run(task, *vss, *options)
+    error = str(caught.value.code)
+    assert error.startswith('error: ') and message in error and '\n' not in error
+
+
+def test_missing_frames(run, vss, tmp_path, capsys):
+    (tmp_path / 'pred/good/0.png').unlink()
+    with pytest.raises(SystemExit, match='good/0 .1 whole videos: good.*--allow-missing'):
+        run('vss', *vss)
+    run('vss', *vss, '--allow-missing')
+    assert 'WARNING: 1 frames without a prediction count as empty: good/0' in capsys.readouterr().out
+
+
+def test_vps(run, tmp_path, capsys):
+    ids = encode_panoptic_map(np.full((4, 6), 7))
+    segments = [dict(id=7, category_id=0)]
+    for folder in ('gt/panomasksRGB/v', 'pred/pan_pred/v'):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / '0.png').write_bytes(ids)
+    content = dict(annotations=[dict(video_id='v', annotations=[dict(file_name='0.png', segments_info=segments)])],
+                   categories=[dict(id=0, name='cat', isthing=1)])
+    for path in ('gt/panoptic_gt_VIPSeg_val.json', 'pred/pred.json'):
+        (tmp_path / path).write_text(json.dumps(content))
+    run('vps', '--pred', tmp_path / 'pred', '--gt', tmp_path / 'gt', '--out', tmp_path / 'numbers')
+    assert 'the longest has 1' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'numbers.json').read_text())['numbers']['STQ'] == 100
+
+
+def test_vis(run, tmp_path, capsys):
+    masks = [dict(size=[2, 2], counts=[0, 2, 2]), None]
+    (tmp_path / 'results.json').write_text(json.dumps(
+        [dict(video_id=3, category_id=1, score=0.5, segmentations=masks)]))
+    (tmp_path / 'train.json').write_text(json.dumps(dict(
+        videos=[dict(id=3, height=2, width=2, length=2, file_names=['v/0.jpg', 'v/1.jpg'])],
+        categories=[dict(id=1, name='cat')],
+        annotations=[dict(id=1, video_id=3, category_id=1, iscrowd=0, segmentations=masks)])))
+    for pred, gt in ((tmp_path, tmp_path), (tmp_path / 'results.json', tmp_path / 'train.json')):
+        run('vis', '--pred', pred, '--gt', gt, '--split', 'train', '--out', tmp_path / 'numbers')
+        assert 'APm, ARm, APl, ARl: not defined here' in capsys.readouterr().out
+        assert json.loads((tmp_path / 'numbers.json').read_text())['numbers']['AP'] == pytest.approx(100)
+
+
+@pytest.mark.parametrize('task', [(), ('vss', ), ('vps', ), ('vis', )])
+def test_help_has_examples(run, capsys, task):
+    with pytest.raises(SystemExit, match='0'):
+        run(*task, '--help')
+    assert 'examples:' in capsys.readouterr().out

@@ -1,0 +1,77 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""``tools/test.py --format-only`` and ``--out-dir``: predictions in the formats of the benchmarks."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from toy_vss import ToyVSS, write_config, write_videos
+
+from mmvc.engine import UsageError
+from mmvc.evaluation.functional import read_label_map
+from mmvc.evaluation.offline import evaluate_vss, list_masks
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def tool():
+    spec = importlib.util.spec_from_file_location('test_tool', HERE.parents[1] / 'tools/test.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(tool, tmp_path, monkeypatch):
+    """Run the tool on the toy model and the toy videos."""
+    monkeypatch.syspath_prepend(str(HERE))
+    config, data_root = write_config(tmp_path / 'toy.py'), write_videos(tmp_path / 'videos')
+    torch.save(dict(state_dict=ToyVSS(2).state_dict()), tmp_path / 'toy.pth')
+
+    def run_tool(*options):
+        monkeypatch.setattr(sys, 'argv', ['test.py', config, str(tmp_path / 'toy.pth'), '--data-root', data_root,
+                                          '--work-dir', str(tmp_path / 'work'), *map(str, options)])
+        tool.main()
+
+    return run_tool
+
+
+def test_format_only_needs_no_ground_truth(run, tmp_path):
+    masks = {path: read_label_map(str(path)) for path in (tmp_path / 'videos').glob('data/*/mask/*.png')}
+    for folder in (tmp_path / 'videos/data').iterdir():
+        shutil.rmtree(folder / 'mask')
+    run('--format-only')
+    assert len(list((tmp_path / 'work/results').glob('*/*.png'))) == len(masks) == 8
+    for path, mask in masks.items():
+        pred = read_label_map(str(tmp_path / 'work/results' / path.parents[1].name / path.name))
+        assert (pred[mask > 0] == mask[mask > 0] - 1).all()
+
+
+def test_out_dir_and_numbers(run, tmp_path):
+    """The numbers of the written files, scored alone, are those of the test."""
+    run('--out-dir', tmp_path / 'out', '--out', tmp_path / 'numbers.json')
+    numbers = json.loads((tmp_path / 'numbers.json').read_text())
+    report = evaluate_vss(tmp_path / 'out', list_masks(tmp_path / 'videos'), ('dark', 'bright'))
+    assert 100 * report.numbers['mIoU'] == numbers['vss/mIoU'] == pytest.approx(100)
+    with pytest.raises(SystemExit, match='2'):
+        run('--format-only', '--out', tmp_path / 'numbers.json')
+
+
+def test_where_predictions_go(tool):
+    """``--out-dir``, else what the config says, else the work dir; the config's format_only stays."""
+    cfg = Config(dict(work_dir='work', test_evaluator=[
+        dict(type='VISMetric', output_dir='there', format_only=True), dict(type='mmvc.VSSMetric')]))
+    tool.request_predictions(cfg, None, False)
+    assert [evaluator.output_dir for evaluator in cfg.test_evaluator] == ['there', 'work/results']
+    assert [evaluator.get('format_only') for evaluator in cfg.test_evaluator] == [True, None]
+    tool.request_predictions(cfg, 'here', True)
+    assert all(evaluator.output_dir == 'here' and evaluator.format_only for evaluator in cfg.test_evaluator)
+    cfg.test_evaluator = dict(type='DumpResults')
+    with pytest.raises(UsageError, match='DumpResults does not write predictions'):
+        tool.request_predictions(cfg, 'here', True)
