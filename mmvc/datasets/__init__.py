@@ -1,6 +1,16 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from .base_video import BaseVideoDataset
 from .base_video_seg import BaseVideoSegDataset
 from .camvid import CamVidDataset
+from .coco_pseudo_video import COCOPseudoVideoDataset
+from .joint import JointDataset
+from .ovis import OVISDataset
+from .vipseg import VIPSegDataset
 from .vspw import VSPWDataset
+from .whole_video_sampler import WholeVideoSampler
+from .youtube_vis import YouTubeVISDataset
 
-__all__ = ['BaseVideoSegDataset', 'CamVidDataset', 'VSPWDataset']
+__all__ = [
+    'BaseVideoDataset', 'BaseVideoSegDataset', 'COCOPseudoVideoDataset', 'CamVidDataset', 'JointDataset',
+    'OVISDataset', 'VIPSegDataset', 'VSPWDataset', 'WholeVideoSampler', 'YouTubeVISDataset'
+]

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-from mmdet.visualization.palette import get_palette
-from mmengine.dataset import BaseDataset
 
 from mmvc.registry import DATASETS
+
+from .base_video import BaseVideoDataset
 
 VOID_INDEX = 255
 
@@ -21,7 +21,7 @@ def _natural_key(name: str) -> list:
 
 
 @DATASETS.register_module()
-class BaseVideoSegDataset(BaseDataset):
+class BaseVideoSegDataset(BaseVideoDataset):
     """Videos stored as folders of frames, with one semantic mask per frame.
 
     One item per video:
@@ -64,7 +64,6 @@ class BaseVideoSegDataset(BaseDataset):
         ValueError: The list names no video or one twice, a video has no frames, or classes and palette do not fit.
     """
 
-    METAINFO: dict = dict()
     DATA_PREFIX: dict = dict(img_path='JPEGImages/{video}', seg_map_path='Annotations/{video}')
     IMG_SUFFIX: str = '.jpg'
     SEG_MAP_SUFFIX: str = '.png'
@@ -95,30 +94,6 @@ class BaseVideoSegDataset(BaseDataset):
         # Metrics and pictures read the masks themselves.
         self._metainfo['label_offset'] = self.label_offset
 
-    @classmethod
-    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
-        """Class attributes overridden by ``metainfo``, checked and with a palette."""
-        meta = super()._load_metainfo(metainfo)
-        if metainfo is not None and 'classes' in metainfo:
-            for key in ('palette', 'thing_classes'):
-                if key not in metainfo:
-                    meta.pop(key, None)  # it describes other classes
-        classes = meta.get('classes')
-        if not classes or isinstance(classes, str):
-            raise ValueError(f'{cls.__name__}: metainfo["classes"] must list the class names, got {classes!r}; '
-                             "pass metainfo=dict(classes=('name', ...), palette=[(r, g, b), ...])")
-        if len(set(classes)) != len(classes):
-            raise ValueError(f'{cls.__name__}: metainfo["classes"] names a class twice: {classes}')
-        if 'palette' not in meta:
-            meta['palette'] = [tuple(int(c) for c in colour) for colour in get_palette('random', len(classes))]
-        if len(meta['palette']) != len(classes):
-            raise ValueError(f'{cls.__name__}: metainfo["palette"] has {len(meta["palette"])} colours for '
-                             f'{len(classes)} classes; give one (r, g, b) per class')
-        unknown = set(meta.get('thing_classes', ())) - set(classes)
-        if unknown:
-            raise ValueError(f'{cls.__name__}: metainfo["thing_classes"] has {sorted(unknown)}, which "classes" lacks')
-        return meta
-
     def _build_label_lut(self, num_classes: int) -> np.ndarray:
         """Table (256,) int16 from mask value to class index, 255 for void and -1 for a value that must not occur."""
         if self.label_offset + num_classes > 256 or num_classes > VOID_INDEX:
@@ -142,12 +117,7 @@ class BaseVideoSegDataset(BaseDataset):
 
     def _load_video_names(self) -> list[str]:
         name = type(self).__name__
-        if self.data_root and not osp.isdir(self.data_root):
-            raise FileNotFoundError(f'{name}: data_root "{self.data_root}" is not a folder; download or generate the '
-                                    'dataset, or point data_root to it')
-        if not osp.isfile(self.ann_file):
-            raise FileNotFoundError(f'{name}: video list "{self.ann_file}" does not exist; ann_file must be a text '
-                                    'file with one video name per line')
+        self._check_ann_file('a text file with one video name per line')
         with open(self.ann_file, encoding='utf-8') as file:
             videos = [line.strip() for line in file if line.strip()]
         if not videos:
@@ -161,9 +131,7 @@ class BaseVideoSegDataset(BaseDataset):
         name = type(self).__name__
         img_dir = self.data_prefix['img_path'].replace('{video}', video)
         seg_map_dir = self.data_prefix['seg_map_path'].replace('{video}', video)
-        if not osp.isdir(img_dir):
-            raise FileNotFoundError(f'{name}: video "{video}" of "{self.ann_file}" has no folder '
-                                    f'"{img_dir}"; check data_prefix["img_path"] or take it off the list')
+        self._check_folder(img_dir, video)
         frames = sorted(self._scan(img_dir, self.img_suffix), key=_natural_key)
         if not frames:
             raise ValueError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '

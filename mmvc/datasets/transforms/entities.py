@@ -30,10 +30,11 @@ def entities_from_semantic(seg_map: np.ndarray, void_index: int = 255) -> Instan
 def entities_from_panoptic(seg_map: np.ndarray, segments_info: list[dict]) -> InstanceData:
     """One entity per segment present in ``seg_map`` ((H, W) segment ids, 0 = void), thing or stuff (VPS).
 
-    ``segments_info`` lists ``dict(id, category_id, ...)``, with ``category_id`` the class index.
+    ``segments_info`` lists ``dict(id, category_id, ...)``, with ``category_id`` the class index. Crowds (``iscrowd``)
+    are no entities.
     """
     present = set(np.unique(seg_map).tolist()) - {0}
-    segments = [segment for segment in segments_info if segment['id'] in present]
+    segments = [segment for segment in segments_info if segment['id'] in present and not segment.get('iscrowd')]
     ids = np.array([segment['id'] for segment in segments], dtype=np.int64)
     labels = np.array([segment['category_id'] for segment in segments], dtype=np.int64)
     return _pack(labels, ids, seg_map == ids[:, None, None])

@@ -1,0 +1,109 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+from prettytable import PrettyTable
+
+# What to do about each kind of problem.
+REMEDIES = {
+    'missing file': 'download or convert the dataset again; an interrupted conversion goes on where it stopped',
+    'unreadable file': 'download or convert these files again',
+    'frame without mask': 'download or convert the masks again, or remove the frames',
+    'mask without frame': 'download the frames again, or remove the masks',
+    'size': 'frame and mask (or annotation) must have one size: convert both from the same release',
+    'unknown id': 'ids that the dataset does not define: correct the mask or the annotation file; check a dataset of '
+                  'your own with --own',
+    'annotation': 'the annotation file contradicts itself or its masks: convert or download it again',
+    'total': 'not the number of the benchmark: the download or conversion is incomplete, or it is another release',
+}
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+        counts (dict[str, Counter]): Counts by split: ``videos``, ``frames``, ``labelled``, ``instances``.
+        sizes (Counter): Number of frames by (width, height).
+        problems (list[tuple[str, str]]): Kind, a key of ``REMEDIES``, and where and what.
+        notes (list[str]): What is worth knowing but no fault.
+    """
+    counts: dict[str, Counter] = field(default_factory=dict)
+    sizes: Counter = field(default_factory=Counter)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, what: str) -> None:
+        """Note a problem."""
+        assert kind in REMEDIES, kind
+        self.problems.append((kind, what))
+
+    def count(self, split: str, **numbers: int) -> None:
+        """Add to the counts of a split."""
+        self.counts.setdefault(split, Counter()).update(numbers)
+
+    def merge(self, other: Report) -> None:
+        """Take over what another report found."""
+        for split, numbers in other.counts.items():
+            self.count(split, **numbers)
+        self.sizes.update(other.sizes)
+        self.problems.extend(other.problems)
+        self.notes.extend(other.notes)
+
+    def total(self, what: str) -> int:
+        """Sum of a count over the splits."""
+        return sum(numbers[what] for numbers in self.counts.values())
+
+    def expect(self, split: str, what: str, expected: int | Iterable[int]) -> None:
+        """Note a problem unless a count (of all splits together for ``split='all'``) is one of the expected."""
+        expected = {expected} if isinstance(expected, int) else set(expected)
+        found = self.total(what) if split == 'all' else self.counts.get(split, Counter())[what]
+        if found not in expected:
+            self.add('total', f'{split}: {found} {what}, the benchmark has {" or ".join(map(str, sorted(expected)))}')
+
+    def image_size(self, path: Path, quick: bool) -> tuple[int, int] | None:
+        """Width and height of an image, decoded in full unless ``quick``; None, noting it, if it cannot be read."""
+        try:
+            with Image.open(path) as image:
+                if not quick:
+                    image.load()
+                return image.size
+        except FileNotFoundError:
+            self.add('missing file', str(path))
+        except (OSError, SyntaxError, ValueError) as error:
+            self.add('unreadable file', f'{path}: {error}')
+        return None
+
+    def to_text(self, limit: int = 10) -> str:
+        """The report in words: tables of counts and sizes, then the problems by kind, ``limit`` of each named."""
+        columns = sorted({what for numbers in self.counts.values() for what in numbers})
+        table = PrettyTable(['split', *columns], align='r')
+        table.add_rows([[split, *(numbers[what] for what in columns)] for split, numbers in self.counts.items()])
+        lines = [str(table)]
+        if self.sizes:
+            sizes = ', '.join(f'{w} x {h}: {number}' for (w, h), number in self.sizes.most_common(8))
+            lines.append(f'frame sizes (width x height: frames): {sizes}'
+                         f'{f", and {len(self.sizes) - 8} other sizes" if len(self.sizes) > 8 else ""}')
+        lines.extend(self.notes)
+        for kind, remedy in REMEDIES.items():
+            found = [what for problem, what in self.problems if problem == kind]
+            if found:
+                lines.append(f'\n{kind}: {len(found)}; {remedy}')
+                lines.extend(f'  {what}' for what in found[:limit])
+                if len(found) > limit:
+                    lines.append(f'  ... and {len(found) - limit} more (--json writes all, --limit shows more)')
+        lines.append(f'\n{len(self.problems)} problems' if self.problems else '\nno problems')
+        return '\n'.join(lines)
+
+    def to_dict(self) -> dict:
+        """The whole report as plain data."""
+        return dict(
+            counts={split: dict(numbers) for split, numbers in self.counts.items()},
+            sizes=[dict(width=w, height=h, frames=number) for (w, h), number in self.sizes.most_common()],
+            notes=self.notes,
+            problems=[dict(kind=kind, what=what) for kind, what in self.problems])

@@ -1,0 +1,132 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mmvc.datasets.converters.jobs import files_in, run_jobs
+from mmvc.datasets.vspw_classes import VSPW_CLASSES
+from mmvc.evaluation.functional import read_panoptic_map
+
+from .report import Report
+
+VIDEOS = dict(train=2806, val=343)
+
+
+def load_annotations(report: Report, path: Path, keys: Sequence[str]) -> dict | None:
+    """Content of an annotation file; None, noting it, if it cannot be read or lacks a key."""
+    if not path.is_file():
+        report.add('missing file', str(path))
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        report.add('unreadable file', f'{path}: {error}')
+        return None
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        report.add('annotation', f'{path}: has no {", ".join(missing)}')
+        return None
+    return content
+
+
+def check_vipseg(root: Path,
+                 splits: Sequence[str] = ('train', 'val'),
+                 workers: int = 1,
+                 quick: bool = False,
+                 own: bool = False) -> Report:
+    """Check a converted VIPSeg, or a dataset of one's own in its format.
+
+    Args:
+        root (Path): Root of the dataset.
+        splits (sequence[str]): Splits. Defaults to those with public annotations.
+        workers (int): Number of processes. Defaults to 1.
+        quick (bool): Whether to read only the headers of images and no mask values. Defaults to False.
+        own (bool): Whether it is another dataset in this format, whose totals and classes are not known. Defaults to
+            False.
+
+    Returns:
+        Report: What was found.
+    """
+    report = Report()
+    for split in splits:
+        path = root / f'panoptic_gt_VIPSeg_{split}.json'
+        report.count(split, videos=0, frames=0, labelled=0)
+        content = load_annotations(report, path, ('videos', 'annotations', 'categories'))
+        if content is None:
+            continue
+        names = {category['id']: category['name'] for category in content['categories']}
+        if not own and names != dict(enumerate(VSPW_CLASSES)):
+            report.add('annotation', f'{path}: the categories are not the 124 classes of VIPSeg in their order')
+        annotations = {video['video_id']: video['annotations'] for video in content['annotations']}
+        for video_id in annotations.keys() - {video['video_id'] for video in content['videos']}:
+            report.add('annotation', f'{path}: annotations of video "{video_id}", which is not among the videos')
+        jobs = [(video, annotations.get(video['video_id'])) for video in content['videos']]
+        for video_report in run_jobs(partial(_check_video, root, split, quick, set(names)), jobs, workers):
+            report.merge(video_report)
+    if not own:
+        for split in splits:
+            if split in VIDEOS:
+                report.expect(split, 'videos', VIDEOS[split])
+    return report
+
+
+def _check_video(root: Path, split: str, quick: bool, category_ids: set[int], job: tuple[dict, list | None]) -> Report:
+    report = Report()
+    video, annotations = job
+    name = video['video_id']
+    segments = {frame['file_name']: frame['segments_info'] for frame in annotations or ()}
+    files = files_in(root / 'panomasksRGB' / name, ('.png', ))
+    report.count(split, videos=1, frames=len(video['images']), labelled=len(segments))
+    stems = set()
+    for image in video['images']:
+        stem = Path(image['file_name']).stem
+        stems.add(stem)
+        frame_path = root / 'images' / name / f'{stem}.jpg'
+        size = report.image_size(frame_path, quick)
+        if size is not None:
+            report.sizes[size] += 1
+            if size != (image['width'], image['height']):
+                report.add('size', f'{frame_path}: {size[0]} x {size[1]}, its annotation '
+                                   f'{image["width"]} x {image["height"]}')
+        if image['file_name'] in segments:
+            path = root / 'panomasksRGB' / name / image['file_name']
+            _check_mask(report, path, size, quick, category_ids, segments[image['file_name']])
+        elif split != 'test':
+            report.add('frame without mask', f'{frame_path}: no annotation')
+    for stem in files.keys() - stems:
+        report.add('mask without frame', str(files[stem]))
+    return report
+
+
+def _check_mask(report: Report, path: Path, size: tuple[int, int] | None, quick: bool, category_ids: set[int],
+                segments: list[dict]) -> None:
+    unknown = sorted({segment['category_id'] for segment in segments} - category_ids)
+    if unknown:
+        report.add('unknown id', f'{path}: segments of the categories {unknown}, which the annotation file does not '
+                                 'define')
+    mask_size = report.image_size(path, quick=True)
+    if mask_size is None:
+        return
+    if size is not None and mask_size != size:
+        report.add('size', f'{path}: {mask_size[0]} x {mask_size[1]}, its frame {size[0]} x {size[1]}')
+    if quick:
+        return
+    try:
+        ids, areas = np.unique(read_panoptic_map(str(path)), return_counts=True)
+    except (OSError, ValueError) as error:
+        report.add('unreadable file', str(error))
+        return
+    found = dict(zip(ids.tolist(), areas.tolist()))
+    found.pop(0, None)
+    listed = {segment['id']: segment for segment in segments}
+    if found.keys() - listed.keys():
+        report.add('unknown id', f'{path}: segments {sorted(found.keys() - listed.keys())} are not annotated')
+    for segment_id, segment in listed.items():
+        if found.get(segment_id, 0) != segment.get('area', found.get(segment_id, 0)):
+            report.add('annotation', f'{path}: segment {segment_id} has {found.get(segment_id, 0)} pixels, its '
+                                     f'annotation says {segment["area"]}')

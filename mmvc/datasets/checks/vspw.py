@@ -1,0 +1,93 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mmvc.datasets.converters.jobs import files_in, run_jobs
+from mmvc.datasets.vspw import VSPWDataset
+from mmvc.evaluation.functional import read_label_map
+
+from .report import Report
+
+VIDEOS = dict(train=2806, val=343, test=387)
+FRAMES = (251633, 250412)  # full resolution, 480p
+
+
+def check_vspw(root: Path,
+               splits: Sequence[str] = ('train', 'val', 'test'),
+               workers: int = 1,
+               quick: bool = False,
+               own: bool = False,
+               num_classes: int = 124) -> Report:
+    """Check a dataset in VSPW's layout.
+
+    Args:
+        root (Path): Root of the dataset.
+        splits (sequence[str]): Splits; frames of ``test`` need no masks. Defaults to all.
+        workers (int): Number of processes. Defaults to 1.
+        quick (bool): Whether to read only the headers of images and no mask values. Defaults to False.
+        own (bool): Whether it is another dataset in this layout, whose totals are not known. Defaults to False.
+        num_classes (int): Number of classes. Defaults to 124.
+
+    Returns:
+        Report: What was found.
+    """
+    report = Report()
+    for split in splits:
+        path = root / f'{split}.txt'
+        report.count(split, videos=0, frames=0, labelled=0)
+        if not path.is_file():
+            report.add('missing file', str(path))
+            continue
+        videos = path.read_text(encoding='utf-8').split()
+        for video_report in run_jobs(partial(_check_video, root, split, quick, num_classes), videos, workers):
+            report.merge(video_report)
+    if not own:
+        for split in splits:
+            report.expect(split, 'videos', VIDEOS[split])
+        if set(splits) == set(VIDEOS):
+            report.expect('all', 'frames', FRAMES)
+    return report
+
+
+def _check_video(root: Path, split: str, quick: bool, num_classes: int, video: str) -> Report:
+    report = Report()
+    folder = root / 'data' / video
+    frames, masks = files_in(folder / 'origin', ('.jpg', )), files_in(folder / 'mask', ('.png', ))
+    report.count(split, videos=1, frames=len(frames), labelled=len(frames.keys() & masks.keys()))
+    if not frames:
+        report.add('missing file', f'{folder / "origin"}: no frames')
+    for stem, path in frames.items():
+        size = report.image_size(path, quick)
+        if size is not None:
+            report.sizes[size] += 1
+        if stem in masks:
+            _check_mask(report, masks[stem], size, quick, num_classes)
+        elif split != 'test':
+            report.add('frame without mask', str(path))
+    for stem in masks.keys() - frames.keys():
+        report.add('mask without frame', str(masks[stem]))
+    return report
+
+
+def _check_mask(report: Report, path: Path, size: tuple[int, int] | None, quick: bool, num_classes: int) -> None:
+    if quick:
+        mask_size = report.image_size(path, quick)
+    else:
+        try:
+            mask = read_label_map(str(path))
+        except (OSError, ValueError) as error:
+            report.add('unreadable file', str(error))
+            return
+        mask_size = mask.shape[::-1]
+        known = {*range(1, num_classes + 1), *VSPWDataset.VOID_VALUES}
+        unknown = sorted(set(np.flatnonzero(np.bincount(mask.reshape(-1))).tolist()) - known)
+        if unknown:
+            report.add('unknown id', f'{path}: values {unknown}; known are 1 to {num_classes}, 0 and 252 to 255 '
+                                     '(void)')
+    if None not in (size, mask_size) and size != mask_size:
+        report.add('size', f'{path}: {mask_size[0]} x {mask_size[1]}, its frame {size[0]} x {size[1]}')

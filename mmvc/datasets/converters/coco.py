@@ -1,0 +1,49 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from mmvc.datasets.coco_pseudo_video import TARGETS, map_coco_classes
+from mmvc.engine.atomic_io import atomic_write
+
+
+def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> dict:
+    """Write the part of COCO's instance annotations that a video dataset can be trained with, under its classes.
+
+    The result keeps COCO's format and has the target's categories, so that :class:`COCOPseudoVideoDataset` and other
+    readers of COCO take it. Crowds, objects of other classes and images without any object left are not in it.
+
+    Args:
+        src (Path): COCO's ``instances_train2017.json``.
+        dst (Path): JSON to write.
+        target (str): Key of ``TARGETS``: ``'ovis'``, ``'youtube_vis_2019'`` or ``'youtube_vis_2021'``.
+        dry_run (bool): Whether to only count. Defaults to False.
+
+    Returns:
+        dict: Counts: ``images``, ``objects``, ``all_images``, ``all_objects``, and ``classes``, objects by class name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not what it should be.
+    """
+    if not src.is_file():
+        raise FileNotFoundError(f'"{src}" does not exist: give the path of instances_train2017.json')
+    try:
+        content = json.loads(src.read_bytes())
+        metainfo, mapping = TARGETS[target]
+        mapped = map_coco_classes(content, metainfo['classes'], mapping)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'"{src}" are no instance annotations of COCO: {error!r}') from error
+    mapped['images'] = [{key: image[key] for key in ('id', 'file_name', 'height', 'width')}
+                        for image in mapped['images']]
+    per_class = Counter(metainfo['classes'][annotation['category_id'] - 1] for annotation in mapped['annotations'])
+    if not dry_run:
+        atomic_write(dst, json.dumps(mapped).encode())
+    return dict(
+        images=len(mapped['images']),
+        objects=len(mapped['annotations']),
+        all_images=len(content['images']),
+        all_objects=len(content['annotations']),
+        classes={name: per_class[name] for name in metainfo['classes']})

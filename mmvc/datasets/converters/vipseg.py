@@ -1,0 +1,143 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mmvc.datasets.vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
+from mmvc.engine.atomic_io import atomic_write
+from mmvc.evaluation.functional import encode_panoptic_map, read_panoptic_map
+
+from .jobs import encode_frame, encode_mask, files_in, open_image, run_jobs, size_at_height, videos_in, write_whole
+from .panoptic_ids import SegmentIds
+
+SPLITS = ('train', 'val', 'test')
+CATEGORIES = tuple(
+    dict(id=index, name=name, isthing=int(name in VSPW_THING_CLASSES), color=list(colour))
+    for index, (name, colour) in enumerate(zip(VSPW_CLASSES, VSPW_PALETTE)))
+RECORDS = '.records'  # what is known of finished videos, so that an interrupted run goes on
+
+
+def convert_vipseg(src: Path,
+                   dst: Path,
+                   height: int = 720,
+                   quality: int = 75,
+                   workers: int = 1,
+                   dry_run: bool = False,
+                   categories: Sequence[dict] = CATEGORIES) -> dict[str, int]:
+    """Resize VIPSeg and write its masks and annotations in the panoptic format, as the official scripts do.
+
+    Every colour mask is read back and compared before its video counts as finished.
+
+    Args:
+        src (Path): Root of the download: ``imgs/<video>/*.jpg``, ``panomasks/<video>/*.png`` (not for test videos) and
+            ``{train,val,test}.txt``.
+        dst (Path): Root of the result: ``images``, ``panomasks``, ``panomasksRGB`` and
+            ``panoptic_gt_VIPSeg{,_<split>}.json``. Finished videos in it are kept.
+        height (int): Height of the result in pixels. Defaults to 720.
+        quality (int): JPEG quality, 1 to 100. Defaults to 75.
+        workers (int): Number of processes. Defaults to 1.
+        dry_run (bool): Whether to only count. Defaults to False.
+        categories (sequence[dict]): ``id``, ``name``, ``isthing`` and ``color`` of the classes. Defaults to VIPSeg's.
+
+    Returns:
+        dict[str, int]: Counts: ``videos``, ``frames``, ``unlabelled_videos`` and ``already_there`` (videos).
+
+    Raises:
+        FileNotFoundError: ``src`` is not VIPSeg, or a frame of a labelled video has no mask.
+        ValueError: A file cannot be decoded, frame and mask differ in size, or a mask has a value without a class.
+    """
+    videos = videos_in(src / 'imgs')
+    lists = _read_lists(src, videos)
+    records = {video: dst / RECORDS / f'{video}.json' for video in videos}
+    counts = dict(
+        videos=len(videos),
+        frames=sum(len(_frames(src, video)) for video in videos),
+        unlabelled_videos=sum(not (src / 'panomasks' / video).is_dir() for video in videos),
+        already_there=sum(record.exists() for record in records.values()))
+    if dry_run:
+        return counts
+    convert = partial(_convert_video, src, dst, height, quality, categories)
+    for video, record in run_jobs(convert, [video for video in videos if not records[video].exists()], workers):
+        atomic_write(records[video], json.dumps(record).encode())
+    loaded = {video: json.loads(path.read_bytes()) for video, path in records.items()}
+    lists[''] = {video for video, record in loaded.items() if record['annotation'] is not None}
+    for suffix, names in lists.items():
+        _write_annotations(dst / f'panoptic_gt_VIPSeg{suffix}.json',
+                           [record for video, record in loaded.items() if video in names], categories)
+        if suffix:
+            shutil.copyfile(src / f'{suffix[1:]}.txt', dst / f'{suffix[1:]}.txt')
+    return counts
+
+
+def _frames(src: Path, video: str) -> dict[str, Path]:
+    return files_in(src / 'imgs' / video, ('.jpg', '.jpeg', '.png'))
+
+
+def _convert_video(src: Path, dst: Path, height: int, quality: int, categories: Sequence[dict],
+                   video: str) -> tuple[str, dict]:
+    """Write the files of a video; returns its name and its entries of the annotation files."""
+    segment_ids = SegmentIds(video, categories)
+    labelled = (src / 'panomasks' / video).is_dir()
+    masks = files_in(src / 'panomasks' / video, ('.png', ))
+    images, annotations = [], []
+    for stem, path in _frames(src, video).items():
+        frame = open_image(path)
+        size = size_at_height(frame.size, height)
+        write_whole(dst / 'images' / video / f'{stem}.jpg', encode_frame(path, frame, size, quality))
+        images.append(dict(id=stem, width=size[0], height=size[1], file_name=f'{stem}.png'))
+        if labelled:
+            if stem not in masks:
+                raise FileNotFoundError(f'frame "{path}" has no mask "{src / "panomasks" / video / stem}.png": '
+                                        'download the masks again')
+            segments = _convert_mask(masks[stem], dst, video, frame.size, size, segment_ids)
+            annotations.append(dict(image_id=stem, file_name=f'{stem}.png', segments_info=segments))
+    return video, dict(
+        video=dict(video_id=video, images=images),
+        annotation=dict(video_id=video, annotations=annotations) if labelled else None)
+
+
+def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int], size: tuple[int, int],
+                  segment_ids: SegmentIds) -> list[dict]:
+    mask = open_image(path)
+    if mask.size != frame_size:
+        raise ValueError(f'mask "{path}" (width, height = {mask.size}) differs in size from its frame {frame_size}: '
+                         'download both again')
+    raw_target = dst / 'panomasks' / video / path.name
+    write_whole(raw_target, encode_mask(mask, size))
+    try:
+        ids, segments = segment_ids.encode(np.asarray(open_image(raw_target)))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'mask "{path}": {error}') from error
+    target = dst / 'panomasksRGB' / video / path.name
+    write_whole(target, encode_panoptic_map(ids))
+    if not np.array_equal(read_panoptic_map(str(target)), ids):
+        raise OSError(f'"{target}" does not hold what was written to it: check the disk, and run again')
+    return segments
+
+
+def _read_lists(src: Path, videos: list[str]) -> dict[str, set[str]]:
+    """Videos of each list, by the suffix of its annotation file."""
+    lists = {}
+    for split in SPLITS:
+        path = src / f'{split}.txt'
+        if path.is_file():
+            lists[f'_{split}'] = set(path.read_text(encoding='utf-8').split())
+            missing = sorted(lists[f'_{split}'] - set(videos))
+            if missing:
+                raise FileNotFoundError(f'"{path}" names videos that "{src / "imgs"}" lacks: '
+                                        f'{", ".join(missing[:10])}{" ..." if len(missing) > 10 else ""}')
+    return lists
+
+
+def _write_annotations(path: Path, records: list[dict], categories: Sequence[dict]) -> None:
+    content = dict(
+        videos=[record['video'] for record in records],
+        annotations=[record['annotation'] for record in records if record['annotation'] is not None],
+        categories=list(categories))
+    atomic_write(path, json.dumps(content).encode())

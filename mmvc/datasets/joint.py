@@ -1,0 +1,75 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Callable
+
+import numpy as np
+from mmengine.dataset import BaseDataset, Compose, ConcatDataset
+
+from mmvc.registry import DATASETS
+
+
+@DATASETS.register_module()
+class JointDataset(ConcatDataset):
+    """Several datasets with the same classes, mixed by ratio, through one pipeline.
+
+    The dataset that is longest for its share is passed once, the others are repeated until the shares are right; no
+    item is repeated more than once oftener than another of its dataset. So any sampler that visits all indices
+    (``InfiniteSampler``, ``DefaultSampler``), on any number of ranks, mixes by the ratio, and its seed decides the
+    order.
+
+    Args:
+        datasets (sequence[dict | BaseDataset]): The datasets; they need no pipeline of their own, theirs is not used.
+        ratio (sequence[float]): Share of each dataset, relative to the others.
+        pipeline (sequence[dict | callable]): Transforms for the items of all datasets.
+        lazy_init (bool): Whether to leave reading the annotations to ``full_init``. Defaults to False.
+
+    Raises:
+        ValueError: There is not one positive ratio per dataset, or the datasets differ in their classes.
+
+    Example:
+        >>> dataset = dict(
+        ...     type='JointDataset',
+        ...     datasets=[dict(type='OVISDataset', ...), dict(type='COCOPseudoVideoDataset', target='ovis', ...)],
+        ...     ratio=(1, 1),
+        ...     pipeline=train_pipeline)
+    """
+
+    def __init__(self,
+                 datasets: Sequence[dict | BaseDataset],
+                 ratio: Sequence[float],
+                 pipeline: Sequence[dict | Callable],
+                 lazy_init: bool = False) -> None:
+        if len(ratio) != len(datasets) or not all(share > 0 for share in ratio):
+            raise ValueError(f'JointDataset: ratio must have one positive number for each of the {len(datasets)} '
+                             f'datasets, got {ratio}')
+        datasets = [DATASETS.build(dataset) if isinstance(dataset, dict) else dataset for dataset in datasets]
+        for dataset in datasets[1:]:
+            if tuple(dataset.metainfo['classes']) != tuple(datasets[0].metainfo['classes']):
+                raise ValueError(f'JointDataset: {type(dataset).__name__} and {type(datasets[0]).__name__} differ in '
+                                 'their classes; choose the version or target that goes with the other')
+        self.ratio = tuple(ratio)
+        self.pipeline = Compose(pipeline)
+        super().__init__(datasets, lazy_init=lazy_init, ignore_keys=sorted({
+            key for dataset in datasets for key in dataset.metainfo}))
+
+    def full_init(self) -> None:
+        """Read the annotations and compute how often each dataset is repeated."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        lengths = [len(dataset) for dataset in self.datasets]
+        unit = max(length / share for length, share in zip(lengths, self.ratio))
+        shown = [max(length, round(unit * share)) for length, share in zip(lengths, self.ratio)]
+        self.cumulative_sizes = np.cumsum(shown).tolist()
+
+    def _get_ori_dataset_idx(self, idx: int) -> tuple[int, int]:
+        dataset_idx, position = super()._get_ori_dataset_idx(idx)
+        start = self.cumulative_sizes[dataset_idx - 1] if dataset_idx else 0
+        shown = self.cumulative_sizes[dataset_idx] - start
+        return dataset_idx, position * len(self.datasets[dataset_idx]) // shown
+
+    def __getitem__(self, idx: int) -> Any:
+        """The item at an index of the mix, through the pipeline."""
+        return self.pipeline(self.get_data_info(idx))

@@ -1,0 +1,18 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from mmvc.registry import DATASETS
+
+from .ovis_classes import OVIS_CLASSES, OVIS_PALETTE
+from .youtube_vis import YouTubeVISDataset
+
+
+@DATASETS.register_module()
+class OVISDataset(YouTubeVISDataset):
+    """OVIS (Qi et al., IJCV 2022): the format of YouTube-VIS, 25 classes, long videos with heavy occlusion.
+
+    ``<split>/<video>/*.jpg`` or ``<split>/JPEGImages/<video>/*.jpg`` with ``annotations_<split>.json`` or
+    ``<split>.json``; in those of the validation and test sets ``annotations`` is null. Arguments as in
+    :class:`YouTubeVISDataset`, without ``version``.
+    """
+
+    METAINFO = dict(classes=OVIS_CLASSES, palette=OVIS_PALETTE)
+    VERSIONS = dict()

@@ -1,0 +1,71 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from __future__ import annotations
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
+from pycocotools import mask as mask_utils
+
+from mmvc.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadFrameInstances(BaseTransform):
+    """Decode the instances of one frame. Inside ``TransformBroadcaster``, after the image.
+
+    Unlike ``mmdet.LoadTrackAnnotations`` it takes boxes from the masks and raises an error, instead of ignoring the
+    instance, when a mask cannot be used.
+
+    Required keys: ``img``, ``img_path`` and ``instances``, a list of N
+    ``dict(mask, bbox_label, instance_id, ignore_flag)``; a mask is an RLE (counts as text, bytes or list) or a list of
+    polygons [x0, y0, x1, y1, ...] in pixels.
+
+    Added keys: ``gt_masks`` (BitmapMasks (N, H, W)), ``gt_bboxes`` (HorizontalBoxes (N, 4)), ``gt_bboxes_labels``
+    (int64 (N,)), ``gt_instances_ids`` (int64 (N,)) and ``gt_ignore_flags`` (bool (N,)).
+
+    Raises:
+        KeyError: The frame comes without instances.
+        ValueError: A mask has another size than the frame or is not a valid RLE or polygon.
+    """
+
+    def transform(self, results: dict) -> dict:
+        if results.get('instances') is None:
+            raise KeyError(f'frame "{results["img_path"]}" has no "instances": the dataset gives them in training '
+                           '(test_mode=False); leave LoadFrameInstances out of a pipeline for prediction')
+        height, width = results['img'].shape[:2]
+        instances = results['instances']
+        rles = [self._to_rle(instance, height, width, results['img_path']) for instance in instances]
+        masks = np.zeros((0, height, width), np.uint8)
+        boxes = np.zeros((0, 4), np.float32)
+        if rles:
+            masks = np.ascontiguousarray(mask_utils.decode(rles).transpose(2, 0, 1))
+            boxes = mask_utils.toBbox(rles).astype(np.float32)
+            boxes[:, 2:] += boxes[:, :2]
+        results['gt_masks'] = BitmapMasks(masks, height, width)
+        results['gt_bboxes'] = HorizontalBoxes(boxes)
+        results['gt_bboxes_labels'] = np.array([instance['bbox_label'] for instance in instances], dtype=np.int64)
+        results['gt_instances_ids'] = np.array([instance['instance_id'] for instance in instances], dtype=np.int64)
+        results['gt_ignore_flags'] = np.array([instance['ignore_flag'] for instance in instances], dtype=bool)
+        return results
+
+    @staticmethod
+    def _to_rle(instance: dict, height: int, width: int, img_path: str) -> dict:
+        mask = instance['mask']
+        where = f'instance {instance["instance_id"]} of frame "{img_path}"'
+        if isinstance(mask, list):
+            if any(len(polygon) % 2 for polygon in mask):
+                raise ValueError(f'{where}: a polygon has an odd number of coordinates; correct the annotation file')
+            polygons = [polygon for polygon in mask if len(polygon) >= 6]  # two points enclose nothing
+            if not polygons:
+                return mask_utils.encode(np.zeros((height, width), np.uint8, order='F'))
+            return mask_utils.merge(mask_utils.frPyObjects(polygons, height, width))
+        if list(mask['size']) != [height, width]:
+            raise ValueError(f'{where}: the mask has the size {list(mask["size"])}, the frame [{height}, {width}]; '
+                             'the annotations belong to frames of another size')
+        if isinstance(mask['counts'], list):
+            if sum(mask['counts']) != height * width:
+                raise ValueError(f'{where}: the counts of the RLE add up to {sum(mask["counts"])} pixels instead of '
+                                 f'{height * width}; correct the annotation file')
+            return mask_utils.frPyObjects(mask, height, width)
+        return mask

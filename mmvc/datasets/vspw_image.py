@@ -1,0 +1,76 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""VSPW for MMSegmentation. Not imported by ``mmvc.datasets``: loading mmseg takes seconds, which video models save."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmseg.datasets import BaseSegDataset
+
+from mmvc.registry import DATASETS
+
+from .vspw import VSPWDataset
+
+
+@DATASETS.register_module()
+class VSPWImageDataset(BaseSegDataset):
+    """VSPW frame by frame, for the models of MMSegmentation, and any dataset stored in its layout.
+
+    One item per frame, in the order of videos and frames. With ``test_mode=True`` it has ``video_id``, ``frame_id``
+    and ``video_length``, which ``VSSMetric`` wants among the ``meta_keys`` of ``PackSegInputs`` and by which
+    ``WholeVideoSampler`` keeps the frames of a video on one rank. Mask values as in :class:`VSPWDataset`; mmseg's
+    ``LoadAnnotations`` reads them.
+
+    Example:
+        >>> custom_imports = dict(imports=['mmvc.datasets.vspw_image', 'mmvc.evaluation'])
+        >>> dataset = dict(type='mmvc.VSPWImageDataset', data_root='data/VSPW_480p', ann_file='train.txt')
+
+    Args:
+        ann_file (str): Text file with one video name per line, relative to ``data_root``.
+        data_prefix (dict, optional): Folder templates as in :class:`BaseVideoSegDataset`. Defaults to None (VSPW's).
+        metainfo (dict, optional): Classes that replace those of VSPW. Defaults to None.
+        **kwargs: Other arguments of :class:`mmseg.datasets.BaseSegDataset`.
+    """
+
+    METAINFO = VSPWDataset.METAINFO
+
+    def __init__(self,
+                 ann_file: str,
+                 data_prefix: dict | None = None,
+                 metainfo: dict | None = None,
+                 **kwargs) -> None:
+        super().__init__(
+            ann_file=ann_file,
+            data_prefix={**VSPWDataset.DATA_PREFIX, **(data_prefix or {})},
+            metainfo=metainfo,
+            reduce_zero_label=True,  # 0 is void, class c is c + 1
+            **kwargs)
+        self._metainfo['label_offset'] = VSPWDataset.LABEL_OFFSET
+
+    @classmethod
+    def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
+        return VSPWDataset._load_metainfo(metainfo)
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int]:
+        """Table that makes void of the mask values 252 to 254, from which 1 has been subtracted."""
+        return {value - VSPWDataset.LABEL_OFFSET: 255 for value in VSPWDataset.VOID_VALUES if 0 < value < 255}
+
+    def load_data_list(self) -> list[dict]:
+        """One dict per frame: the place in its video, if testing, and what mmseg's ``LoadAnnotations`` asks for."""
+        videos = VSPWDataset(
+            ann_file=self.ann_file,
+            data_prefix=self.data_prefix,
+            metainfo=self._metainfo,
+            img_suffix=self.img_suffix,
+            seg_map_suffix=self.seg_map_suffix,
+            test_mode=self.test_mode,
+            lazy_init=True).load_data_list()
+        keys = ('video_id', 'video_length') if self.test_mode else ()  # in training, a frame is just an image
+        return [
+            dict(
+                frame,
+                **{key: video[key] for key in keys},
+                label_map=self.label_map,
+                reduce_zero_label=self.reduce_zero_label,
+                seg_fields=[]) for video in videos for frame in video['images']
+        ]

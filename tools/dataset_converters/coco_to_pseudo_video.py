@@ -1,0 +1,52 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Reduce COCO's instance annotations to what training a video dataset uses, under that dataset's classes."""
+
+import argparse
+from pathlib import Path
+
+from mmvc.datasets.coco_pseudo_video import TARGETS
+from mmvc.datasets.converters import convert_coco
+
+EPILOG = """
+SRC: annotations/instances_train2017.json of COCO
+DST: a JSON in COCO's format with the target's categories, without crowds, without objects of classes that the target
+     lacks, and without images that have no object left
+
+COCOPseudoVideoDataset reads SRC as well as DST; with DST training starts faster and in less memory. The frames of a
+pseudo-video are made of its image in training, so there is nothing else to convert. DST appears when it is complete; a
+DST that is there is kept, unless --overwrite is given.
+
+examples:
+  python tools/dataset_converters/coco_to_pseudo_video.py data/coco/annotations/instances_train2017.json \\
+      data/coco/annotations/coco_to_ovis.json --target ovis
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', metavar='SRC', type=Path, help='instance annotations of COCO')
+    parser.add_argument('dst', metavar='DST', type=Path, help='JSON to write')
+    parser.add_argument('--target', required=True, choices=list(TARGETS), help='video dataset whose classes to use')
+    parser.add_argument('--overwrite', action='store_true', help='replace DST')
+    parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.dst.exists() and not args.overwrite and not args.dry_run:
+        print(f'{args.dst} is there already (--overwrite replaces it)')
+        return
+    try:
+        counts = convert_coco(args.src, args.dst, args.target, args.dry_run)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+    for name, number in counts['classes'].items():
+        print(f'{name:24}{number:8}{"" if number else "  no class of COCO stands for it, or it has no objects"}')
+    print(f'{"would keep" if args.dry_run else "kept"} {counts["objects"]} of {counts["all_objects"]} objects in '
+          f'{counts["images"]} of {counts["all_images"]} images')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,52 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Convert VIPSeg as downloaded to 720p frames, panoptic colour masks and panoptic_gt_VIPSeg_{train,val}.json."""
+
+import argparse
+from pathlib import Path
+
+from mmvc.datasets.converters import convert_vipseg
+
+EPILOG = """
+SRC: imgs/<video>/*.jpg, panomasks/<video>/*.png (16 bits: 0 void, class + 1 for stuff, (class + 1) * 100 + instance
+     for things), train.txt, val.txt, test.txt. Masks of the test videos are not public: only their frames are written.
+DST: images/<video>/*.jpg       frames, resized bilinearly to HEIGHT rows and int(HEIGHT * width / height) columns
+     panomasks/<video>/*.png    raw masks at that size (nearest neighbour)
+     panomasksRGB/<video>/*.png segment ids R + 256 G + 65536 B, the same for a segment in all frames of its video
+     panoptic_gt_VIPSeg.json    all labelled videos; with _train, _val and _test, those of a list
+
+Files and annotations equal those of the official scripts, but for the colours of things, which are random there and
+here always the same for the same video. Each colour mask is read back and compared.
+
+Finished videos are noted in DST/.records and kept: after an interruption, start the same command again. To convert a
+video anew, delete its note. Check the result with tools/dataset_converters/check_dataset.py vipseg DST.
+
+examples:
+  python tools/dataset_converters/vipseg_to_720p.py ~/downloads/VIPSeg data/VIPSeg_720P --dry-run
+  python tools/dataset_converters/vipseg_to_720p.py ~/downloads/VIPSeg data/VIPSeg_720P --workers 8
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', metavar='SRC', type=Path, help='root of the download')
+    parser.add_argument('dst', metavar='DST', type=Path, help='root of the result')
+    parser.add_argument('--height', type=int, default=720, help='rows of the result (default: %(default)s)')
+    parser.add_argument('--quality', type=int, default=75, help='JPEG quality, 1 to 100 (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        counts = convert_vipseg(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+    print(f'{"would convert" if args.dry_run else "converted"} {counts["videos"]} videos ({counts["frames"]} frames); '
+          f'{counts["unlabelled_videos"]} have no masks, {counts["already_there"]} were there already')
+
+
+if __name__ == '__main__':
+    main()

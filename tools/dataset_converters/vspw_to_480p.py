@@ -1,0 +1,48 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Make the 480p version of VSPW from the full-resolution release."""
+
+import argparse
+from pathlib import Path
+
+from mmvc.datasets.converters import convert_vspw
+
+EPILOG = """
+SRC: data/<video>/{origin/*.jpg,mask/*.png}, train.txt, val.txt, test.txt (masks of the test videos are not public)
+DST: the same tree, frames resized bilinearly to HEIGHT rows and int(HEIGHT * width / height) columns, masks by nearest
+     neighbour, so that their values stay
+
+A file that is in DST is complete and is kept: after an interruption, start the same command again. Files are never
+changed in SRC. Check the result with tools/dataset_converters/check_dataset.py vspw DST.
+
+examples:
+  # what is there to do?
+  python tools/dataset_converters/vspw_to_480p.py ~/downloads/VSPW data/VSPW_480p --dry-run
+  # with 8 processes
+  python tools/dataset_converters/vspw_to_480p.py ~/downloads/VSPW data/VSPW_480p --workers 8
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', metavar='SRC', type=Path, help='root of the full-resolution release')
+    parser.add_argument('dst', metavar='DST', type=Path, help='root of the result')
+    parser.add_argument('--height', type=int, default=480, help='rows of the result (default: %(default)s)')
+    parser.add_argument('--quality', type=int, default=75, help='JPEG quality, 1 to 100 (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        summary = convert_vspw(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+    print(f'{"would convert" if args.dry_run else "converted"} {summary.videos} videos: {summary.frames} frames, '
+          f'{summary.masks} masks; {summary.already_there} of these files were there already')
+
+
+if __name__ == '__main__':
+    main()
