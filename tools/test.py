@@ -1,13 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Evaluate a checkpoint and, on request, write videos to watch."""
+"""Evaluate a checkpoint and, on request, write its predictions and videos to watch."""
 
 import argparse
 import json
 import os
 import os.path as osp
 import sys
+from typing import Optional
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 
 import mmvc  # noqa: F401  registers the scope
@@ -19,16 +20,22 @@ from mmvc.engine import (
     WeightMismatchError,
     atomic_write,
     build_runner,
+    default_work_dir,
     load_config,
     require_checkpoint,
     setup_distributed,
 )
+from mmvc.evaluation import VideoMetric
+from mmvc.registry import METRICS
 
 EXAMPLES = """examples:
   the numbers of a checkpoint:
     python tools/test.py CONFIG work_dirs/NAME/offline/iter_600.pth
   numbers, and a video of input, ground truth and prediction side by side:
     python tools/test.py CONFIG CHECKPOINT --show-dir work_dirs/show
+  predictions of a split without public ground truth, as its server takes them:
+    python tools/test.py CONFIG CHECKPOINT --format-only --out-dir work_dirs/vspw_test \\
+        --cfg-options test_dataloader.dataset.ann_file=test.txt
   on two processes:
     bash tools/dist_test.sh CONFIG CHECKPOINT 2
 """
@@ -41,10 +48,15 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder for logs; default: work_dirs/<name of the config>')
+    parser.add_argument('--work-dir', help='folder for logs; default: work_dirs/<folder and name of the config>')
     parser.add_argument('--show-dir', help='write every video to this folder, as mp4 and as frames')
     parser.add_argument('--show-fps', type=float, default=10, help='frames per second of these videos; default: 10')
     parser.add_argument('--out', metavar='FILE.json', help='write the numbers to this file')
+    parser.add_argument('--out-dir', help='write the predictions to this folder, in the format of the benchmark, for '
+                        'its server or tools/evaluate.py')
+    parser.add_argument('--format-only', action='store_true',
+                        help='write the predictions and compute no numbers: needs no ground truth. Without --out-dir '
+                        'they go to output_dir of the test_evaluator, or to <work dir>/results')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
@@ -53,8 +65,23 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.show_fps <= 0:
         parser.error(f'--show-fps must be positive, found {args.show_fps}')
+    if args.format_only and args.out:
+        parser.error('--out is for numbers, and --format-only computes none: drop one of them')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
+
+
+def request_predictions(cfg: Config, out_dir: Optional[str], format_only: bool) -> None:
+    """Let the metrics write the predictions to a folder and, if ``format_only``, do nothing else."""
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    for evaluator in evaluators:
+        metric = METRICS.get(evaluator.type)
+        if metric is None or not issubclass(metric, VideoMetric):
+            raise UsageError(f'{evaluator.type} does not write predictions in the format of a benchmark: take it out '
+                             'of test_evaluator, or drop --format-only and --out-dir')
+        evaluator.output_dir = out_dir or evaluator.get('output_dir') or osp.join(cfg.work_dir, 'results')
+        if format_only:
+            evaluator.format_only = True
 
 
 def main() -> None:
@@ -64,9 +91,10 @@ def main() -> None:
         require_checkpoint(args.checkpoint)
         if cfg.get('test_dataloader') is None:
             raise UsageError(f'config "{args.config}" has no test_dataloader: nothing to evaluate on')
-        cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
-            'work_dirs', osp.splitext(osp.basename(args.config))[0])
+        cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
         cfg.launcher, cfg.load_from, cfg.resume = args.launcher, args.checkpoint, False
+        if args.format_only or args.out_dir:
+            request_predictions(cfg, args.out_dir, args.format_only)
         setup_distributed(args.launcher, cfg)
         runner = build_runner(cfg)
         runner.register_hook(CheckWeightsHook())

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 from config_files import CONFIG_DIR
-from mmengine.config import Config, ConfigDict
-from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 
 NAMES = ('deeplabv3plus_r101_vspw', 'deeplabv3plus_r101_vspw_mvc')
@@ -33,57 +32,66 @@ def vspw(tmp_path):
     return str(tmp_path)
 
 
-def load_small(name: str, data_root: str) -> Config:
-    """The config with a tenth of the channels, small crops, and plain batch norm (SyncBN trains on GPUs only)."""
-    cfg = Config.fromfile(str(CONFIG_DIR / f'plugins/mmseg/{name}.py'))
-    cfg.merge_from_dict({
-        'model.data_preprocessor.size': (64, 64),
-        'model.backbone': dict(depth=50, stem_channels=8, base_channels=8, init_cfg=None),
-        'model.decode_head': dict(in_channels=256, channels=16, c1_in_channels=32, c1_channels=8),
-        'model.auxiliary_head': dict(in_channels=128, channels=16),
-    })
+def load(name: str) -> Config:
+    return Config.fromfile(str(CONFIG_DIR / f'plugins/mmseg/{name}.py'))
+
+
+def load_small(name: str, data_root: str, work_dir: str) -> Config:
+    """The config with few layers and channels, small crops, and plain batch norm (SyncBN trains on GPUs only)."""
+    cfg = load(name)
+    cfg.merge_from_dict(dict(
+        model=dict(
+            data_preprocessor=dict(size=(64, 64)),
+            backbone=dict(depth=50, stem_channels=8, base_channels=8, init_cfg=None),
+            decode_head=dict(in_channels=256, channels=16, c1_in_channels=32, c1_channels=8),
+            auxiliary_head=dict(in_channels=128, channels=16)),
+        train_dataloader=dict(batch_size=2, num_workers=0, persistent_workers=False),
+        val_dataloader=dict(num_workers=0),
+        train_cfg=dict(max_iters=1, val_interval=1),
+        work_dir=work_dir))
+    cfg.test_dataloader = cfg.val_dataloader
     for part in ('backbone', 'decode_head', 'auxiliary_head'):
         cfg.model[part].norm_cfg.type = 'BN'
-    for split in ('train', 'val', 'test'):
+    for split in ('train', 'val'):
         cfg[f'{split}_dataloader'].dataset.data_root = data_root
-        cfg[f'{split}_dataloader'].merge_from_dict if False else None
+    smaller = {'RandomResize': dict(scale=(256, 64)), 'mmseg.RandomCrop': dict(crop_size=(64, 64)),
+               'mmvc.RandomPatchMask': dict(patch_size=16, prob=1.0)}
+    for transform in cfg.train_dataloader.dataset.pipeline:
+        transform.update(smaller.get(transform.type, {}))
     return cfg
-
-
-def shrink_pipeline(pipeline: list) -> None:
-    for transform in pipeline:
-        if transform.type == 'RandomResize':
-            transform.scale = (256, 64)
-        elif transform.type == 'mmseg.RandomCrop':
-            transform.crop_size = (64, 64)
-        elif transform.type == 'mmvc.RandomPatchMask':
-            transform.update(patch_size=16, prob=1.0)
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_train_and_score(name, vspw, tmp_path):
-    cfg = load_small(name, vspw)
-    shrink_pipeline(cfg.train_dataloader.dataset.pipeline)
-    cfg.merge_from_dict(dict(
-        work_dir=str(tmp_path / 'work'), train_dataloader=dict(num_workers=0, persistent_workers=False, batch_size=2),
-        val_dataloader=dict(num_workers=0), test_dataloader=dict(num_workers=0),
-        train_cfg=dict(max_iters=1, val_interval=1)))
-    runner = Runner.from_cfg(cfg)
+    runner = Runner.from_cfg(load_small(name, vspw, str(tmp_path / 'work')))
     before = {key: value.clone() for key, value in runner.model.named_parameters()}
     runner.train()  # a step, then validation
-    changed = {key.split('.')[0] for key, value in runner.model.named_parameters() if not torch.equal(value, before[key])}
+    after = dict(runner.model.named_parameters())
+    changed = {key.split('.')[0] for key, value in before.items() if not torch.equal(value, after[key])}
     assert changed == {'backbone', 'decode_head', 'auxiliary_head'}
-    numbers = runner.message_hub
-    scalars = {key: numbers.get_scalar(key).current() for key in numbers.log_scalars}
-    assert 0 <= scalars['val/vss/mIoU'] <= 100 and 0 <= scalars['val/vss/VC8'] <= 100
-    assert np.isfinite(scalars['train/loss']) and 'val/vss/VC16' not in scalars  # ten frames
+    numbers = {key: buffer.current() for key, buffer in runner.message_hub.log_scalars.items()}
+    assert 0 <= numbers['val/vss/mIoU'] <= 100 and 0 <= numbers['val/vss/VC8'] <= 100
+    assert np.isfinite(numbers['train/loss']) and 'val/vss/VC16' not in numbers  # a video has ten frames
+    mean = torch.tensor([104, 116, 124], dtype=torch.uint8).view(3, 1, 1)  # of ImageNet, BGR
+    images = [runner.train_dataloader.dataset[index]['inputs'] for index in range(8)]
+    hidden = np.mean([(image == mean).all(0).float().mean() for image in images])
+    assert 0.5 < hidden < 0.9 if 'mvc' in name else hidden < 0.1
+
+
+def test_full_size_model():
+    cfg = load(NAMES[0])
+    init_default_scope('mmvc')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert len(model.backbone.layer3) == 23 and model.backbone.layer4[2].conv2.dilation == (4, 4)
+    assert model.decode_head.num_classes == model.auxiliary_head.num_classes == 124
+    assert sum(parameter.numel() for parameter in model.parameters()) == 62_662_856
 
 
 def test_masking_is_all_that_differs(vspw):
-    plain, masked = (Config.fromfile(str(CONFIG_DIR / f'plugins/mmseg/{name}.py')) for name in NAMES)
+    plain, masked = (load(name) for name in NAMES)
     assert [t for t in masked.train_pipeline if t not in plain.train_pipeline] == [
         dict(type='mmvc.RandomPatchMask', patch_size=32, mask_ratio=0.7, prob=0.5)]
     assert masked.train_pipeline[-2].type == 'mmvc.RandomPatchMask'  # directly before packing
     for key in ('model', 'optim_wrapper', 'param_scheduler', 'train_cfg', 'val_dataloader', 'val_evaluator'):
         assert plain[key] == masked[key]
-    assert plain.model.decode_head.num_classes == plain.model.auxiliary_head.num_classes == 124

@@ -1,4 +1,4 @@
-# VSPW (124 classes), the 480p release, as frames for models of MMSegmentation: crops in training, whole frames in tests.
+# VSPW (124 classes), the 480p release, as single frames for MMSegmentation: crops in training, whole frames in tests.
 custom_imports = dict(imports=['mmvc.datasets.vspw_image'])
 dataset_type = 'VSPWImageDataset'
 data_root = 'data/VSPW_480p'

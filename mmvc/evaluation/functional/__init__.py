@@ -6,17 +6,19 @@ from .label_maps import encode_panoptic_map, prefetch, read_label_map, read_pano
 from .panoptic import PanopticFrame, Segment, compare_panoptic, isthing_of
 from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, semantic_scores, video_miou
 from .stq import SegmentationTrackingQuality, STQCounts, segmentation_quality, stq
+from .summary import STQ_VARIANTS, vis_classes, vps_classes, vps_numbers, vss_classes, vss_numbers, why_undefined
 from .tracks import mean_area, occlusion_score, to_rle, track_areas, track_iou
 from .video_consistency import VideoConsistency, mean_consistency, pooled_vc16, window_values
 from .vis import match_video, range_names
 from .vpq import PAPER_WINDOWS, SCRIPT_WINDOWS, VideoPanopticQuality, mean_panoptic_quality, panoptic_quality, vpq
 
 __all__ = [
-    'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticFrame', 'SCRIPT_WINDOWS', 'STQCounts', 'Segment',
-    'SegmentationTrackingQuality', 'VideoConsistency', 'VideoPanopticQuality', 'category_scores', 'compare_panoptic',
-    'encode_panoptic_map', 'isthing_of', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
-    'mean_consistency', 'mean_panoptic_quality', 'occlusion_score', 'panoptic_quality', 'per_class_iou',
-    'pooled_vc16', 'prefetch', 'range_names', 'read_label_map', 'read_panoptic_map', 'segmentation_quality',
-    'semantic_scores', 'stq', 'to_rle', 'track_areas', 'track_iou', 'track_scores', 'video_miou', 'vpq',
-    'window_values'
+    'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticFrame', 'SCRIPT_WINDOWS', 'STQCounts',
+    'STQ_VARIANTS', 'Segment', 'SegmentationTrackingQuality', 'VideoConsistency', 'VideoPanopticQuality',
+    'category_scores', 'compare_panoptic', 'encode_panoptic_map', 'isthing_of', 'majority_class_baseline',
+    'match_tracks', 'match_video', 'mean_area', 'mean_consistency', 'mean_panoptic_quality', 'occlusion_score',
+    'panoptic_quality', 'per_class_iou', 'pooled_vc16', 'prefetch', 'range_names', 'read_label_map',
+    'read_panoptic_map', 'segmentation_quality', 'semantic_scores', 'stq', 'to_rle', 'track_areas', 'track_iou',
+    'track_scores', 'video_miou', 'vis_classes', 'vpq', 'vps_classes', 'vps_numbers', 'vss_classes', 'vss_numbers',
+    'why_undefined', 'window_values'
 ]

@@ -39,17 +39,23 @@ def frame_name(frame: dict) -> str:
     return os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
 
 
-def percent(value: float) -> str:
-    """Format a fraction for a table."""
+def format_rows(rows: Sequence[Dict[str, Any]]) -> str:
+    """Draw a table of rows with the same keys: text, whole numbers, and fractions, which are shown in percent."""
+    table = PrettyTable(list(rows[0]) if rows else [''], align='r')
+    table.align[table.field_names[0]] = 'l'
+    table.add_rows([[_cell(value) for value in row.values()] for row in rows])
+    return table.get_string()
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
     return '-' if math.isnan(value) else f'{100 * value:.2f}'
 
 
-def log_table(title: str, header: Sequence[str], rows: Sequence[Sequence]) -> None:
-    """Log a table whose first column is text and whose others are numbers."""
-    table = PrettyTable(header, align='r')
-    table.align[header[0]] = 'l'
-    table.add_rows(rows)
-    print_log(f'{title}\n{table}', logger='current')
+def log_rows(title: str, rows: Sequence[Dict[str, Any]]) -> None:
+    """Log a table, see :func:`format_rows`."""
+    print_log(f'{title}\n{format_rows(rows)}', logger='current')
 
 
 def as_dict(sample: Any) -> dict:

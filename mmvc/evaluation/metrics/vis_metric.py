@@ -11,10 +11,10 @@ from mmengine.fileio import load
 from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
-from mmvc.evaluation.functional import category_scores, match_video, range_names, track_scores
+from mmvc.evaluation.functional import match_video, range_names, track_scores, vis_classes, why_undefined
 from mmvc.registry import METRICS
 
-from .utils import as_array, as_dict, log_table, percent, write_file
+from .utils import as_array, as_dict, log_rows, write_file
 from .video_metric import VideoMetric
 
 
@@ -138,20 +138,11 @@ class VISMetric(VideoMetric):
                                      if category_id in entry['matched']]
                        for category_id in self._categories.values()}
         numbers = track_scores(by_category, range_names(self._with_occlusion))
-        rows = []
-        for name, category_id in self._categories.items():
-            scores = category_scores(by_category[category_id])
-            num_truths = sum(int(video.num_truths[0]) for video in by_category[category_id])
-            if num_truths:
-                rows.append((name, num_truths, percent(scores.precision.mean()), percent(scores.precision[0]),
-                             percent(scores.recall[10].mean())))
-        log_table(f'VISMetric: {len(results)} videos; categories of the ground truth',
-                  ['category', 'tracks', 'AP', 'AP50', 'AR10'], rows)
-        log_table('VISMetric: summary', ['', *numbers], [['%', *map(percent, numbers.values())]])
-        missing = [name for name, value in numbers.items() if math.isnan(value)]
-        if missing:
-            print_log(f'{", ".join(missing)}: not defined here, the ground truth has no track of that size or '
-                      'occlusion', logger='current')
+        names = {category_id: name for name, category_id in self._categories.items()}
+        log_rows(f'VISMetric: {len(results)} videos; categories of the ground truth', vis_classes(by_category, names))
+        log_rows('VISMetric: summary', [{'': '%', **numbers}])
+        for line in why_undefined(numbers, [entry['num_frames'] for entry in results]):
+            print_log(line, logger='current')
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
     def _category_ids(self) -> List[int]:

@@ -10,8 +10,8 @@ from mmengine.fileio import load
 from mmengine.logging import print_log
 
 from mmvc.evaluation.functional import (
-    PAPER_WINDOWS,
     SCRIPT_WINDOWS,
+    STQ_VARIANTS,
     SegmentationTrackingQuality,
     STQCounts,
     VideoPanopticQuality,
@@ -19,10 +19,10 @@ from mmvc.evaluation.functional import (
     encode_panoptic_map,
     isthing_of,
     mean_panoptic_quality,
-    panoptic_quality,
     read_panoptic_map,
-    stq,
-    vpq,
+    vps_classes,
+    vps_numbers,
+    why_undefined,
 )
 from mmvc.registry import METRICS
 
@@ -31,17 +31,13 @@ from .utils import (
     as_dict,
     frame_name,
     ground_truth_path,
-    log_table,
+    log_rows,
     meta,
-    percent,
     to_dense,
     to_sparse,
     write_file,
 )
 from .video_metric import VideoMetric
-
-# STQ's two numberings of the true segments, see SegmentationTrackingQuality
-STQ_VARIANTS = {'': 'none', '_vipseg_script': 'first_segment'}
 
 
 @METRICS.register_module()
@@ -166,39 +162,23 @@ class VPSMetric(VideoMetric):
         shape = (len(SCRIPT_WINDOWS), len(self._isthing), 4)
         counts = sum((to_dense(entry['vpq']) for entry in results), np.zeros(shape))
         confusions = [to_dense(entry['confusion']) for entry in results]
-        numbers = {}
-        for suffix, average_over in (('', PAPER_WINDOWS), ('_script', SCRIPT_WINDOWS)):
-            means = vpq(counts, SCRIPT_WINDOWS, self._isthing, average_over)
-            numbers.update({f'VPQ{suffix}{group}': means[name]
-                            for group, name in {'': 'All', '_thing': 'Things', '_stuff': 'Stuff'}.items()})
-        per_k = {k: mean_panoptic_quality(counts[i], self._isthing) for i, k in enumerate(SCRIPT_WINDOWS)}
-        numbers.update({f'VPQ{k}': means['All']['pq'] for k, means in per_k.items()})
-        for suffix in STQ_VARIANTS:
-            videos = [STQCounts(confusion, *entry['tubes'][suffix]) for confusion, entry in zip(confusions, results)]
-            scores = stq(videos)
-            if suffix:
-                del scores['SQ']  # the same in both
-            numbers.update({f'{name}{suffix}': value for name, value in scores.items()})
-        self._log(counts, per_k, numbers, results)
+        tubes = {suffix: [STQCounts(confusion, *entry['tubes'][suffix])
+                          for confusion, entry in zip(confusions, results)] for suffix in STQ_VARIANTS}
+        numbers = vps_numbers(counts, tubes, self._isthing)
+        self._log(counts, numbers, [entry['num_frames'] for entry in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
-    def _log(self, counts: np.ndarray, per_k: Dict[int, dict], numbers: Dict[str, float], results: List[dict]) -> None:
+    def _log(self, counts: np.ndarray, numbers: Dict[str, float], num_frames: List[int]) -> None:
         """Log the tables per class and per window size, the summary, and which numbers are missing."""
-        quality = [panoptic_quality(of_k)['pq'] for of_k in counts]
-        rows = [(self._class_names[c], 'thing' if self._isthing[c] else 'stuff', *(percent(pq[c]) for pq in quality))
-                for c in np.flatnonzero(counts.any(axis=(0, 2)))]
-        log_table(f'VPSMetric: {len(results)} videos, {sum(entry["num_frames"] for entry in results)} frames; PQ of '
-                  'the classes that occur', ['class', '', *(f'k={k}' for k in SCRIPT_WINDOWS)], rows)
-        rows = [(f'{name} {key.upper()}', *(percent(means[name][key]) for means in per_k.values()))
-                for name in ('All', 'Things', 'Stuff') for key in ('pq', 'sq', 'rq')]
-        log_table('VPSMetric: mean over classes', ['', *(f'k={k}' for k in SCRIPT_WINDOWS)], rows)
-        log_table('VPSMetric: summary', ['', '%'], [(name, percent(value)) for name, value in numbers.items()])
-        missing = [name for name, value in numbers.items() if math.isnan(value)]
-        if missing:
-            longest = max((entry['num_frames'] for entry in results), default=0)
-            print_log(f'{", ".join(missing)}: not defined here. VPQ needs, for every window size k, a video of at '
-                      f'least k frames (the longest has {longest}) with segments of the kind; STQ and AQ need a true '
-                      'thing', logger='current')
+        log_rows(f'VPSMetric: {len(num_frames)} videos, {sum(num_frames)} frames; PQ of the classes that occur',
+                 vps_classes(counts, self._isthing, self._class_names))
+        per_k = {k: mean_panoptic_quality(of_k, self._isthing) for k, of_k in zip(SCRIPT_WINDOWS, counts)}
+        log_rows('VPSMetric: mean over classes', [
+            {'': f'{name} {key.upper()}', **{f'k={k}': means[name][key] for k, means in per_k.items()}}
+            for name in ('All', 'Things', 'Stuff') for key in ('pq', 'sq', 'rq')])
+        log_rows('VPSMetric: summary', [{'': name, '%': value} for name, value in numbers.items()])
+        for line in why_undefined(numbers, num_frames):
+            print_log(line, logger='current')
 
 
 def _listed(segments: List[dict], ids: np.ndarray) -> List[dict]:

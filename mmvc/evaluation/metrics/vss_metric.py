@@ -10,13 +10,10 @@ from mmengine.logging import print_log
 from mmvc.evaluation.functional import (
     ConfusionMatrix,
     VideoConsistency,
-    majority_class_baseline,
-    mean_consistency,
-    per_class_iou,
-    pooled_vc16,
     read_label_map,
-    semantic_scores,
-    video_miou,
+    vss_classes,
+    vss_numbers,
+    why_undefined,
 )
 from mmvc.registry import METRICS
 
@@ -25,8 +22,7 @@ from .utils import (
     as_dict,
     frame_name,
     ground_truth_path,
-    log_table,
-    percent,
+    log_rows,
     to_dense,
     to_sparse,
     write_file,
@@ -127,35 +123,20 @@ class VSSMetric(VideoMetric):
             print_log(f'VSSMetric: predictions of {len(results)} videos are in {self.output_dir}', logger='current')
             return {}
         per_video = [to_dense(entry['confusion']) for entry in results]
-        counts = sum(per_video, np.zeros((self._num_classes(), self._num_classes() + 1), np.int64))
+        per_video = per_video or [np.zeros((self._num_classes(), self._num_classes() + 1), np.int64)]
         windows = {n: [pair for entry in results for pair in entry['windows'][n]] for n in self.window_sizes}
-
-        scores = semantic_scores(counts)
-        numbers = dict(mIoU=scores.pop('mIoU'))
-        numbers.update({f'VC{n}': mean_consistency(windows[n]) for n in self.window_sizes})
-        numbers.update(scores, video_mIoU=video_miou(per_video), mIoU_trivial=majority_class_baseline(counts)['mIoU'])
-        if {8, 16} <= set(self.window_sizes):
-            numbers['VC16_pooled'] = pooled_vc16(windows[8], windows[16])
-        self._log(counts, numbers, [entry['num_frames'] for entry in results])
+        numbers = vss_numbers(per_video, windows)
+        self._log(sum(per_video), numbers, [entry['num_frames'] for entry in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
     def _log(self, counts: np.ndarray, numbers: Dict[str, float], num_frames: List[int]) -> None:
         """Log the table per class, the summary, and why a number is missing."""
         names = (self.dataset_meta or {}).get('classes', [str(index) for index in range(len(counts))])
-        iou, in_gt = per_class_iou(counts), counts.sum(axis=1)
-        rows = [(names[c], percent(iou[c]), percent(counts[c, c] / in_gt[c]), percent(in_gt[c] / in_gt.sum()))
-                for c in np.flatnonzero(in_gt)]
-        log_table(f'VSSMetric: {len(num_frames)} videos, {sum(num_frames)} frames; classes of the ground truth',
-                  ['class', 'IoU', 'Acc', 'share of pixels'], rows)
-        log_table('VSSMetric: summary', ['', *numbers], [['%', *map(percent, numbers.values())]])
-        for n in self.window_sizes:
-            if math.isnan(numbers[f'VC{n}']):
-                print_log(f'VC{n} is not defined here: it needs a video of more than {n} frames with pixels whose '
-                          f'ground truth stays the same for {n} frames; the longest video has '
-                          f'{max(num_frames, default=0)} frames', logger='current')
-        if math.isnan(numbers['mIoU']):
-            print_log('mIoU is not defined here: no pixel of the ground truth has a class (check label_offset)',
-                      logger='current')
+        log_rows(f'VSSMetric: {len(num_frames)} videos, {sum(num_frames)} frames; classes of the ground truth',
+                 vss_classes(counts, names))
+        log_rows('VSSMetric: summary', [{'': '%', **numbers}])
+        for line in why_undefined(numbers, num_frames):
+            print_log(line, logger='current')
 
     def _num_classes(self) -> int:
         if self.num_classes is None:

@@ -1,0 +1,149 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""From the counts of all videos to the named numbers of a benchmark, and the rows of its table per class."""
+
+import math
+from typing import Dict, List, Sequence
+
+import numpy as np
+
+from .average_precision import MatchedTracks, category_scores
+from .semantic import majority_class_baseline, per_class_iou, semantic_scores, video_miou
+from .stq import STQCounts, stq
+from .video_consistency import Windows, mean_consistency, pooled_vc16
+from .vpq import FN, FP, PAPER_WINDOWS, SCRIPT_WINDOWS, TP, mean_panoptic_quality, panoptic_quality, vpq
+
+# STQ's two numberings of the true segments, see SegmentationTrackingQuality
+STQ_VARIANTS = {'': 'none', '_vipseg_script': 'first_segment'}
+
+
+def vss_numbers(confusions: Sequence[np.ndarray], windows: Windows) -> Dict[str, float]:
+    """The numbers of VSPW.
+
+    Args:
+        confusions (Sequence[np.ndarray]): :attr:`ConfusionMatrix.counts` of each video, (K, K + 1); at least one.
+        windows (dict[int, list[tuple[int, int]]]): Pairs (|C|, |C and P|) of all videos, by window size.
+
+    Returns:
+        dict: ``mIoU``, ``VC<n>``, ``aAcc``, ``mAcc``, ``fwIoU``, ``video_mIoU``, ``mIoU_trivial`` and, with windows of
+        8 and 16, ``VC16_pooled``; fractions, NaN where not defined.
+    """
+    counts = sum(confusions)
+    scores = semantic_scores(counts)
+    numbers = dict(mIoU=scores.pop('mIoU'))
+    numbers.update({f'VC{n}': mean_consistency(pairs) for n, pairs in windows.items()})
+    numbers.update(scores, video_mIoU=video_miou(confusions), mIoU_trivial=majority_class_baseline(counts)['mIoU'])
+    if {8, 16} <= set(windows):
+        numbers['VC16_pooled'] = pooled_vc16(windows[8], windows[16])
+    return numbers
+
+
+def vss_classes(counts: np.ndarray, names: Sequence[str]) -> List[dict]:
+    """One row per class of the ground truth.
+
+    Args:
+        counts (np.ndarray): Sum of the confusion matrices, (K, K + 1).
+        names (Sequence[str]): The K names.
+
+    Returns:
+        list[dict]: ``class``, ``IoU``, ``Acc`` and ``share`` of the labelled pixels; fractions.
+    """
+    iou, in_gt = per_class_iou(counts), counts.sum(axis=1)
+    return [{'class': names[c], 'IoU': float(iou[c]), 'Acc': float(counts[c, c] / in_gt[c]),
+             'share': float(in_gt[c] / in_gt.sum())} for c in np.flatnonzero(in_gt)]
+
+
+def vps_numbers(counts: np.ndarray, tubes: Dict[str, Sequence[STQCounts]],
+                isthing: Sequence[bool]) -> Dict[str, float]:
+    """The numbers of VIPSeg.
+
+    Args:
+        counts (np.ndarray): Sum of :attr:`VideoPanopticQuality.counts` over videos, (5, K, 4), for SCRIPT_WINDOWS.
+        tubes (dict[str, Sequence[STQCounts]]): Counts of each video, by the keys of ``STQ_VARIANTS``.
+        isthing (Sequence[bool]): Which classes are things, length K.
+
+    Returns:
+        dict: ``VPQ`` (windows of the paper), ``VPQ_script`` (windows of VIPSeg's script), both also ``_thing`` and
+        ``_stuff``, ``VPQ<k>``, ``STQ``, ``AQ``, ``SQ``, ``STQ_vipseg_script``, ``AQ_vipseg_script``; fractions, NaN
+        where not defined.
+    """
+    numbers = {}
+    for suffix, average_over in (('', PAPER_WINDOWS), ('_script', SCRIPT_WINDOWS)):
+        means = vpq(counts, SCRIPT_WINDOWS, isthing, average_over)
+        numbers.update({f'VPQ{suffix}{group}': means[name]
+                        for group, name in {'': 'All', '_thing': 'Things', '_stuff': 'Stuff'}.items()})
+    numbers.update({f'VPQ{k}': mean_panoptic_quality(of_k, isthing)['All']['pq']
+                    for k, of_k in zip(SCRIPT_WINDOWS, counts)})
+    for suffix, videos in tubes.items():
+        scores = stq(videos)
+        if suffix:
+            del scores['SQ']  # the same in both
+        numbers.update({f'{name}{suffix}': value for name, value in scores.items()})
+    return numbers
+
+
+def vps_classes(counts: np.ndarray, isthing: Sequence[bool], names: Sequence[str]) -> List[dict]:
+    """One row per class that ground truth or prediction has.
+
+    Args:
+        counts (np.ndarray): As for :func:`vps_numbers`.
+        isthing (Sequence[bool]): Which classes are things, length K.
+        names (Sequence[str]): The K names.
+
+    Returns:
+        list[dict]: ``class``, ``kind``, PQ per window size as ``k=<k>`` (fractions, NaN where not defined) and
+        ``TP``, ``FP``, ``FN`` of single frames.
+    """
+    quality = [panoptic_quality(of_k)['pq'] for of_k in counts]
+    frames = counts[SCRIPT_WINDOWS.index(1)].astype(int)
+    return [{'class': names[c], 'kind': 'thing' if isthing[c] else 'stuff',
+             **{f'k={k}': float(pq[c]) for k, pq in zip(SCRIPT_WINDOWS, quality)},
+             **dict(zip(('TP', 'FP', 'FN'), frames[c, [TP, FP, FN]].tolist()))}
+            for c in np.flatnonzero(counts.any(axis=(0, 2)))]
+
+
+def vis_classes(categories: Dict[int, Sequence[MatchedTracks]], names: Dict[int, str]) -> List[dict]:
+    """One row per category that has a true track.
+
+    Args:
+        categories (dict[int, Sequence[MatchedTracks]]): As for :func:`track_scores`.
+        names (dict[int, str]): Name of each category id.
+
+    Returns:
+        list[dict]: ``class``, ``tracks`` (true ones) and ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``; fractions.
+    """
+    rows = []
+    for category_id, videos in categories.items():
+        num_truths = sum(int(video.num_truths[0]) for video in videos)
+        if num_truths:
+            scores = category_scores(videos)
+            precision = scores.precision
+            rows.append({'class': names[category_id], 'tracks': num_truths, 'AP': float(precision.mean()),
+                         'AP50': float(precision[0]), 'AP75': float(precision[5]),
+                         **{f'AR{n}': float(scores.recall[n].mean()) for n in (1, 10)}})
+    return rows
+
+
+def why_undefined(numbers: Dict[str, float], num_frames: Sequence[int]) -> List[str]:
+    """Say why numbers are not defined for the data.
+
+    Args:
+        numbers (dict[str, float]): Numbers of one benchmark, NaN where not defined.
+        num_frames (Sequence[int]): Length of each video.
+
+    Returns:
+        list[str]: One sentence for each reason.
+    """
+    longest = max(num_frames, default=0)
+    missing = [name for name, value in numbers.items() if math.isnan(value)]
+    groups = {
+        f'a video of more than n frames (the longest has {longest}) with pixels whose ground truth stays the same for '
+        'n frames': [name for name in missing if name.startswith('VC')],
+        'a labelled pixel (are label_offset and the classes right?)':
+            [name for name in missing if name in ('aAcc', 'fwIoU', 'mAcc') or 'mIoU' in name],
+        f'for every window size k a video of at least k frames (the longest has {longest}) with segments of the kind':
+            [name for name in missing if name.startswith('VPQ')],
+        'a true thing': [name for name in missing if name.startswith(('STQ', 'AQ'))],
+        'a labelled segment': [name for name in missing if name == 'SQ'],
+        'a true track, of that size or occlusion': [name for name in missing if name.startswith(('AP', 'AR'))],
+    }
+    return [f'{", ".join(names)}: not defined here, needs {reason}' for reason, names in groups.items() if names]

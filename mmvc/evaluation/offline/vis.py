@@ -1,0 +1,103 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import os.path as osp
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence, Union
+
+from mmvc.datasets.converters.jobs import run_jobs
+from mmvc.evaluation.functional import MatchedTracks, match_video, range_names, track_scores, vis_classes
+
+from .files import load_json, named
+from .report import Report
+
+PathLike = Union[str, Path]
+
+
+class VISVideo(NamedTuple):
+    """Entry of ``videos``, true tracks and detections of one video."""
+    info: dict
+    annotations: List[dict]
+    detections: List[dict]
+
+
+def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Report:
+    """Score a ``results.json``: AP and AR of tracks.
+
+    A video without detections is ordinary: its true tracks are missed.
+
+    Args:
+        results (str | Path): JSON as the servers of YouTube-VIS and OVIS take it: a list of ``dict(video_id,
+            category_id, score, segmentations)``, one RLE or null for each frame.
+        ann_file (str | Path): JSON of the ground truth in the format of YouTube-VIS or OVIS. If it tells the
+            occlusion, AP and AR by occlusion are computed, too.
+        workers (int): Number of processes; the numbers do not depend on it. Defaults to 1.
+
+    Returns:
+        Report: Numbers as of :class:`VISMetric`.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged, there are no annotations, a video or category does not exist, or a track has
+            another length or size than its video.
+    """
+    gt = load_json(Path(ann_file), dict, ('videos', 'categories'), 'a ground truth in the format of YouTube-VIS')
+    if not gt.get('annotations'):
+        raise ValueError(f'"{ann_file}" has no annotations, so there is no AP: those of the validation and test sets '
+                         'are not public. Send results.json to the server of the benchmark')
+    keys = ('video_id', 'category_id', 'score', 'segmentations')
+    detections = load_json(Path(results), list, keys, f'a list of dict({", ".join(keys)})')
+    _check_ids(detections, gt, results)
+
+    of_video = defaultdict(lambda: ([], []))
+    for side, entries in enumerate((gt['annotations'], detections)):
+        for entry in entries:
+            of_video[entry['video_id']][side].append(entry)
+    videos = sorted(gt['videos'], key=lambda video: video['id'])  # decides on ties between videos
+    jobs = [VISVideo(video, *of_video[video['id']]) for video in videos]
+    with_occlusion = any('occlusion' in annotation for annotation in gt['annotations'])
+    matched = list(run_jobs(partial(_score_video, with_occlusion=with_occlusion, results=str(results)), jobs, workers))
+
+    names = {category['id']: category['name'] for category in gt['categories']}
+    by_category = _by_category(matched, names)
+    return Report(
+        task='vis',
+        numbers=track_scores(by_category, range_names(with_occlusion)),
+        classes=vis_classes(by_category, names),
+        videos=[_video_row(job, of_job, names) for job, of_job in zip(jobs, matched)],
+        sort_by='AP',
+        missing=[],
+        unused=[])
+
+
+def _check_ids(detections: List[dict], gt: dict, path: PathLike) -> None:
+    """Raise an error if a detection is of a video or category that does not exist."""
+    for key, entries in dict(video_id=gt['videos'], category_id=gt['categories']).items():
+        unknown = {detection[key] for detection in detections} - {entry['id'] for entry in entries}
+        if unknown:
+            raise ValueError(f'"{path}" has detections with {key} {named(sorted(map(repr, unknown)))}, which the '
+                             'ground truth does not have: is it of the same split and version?')
+
+
+def _score_video(video: VISVideo, with_occlusion: bool, results: str) -> Dict[int, MatchedTracks]:
+    """Matched tracks of one video, by category."""
+    info = video.info
+    try:
+        return match_video(video.annotations, video.detections, info['height'], info['width'],
+                           len(info['file_names']), with_occlusion)
+    except ValueError as error:
+        raise ValueError(f'"{results}", video {info["id"]}: {error}') from error
+
+
+def _by_category(matched: Sequence[Dict[int, MatchedTracks]], ids: Sequence[int]) -> Dict[int, List[MatchedTracks]]:
+    return {category_id: [of_video[category_id] for of_video in matched if category_id in of_video]
+            for category_id in ids}
+
+
+def _video_row(video: VISVideo, matched: Dict[int, MatchedTracks], names: Dict[int, str]) -> dict:
+    scores = track_scores(_by_category([matched], names))
+    folder = osp.dirname(video.info['file_names'][0])
+    return dict(video=folder or str(video.info['id']), video_id=video.info['id'],
+                frames=len(video.info['file_names']), tracks=len(video.annotations),
+                detections=len(video.detections),
+                **{name: scores[name] for name in ('AP', 'AP50', 'AP75', 'AR1', 'AR10')})

@@ -1,0 +1,162 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
+
+import numpy as np
+
+from mmvc.datasets.converters.jobs import run_jobs
+from mmvc.evaluation.functional import (
+    SCRIPT_WINDOWS,
+    STQ_VARIANTS,
+    SegmentationTrackingQuality,
+    STQCounts,
+    VideoPanopticQuality,
+    compare_panoptic,
+    isthing_of,
+    prefetch,
+    read_panoptic_map,
+    vps_classes,
+    vps_numbers,
+)
+from mmvc.evaluation.metrics.utils import to_dense, to_sparse
+
+from .files import compare_files, find_missing, load_json
+from .report import Report
+
+PathLike = Union[str, Path]
+Segments = List[dict]
+
+
+class VPSVideo(NamedTuple):
+    """Files and segments of one video, in the order of its frames; None where there is no prediction."""
+    name: str
+    gt: List[str]
+    gt_segments: List[Segments]
+    pred: List[Optional[str]]
+    pred_segments: List[Segments]
+
+
+def evaluate_vps(pred_dir: PathLike,
+                 ann_file: PathLike,
+                 masks: str,
+                 workers: int = 1,
+                 allow_missing: bool = False) -> Report:
+    """Score ``<pred_dir>/pan_pred/<video>/<frame>.png`` with ``<pred_dir>/pred.json``: VPQ and STQ.
+
+    Args:
+        pred_dir (str | Path): Folder of the predictions, in the format of VIPSeg: colour PNGs whose R + 256 G + 65536
+            B is a segment's id (0: void), and the category of each segment in the JSON.
+        ann_file (str | Path): JSON of the ground truth, such as ``panoptic_gt_VIPSeg_val.json``.
+        masks (str): Folder of a video's true PNGs, with ``{video}`` in the place of its name.
+        workers (int): Number of processes; the numbers do not depend on it. Defaults to 1.
+        allow_missing (bool): Whether frames may be missing, in the folder or in the JSON. They count as void.
+            Defaults to False.
+
+    Returns:
+        Report: Numbers as of :class:`VPSMetric`.
+
+    Raises:
+        FileNotFoundError: A folder or file is missing.
+        ValueError: A file is damaged, a prediction has another size than the ground truth, a PNG has an id that the
+            JSON does not list, or a category does not exist.
+    """
+    if '{video}' not in masks:
+        raise ValueError(f'"{masks}" must have {{video}} in the place of the name of a video')
+    gt = load_json(Path(ann_file), dict, ('annotations', 'categories'), 'a file like panoptic_gt_VIPSeg_val.json')
+    gt_segments = _segments_by_frame(gt, ann_file)
+    if not gt_segments:
+        raise ValueError(f'"{ann_file}" has no annotations: nothing to compare with')
+    isthing = isthing_of(gt['categories'])
+    pred_file = Path(pred_dir, 'pred.json')
+    pred = load_json(pred_file, dict, ('annotations', ), 'the segments of the PNGs in "pan_pred", beside it')
+    pred_segments = _segments_by_frame(pred, pred_file)
+    _check_categories(pred_segments, len(isthing), pred_file)
+
+    frames = {video: list(of_video) for video, of_video in gt_segments.items()}
+    there, unused = compare_files(Path(pred_dir, 'pan_pred'), frames)
+    there = {video: names & set(pred_segments.get(video, ())) for video, names in there.items()}
+    missing = find_missing(frames, there, allow_missing,
+                           f'"{pred_dir}/pan_pred/<video>/<frame>.png" and an entry of it in "{pred_file}"')
+    jobs = [
+        VPSVideo(
+            name=video,
+            gt=[str(Path(masks.replace('{video}', video), f'{name}.png')) for name in names],
+            gt_segments=[gt_segments[video][name] for name in names],
+            pred=[str(Path(pred_dir, 'pan_pred', video, f'{name}.png')) if name in there[video] else None
+                  for name in names],
+            pred_segments=[pred_segments[video][name] if name in there[video] else [] for name in names])
+        for video, names in frames.items()
+    ]
+    entries = list(run_jobs(partial(_score_video, isthing=isthing), jobs, workers))
+
+    counts = [to_dense(entry['vpq']) for entry in entries]
+    tubes = [_tubes(entry) for entry in entries]
+    names = [category['name'] for category in sorted(gt['categories'], key=lambda category: category['id'])]
+    return Report(
+        task='vps',
+        numbers=vps_numbers(
+            sum(counts), {key: [of_video[key] for of_video in tubes] for key in STQ_VARIANTS}, isthing),
+        classes=vps_classes(sum(counts), isthing, names),
+        videos=[_video_row(*of_video, isthing) for of_video in zip(jobs, counts, tubes)],
+        sort_by='VPQ',
+        missing=missing,
+        unused=unused)
+
+
+def _segments_by_frame(content: dict, path: PathLike) -> Dict[str, Dict[str, Segments]]:
+    """Segments by video and by name of the frame, without suffix."""
+    try:
+        return {
+            str(video['video_id']): {Path(frame['file_name']).stem: frame['segments_info']
+                                     for frame in video['annotations']} for video in content['annotations']
+        }
+    except (KeyError, TypeError) as error:
+        raise ValueError(f'"{path}" is not in the format of VIPSeg ({type(error).__name__}: {error}): expected '
+                         'annotations[{video_id, annotations[{file_name, segments_info[{id, category_id}]}]}]'
+                         ) from error
+
+
+def _check_categories(segments: Dict[str, Dict[str, Segments]], num_classes: int, path: Path) -> None:
+    for video, frames in segments.items():
+        for name, listed in frames.items():
+            for segment in listed:
+                if not 0 <= segment['category_id'] < num_classes:
+                    raise ValueError(f'"{path}": segment {segment["id"]} of frame "{name}" of video "{video}" has the '
+                                     f'category {segment["category_id"]}, the categories are 0..{num_classes - 1}')
+
+
+def _score_video(video: VPSVideo, isthing: Sequence[bool]) -> Dict[str, Any]:
+    """Counts of one video."""
+    quality = VideoPanopticQuality(len(isthing))
+    tubes = {name: SegmentationTrackingQuality(isthing, crowd) for name, crowd in STQ_VARIANTS.items()}
+    maps = prefetch(_read, [path for pair in zip(video.gt, video.pred) for path in pair])
+    for t, (gt, pred) in enumerate(zip(maps, maps)):
+        try:
+            frame = compare_panoptic(gt, np.zeros_like(gt) if pred is None else pred, video.gt_segments[t],
+                                     video.pred_segments[t])
+        except ValueError as error:
+            raise ValueError(f'prediction "{video.pred[t]}", ground truth "{video.gt[t]}": {error}') from error
+        for counter in (quality, *tubes.values()):
+            counter.update(frame)
+    counts = {name: tube.compute() for name, tube in tubes.items()}
+    return dict(
+        vpq=to_sparse(quality.counts),
+        confusion=to_sparse(counts[''].confusion),  # the same in all variants
+        tubes={name: (of_variant.association, of_variant.num_tubes) for name, of_variant in counts.items()})
+
+
+def _read(path: Optional[str]) -> Optional[np.ndarray]:
+    return None if path is None else read_panoptic_map(path)
+
+
+def _tubes(entry: Dict[str, Any]) -> Dict[str, STQCounts]:
+    confusion = to_dense(entry['confusion'])
+    return {name: STQCounts(confusion, *counts) for name, counts in entry['tubes'].items()}
+
+
+def _video_row(video: VPSVideo, counts: np.ndarray, tubes: Dict[str, STQCounts], isthing: Sequence[bool]) -> dict:
+    numbers = vps_numbers(counts, {'': [tubes['']]}, isthing)
+    names = ('VPQ', 'VPQ_thing', 'VPQ_stuff', *(f'VPQ{k}' for k in SCRIPT_WINDOWS), 'STQ', 'AQ', 'SQ')
+    return dict(video=video.name, frames=len(video.gt), missing=video.pred.count(None),
+                **{name: numbers[name] for name in names})

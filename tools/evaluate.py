@@ -1,0 +1,110 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Score a folder of predictions, whoever made them. Needs no model and no config."""
+
+import argparse
+from pathlib import Path
+from typing import Sequence
+
+from mmvc.datasets.vspw_classes import VSPW_CLASSES
+from mmvc.datasets.youtube_vis import ANN_FILES, find_path
+from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, list_masks
+
+EPILOG = """
+predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):
+  vss  PRED/<video>/<frame>.png, class indices (VSPW: 0..123), 255 where there is no prediction
+  vps  PRED/pan_pred/<video>/<frame>.png, R + 256 G + 65536 B = segment id, and PRED/pred.json
+  vis  PRED/results.json, or PRED is this file
+
+Printed: tables per class and of the worst videos, and the numbers in percent. What they mean: docs/en/metrics.md.
+
+examples:
+  # VSPW, 8 processes
+  python tools/evaluate.py vss --pred work_dirs/results/vspw --gt data/VSPW_480p --workers 8
+  # a dataset of your own (here CamVid): classes, raw value of the first one, where the masks are
+  python tools/evaluate.py vss --pred OUT --gt data/camvid --list ImageSets/val.txt --masks 'Annotations/{video}' \\
+      --label-offset 0 --num-classes 11
+  # VIPSeg, tables per class and video as CSV, everything as JSON
+  python tools/evaluate.py vps --pred OUT --gt data/VIPSeg_720P --out work_dirs/vipseg
+  # a part of OVIS whose annotations are public
+  python tools/evaluate.py vis --pred OUT/results.json --gt data/ovis --split train
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument('--pred', required=True, type=Path, help='folder of the predictions')
+    common.add_argument('--gt', required=True, type=Path, help='root of the dataset')
+    common.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    common.add_argument('--worst', type=int, default=10, help='worst videos to name (default: %(default)s)')
+    common.add_argument('--out', metavar='NAME', help='write NAME.json, NAME_classes.csv and NAME_videos.csv')
+    missing = argparse.ArgumentParser(add_help=False)
+    missing.add_argument('--allow-missing', action='store_true',
+                         help='count missing videos and frames as empty, and say which, instead of stopping')
+    tasks = parser.add_subparsers(dest='task', required=True, metavar='{vss,vps,vis}')
+
+    vss = tasks.add_parser('vss', parents=[common, missing], help='mIoU and video consistency (VSPW)')
+    vss.add_argument('--split', default='val', help='default: %(default)s')
+    vss.add_argument('--list', metavar='FILE', help='list of the videos below --gt (default: <split>.txt)')
+    vss.add_argument('--masks', default='data/{video}/mask', metavar='FOLDER',
+                     help='masks of a video below --gt (default: %(default)s)')
+    classes = vss.add_mutually_exclusive_group()
+    classes.add_argument('--classes', nargs='+', metavar='NAME',
+                         help='names of the classes, or one file with a name per line (default: those of VSPW)')
+    classes.add_argument('--num-classes', type=int, metavar='N', help='their number, if names do not matter')
+    vss.add_argument('--label-offset', type=int, default=1,
+                     help='mask value of the first class: 1 if 0 is void (default: %(default)s)')
+
+    vps = tasks.add_parser('vps', parents=[common, missing], help='VPQ and STQ (VIPSeg)')
+    vps.add_argument('--split', default='val', help='default: %(default)s')
+    vps.add_argument('--ann-file', metavar='FILE',
+                     help='JSON of the ground truth below --gt (default: panoptic_gt_VIPSeg_<split>.json)')
+    vps.add_argument('--masks', default='panomasksRGB/{video}', metavar='FOLDER',
+                     help='true PNGs of a video below --gt (default: %(default)s)')
+
+    vis = tasks.add_parser('vis', parents=[common], help='AP and AR (YouTube-VIS, OVIS)')
+    vis.add_argument('--split', default='valid', help='if --gt is a folder (default: %(default)s)')
+    for task in (vss, vps, vis):
+        task.formatter_class = argparse.RawDescriptionHelpFormatter
+        task.epilog = EPILOG
+    return parser.parse_args()
+
+
+def class_names(args: argparse.Namespace) -> Sequence[str]:
+    """Names of the classes from the command line."""
+    if args.num_classes is not None:
+        return [str(index) for index in range(args.num_classes)]
+    if args.classes is None:
+        return VSPW_CLASSES
+    if len(args.classes) == 1 and Path(args.classes[0]).is_file():
+        return [line.strip() for line in Path(args.classes[0]).read_text().splitlines() if line.strip()]
+    return args.classes
+
+
+def evaluate(args: argparse.Namespace) -> Report:
+    """Score what the command line names."""
+    if args.task == 'vss':
+        masks = list_masks(args.gt, args.list or f'{args.split}.txt', args.masks)
+        return evaluate_vss(args.pred, masks, class_names(args), args.label_offset, args.workers, args.allow_missing)
+    if args.task == 'vps':
+        ann_file = args.gt / (args.ann_file or f'panoptic_gt_VIPSeg_{args.split}.json')
+        return evaluate_vps(args.pred, ann_file, str(args.gt / args.masks), args.workers, args.allow_missing)
+    ann_file = args.gt if args.gt.is_file() else args.gt / find_path(str(args.gt), args.split, ANN_FILES)
+    results = args.pred / 'results.json' if args.pred.is_dir() else args.pred
+    return evaluate_vis(results, ann_file, args.workers)
+
+
+def main() -> None:
+    args = parse_args()
+    try:
+        report = evaluate(args)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from error
+    print(report.to_text(args.worst))
+    if args.out:
+        print('written:', *report.save(args.out))
+
+
+if __name__ == '__main__':
+    main()
