@@ -1,0 +1,79 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Asking a model politely: nothing twice, not too fast, again if it was busy."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Optional, Union
+
+from mmvc.engine.atomic_io import atomic_write
+
+from .backends import MultimodalBackend, TemporaryBackendError
+
+
+class Asker:
+    """Asks a backend through a cache on disk, at a limited rate, and again after temporary errors.
+
+    Args:
+        backend (MultimodalBackend): The model.
+        cache_dir (str | Path): Folder of the answers: one JSON file for each model, question and picture. Whatever
+            the model wrote is kept, errors are not.
+        requests_per_minute (float, optional): Largest rate. Defaults to None: no limit.
+        retries (int): How often a question is asked again after a temporary error. Defaults to 5.
+        backoff (float): Seconds before it is asked again, doubled each time; a server that says how long to wait is
+            obeyed. Defaults to 1.
+
+    Attributes:
+        asked (int): Questions that the backend has answered.
+        cached (int): Questions that were answered from the cache.
+    """
+
+    def __init__(self,
+                 backend: MultimodalBackend,
+                 cache_dir: Union[str, Path],
+                 requests_per_minute: Optional[float] = None,
+                 retries: int = 5,
+                 backoff: float = 1.0) -> None:
+        if requests_per_minute is not None and requests_per_minute <= 0:
+            raise ValueError(f'requests_per_minute must be positive, got {requests_per_minute}')
+        self.backend = backend
+        self.asked = self.cached = 0
+        self._cache_dir = Path(cache_dir)
+        self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
+        self._retries, self._backoff = retries, backoff
+        self._next_request = 0.0
+
+    def ask(self, picture: bytes, question: str) -> str:
+        """Ask one question, see :meth:`MultimodalBackend.ask`.
+
+        Raises:
+            TemporaryBackendError: The backend still had no answer after the last retry.
+            BackendError: Asking again would not help.
+        """
+        path = self._path(picture, question)
+        if path.is_file():
+            self.cached += 1
+            return json.loads(path.read_text(encoding='utf-8'))['answer']
+        answer = self._ask_again(picture, question)
+        self.asked += 1
+        record = dict(model=self.backend.name, question=question, answer=answer)
+        atomic_write(path, json.dumps(record, indent=1, ensure_ascii=False).encode())
+        return answer
+
+    def _path(self, picture: bytes, question: str) -> Path:
+        key = hashlib.sha256()
+        for part in (self.backend.name.encode(), question.encode(), picture):
+            key.update(len(part).to_bytes(8, 'big') + part)
+        return self._cache_dir / f'{key.hexdigest()}.json'
+
+    def _ask_again(self, picture: bytes, question: str) -> str:
+        for attempt in range(self._retries + 1):
+            time.sleep(max(0.0, self._next_request - time.monotonic()))
+            self._next_request = time.monotonic() + self._interval
+            try:
+                return self.backend.ask(picture, question)
+            except TemporaryBackendError as error:
+                if attempt == self._retries:
+                    raise
+                time.sleep(error.retry_after if error.retry_after is not None else self._backoff * 2**attempt)

@@ -1,0 +1,184 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Correcting folders of predictions, with a record of every question."""
+
+import html
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Dict, List, Optional, Union
+
+import cv2
+import numpy as np
+from mmengine.utils import ProgressBar
+
+from mmvc.datasets.converters.jobs import files_in, videos_in, write_whole
+from mmvc.datasets.synthetic.dataset import written_at_once
+from mmvc.engine.atomic_io import atomic_write
+from mmvc.evaluation.functional import read_label_map
+
+from ..aggregation import IMAGE_SUFFIXES
+from .asking import Asker
+from .backends import MAX_ANSWER_TOKENS
+from .correction import CorrectionSettings, Finding, correct_video
+from .groups import GroupTable
+
+PathLike = Union[str, Path]
+
+
+class Audit:
+    """The record of a run: ``audit.json``, ``audit.html`` to look at, and ``pictures/``.
+
+    Args:
+        folder (str | Path): Where to write it.
+    """
+
+    def __init__(self, folder: PathLike) -> None:
+        self.folder = Path(folder)
+        self.findings: List[Finding] = []
+        self._records: List[dict] = []
+
+    def add(self, findings: List[Finding]) -> None:
+        """Add a video's findings and write everything, so that a run that breaks off leaves its record."""
+        for finding in findings:
+            record = finding.to_dict()
+            for inquiry, written in zip(finding.inquiries, record['inquiries']):
+                written['picture'] = f'pictures/{finding.video}_{finding.segment:03d}_{inquiry.frame:05d}.jpg'
+                write_whole(self.folder / written['picture'], inquiry.picture)
+                inquiry.picture = b''  # on disk now
+            self._records.append(record)
+        self.findings += findings
+        self.write()
+
+    def write(self) -> None:
+        """Write ``audit.json`` and ``audit.html``."""
+        text = json.dumps(self._records, indent=1, ensure_ascii=False) + '\n'
+        atomic_write(self.folder / 'audit.json', text.encode())
+        atomic_write(self.folder / 'audit.html', self._to_html().encode())
+
+    def outcomes(self) -> Dict[str, int]:
+        """How many segments ended how."""
+        return dict(Counter(finding.outcome for finding in self.findings))
+
+    def count(self) -> Dict[str, int]:
+        """Numbers of questions, of answers that name no class asked about, and of questions that got no answer."""
+        inquiries = [inquiry for finding in self.findings for inquiry in finding.inquiries]
+        return dict(
+            questions=len(inquiries),
+            unusable=sum(inquiry.answer is not None and inquiry.choice is None for inquiry in inquiries),
+            failed=sum(inquiry.error is not None for inquiry in inquiries))
+
+    def estimate_cost(self, input_price: float, output_price: float, picture_tokens: int) -> float:
+        """Most that the questions can cost.
+
+        Args:
+            input_price (float): Price of a million tokens read.
+            output_price (float): Price of a million tokens written.
+            picture_tokens (int): Tokens that a picture counts as.
+
+        Returns:
+            float: In the currency of the prices. Text counts as one token for four letters, an answer as the longest
+            that is allowed; answers that are in the cache already are counted as well.
+        """
+        questions = [inquiry.question for finding in self.findings for inquiry in finding.inquiries]
+        read = sum(picture_tokens + -(-len(question) // 4) for question in questions)
+        return (read * input_price + len(questions) * MAX_ANSWER_TOKENS * output_price) / 1e6
+
+    def _to_html(self) -> str:
+        rows = []
+        for record in self._records:
+            change = ' -> '.join(filter(None, (record['old'], record['new'])))
+            rows.append(f'<h3>{html.escape(record["video"])}, segment {record["segment"]}: {html.escape(change)} '
+                        f'({record["outcome"]}; {record["reason"]})</h3>')
+            for inquiry in record['inquiries']:
+                answer = inquiry['error'] if inquiry['answer'] is None else inquiry['answer']
+                rows.append(f'<p><img src="{html.escape(inquiry["picture"])}" height="200"><br>'
+                            f'{html.escape(inquiry["question"])}<br><b>{html.escape(answer or "")}</b></p>')
+        return '<!DOCTYPE html><meta charset="utf-8"><title>Category correction</title>\n' + '\n'.join(rows) + '\n'
+
+
+def correct_folders(images: str,
+                    pred_dir: PathLike,
+                    output_dir: Optional[PathLike],
+                    audit_dir: PathLike,
+                    table: GroupTable,
+                    asker: Optional[Asker],
+                    settings: Optional[CorrectionSettings] = None,
+                    margins_dir: Optional[PathLike] = None) -> Audit:
+    """Correct ``<pred_dir>/<video>/<frame>.png``.
+
+    Args:
+        images (str): Folder of a video's frames, with ``{video}`` in the place of its name.
+        pred_dir (str | Path): Folder of the predictions, 8-bit class indices.
+        output_dir (str | Path, optional): Folder for all predictions, corrected or not; a video's folder appears when
+            it is complete, and replaces an older one. None: for a dry run.
+        audit_dir (str | Path): Folder of the record, see :class:`Audit`.
+        table (GroupTable): Groups of classes.
+        asker (Asker, optional): Whom to ask; None: nobody, a dry run.
+        settings (CorrectionSettings, optional): What is asked about, and how. Defaults to None: its defaults.
+        margins_dir (str | Path, optional): Folder of ``<video>/<frame>.png``, 8 bits: how sure the prediction was,
+            from 0 to 255. Defaults to None.
+
+    Returns:
+        Audit: What was found, asked and changed.
+
+    Raises:
+        FileNotFoundError: A folder or file is missing.
+        ValueError: A file is damaged, the sizes of a video's files differ, or the output folder is missing or that of
+            the predictions.
+        BackendError: The model cannot be used as configured.
+    """
+    if '{video}' not in images:
+        raise ValueError(f'"{images}" must have {{video}} in the place of the name of a video')
+    if output_dir is None and asker is not None:
+        raise ValueError('there is no output folder for the corrected predictions')
+    pred_dir = Path(pred_dir)
+    if output_dir is not None and pred_dir.resolve() == Path(output_dir).resolve():
+        raise ValueError(f'the output folder "{output_dir}" is that of the predictions: choose another one')
+    audit = Audit(audit_dir)
+    videos = videos_in(pred_dir)
+    progress = ProgressBar(len(videos))
+    for video in videos:
+        frames = files_in(pred_dir / video, ('.png', ))
+        pictures = _same_frames(Path(images.replace('{video}', video)), IMAGE_SUFFIXES, frames)
+        margins = None
+        if margins_dir is not None:
+            files = _same_frames(Path(margins_dir, video), ('.png', ), frames)
+            margins = [read_label_map(str(path)) / 255 for path in files]
+        labels = _stack(video, [read_label_map(str(path)) for path in frames.values()])
+        if margins is not None and any(margin.shape != labels.shape[1:] for margin in margins):
+            raise ValueError(f'video "{video}": margins must have the size of the label maps, {labels.shape[1:]}')
+
+        def read_image(index: int, pictures: List[Path] = pictures, size: tuple = labels.shape[:0:-1]) -> np.ndarray:
+            image = cv2.imread(str(pictures[index]))
+            if image is None:
+                raise ValueError(f'image "{pictures[index]}" cannot be decoded: restore the file')
+            return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+        corrected, findings = correct_video(video, labels, read_image, table, asker, settings, margins)
+        audit.add(findings)
+        if asker is not None:
+            target = Path(output_dir, video)
+            with written_at_once([target]) as drafts:
+                for path, label_map in zip(frames.values(), corrected):
+                    (drafts[target] / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
+        progress.update()
+    print()  # the bar does not end its line
+    return audit
+
+
+def _same_frames(folder: Path, suffixes: tuple, frames: Dict[str, Path]) -> List[Path]:
+    """Files of the predicted frames in another folder."""
+    files = files_in(folder, suffixes)
+    missing = sorted(set(frames) - set(files))
+    if missing:
+        raise FileNotFoundError(f'"{folder}" has no file for frame {missing[0]} ({len(missing)} missing of '
+                                f'{len(frames)} predicted ones)')
+    return [files[name] for name in frames]
+
+
+def _stack(video: str, label_maps: List[np.ndarray]) -> np.ndarray:
+    sizes = {label_map.shape for label_map in label_maps}
+    if len(sizes) != 1:
+        raise ValueError(f'video "{video}" has predictions of the sizes {sorted(sizes)}: expected one size (and at '
+                         'least one frame)')
+    return np.stack(label_maps)

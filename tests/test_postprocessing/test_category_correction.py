@@ -1,0 +1,297 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from chat_server import ChatServer
+
+from mmvc.postprocessing.category_correction import (
+    AmbiguousGroup,
+    Asker,
+    BackendError,
+    CorrectionSettings,
+    GroupTable,
+    OpenAIBackend,
+    TemporaryBackendError,
+    correct_folders,
+    correct_video,
+)
+
+TOOL = Path(__file__).parents[2] / 'tools/correct_categories.py'
+CLASSES = ('sky', 'sea', 'river', 'lake', 'water')
+SKY, SEA, RIVER, LAKE, WATER = range(5)
+TABLE = GroupTable([AmbiguousGroup('water', ('sea', 'river', 'lake'), also=('water', ), always=True)], CLASSES)
+QUESTION = 'Is the water in the image a sea, river, lake? Please give me the only answer.'
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Start a server with a function that replies; gives the server and a backend that asks it."""
+    pytest.importorskip('openai')
+    monkeypatch.setenv('OPENAI_API_KEY', 'secret')
+    servers = []
+
+    def start(reply, **options):
+        servers.append(ChatServer(reply))
+        return servers[-1], OpenAIBackend('toy', servers[-1].url, **{'timeout': 10, **options})
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def pool(num_frames=6, size=(32, 48)):
+    """Label maps of a stretch of water that is mostly a river, sometimes a sea, and of a small lake above."""
+    labels = np.full((num_frames, *size), SKY, np.uint8)
+    labels[:, 16:] = RIVER
+    labels[num_frames // 2, 16:] = SEA
+    labels[:, :6, :6] = LAKE
+    return labels
+
+
+def image(frame):
+    return np.full((32, 48, 3), 40 * frame, np.uint8)
+
+
+def asker(backend, tmp_path, **options):
+    return Asker(backend, tmp_path / 'cache', **{'backoff': 0.01, **options})
+
+
+def correct(backend, tmp_path, settings=None, **options):
+    return correct_video('v', pool(), image, TABLE, asker(backend, tmp_path, **options), settings)
+
+
+def test_right_answers_are_written_through_the_whole_video(serve, tmp_path):
+    server, backend = serve(lambda question, picture, n: 'A lake.')
+    before = pool()
+    corrected, findings = correct(backend, tmp_path)
+    expected = pool()
+    expected[:, 16:] = LAKE
+    assert np.array_equal(corrected, expected)
+    assert np.array_equal(before, pool())
+    by_old = {finding.old: finding for finding in findings}
+    assert by_old['river'].outcome == 'changed' and by_old['river'].new == 'lake'
+    assert by_old['river'].reason == 'class change' and by_old['river'].frames == 6
+    assert by_old['lake'].outcome == 'confirmed' and by_old['lake'].new is None
+    # three frames of each, spread over the video
+    assert len(server.requests) == 6
+    assert [inquiry.frame for inquiry in by_old['river'].inquiries] == [0, 2, 4]
+    assert {request['question'] for request in server.requests} == {QUESTION}
+    assert {(request['key'], request['model']) for request in server.requests} == {('Bearer secret', 'toy')}
+    picture = cv2.imdecode(np.frombuffer(server.requests[-1]['picture'], np.uint8), cv2.IMREAD_COLOR)
+    assert abs(int(picture.mean()) - 40 * findings[-1].inquiries[-1].frame) < 3
+
+
+@pytest.mark.parametrize('answers, outcome, new', [
+    (['sea', 'sea', 'lake'], 'changed', 'sea'),
+    (['sea', 'river', 'lake'], 'no majority', None),
+    (['sea', 'no idea', 'a swimming pool'], 'no majority', None),
+    (['It might be a sea.', 'puddle', ''], 'no answer', None),
+    (['river', 'It is a river.', 'sea'], 'changed', 'river'),  # the frame of the sea is corrected
+])
+def test_majority(serve, tmp_path, answers, outcome, new):
+    server, backend = serve(lambda question, picture, n: answers[n - 1])
+    labels = pool()
+    labels[:, :6, :6] = SKY
+    corrected, [finding] = correct_video('v', labels, image, TABLE, asker(backend, tmp_path))
+    assert (finding.outcome, finding.new) == (outcome, new)
+    expected = labels.copy()
+    if new:
+        expected[:, 16:] = CLASSES.index(new)
+    assert np.array_equal(corrected, expected)
+    assert [inquiry.answer for inquiry in finding.inquiries] == answers
+
+
+def test_nothing_is_asked_twice(serve, tmp_path):
+    server, backend = serve(lambda question, picture, n: 'nonsense' if n == 1 else 'lake')
+    first = correct(backend, tmp_path)
+    count = len(server.requests)
+    again = asker(backend, tmp_path)
+    second = correct_video('v', pool(), image, TABLE, again)
+    assert len(server.requests) == count and (again.asked, again.cached) == (0, count)
+    assert np.array_equal(first[0], second[0])
+    # another model, another picture: other answers
+    other = OpenAIBackend('other', server.url)
+    Asker(other, tmp_path / 'cache').ask(b'jpeg', QUESTION)
+    Asker(backend, tmp_path / 'cache').ask(b'other jpeg', QUESTION)
+    assert len(server.requests) == count + 2
+
+
+def test_busy_servers_are_asked_again(serve, tmp_path):
+    replies = [429, 500, 503, ('wait', 0.6), b'{"choices": []}', 'lake']
+    server, backend = serve(lambda question, picture, n: replies[n - 1], timeout=0.3)
+    assert asker(backend, tmp_path).ask(b'jpeg', QUESTION) == 'lake'
+    assert len(server.requests) == 6
+
+
+def test_a_question_without_answer_changes_nothing_and_is_asked_by_the_next_run(serve, tmp_path):
+    failing = [True]
+    server, backend = serve(lambda question, picture, n: 500 if failing[0] else 'lake')
+    corrected, findings = correct(backend, tmp_path, retries=1)
+    assert np.array_equal(corrected, pool())
+    assert {finding.outcome for finding in findings} == {'no answer'}
+    assert 'failure 500' in findings[0].inquiries[0].error
+    assert len(server.requests) == 2 * 6
+    failing[0] = False
+    assert not np.array_equal(correct(backend, tmp_path)[0], pool())
+
+
+def test_server_that_is_not_there(serve, tmp_path):
+    server, backend = serve(lambda *args: 'lake')
+    server.close()
+    with pytest.raises(TemporaryBackendError, match='not reached'):
+        asker(backend, tmp_path, retries=1).ask(b'jpeg', QUESTION)
+    server.close = lambda: None
+
+
+@pytest.mark.parametrize('status', [400, 401, 404])
+def test_errors_that_stay_end_the_run(serve, tmp_path, status):
+    server, backend = serve(lambda *args: status)
+    with pytest.raises(BackendError, match=f'failure {status}') as caught:
+        correct(backend, tmp_path)
+    assert not isinstance(caught.value, TemporaryBackendError)
+    assert len(server.requests) == 1
+
+
+def test_backoff_and_rate(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr('time.sleep', lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr('time.monotonic', lambda: clock[0])
+    times, failures = [], [True, True, True, False, False, False]
+
+    class Toy:
+        name = 'toy'
+
+        def ask(self, picture, question):
+            times.append(clock[0])
+            if failures.pop(0):
+                raise TemporaryBackendError('busy', retry_after=30 if len(times) == 3 else None)
+            return 'lake'
+
+    slow = Asker(Toy(), tmp_path, requests_per_minute=6, backoff=8)
+    for picture in (b'1', b'2', b'3'):
+        slow.ask(picture, QUESTION)
+    # every 10 seconds at most; again after 8 (too soon: 10), 16, and the 30 that the server asked for
+    assert times == [0, 10, 26, 56, 66, 76]
+    with pytest.raises(ValueError, match='positive'):
+        Asker(Toy(), tmp_path, requests_per_minute=0)
+
+
+def test_without_key_or_client(monkeypatch):
+    pytest.importorskip('openai')
+    monkeypatch.delenv('OPENAI_API_KEY', raising=False)
+    monkeypatch.delenv('OPENAI_BASE_URL', raising=False)
+    with pytest.raises(BackendError, match='OPENAI_API_KEY holds no key'):
+        OpenAIBackend('toy')
+    assert OpenAIBackend('toy', 'http://localhost:1/v1').name == 'openai:toy'
+    monkeypatch.setitem(sys.modules, 'openai', None)
+    with pytest.raises(BackendError, match='pip install openai'):
+        OpenAIBackend('toy', 'http://localhost:1/v1')
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for video in ('one', 'two'):
+        for kind in ('pred', 'images'):
+            (tmp_path / kind / video).mkdir(parents=True)
+        for t, labels in enumerate(pool()):
+            cv2.imwrite(str(tmp_path / 'pred' / video / f'{t:03d}.png'), labels if video == 'one' else labels * 0)
+            cv2.imwrite(str(tmp_path / 'images' / video / f'{t:03d}.jpg'), cv2.resize(image(t), (96, 64)))
+    (tmp_path / 'groups.py').write_text(
+        f'classes = {CLASSES}\n'
+        "groups = [dict(stuff='water', classes=('sea', 'river', 'lake'), also=('water', ), always=True)]\n")
+    return tmp_path
+
+
+def read_labels(folder):
+    return np.stack([cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted(folder.glob('*.png'))])
+
+
+@pytest.fixture
+def run(monkeypatch, folders):
+    def tool(*arguments):
+        monkeypatch.setattr(sys, 'argv', [
+            'correct_categories.py', '--images', str(folders / 'images/{video}'), '--pred', str(folders / 'pred'),
+            '--audit', str(folders / 'audit'), '--config', str(folders / 'groups.py'), *map(str, arguments)])
+        runpy.run_path(str(TOOL), run_name='__main__')
+    return tool
+
+
+def test_tool(run, folders, serve, capsys):
+    server, _ = serve(lambda question, picture, n: 'lake' if n != 2 else 'the <b>sky</b>')
+    run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url)
+    printed = capsys.readouterr().out
+    assert 'river -> lake, changed' in printed and '1 answers name none' in printed
+    expected = pool()
+    expected[:, 16:] = LAKE
+    assert np.array_equal(read_labels(folders / 'out/one'), expected)
+    assert np.array_equal(read_labels(folders / 'out/two'), pool() * 0)
+    records = json.loads((folders / 'audit/audit.json').read_text())
+    inquiries = [inquiry for record in records for inquiry in record['inquiries']]
+    assert len(inquiries) == len(server.requests) == 6
+    for inquiry, request in zip(inquiries, server.requests):
+        assert (folders / 'audit' / inquiry['picture']).read_bytes() == request['picture']
+        assert inquiry['question'] == request['question']
+    page = (folders / 'audit/audit.html').read_text()
+    assert 'the &lt;b&gt;sky' in page and inquiries[0]['picture'] in page
+    run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url)
+    assert '0 answers asked for, 6 from the cache' in capsys.readouterr().out
+
+
+def test_dry_run(run, folders, capsys):
+    run('--dry-run', '--prices', 10, 100, '--picture-tokens', 980)
+    printed = capsys.readouterr().out
+    assert printed.count(QUESTION) == 6 and '2 not asked' in printed
+    # six times 980 + 20 tokens read and 32 written
+    assert 'cost: at most about 0.08' in printed
+    assert not (folders / 'out').exists() and len(list((folders / 'audit/pictures').iterdir())) == 6
+
+
+def test_failures_are_reported(run, folders, serve):
+    server, _ = serve(lambda *args: 500)
+    with pytest.raises(SystemExit, match='6 questions got no answer'):
+        run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url, '--retries', 0)
+    assert np.array_equal(read_labels(folders / 'out/one'), pool())
+
+
+def test_margins_of_files(folders):
+    for t in range(6):
+        (folders / 'margins/one').mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folders / f'margins/one/{t:03d}.png'), np.full((32, 48), 25, np.uint8))
+    for path in (folders / 'pred/two').iterdir():
+        path.unlink()
+    (folders / 'pred/two').rmdir()
+    table = GroupTable([AmbiguousGroup('water', ('sea', 'river', 'lake'))], CLASSES)
+    arguments = dict(images=str(folders / 'images/{video}'), pred_dir=folders / 'pred', output_dir=None,
+                     audit_dir=folders / 'audit', table=table, asker=None, settings=CorrectionSettings(min_area=0.01))
+    reasons = {finding.old: finding.reason for finding in correct_folders(**arguments).findings}
+    assert reasons == dict(river='class change')
+    audit = correct_folders(**arguments, margins_dir=folders / 'margins')
+    assert {finding.old: finding.reason for finding in audit.findings} == dict(river='class change', lake='low margin')
+
+
+def test_wrong_folders(folders):
+    arguments = dict(images=str(folders / 'images/{video}'), pred_dir=folders / 'pred', output_dir=None,
+                     audit_dir=folders / 'audit', table=TABLE, asker=None)
+    with pytest.raises(ValueError, match='that of the predictions'):
+        correct_folders(**{**arguments, 'output_dir': folders / 'pred'})
+    with pytest.raises(ValueError, match='{video}'):
+        correct_folders(**{**arguments, 'images': 'images'})
+    with pytest.raises(FileNotFoundError, match='no file for frame 000'):
+        correct_folders(**arguments, margins_dir=folders / 'none')
+    (folders / 'images/one/003.jpg').unlink()
+    with pytest.raises(FileNotFoundError, match='frame 003'):
+        correct_folders(**arguments)
+
+
+def test_tool_errors(run, folders, capsys):
+    with pytest.raises(SystemExit):
+        run('--model', 'toy')
+    assert '--dry-run' in capsys.readouterr().err
+    (folders / 'groups.py').write_text('groups = [dict(stuff="water", answers=("sea", ))]')
+    with pytest.raises(SystemExit, match='error: config'):
+        run('--dry-run')

@@ -1,0 +1,148 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Ask a multimodal model about segments whose class is in doubt, and correct their class through the whole video."""
+
+import argparse
+from pathlib import Path
+from typing import Optional, Sequence, Tuple
+
+from mmengine.config import Config
+
+from mmvc.datasets.vspw_classes import VSPW_CLASSES
+from mmvc.postprocessing.category_correction import (
+    VSPW_GROUPS,
+    AmbiguousGroup,
+    Asker,
+    BackendError,
+    CorrectionSettings,
+    GroupTable,
+    MultimodalBackend,
+    OpenAIBackend,
+    TransformersBackend,
+    correct_folders,
+)
+from mmvc.postprocessing.category_correction.questions import PICTURES
+
+EPILOG = """
+Predictions are PRED/<video>/<frame>.png, class indices (tools/test.py --out-dir writes them). A segment is in doubt if
+its class is in a group of the config and changes along the video, or its margin is low (--margins), or the group says
+`always`. Every question and answer is in AUDIT/audit.html. Answers are cached: a rerun asks nothing twice.
+
+A config with other groups or classes (default: those of VSPW):
+  classes = ('sky', 'sea', 'river')
+  groups = [dict(stuff='water', classes=('sea', 'river'), always=True)]
+
+examples:
+  # what would be asked, and what it costs at 2.50 and 10 per million tokens: asks nobody
+  python tools/correct_categories.py --images 'data/VSPW_480p/data/{video}/origin' --pred work_dirs/val \\
+      --audit work_dirs/audit --dry-run --prices 2.5 10
+  # OpenAI; the key is in the environment variable OPENAI_API_KEY
+  python tools/correct_categories.py --images 'data/VSPW_480p/data/{video}/origin' --pred work_dirs/val \\
+      --audit work_dirs/audit --out work_dirs/corrected --backend openai --model gpt-4o --requests-per-minute 60
+  # a server of your own (vLLM, Ollama)
+  ... --backend openai --base-url http://localhost:11434/v1 --model llava
+  # in this process
+  ... --backend transformers --model llava-hf/llava-1.5-7b-hf --device cuda --dtype bfloat16
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--images', required=True, metavar='FOLDER',
+                        help="folder of a video's frames, with {video} in the place of its name")
+    parser.add_argument('--pred', required=True, type=Path, help='folder of the predictions')
+    parser.add_argument('--out', type=Path, help='folder for the corrected predictions')
+    parser.add_argument('--audit', required=True, type=Path, help='folder for the record of questions and answers')
+    parser.add_argument('--config', help='Python file with `groups` and, if it is not VSPW, `classes`')
+    parser.add_argument('--margins', type=Path,
+                        help='folder of <video>/<frame>.png, 0 to 255: how sure the prediction was')
+    defaults = CorrectionSettings()
+    parser.add_argument('--questions', type=int, default=defaults.num_questions,
+                        help='frames to ask about for each segment (default: %(default)s)')
+    parser.add_argument('--picture', choices=PICTURES, default=defaults.picture,
+                        help='show a crop, or the frame with the segment marked (default: %(default)s)')
+    parser.add_argument('--min-area', type=float, default=defaults.min_area,
+                        help='smallest segment, as a share of the frame (default: %(default)s)')
+    parser.add_argument('--min-change', type=float, default=defaults.min_change,
+                        help='share of pixels of another class that is a change of class (default: %(default)s)')
+    parser.add_argument('--max-margin', type=float, default=defaults.max_margin,
+                        help='mean margin up to which a segment is in doubt (default: %(default)s)')
+    parser.add_argument('--dry-run', action='store_true', help='show the questions and their cost, ask nobody')
+    parser.add_argument('--prices', nargs=2, type=float, metavar=('INPUT', 'OUTPUT'),
+                        help='price of a million tokens, to estimate the cost')
+    parser.add_argument('--picture-tokens', type=int, default=800,
+                        help='tokens that a picture counts as in the estimate (default: %(default)s)')
+    parser.add_argument('--backend', choices=('openai', 'transformers'), default='openai')
+    parser.add_argument('--model', help='name of the model')
+    parser.add_argument('--base-url', help='address of a server that speaks the protocol of OpenAI')
+    parser.add_argument('--api-key-env', default='OPENAI_API_KEY', metavar='VARIABLE',
+                        help='environment variable with the key (default: %(default)s)')
+    parser.add_argument('--timeout', type=float, default=60, help='seconds to wait for an answer (default: 60)')
+    parser.add_argument('--device', default='cpu', help='for transformers (default: %(default)s)')
+    parser.add_argument('--dtype', help='for transformers, such as bfloat16')
+    parser.add_argument('--cache', type=Path, help='folder of the answers (default: AUDIT/cache)')
+    parser.add_argument('--requests-per-minute', type=float, help='largest rate (default: no limit)')
+    parser.add_argument('--retries', type=int, default=5, help='if the server is busy (default: %(default)s)')
+    args = parser.parse_args()
+    if args.questions < 1:
+        parser.error(f'--questions must be at least 1, found {args.questions}')
+    if args.requests_per_minute is not None and args.requests_per_minute <= 0:
+        parser.error(f'--requests-per-minute must be positive, found {args.requests_per_minute}')
+    if not args.dry_run and not (args.model and args.out):
+        parser.error('--model and --out are needed, or --dry-run')
+    return args
+
+
+def load_groups(path: Optional[str]) -> Tuple[Sequence[AmbiguousGroup], Sequence[str]]:
+    """Groups and classes of a config."""
+    if path is None:
+        return VSPW_GROUPS, VSPW_CLASSES
+    config = Config.fromfile(path)
+    if 'groups' not in config:
+        raise ValueError(f'config "{path}" has no `groups`')
+    try:
+        groups = [AmbiguousGroup(**group) for group in config.groups]
+    except TypeError as error:
+        raise ValueError(f'config "{path}": {error}') from error
+    return groups, config.get('classes', VSPW_CLASSES)
+
+
+def build_backend(args: argparse.Namespace) -> MultimodalBackend:
+    """The model of the command line."""
+    if args.backend == 'transformers':
+        return TransformersBackend(args.model, args.device, args.dtype)
+    return OpenAIBackend(args.model, args.base_url, args.api_key_env, args.timeout)
+
+
+def main() -> None:
+    args = parse_args()
+    settings = CorrectionSettings(args.questions, args.picture, args.min_area, args.min_change, args.max_margin)
+    try:
+        table = GroupTable(*load_groups(args.config))
+        asker = None if args.dry_run else Asker(
+            build_backend(args), args.cache or args.audit / 'cache', args.requests_per_minute, args.retries)
+        audit = correct_folders(args.images, args.pred, None if args.dry_run else args.out, args.audit, table, asker,
+                                settings, args.margins)
+    except (OSError, ValueError, BackendError) as error:
+        raise SystemExit(f'error: {error}') from error
+    counts = audit.count()
+    for finding in audit.findings:
+        change = f'{finding.old} -> {finding.new}' if finding.new else finding.old
+        print(f'{finding.video}, segment {finding.segment} ({finding.reason}): {change}, {finding.outcome}')
+        if args.dry_run:
+            for inquiry in finding.inquiries:
+                print(f'  frame {inquiry.frame}: {inquiry.question}')
+    print(f'{len(audit.findings)} segments in doubt, {counts["questions"]} questions; '
+          + ', '.join(f'{number} {outcome}' for outcome, number in sorted(audit.outcomes().items())))
+    if args.prices:
+        print(f'cost: at most about {audit.estimate_cost(*args.prices, args.picture_tokens):.2f}')
+    if asker is not None:
+        print(f'{asker.asked} answers asked for, {asker.cached} from the cache; {counts["unusable"]} answers name '
+              f'none of the classes and change nothing; written: {args.out}')
+    print(f'record: {args.audit / "audit.html"}')
+    if counts['failed']:
+        raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record; run again to ask them')
+
+
+if __name__ == '__main__':
+    main()
