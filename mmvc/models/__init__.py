@@ -5,4 +5,5 @@ from .heads import *  # noqa: F401,F403
 from .layers import *  # noqa: F401,F403
 from .losses import *  # noqa: F401,F403
 from .task_modules import *  # noqa: F401,F403
+from .tta import *  # noqa: F401,F403
 from .video_segmentors import *  # noqa: F401,F403

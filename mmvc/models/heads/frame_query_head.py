@@ -96,6 +96,11 @@ class FrameQueryHead(Mask2FormerHead):
         """
         mask_features, memories = self.pixel_decoder(feats)
         keys, key_pos = self._decoder_inputs(memories)
+        # resizing commutes with the product that gives the masks: it is done once, not for every query and layer
+        small_features = [
+            F.interpolate(mask_features.detach(), memory.shape[-2:], mode='bilinear', align_corners=False)
+            for memory in memories[:self.num_transformer_feat_level]
+        ]
         batch = len(mask_features)
         query_pos = self.query_embed.weight.expand(batch, -1, -1)
         query = self.query_feat.weight.expand(batch, -1, -1)
@@ -108,7 +113,7 @@ class FrameQueryHead(Mask2FormerHead):
                 value=keys[level],
                 query_pos=query_pos,
                 key_pos=key_pos[level],
-                cross_attn_mask=self._attention_mask(predictions[-1][1], mask_features, memories[level].shape[-2:]))
+                cross_attn_mask=self._attention_mask(predictions[-1][1], small_features[level]))
             predictions.append(self._predict(query))
         cls_scores, mask_embeds = predictions.pop()
         normed = self.transformer_decoder.post_norm(query)
@@ -167,14 +172,17 @@ class FrameQueryHead(Mask2FormerHead):
         return self.cls_embed(normed), self.mask_embed(normed)
 
     @torch.no_grad()
-    def _attention_mask(self, mask_embeds: Tensor, mask_features: Tensor, size: Tuple[int, int]) -> Tensor:
+    def _attention_mask(self, mask_embeds: Tensor, mask_features: Tensor) -> Tensor:
         """Where a query must not look: outside of its own mask (Mask2Former, Eq. 3).
+
+        Args:
+            mask_embeds (Tensor): Shape (N, Q, c).
+            mask_features (Tensor): Mask features at the size of the attended level, shape (N, c, h, w).
 
         Returns:
             Tensor: Bool, shape (N * heads, Q, h * w), True = not attended. A query whose mask is empty
             looks everywhere.
         """
-        masks = decode_masks(mask_embeds, mask_features)
-        outside = F.interpolate(masks, size, mode='bilinear', align_corners=False).flatten(2) < 0
+        outside = decode_masks(mask_embeds, mask_features).flatten(2) < 0
         outside &= ~outside.all(dim=-1, keepdim=True)
         return outside.repeat_interleave(self.num_heads, dim=0)

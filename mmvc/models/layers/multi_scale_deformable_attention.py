@@ -16,13 +16,15 @@ from torch import Tensor
 from mmvc.registry import MODELS
 from mmvc.utils.compiled_ops import has_compiled_ops
 
+_QUERIES_AT_ONCE = 2048  # on CPU: so that the indices and weights of a piece stay in the cache
+
 
 def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Union[Tensor, Sequence[Tuple[int, int]]],
                                 sampling_locations: Tensor, attention_weights: Tensor) -> Tensor:
     """Sample every level at fractional positions and sum the samples by their weights (Eq. 3 without projections).
 
-    Levels are accumulated one after another, so the largest temporary holds the samples of one level only. Samples are
-    bilinear; what lies outside a level is zero.
+    Samples are bilinear; what lies outside a level is zero. On CPU all of it is one weighted gather, on other devices
+    a grid sample per level.
 
     Args:
         value (Tensor): Projected features of all levels, one level after another, shape (B, sum(H_l * W_l), heads, D).
@@ -34,23 +36,72 @@ def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Union[Tensor, Seq
     Returns:
         Tensor: Shape (B, Q, heads * D), the dtype of ``value``.
     """
-    batch, _, heads, dim = value.shape
-    num_queries, num_points = sampling_locations.shape[1], sampling_locations.shape[4]
     shapes = spatial_shapes.tolist() if isinstance(spatial_shapes, Tensor) else spatial_shapes
     # half precision is too coarse for positions: 8 bits of bfloat16 cannot tell the pixels of a 300-pixel row apart
     dtype = torch.promote_types(value.dtype, sampling_locations.dtype)
-    grids = (2 * sampling_locations - 1).to(dtype).permute(3, 0, 2, 1, 4, 5)  # (L, B, heads, Q, P, 2)
-    weights = attention_weights.to(dtype).permute(3, 0, 2, 1, 4)  # (L, B, heads, Q, P)
+    attend = _attend_by_gather if value.device.type == 'cpu' else _attend_by_grid_sample
+    output = attend(value.to(dtype), shapes, sampling_locations.to(dtype), attention_weights.to(dtype))
+    return output.to(value.dtype)
 
+
+def _attend_by_gather(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+    """One bag of 4 * L * P weighted rows of ``value`` per query and head; no sample is ever written to memory."""
+    outputs = []
+    for of_one in zip(value, locations, weights):
+        pieces = zip(*(x.split(_QUERIES_AT_ONCE) for x in of_one[1:]))
+        outputs.append(torch.cat([_gather(of_one[0], shapes, *piece) for piece in pieces]))
+    return torch.stack(outputs)
+
+
+def _gather(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+    """Queries (Q, heads, L, P, 2) of one batch element with the weights (Q, heads, L, P): shape (Q, heads * D)."""
+    num_queries, heads, num_levels, num_points = weights.shape
+    bags, samples = num_queries * heads, num_levels * num_points
+    sizes = locations.new_tensor([(w, h) for h, w in shapes]).repeat_interleave(num_points, dim=0)  # (samples, 2)
+    starts = locations.new_tensor([0, *(h * w for h, w in shapes[:-1])]).cumsum(0).repeat_interleave(num_points)
+    positions, weights = locations.reshape(bags, samples, 2), weights.reshape(bags, samples)
+    (left, right), across = _neighbours(positions[..., 0], sizes[:, 0])
+    (top, bottom), down = _neighbours(positions[..., 1], sizes[:, 1])
+
+    rows = torch.empty((bags, 4, samples), dtype=torch.int32)
+    for corner, (y, x) in enumerate(((top, left), (top, right), (bottom, left), (bottom, right))):
+        rows[:, corner] = torch.addcmul(starts, y, sizes[:, 0]).add_(x)
+    head = torch.arange(heads, dtype=torch.int32).repeat(num_queries)
+    rows.mul_(heads).add_(head[:, None, None])
+    corner_weights = torch.stack([y * x for y in (down[0] * weights, down[1] * weights) for x in across], dim=1)
+    output = F.embedding_bag(
+        rows.view(bags, -1), value.flatten(0, 1), mode='sum', per_sample_weights=corner_weights.view(bags, -1))
+    return output.view(num_queries, -1)
+
+
+def _neighbours(position: Tensor, size: Tensor) -> Tuple[Tuple[Tensor, Tensor], Tuple[Tensor, Tensor]]:
+    """The two pixels next to relative positions along one axis, inside of the level, and their bilinear weights."""
+    position = position * size - 0.5
+    low = position.detach().floor()
+    high, last, share = low + 1, size - 1, position - low
+    weights = ((1 - share).masked_fill((low < 0) | (low > last), 0.),
+               share.masked_fill((high < 0) | (high > last), 0.))
+    zero = size.new_zeros(())
+    # fmin and fmax drop NaN, which an exploding training brings and which is no index
+    return (low.fmax(zero).fmin(last), high.fmax(zero).fmin(last)), weights
+
+
+def _attend_by_grid_sample(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor,
+                           weights: Tensor) -> Tensor:
+    """Levels are accumulated one after another: the largest temporary holds the samples of one level only."""
+    batch, _, heads, dim = value.shape
+    num_queries, num_points = locations.shape[1], locations.shape[4]
+    grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5)  # (L, B, heads, Q, P, 2)
+    weights = weights.permute(3, 0, 2, 1, 4)  # (L, B, heads, Q, P)
     output: Union[Tensor, float] = 0.
-    levels = value.to(dtype).split([h * w for h, w in shapes], dim=1)
+    levels = value.split([h * w for h, w in shapes], dim=1)
     for level, (h, w), grid, weight in zip(levels, shapes, grids, weights):
         feature = level.permute(0, 2, 3, 1).reshape(batch * heads, dim, h, w)
         samples = F.grid_sample(
             feature, grid.flatten(0, 1), mode='bilinear', padding_mode='zeros', align_corners=False)
         weight = weight.reshape(batch * heads, 1, num_queries, num_points)
         output = output + (samples * weight).sum(-1)  # (B * heads, D, Q)
-    return output.view(batch, heads * dim, num_queries).transpose(1, 2).to(value.dtype)
+    return output.view(batch, heads * dim, num_queries).transpose(1, 2)
 
 
 @MODELS.register_module()

@@ -1,6 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from .feature_store import FeatureStore
 from .masks import decode_masks
 from .query_matching import match_queries, reorder_queries
 from .targets import clip_targets, clip_weights, frame_targets
 
-__all__ = ['clip_targets', 'clip_weights', 'decode_masks', 'frame_targets', 'match_queries', 'reorder_queries']
+__all__ = [
+    'FeatureStore', 'clip_targets', 'clip_weights', 'decode_masks', 'frame_targets', 'match_queries',
+    'reorder_queries'
+]

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """DVIS++: Improved Decoupled Framework for Universal Video Segmentation, arXiv 2312.13305."""
 
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import torch
 from mmdet.structures import TrackDataSample
@@ -10,9 +10,10 @@ from torch import Tensor
 
 from mmvc.registry import MODELS
 
+from ..heads import TrackerState
 from ..utils.masks import decode_masks
 from ..utils.targets import clip_targets
-from .minvis import MinVIS, _concatenate
+from .minvis import MinVIS
 
 
 @MODELS.register_module()
@@ -52,26 +53,13 @@ class DVISOnline(MinVIS):
         iteration, max_iters = hub.get_info('iter'), hub.get_info('max_iters')
         return iteration is not None and max_iters is not None and iteration < self.guided_fraction * max_iters
 
-    def predict_video(self, windows: List[Dict[str, Tensor]]) -> Tuple[Tensor, Tensor, List[Tensor]]:
-        """Track the objects through the segmented windows of a video; see :meth:`MinVIS.predict_video`."""
-        tracked = _concatenate(self.track(windows), ('cls_scores', 'mask_embeds'))
-        return (tracked['cls_scores'][0].float().mean(dim=0).softmax(dim=-1), tracked['mask_embeds'][0],
-                [self.tracker.project(window['mask_features'])[0] for window in windows])
-
-    def track(self, windows: List[Dict[str, Tensor]]) -> List[Dict[str, Tensor]]:
-        """Run the tracker over the consecutive windows of a video.
-
-        Args:
-            windows (list[dict]): Outputs of :meth:`segment`, batch size 1.
-
-        Returns:
-            list[dict]: The tracker's outputs for each window.
-        """
-        state, outputs = None, []
-        for window in windows:
-            out, state = self.tracker(window['query_embeds'], window['query_embeds_no_norm'], state)
-            outputs.append(out)
-        return outputs
+    def follow(self,
+               segmented: Dict[str, Tensor],
+               state: Optional[TrackerState] = None) -> Tuple[Dict[str, Tensor], TrackerState]:
+        """Track the objects through the next window of a video; see :meth:`MinVIS.follow`."""
+        tracked, state = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'], state)
+        masks = decode_masks(tracked['mask_embeds'], self.tracker.project(segmented['mask_features']))
+        return dict(cls_scores=tracked['cls_scores'], mask_features=masks), state
 
 
 @MODELS.register_module()
@@ -84,6 +72,7 @@ class DVISOffline(DVISOnline):
     """
 
     frozen_parts = ('backbone', 'head', 'tracker')
+    is_online = False
 
     def __init__(self, refiner: dict, **kwargs) -> None:
         super().__init__(**kwargs)
@@ -107,12 +96,24 @@ class DVISOffline(DVISOnline):
             guidance=guidance,
             clip_weights=weights)
 
-    def predict_video(self, windows: List[Dict[str, Tensor]]) -> Tuple[Tensor, Tensor, List[Tensor]]:
-        """Track, then refine with the whole video in view; see :meth:`MinVIS.predict_video`."""
-        tracked = _concatenate(self.track(windows), ('cls_scores', 'query_embeds'))
-        segmented = _concatenate(windows, ('cls_scores', 'query_embeds_no_norm'))
-        refined = self.refiner(tracked['query_embeds'], segmented['query_embeds_no_norm'],
-                               segmented['cls_scores'].softmax(dim=-1)[..., -1])
+    def follow(self,
+               segmented: Dict[str, Tensor],
+               state: Optional[TrackerState] = None) -> Tuple[Dict[str, Tensor], TrackerState]:
+        """Track the objects, and keep what the refiner needs; see :meth:`MinVIS.follow`.
+
+        ``mask_features`` are the segmenter's, (1, t, c, h, w): there are no final masks yet.
+        """
+        tracked, state = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'], state)
+        return dict(
+            cls_scores=tracked['cls_scores'],
+            track_embeds=tracked['query_embeds'],
+            frame_embeds=segmented['query_embeds_no_norm'],
+            empty_scores=segmented['cls_scores'].softmax(dim=-1)[..., -1],
+            mask_features=segmented['mask_features']), state
+
+    def conclude(self, followed: Dict[str, Tensor]) -> Tuple[Tensor, Tensor]:
+        """Refine the objects with the whole video in view; see :meth:`MinVIS.conclude`."""
+        refined = self.refiner(followed['track_embeds'], followed['frame_embeds'], followed['empty_scores'])
         class_probs = torch.maximum(refined['cls_scores'][0].float().softmax(dim=-1),
-                                    tracked['cls_scores'][0].float().mean(dim=0).softmax(dim=-1))
-        return class_probs, refined['mask_embeds'][0], [window['mask_features'][0] for window in windows]
+                                    followed['cls_scores'][0].float().mean(dim=0).softmax(dim=-1))
+        return class_probs, refined['mask_embeds'][0]

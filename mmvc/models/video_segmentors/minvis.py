@@ -1,10 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """MinVIS: A Minimal Video Instance Segmentation Framework without Video-based Training, arXiv 2208.02245."""
 
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
-from mmdet.structures import TrackDataSample
+from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.model import BaseModel
 from torch import Tensor
 
@@ -12,6 +12,8 @@ from mmvc.datasets.transforms import expand_patch_mask
 from mmvc.registry import MODELS, TASK_UTILS
 
 from ..task_modules.postprocessors import VideoPrediction
+from ..utils.feature_store import FeatureStore
+from ..utils.masks import decode_masks
 from ..utils.query_matching import match_queries, reorder_queries
 from ..utils.targets import clip_weights, frame_targets
 
@@ -32,12 +34,16 @@ class MinVIS(BaseModel):
             to 1.
         window_size (int): Frames that go through the network at once where no gradient is needed: in testing, and in
             training the frozen parts of later stages. Defaults to 3.
+        feature_store (dict): Arguments of :class:`FeatureStore`, which keeps what a video's masks are decoded from
+            until its end is known. Defaults to 1 GiB in memory, and the rest on disk.
         data_preprocessor (dict, optional): Config of :class:`VideoSegDataPreprocessor`.
         init_cfg (dict, optional): Initialisation config.
     """
 
     #: Names of the parts that are trained by earlier stages and stay as they are: no gradient, evaluation mode.
     frozen_parts: Tuple[str, ...] = ()
+    #: Whether masks depend on earlier frames only, so that a video can be segmented while it is recorded.
+    is_online = True
 
     def __init__(self,
                  num_classes: int,
@@ -46,6 +52,7 @@ class MinVIS(BaseModel):
                  postprocessor: dict,
                  masked_loss_weight: float = 1.0,
                  window_size: int = 3,
+                 feature_store: dict = dict(),
                  data_preprocessor: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -55,6 +62,7 @@ class MinVIS(BaseModel):
         self.postprocessor = TASK_UTILS.build(postprocessor)
         self.masked_loss_weight = masked_loss_weight
         self.window_size = window_size
+        self.feature_store = feature_store
 
     def _freeze(self) -> None:
         """Exclude the parts of earlier stages from training."""
@@ -144,14 +152,15 @@ class MinVIS(BaseModel):
         Returns:
             dict[str, Tensor]: The tensors of :meth:`FrameQueryHead.forward`, each of shape (B, T, ...).
         """
-        windows = []
-        for frames in inputs.split(self.window_size, dim=1):
-            out = self.head(self.backbone(frames.flatten(0, 1)))
-            out.pop('aux')
-            windows.append({name: value.unflatten(0, frames.shape[:2]) for name, value in out.items()})
-        return {name: torch.cat([window[name] for window in windows], dim=1) for name in windows[0]}
+        windows = [self._segment_window(frames) for frames in inputs.split(self.window_size, dim=1)]
+        return join_windows(windows)
 
-    @torch.no_grad()
+    def _segment_window(self, frames: Tensor) -> Dict[str, Tensor]:
+        """Segment all frames at once; see :meth:`segment`."""
+        out = self.head(self.backbone(frames.flatten(0, 1)))
+        out.pop('aux')
+        return {name: value.unflatten(0, frames.shape[:2]) for name, value in out.items()}
+
     def predict(self, inputs: List[Tensor], data_samples: Sequence[TrackDataSample]) -> Sequence[TrackDataSample]:
         """Segment videos.
 
@@ -163,43 +172,108 @@ class MinVIS(BaseModel):
             Sequence[TrackDataSample]: The same samples; their frames carry the task's prediction.
         """
         for video, sample in zip(inputs, data_samples):
-            windows = []
-            for frames in video.split(self.window_size):
-                frames = self.data_preprocessor.prepare_frames(frames)
-                windows.append(self.segment(frames))
-            padded_shape = tuple(frames.shape[-2:])
-            class_probs, mask_embeds, mask_features = self.predict_video(windows)
-            self.postprocessor(
-                VideoPrediction(class_probs, mask_embeds, mask_features, padded_shape, tuple(video.shape[-2:]),
-                                tuple(sample[0].ori_shape[:2])), sample)
+            prediction = self.predict_video(video.split(self.window_size), tuple(sample[0].ori_shape[:2]))
+            self.postprocessor(prediction, sample)
         return data_samples
 
-    def predict_video(self, windows: List[Dict[str, Tensor]]) -> Tuple[Tensor, Tensor, List[Tensor]]:
-        """Join the segmented windows of a video.
+    @torch.no_grad()
+    def predict_video(self, windows: Iterable[Tensor], ori_shape: Tuple[int, int]) -> VideoPrediction:
+        """Segment a video that comes in windows, up to the decoding of its masks.
 
         Args:
-            windows (list[dict]): Outputs of :meth:`segment` for the video's consecutive windows, batch size 1.
+            windows (Iterable[Tensor]): uint8 frames (t, 3, H, W); they are taken one window after the other, and the
+                result does not depend on their sizes.
+            ori_shape (tuple[int, int]): Height and width that the masks are wanted in.
 
         Returns:
-            tuple[Tensor, Tensor, list[Tensor]]: Class probabilities (Q, K + 1) of the objects, their mask embeddings
-            (T, Q, c) and the windows' mask features (t, c, h, w).
+            VideoPrediction: What the task's post-processor takes.
+
+        Raises:
+            ValueError: There is no window.
         """
-        segmented = _concatenate(windows, ('cls_scores', 'mask_embeds', 'query_embeds'))
+        followed, state, masks = [], None, FeatureStore(**self.feature_store)
+        for frames in windows:
+            prepared = self.data_preprocessor.prepare_frames(frames)
+            out, state = self.follow(self._segment_window(prepared), state)
+            masks.extend(out.pop('mask_features')[0])
+            followed.append(out)
+        if not followed:
+            raise ValueError('a video without frames cannot be segmented: check that its file or folder is complete')
+        class_probs, mask_embeds = self.conclude(join_windows(followed))
+        return VideoPrediction(class_probs, mask_embeds, masks, tuple(prepared.shape[-2:]), tuple(frames.shape[-2:]),
+                               ori_shape)
+
+    @torch.no_grad()
+    def stream(self, windows: Iterable[Tensor], ori_shape: Tuple[int, int]) -> Iterator[DetDataSample]:
+        """Segment a video whose end is not known: every frame at once, in memory that does not grow.
+
+        Class scores are the softmax of the mean logits of the frames so far; :meth:`predict` has the mean of all.
+
+        Args:
+            windows (Iterable[Tensor]): uint8 frames (t, 3, H, W); one at a time has the least delay.
+            ori_shape (tuple[int, int]): Height and width that the masks are wanted in.
+
+        Yields:
+            DetDataSample: The next frame's prediction.
+
+        Raises:
+            TypeError: The model needs the whole video.
+        """
+        if not self.is_online:
+            raise TypeError(f'{type(self).__name__} refines a video as a whole and cannot stream: use predict(), or the '
+                            'DVISOnline stage of the same model')
+        state, sum_of_logits, num_frames, segment = None, 0., 0, self.postprocessor.start_stream()
+        for frames in windows:
+            prepared = self.data_preprocessor.prepare_frames(frames)
+            out, state = self.follow(self._segment_window(prepared), state)
+            for cls_scores, masks in zip(out['cls_scores'][0], out['mask_features'][0]):
+                sum_of_logits, num_frames = sum_of_logits + cls_scores.float(), num_frames + 1
+                class_probs = (sum_of_logits / num_frames).softmax(dim=-1)
+                yield segment(
+                    VideoPrediction(class_probs, None, masks[None], tuple(prepared.shape[-2:]),
+                                    tuple(frames.shape[-2:]), ori_shape))
+
+    def follow(self, segmented: Dict[str, Tensor], state: Any = None) -> Tuple[Dict[str, Tensor], Any]:
+        """Continue the objects of a video in its next window.
+
+        Args:
+            segmented (dict[str, Tensor]): Output of :meth:`segment` for the window, batch size 1.
+            state (Any): What was returned with the window before. Defaults to None: the first one.
+
+        Returns:
+            tuple[dict, Any]: What :meth:`conclude` needs of the window, in the objects' order, each of shape (1, t,
+            ...), among it ``mask_features``, what masks are decoded from: the mask logits (1, t, Q, h, w) themselves;
+            and the state for the next call.
+        """
         query_embeds = segmented['query_embeds'][0]
-        order = [torch.arange(query_embeds.shape[1], device=query_embeds.device)[None]]
-        reference = query_embeds[:1]
-        for embeds in query_embeds[1:]:
-            order.append(match_queries(reference, embeds[None]))
-            reference = reorder_queries(embeds[None], order[-1])
+        order = []
+        for embeds in query_embeds:
+            if state is None:
+                order.append(torch.arange(len(embeds), device=embeds.device)[None])
+            else:
+                order.append(match_queries(state, embeds[None]))
+            state = reorder_queries(embeds[None], order[-1])
         order = torch.cat(order)
-        class_probs = reorder_queries(segmented['cls_scores'][0], order).float().mean(dim=0).softmax(dim=-1)
-        mask_embeds = reorder_queries(segmented['mask_embeds'][0], order)
-        return class_probs, mask_embeds, [window['mask_features'][0] for window in windows]
+        cls_scores, mask_embeds = (reorder_queries(segmented[name][0], order) for name in ('cls_scores', 'mask_embeds'))
+        masks = decode_masks(mask_embeds, segmented['mask_features'][0])
+        return dict(cls_scores=cls_scores[None], mask_features=masks[None]), state
+
+    def conclude(self, followed: Dict[str, Tensor]) -> Tuple[Tensor, Optional[Tensor]]:
+        """Decide about the objects of a video when all of it was seen.
+
+        Args:
+            followed (dict[str, Tensor]): What :meth:`follow` returned, the windows joined, without the mask features.
+
+        Returns:
+            tuple[Tensor, Tensor | None]: Class probabilities (Q, K + 1) of the objects, and their mask embeddings (T,
+            Q, c), or None if the mask features are the masks already.
+        """
+        return followed['cls_scores'][0].float().mean(dim=0).softmax(dim=-1), None
 
 
-def _concatenate(windows: List[Dict[str, Tensor]], names: Sequence[str]) -> Dict[str, Tensor]:
-    """Join the named tensors (1, t, ...) of windows along time."""
-    return {name: torch.cat([window[name] for window in windows], dim=1) for name in names}
+def join_windows(windows: Sequence[Dict[str, Tensor]]) -> Dict[str, Tensor]:
+    """Join the tensors (B, t, ...) of consecutive windows along time."""
+    return {name: torch.cat([window[name] for window in windows], dim=1) for name in windows[0]}
 
 
 def _pending_patch_masks(data_samples: Sequence[TrackDataSample], inputs: Tensor) -> Optional[Tensor]:

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import pytest
 import torch
+import torch.nn.functional as F
 from golden_utils import assert_close, bqt_masks, btqc, load_golden, module_weights, random_targets
 from mmdet.models.dense_heads import Mask2FormerHead
 from mmdet.structures import DetDataSample
@@ -94,11 +95,30 @@ def test_a_query_with_an_empty_mask_looks_everywhere(head, features):
     mask_embeds[:, 4] = -1.0
     mask_features[:, :, :12] = -1.0
     mask_features[2] = 1.0
-    hidden = head._attention_mask(mask_embeds, mask_features, (6, 10)).view(4, 4, NUM_QUERIES, 6, 10)
+    hidden = head._attention_mask(mask_embeds, F.interpolate(mask_features, (6, 10), mode='bilinear'))
+    hidden = hidden.view(4, 4, NUM_QUERIES, 6, 10)
     assert hidden[0, :, 0, :3].all() and not hidden[0, :, 0, 3:].any()
     assert hidden[0, :, 3, 3:].all() and not hidden[0, :, 3, :3].any()
     assert not hidden[2, :, 4].any()  # all of it would be hidden
     assert torch.equal(hidden[:, 0], hidden[:, 3])  # heads share the mask
+
+
+def test_masks_are_made_at_the_size_that_is_attended(head, features, monkeypatch):
+    """Of resized features, which is the same as resizing the masks of all queries (but for the sign of zeros)."""
+    sizes_seen, attention_mask = [], head._attention_mask
+
+    def spy(mask_embeds, mask_features):
+        resized = F.interpolate(decode_masks(mask_embeds, whole), mask_features.shape[-2:], mode='bilinear')
+        small = decode_masks(mask_embeds, mask_features)
+        torch.testing.assert_close(small, resized, rtol=1e-4, atol=1e-4)
+        sizes_seen.append(tuple(mask_features.shape[-2:]))
+        return attention_mask(mask_embeds, mask_features)
+
+    monkeypatch.setattr(head, '_attention_mask', spy)
+    whole = features[0]
+    with torch.no_grad():
+        head(features)
+    assert sizes_seen == [tuple(features[1][i % 3].shape[-2:]) for i in range(len(sizes_seen))]
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_raw_outputs(golden, build):
     with torch.no_grad():
         frames = model.data_preprocessor.prepare_frames(golden['inp/images'])
         segmented = model(frames, mode='tensor')
-        tracked, = model.track([segmented])
+        tracked, _ = model.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'])
         refined = model.refiner(tracked['query_embeds'], segmented['query_embeds_no_norm'])
     assert_close(segmented['cls_scores'][:, :2], golden['segmenter/pred_logits'])
     assert_close(segmented['query_embeds'][:, :2], btqc(golden['segmenter/pred_embds']))

@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What holds for the model of every stage: it trains its own part, leaves the others alone, and predicts videos."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from golden_utils import load_golden
@@ -9,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from tiny_models import NUM_CLASSES, NUM_QUERIES, REFINER, STAGES, build_model, make_batch, make_video, stacked
 
 from mmvc.models import DVISOffline, DVISOnline, MinVIS
+from mmvc.models.video_segmentors.minvis import join_windows
 from mmvc.registry import TASK_UTILS
 
 #: part that a stage trains, and those that it does not
@@ -150,21 +153,83 @@ def test_prediction_does_not_depend_on_the_windows(stage, num_frames):
     for window_size in (num_frames, 3, 1):
         model.window_size = window_size
         prediction = raw_prediction(model, video)
-        assert [len(window) for window in prediction.mask_features] == \
-            [len(window) for window in video.split(window_size)]
         sample, = make_video(num_frames)
         vss(prediction, sample)
         outputs.append((prediction, stacked(sample, 'pred_sem_seg', 'sem_seg')))
     expected, labels = outputs.pop(0)
+    assert len(expected) == num_frames
     assert expected.class_probs.shape == (NUM_QUERIES, NUM_CLASSES + 1)
-    assert expected.mask_embeds.shape == (num_frames, NUM_QUERIES, 32)
+    if stage == 'DVISOffline':
+        assert expected.mask_embeds.shape == (num_frames, NUM_QUERIES, 32)
+    else:  # masks are known at once
+        assert expected.mask_embeds is None and expected.mask_features[0].shape == (NUM_QUERIES, 16, 24)
     assert expected.padded_shape == (64, 96) and expected.img_shape == (50, 70) and expected.ori_shape == (75, 110)
     for prediction, other_labels in outputs:
-        for actual, wanted in ((prediction.class_probs, expected.class_probs),
-                               (prediction.mask_embeds, expected.mask_embeds),
-                               (torch.cat(prediction.mask_features), torch.cat(expected.mask_features))):
-            torch.testing.assert_close(actual, wanted, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(prediction.class_probs, expected.class_probs, rtol=1e-4, atol=1e-4)
+        for masks, expected_masks in zip(prediction.frames(), expected.frames()):
+            torch.testing.assert_close(masks, expected_masks, rtol=1e-4, atol=1e-4)
         assert (other_labels != labels).float().mean() < 1e-3
+
+
+def test_prediction_with_features_on_disk(stage):
+    video = torch.randint(256, (4, 3, 50, 70), dtype=torch.uint8)
+    model = build_model(stage).eval()
+    expected = raw_prediction(model, video)
+    assert expected.mask_features.bytes_on_disk == 0
+    model.feature_store = dict(memory_limit=0)
+    prediction = raw_prediction(model, video)
+    assert prediction.mask_features.bytes_in_memory == 0
+    for masks, expected_masks in zip(prediction.frames(), expected.frames()):
+        assert torch.equal(masks, expected_masks)
+
+
+def test_a_video_is_taken_window_by_window(stage):
+    """So that a file or camera never lies in memory as a whole."""
+    model, events = build_model(stage).eval(), []
+    model.backbone.register_forward_hook(lambda *args: events.append('segmented'))
+
+    def windows():
+        for _ in range(2):
+            events.append('read')
+            yield torch.zeros(2, 3, 60, 90, dtype=torch.uint8)
+
+    assert len(model.predict_video(windows(), (75, 110))) == 4
+    assert events == ['read', 'segmented'] * 2
+    with pytest.raises(ValueError, match='without frames'):
+        model.predict_video([], (75, 110))
+
+
+@pytest.mark.parametrize('name', ['MinVIS', 'DVISOnline'])
+def test_stream(name):
+    """Masks are those of predict(); the class scores of frame t are what predict() gives for the first t frames."""
+    model = build_model(name).eval()
+    video = torch.randint(256, (7, 3, 50, 70), dtype=torch.uint8)
+    expected = raw_prediction(model, video)
+    for size in (1, 3, 7):
+        seen = []
+        model.postprocessor = SimpleNamespace(start_stream=lambda seen=seen: seen.append)
+        assert len(list(model.stream(video.split(size), (75, 110)))) == 7
+        torch.testing.assert_close(seen[-1].class_probs, expected.class_probs)
+        torch.testing.assert_close(seen[2].class_probs, raw_prediction(model, video[:3]).class_probs)
+        for prediction, masks in zip(seen, expected.frames()):
+            torch.testing.assert_close(next(prediction.frames()), masks, rtol=1e-4, atol=1e-4)
+
+
+def test_stream_gives_a_frame_before_it_asks_for_the_next():
+    model, asked = build_model('DVISOnline').eval(), []
+
+    def windows():
+        for index in range(3):
+            asked.append(index)
+            yield torch.zeros(1, 3, 60, 90, dtype=torch.uint8)
+
+    for index, frame in enumerate(model.stream(windows(), (75, 110))):
+        assert asked[-1] == index and frame.pred_sem_seg.sem_seg.shape == (1, 75, 110)
+
+
+def test_an_offline_model_cannot_stream():
+    with pytest.raises(TypeError, match='DVISOffline refines a video as a whole'):
+        next(build_model('DVISOffline').stream([], (75, 110)))
 
 
 @pytest.mark.parametrize('task, field, name, dtype', [
@@ -209,8 +274,11 @@ def test_minvis_matching_equals_official(data_dir, window_size):
         query_embeds=golden['minvis_post/inp/pred_embds'].permute(0, 2, 3, 1),
         mask_embeds=torch.eye(12).expand(1, 4, -1, -1),
         mask_features=golden['inp/pred_masks'].transpose(0, 1)[None])
-    windows = [dict(zip(segmented, values)) for values in zip(*(x.split(window_size, 1) for x in segmented.values()))]
-    class_probs, mask_embeds, mask_features = build_model('MinVIS').predict_video(windows)
+    model, state, followed = build_model('MinVIS'), None, []
+    for values in zip(*(x.split(window_size, 1) for x in segmented.values())):
+        out, state = model.follow(dict(zip(segmented, values)), state)
+        followed.append(out)
+    followed = join_windows(followed)
+    class_probs, _ = model.conclude(followed)
     torch.testing.assert_close(class_probs, golden['minvis_post/pred_logits'][0].softmax(-1))
-    masks = torch.einsum('tqc,tchw->qthw', mask_embeds, torch.cat(mask_features))
-    torch.testing.assert_close(masks[None], golden['minvis_post/pred_masks'])
+    torch.testing.assert_close(followed['mask_features'].transpose(1, 2), golden['minvis_post/pred_masks'])

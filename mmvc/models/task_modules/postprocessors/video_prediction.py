@@ -1,39 +1,61 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mmvc.models.utils.masks import decode_masks
+from mmvc.models.utils.row_resize import resize_columns, resize_rows, row_taps, strips
+
+# Size of a strip of masks. On CPU it should fit into the cache, elsewhere keep the device busy.
+_STRIP_BYTES = dict(cpu=2**22)
+_STRIP_BYTES_ELSEWHERE = 2**28
 
 
 @dataclass
 class VideoPrediction:
     """A model's raw prediction for one video: class distributions, and masks that are still to be decoded.
 
-    Masks are kept as their factors (embeddings and features) and multiplied window by window, since the mask logits of
-    a whole video are what does not fit into memory.
+    Masks are kept small, as their factors (embeddings and features) or as logits at the features' size, and come to
+    full size strip by strip, since the masks of a whole video, or of a whole 4K frame, are what does not fit into
+    memory.
 
     Attributes:
         class_probs (Tensor): Probability of every class and the empty class, shape (Q, K + 1).
-        mask_embeds (Tensor): Shape (T, Q, c).
-        mask_features (list[Tensor]): Windows of mask features, each of shape (t, c, h, w), together T frames.
+        mask_embeds (Tensor, optional): Shape (T, Q, c). None: ``mask_features`` are mask logits already.
+        mask_features (Sequence[Tensor]): T mask features, each of shape (c, h, w), or mask logits (Q, h, w); a list, a
+            stacked tensor or a :class:`FeatureStore`.
         padded_shape (tuple[int, int]): Height and width of the network's input, padding included.
         img_shape (tuple[int, int]): Height and width of the input without the padding.
         ori_shape (tuple[int, int]): Height and width that the masks are wanted in.
     """
 
     class_probs: Tensor
-    mask_embeds: Tensor
-    mask_features: List[Tensor]
+    mask_embeds: Optional[Tensor]
+    mask_features: Sequence[Tensor]
     padded_shape: Tuple[int, int]
     img_shape: Tuple[int, int]
     ori_shape: Tuple[int, int]
 
+    def __len__(self) -> int:
+        return len(self.mask_features)
+
     def frames(self, queries: Optional[Tensor] = None, probabilities: bool = True) -> Iterator[Tensor]:
-        """Decode masks frame by frame: resize to the padded input, crop the padding, resize to the original size.
+        """Decode masks frame by frame; see :meth:`strips`.
+
+        Args:
+            queries (Tensor, optional): Indices of the queries wanted, shape (q,). Defaults to all.
+            probabilities (bool): Whether to apply the sigmoid. Defaults to True.
+
+        Yields:
+            Tensor: Masks of the next frame, float32, shape (q, ori_height, ori_width).
+        """
+        for frame_strips in self.strips(queries, probabilities):
+            yield torch.cat(list(frame_strips), dim=1)
+
+    def strips(self, queries: Optional[Tensor] = None, probabilities: bool = True) -> Iterator[Iterator[Tensor]]:
+        """Decode masks in strips of rows: resize to the padded input, crop the padding, resize to the original size.
 
         Args:
             queries (Tensor, optional): Indices of the queries wanted, shape (q,). Defaults to all.
@@ -41,18 +63,41 @@ class VideoPrediction:
                 Defaults to True.
 
         Yields:
-            Tensor: Masks of the next frame, float32, shape (q, ori_height, ori_width).
+            Iterator[Tensor]: The next frame: its strips from top to bottom, float32, shape (q, rows, ori_width).
         """
-        embeds = self.mask_embeds if queries is None else self.mask_embeds[:, queries]
-        t = 0
-        for window in self.mask_features:
-            for features in window:
-                masks = decode_masks(embeds[t], features.to(embeds.device)).float()[None]
-                masks = F.interpolate(masks, self.padded_shape, mode='bilinear', align_corners=False)
-                masks = masks[..., :self.img_shape[0], :self.img_shape[1]]
-                if probabilities:
-                    masks = masks.sigmoid()
-                if masks.shape[-2:] != torch.Size(self.ori_shape):
-                    masks = F.interpolate(masks, self.ori_shape, mode='bilinear', align_corners=False)
-                yield masks[0]
-                t += 1
+        for t, features in enumerate(self.mask_features):
+            yield self._strips_of(self._logits(t, features, queries), probabilities)
+
+    def _logits(self, t: int, features: Tensor, queries: Optional[Tensor]) -> Tensor:
+        """Mask logits of a frame at the size of its features, float32, (q, h, w)."""
+        if self.mask_embeds is None:
+            return (features if queries is None else features[queries]).to(self.class_probs.device).float()
+        embeds = self.mask_embeds[t] if queries is None else self.mask_embeds[t, queries]
+        with torch.autocast(embeds.device.type, enabled=False):
+            return decode_masks(embeds.float(), features.to(embeds.device).float())
+
+    def _strips_of(self, logits: Tensor, probabilities: bool) -> Iterator[Tensor]:
+        (height, width), device = self.img_shape, logits.device
+        out_height, out_width = self.ori_shape
+        inner = row_taps(logits.shape[1], self.padded_shape[0], device)
+        outer = row_taps(height, out_height, device)
+        wide = resize_columns(logits, self.padded_shape[1])[..., :width]
+
+        def rows_of_input(start: int, stop: int) -> Tensor:
+            masks = resize_rows(wide, inner, start, stop)
+            return masks.sigmoid_() if probabilities else masks
+
+        for start, stop in strips(out_height, self._rows_per_strip(logits)):
+            if (height, width) == (out_height, out_width):
+                yield rows_of_input(start, stop)
+                continue
+            first, last = int(outer.upper[start]), int(outer.lower[stop - 1])
+            masks = resize_columns(rows_of_input(first, last + 1), out_width)
+            yield resize_rows(masks, outer, start, stop, first)
+
+    def _rows_per_strip(self, logits: Tensor) -> int:
+        """Rows of the output whose masks, at the larger of both sizes, stay within the limit."""
+        limit = _STRIP_BYTES.get(logits.device.type, _STRIP_BYTES_ELSEWHERE)
+        shrinking = max(1.0, self.img_shape[0] / self.ori_shape[0])
+        bytes_per_row = 4 * len(logits) * max(self.img_shape[1], self.ori_shape[1]) * shrinking
+        return max(1, int(limit / max(bytes_per_row, 1)))

@@ -1,40 +1,72 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from typing import Callable, Iterator, Tuple
+
 import torch
-from mmdet.structures import TrackDataSample
+from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
+from torch import Tensor
 
 from mmvc.registry import TASK_UTILS
 
+from .base_postprocessor import VideoPostprocessor
 from .video_prediction import VideoPrediction
 
 
 @TASK_UTILS.register_module()
-class VISPostprocessor:
+class VISPostprocessor(VideoPostprocessor):
     """Instance tracks: the best (query, class) pairs of the video.
 
     Args:
         max_per_video (int): Number of tracks kept. Defaults to 10 (YouTube-VIS); 20 is used on OVIS.
     """
 
+    task = 'vis'
+
     def __init__(self, max_per_video: int = 10) -> None:
         self.max_per_video = max_per_video
 
-    def __call__(self, prediction: VideoPrediction, data_sample: TrackDataSample) -> None:
-        """Add ``pred_track_instances`` to every frame of a sample.
+    def frames(self, prediction: VideoPrediction) -> Iterator[DetDataSample]:
+        """Segment a video.
 
         Args:
             prediction (VideoPrediction): Raw prediction for the video.
-            data_sample (TrackDataSample): Its frames get ``pred_track_instances``, an :class:`InstanceData` with the
-                same n tracks in every frame, best first: ``labels`` (n,), ``scores`` (n,), ``instances_ids`` (n,) and
-                ``masks`` (n, H, W), bool, at the original size.
+
+        Yields:
+            DetDataSample: ``pred_track_instances``, an :class:`InstanceData` with the same n tracks in every frame,
+            best first: ``labels`` (n,), ``scores`` (n,), ``instances_ids`` (n,) and ``masks`` (n, H, W), bool, at the
+            original size.
         """
-        class_probs = prediction.class_probs[:, :-1]
-        scores, pairs = class_probs.flatten().topk(min(self.max_per_video, class_probs.numel()))
-        queries, labels = pairs // class_probs.shape[1], pairs % class_probs.shape[1]
+        scores, queries, labels = self._best_pairs(prediction.class_probs)
+        return self._tracks(prediction, scores, queries, labels, torch.arange(len(scores)))
+
+    def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
+        """Begin a video whose end is not known. The tracks of frames may differ.
+
+        Returns:
+            Callable: Gives a frame's sample. A track's id is its query's index; Q, 2 Q, ... are added where a query is
+            among the best with a second, third, ... class.
+        """
+
+        def segment(prediction: VideoPrediction) -> DetDataSample:
+            scores, queries, labels = self._best_pairs(prediction.class_probs)
+            earlier = (queries[:, None] == queries).tril(-1).sum(dim=1)
+            ids = queries + len(prediction.class_probs) * earlier
+            return next(self._tracks(prediction, scores, queries, labels, ids.cpu()))
+
+        return segment
+
+    def _best_pairs(self, class_probs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Scores, queries and labels of the tracks to keep, best first."""
+        num_classes = class_probs.shape[1] - 1
+        scores, pairs = class_probs[:, :-1].flatten().topk(min(self.max_per_video, len(class_probs) * num_classes))
+        return scores, pairs // num_classes, pairs % num_classes
+
+    @staticmethod
+    def _tracks(prediction: VideoPrediction, scores: Tensor, queries: Tensor, labels: Tensor,
+                ids: Tensor) -> Iterator[DetDataSample]:
         decoded, rows = queries.unique(return_inverse=True)  # a query is decoded once, however many classes it has
-        for frame, masks in zip(data_sample, prediction.frames(decoded, probabilities=False)):
-            frame.pred_track_instances = InstanceData(
-                labels=labels.cpu(),
-                scores=scores.cpu(),
-                instances_ids=torch.arange(len(scores)),
-                masks=(masks > 0)[rows].cpu())
+        for frame_strips in prediction.strips(decoded, probabilities=False):
+            masks = torch.cat([strip > 0 for strip in frame_strips], dim=1)
+            instances = InstanceData(
+                labels=labels.cpu(), scores=scores.cpu(), instances_ids=ids, masks=masks[rows].cpu())
+            yield DetDataSample(pred_track_instances=instances)

@@ -1,18 +1,20 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import List, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 import torch
-from mmdet.structures import TrackDataSample
+from mmdet.structures import DetDataSample
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from mmvc.models.utils.feature_store import FeatureStore
 from mmvc.registry import TASK_UTILS
 
+from .base_postprocessor import VideoPostprocessor
 from .video_prediction import VideoPrediction
 
 
 @TASK_UTILS.register_module()
-class VPSPostprocessor:
+class VPSPostprocessor(VideoPostprocessor):
     """Panoptic maps with segment ids that are stable through the video (Mask2Former, extended over time by DVIS).
 
     A pixel goes to the query with the largest score x mask. A segment is kept when the pixels it won over the whole
@@ -25,6 +27,8 @@ class VPSPostprocessor:
         overlap_threshold (float): Smallest share of its own mask that a segment must win. Defaults to 0.8.
     """
 
+    task = 'vps'
+
     def __init__(self,
                  thing_classes: Sequence[int],
                  score_threshold: float = 0.8,
@@ -33,53 +37,67 @@ class VPSPostprocessor:
         self.score_threshold = score_threshold
         self.overlap_threshold = overlap_threshold
 
-    def __call__(self, prediction: VideoPrediction, data_sample: TrackDataSample) -> None:
-        """Add ``pred_panoptic_seg`` and ``segments_info`` to every frame of a sample.
+    def frames(self, prediction: VideoPrediction) -> Iterator[DetDataSample]:
+        """Segment a video.
 
         Args:
             prediction (VideoPrediction): Raw prediction for the video.
-            data_sample (TrackDataSample): Its frames get ``pred_panoptic_seg``, a :class:`PixelData` whose
-                ``panoptic_seg`` is an int32 tensor (1, H, W) of segment ids at the original size (0 = void), and in
-                their metainfo ``segments_info``: a list of dict(id, category_id, isthing, score) of the segments seen
-                in the frame.
-        """
-        scores, labels = prediction.class_probs.max(dim=-1)
-        empty_class = prediction.class_probs.shape[1] - 1
-        queries = ((labels != empty_class) & (scores > self.score_threshold)).nonzero().flatten()
-        scores, labels = scores[queries], labels[queries]
-        winners, won, claimed, owned = self._compete(prediction, queries, scores)
-        keep = (won > 0) & (claimed > 0) & (owned > 0) & (won >= self.overlap_threshold * claimed)
-        ids, segments = self._number_segments(keep.tolist(), labels.tolist(), scores.tolist())
-        ids = torch.tensor([*ids, 0], dtype=torch.int32)  # the last entry is what index -1 (void) maps to
-        for frame, winner in zip(data_sample, winners):
-            panoptic_seg = ids[winner.long()]
-            seen = set(panoptic_seg.unique().tolist())
-            frame.pred_panoptic_seg = PixelData(panoptic_seg=panoptic_seg[None])
-            frame.set_metainfo(dict(segments_info=[segment for segment in segments if segment['id'] in seen]))
 
-    @staticmethod
-    def _compete(prediction: VideoPrediction, queries: Tensor,
-                 scores: Tensor) -> Tuple[List[Tensor], Tensor, Tensor, Tensor]:
-        """Give every pixel to a query.
+        Yields:
+            DetDataSample: ``pred_panoptic_seg``, a :class:`PixelData` whose ``panoptic_seg`` is an int32 tensor (1, H,
+            W) of segment ids at the original size (0 = void), and in its metainfo ``segments_info``: a list of
+            dict(id, category_id, isthing, score) of the segments seen in the frame.
+        """
+        queries, scores, labels = self._candidates(prediction.class_probs)
+        winners, counts = FeatureStore(), torch.zeros((3, len(queries)), dtype=torch.int64, device=queries.device)
+        for frame_strips in prediction.strips(queries):
+            winners.extend(compete(frame_strips, scores, counts, prediction.ori_shape)[None])
+        keep = self._kept(counts).tolist()
+        ids, segments = self._number_segments(keep, labels.tolist(), scores.tolist())
+        ids = torch.tensor([*ids, 0], dtype=torch.int32)  # the last entry is what index -1 (void) maps to
+        for winner in winners:
+            yield _panoptic_sample(ids[winner.long()], segments)
+
+    def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
+        """Begin a video whose end is not known: overlaps are counted over the frames so far.
 
         Returns:
-            tuple: Per frame the winner's index into ``queries`` where its own mask covers the pixel and -1 elsewhere,
-            int16 (H, W); then per query the pixels over the whole video that it won, that its mask claims, and both.
+            Callable: Gives a frame's sample. A thing's id is its query's index + 1; stuff has Q + 1 + its class.
         """
-        winners = []
-        won, claimed, owned = torch.zeros((3, len(queries)), dtype=torch.int64, device=queries.device)
-        if len(queries) == 0:
-            void = torch.full(prediction.ori_shape, -1, dtype=torch.int16)
-            return [void] * len(prediction.mask_embeds), won, claimed, owned
-        for masks in prediction.frames(queries):
-            winner = (scores[:, None, None] * masks).argmax(dim=0)
-            covered = masks >= 0.5
-            own = covered.gather(0, winner[None])[0]
-            won += torch.bincount(winner.flatten(), minlength=len(queries))
-            claimed += covered.flatten(1).sum(dim=1)
-            owned += torch.bincount(winner[own], minlength=len(queries))
-            winners.append(torch.where(own, winner, -1).to(torch.int16).cpu())
-        return winners, won, claimed, owned
+        totals: Dict[str, Tensor] = {}
+
+        def segment(prediction: VideoPrediction) -> DetDataSample:
+            queries, scores, labels = self._candidates(prediction.class_probs)
+            counts = torch.zeros((3, len(queries)), dtype=torch.int64, device=queries.device)
+            winner = compete(next(prediction.strips(queries)), scores, counts, prediction.ori_shape)
+            num_queries = len(prediction.class_probs)
+            total = totals.setdefault('counts', counts.new_zeros((3, num_queries)))
+            total[:, queries] += counts
+            keep = self._kept(total[:, queries]).tolist()
+            ids, segments = [0] * len(queries), {}
+            for index, query in enumerate(queries.tolist()):
+                label, score = labels[index].item(), scores[index].item()
+                is_thing = label in self.thing_classes
+                if keep[index]:
+                    ids[index] = query + 1 if is_thing else num_queries + 1 + label
+                    new = dict(id=ids[index], category_id=label, isthing=is_thing, score=score)
+                    segment = segments.setdefault(ids[index], new)
+                    segment['score'] = max(segment['score'], score)
+            return _panoptic_sample(
+                torch.tensor([*ids, 0], dtype=torch.int32)[winner.long()], list(segments.values()))
+
+        return segment
+
+    def _candidates(self, class_probs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """Queries that may become segments, with their scores and labels."""
+        scores, labels = class_probs.max(dim=-1)
+        empty_class = class_probs.shape[1] - 1
+        queries = ((labels != empty_class) & (scores > self.score_threshold)).nonzero().flatten()
+        return queries, scores[queries], labels[queries]
+
+    def _kept(self, counts: Tensor) -> Tensor:
+        """Which queries become segments, bool (q,), by their pixels: won, claimed, both (3, q)."""
+        return (counts > 0).all(dim=0) & (counts[0] >= self.overlap_threshold * counts[1])
 
     def _number_segments(self, keep: List[bool], labels: List[int],
                          scores: List[float]) -> Tuple[List[int], List[dict]]:
@@ -100,3 +118,38 @@ class VPSPostprocessor:
                 if not is_thing:
                     stuff[label] = segment
         return ids, segments
+
+
+def compete(frame_strips: Iterator[Tensor], scores: Tensor, counts: Tensor, shape: Tuple[int, int]) -> Tensor:
+    """Give every pixel of a frame to a query.
+
+    Args:
+        frame_strips (Iterator[Tensor]): Mask probabilities, strips of shape (q, rows, W).
+        scores (Tensor): Scores of the queries, shape (q,).
+        counts (Tensor): Per query the pixels that it won, that its mask claims, and both, shape (3, q); the frame's
+            are added.
+        shape (tuple[int, int]): Height and width of the frame.
+
+    Returns:
+        Tensor: The winner's index where its own mask covers the pixel and -1 elsewhere, int16 (H, W), in host memory.
+    """
+    if len(scores) == 0:
+        return torch.full(shape, -1, dtype=torch.int16)
+    winners = []
+    for masks in frame_strips:
+        winner = (scores[:, None, None] * masks).argmax(dim=0)
+        covered = masks >= 0.5
+        own = covered.gather(0, winner[None])[0]
+        counts[0] += torch.bincount(winner.flatten(), minlength=len(scores))
+        counts[1] += covered.flatten(1).sum(dim=1)
+        counts[2] += torch.bincount(winner[own], minlength=len(scores))
+        winners.append(torch.where(own, winner, -1).to(torch.int16).cpu())
+    return torch.cat(winners)
+
+
+def _panoptic_sample(panoptic_seg: Tensor, segments: List[dict]) -> DetDataSample:
+    """A frame's map of segment ids (H, W), and those of the segments that it shows."""
+    seen = set(panoptic_seg.unique().tolist())
+    return DetDataSample(
+        metainfo=dict(segments_info=[segment for segment in segments if segment['id'] in seen]),
+        pred_panoptic_seg=PixelData(panoptic_seg=panoptic_seg[None]))

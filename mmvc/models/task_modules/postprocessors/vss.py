@@ -1,28 +1,71 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from typing import Callable, Iterator
+
 import torch
-from mmdet.structures import TrackDataSample
+from mmdet.structures import DetDataSample
 from mmengine.structures import PixelData
+from torch import Tensor
 
 from mmvc.registry import TASK_UTILS
 
+from .base_postprocessor import VideoPostprocessor
 from .video_prediction import VideoPrediction
+
+# A class whose probabilities sum to less over all queries is looked at only where no other class scores more. Any
+# value gives the same result; this one is far above the noise of empty queries and below nearly every winner.
+_MINOR = 0.3
 
 
 @TASK_UTILS.register_module()
-class VSSPostprocessor:
-    """Semantic maps: the class with the largest sum over queries of p(class | query) x mask (Mask2Former)."""
+class VSSPostprocessor(VideoPostprocessor):
+    """Semantic maps: the class with the largest sum over queries of p(class | query) x mask (Mask2Former).
 
-    def __call__(self, prediction: VideoPrediction, data_sample: TrackDataSample) -> None:
-        """Add ``pred_sem_seg`` to every frame of a sample.
+    Masks are at most 1, so no class scores more than its probabilities sum to. Classes that cannot win a pixel by this
+    bound are not scored there.
+    """
+
+    task = 'vss'
+
+    def frames(self, prediction: VideoPrediction) -> Iterator[DetDataSample]:
+        """Segment a video.
 
         Args:
             prediction (VideoPrediction): Raw prediction for the video.
-            data_sample (TrackDataSample): Its frames get ``pred_sem_seg``, a :class:`PixelData` whose ``sem_seg`` is a
-                uint8 tensor (1, H, W) of class indices at the original size (int64 beyond 256 classes).
+
+        Yields:
+            DetDataSample: ``pred_sem_seg``, a :class:`PixelData` whose ``sem_seg`` is a uint8 tensor (1, H, W) of
+            class indices at the original size (int64 beyond 256 classes).
         """
         class_probs = prediction.class_probs[:, :-1]
         dtype = torch.uint8 if class_probs.shape[1] <= 256 else torch.int64
-        for frame, masks in zip(data_sample, prediction.frames()):
-            scores = class_probs.T @ masks.flatten(1)
-            sem_seg = scores.argmax(dim=0).view(1, *masks.shape[-2:])
-            frame.pred_sem_seg = PixelData(sem_seg=sem_seg.to(dtype).cpu())
+        for frame_strips in prediction.strips():
+            sem_seg = torch.cat([winning_classes(class_probs, masks).to(dtype) for masks in frame_strips])
+            yield DetDataSample(pred_sem_seg=PixelData(sem_seg=sem_seg[None].cpu()))
+
+    def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
+        """Begin a video whose end is not known: every frame is for itself."""
+        return lambda prediction: next(self.frames(prediction))
+
+
+def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
+    """Class with the largest sum over queries of p(class | query) x mask.
+
+    Args:
+        class_probs (Tensor): Shape (Q, K).
+        masks (Tensor): Mask probabilities in [0, 1], shape (Q, H, W).
+
+    Returns:
+        Tensor: Class indices, int64, shape (H, W).
+    """
+    shape, masks = masks.shape[1:], masks.flatten(1)
+    bounds = class_probs.sum(dim=0)
+    major, minor = (bounds >= _MINOR).nonzero().flatten(), bounds < _MINOR
+    with torch.autocast(masks.device.type, enabled=False):
+        if not len(major) or not minor.any():
+            return (class_probs.T @ masks).argmax(dim=0).view(shape)
+        best, winners = (class_probs[:, major].T @ masks).max(dim=0)
+        winners = major[winners]
+        undecided = (best <= bounds[minor].max() + 1e-5).nonzero().flatten()  # margin: sums are rounded
+        if len(undecided):
+            winners[undecided] = (class_probs.T @ masks[:, undecided]).argmax(dim=0)
+    return winners.view(shape)

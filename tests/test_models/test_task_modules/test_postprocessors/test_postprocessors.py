@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData, PixelData
 from tiny_models import make_video, stacked
 
 from mmvc.models.task_modules.postprocessors import VideoPrediction
+from mmvc.models.task_modules.postprocessors.vss import winning_classes
 from mmvc.registry import TASK_UTILS
 
 THINGS = range(6)  # of ten classes
@@ -30,7 +31,7 @@ def raw_prediction(golden, aux=False):
     return VideoPrediction(
         class_probs,
         mask_embeds=torch.eye(12).expand(4, -1, -1),
-        mask_features=list(masks.split([3, 1])),
+        mask_features=masks,
         padded_shape=(64, 96),
         img_shape=(60, 90),
         ori_shape=(45, 70))
@@ -134,7 +135,7 @@ def square_prediction(labels, masks, scores=None):
     scores = torch.full((num_queries, ), 0.9) if scores is None else torch.tensor(scores)
     class_probs = ((1 - scores) / 10)[:, None].repeat(1, 11)
     class_probs[range(num_queries), labels] = scores
-    return VideoPrediction(class_probs, torch.eye(num_queries).expand(len(masks), -1, -1), [20.0 * masks - 10],
+    return VideoPrediction(class_probs, torch.eye(num_queries).expand(len(masks), -1, -1), 20.0 * masks - 10,
                            (16, 16), (16, 16), (16, 16))
 
 
@@ -200,12 +201,102 @@ def test_frames_of_any_size(golden, ori_shape):
     assert panoptic(prediction, 0.3, 0.5)[0].pred_panoptic_seg.panoptic_seg.shape == (1, *ori_shape)
 
 
-def test_frames_of_some_queries_and_any_windows(golden):
+def test_frames_of_some_queries(golden):
     prediction = raw_prediction(golden)
     everything = torch.stack(list(prediction.frames()))
     queries = torch.tensor([7, 2])
     torch.testing.assert_close(torch.stack(list(prediction.frames(queries))), everything[:, queries])
-    masks = torch.cat(prediction.mask_features)
-    for sizes in ([4], [1, 1, 1, 1], [2, 2]):
-        other = replace(prediction, mask_features=list(masks.split(sizes)))
-        assert torch.equal(torch.stack(list(other.frames())), everything)
+
+
+def test_masks_instead_of_factors(golden):
+    prediction = raw_prediction(golden)
+    masks = replace(prediction, mask_embeds=None)
+    for queries in (None, torch.tensor([7, 2])):
+        for probabilities in (True, False):
+            torch.testing.assert_close(
+                list(masks.frames(queries, probabilities)), list(prediction.frames(queries, probabilities)))
+
+
+@pytest.mark.parametrize('ori_shape', [(60, 90), (45, 70), (37, 53), (121, 33)])
+def test_strips_of_any_height(golden, monkeypatch, ori_shape):
+    prediction = replace(raw_prediction(golden, aux=True), ori_shape=ori_shape)
+    expected = list(prediction.frames())
+    tasks = [
+        dict(type='VSSPostprocessor'),
+        dict(type='VISPostprocessor'),
+        dict(type='VPSPostprocessor', thing_classes=THINGS, score_threshold=0.3, overlap_threshold=0.5)
+    ]
+    samples = [postprocess(task, prediction) for task in tasks]
+    for limit in (1, 50_000):  # one row, a few rows
+        monkeypatch.setattr('mmvc.models.task_modules.postprocessors.video_prediction._STRIP_BYTES', dict(cpu=limit))
+        strips = [list(frame) for frame in prediction.strips()]
+        assert all(len(frame) > 1 and sum(strip.shape[1] for strip in frame) == ori_shape[0] for frame in strips)
+        torch.testing.assert_close([torch.cat(frame, dim=1) for frame in strips], expected)
+        for task, sample in zip(tasks, samples):
+            for frame, whole in zip(postprocess(task, prediction), sample):
+                for field, name in (('pred_sem_seg', 'sem_seg'), ('pred_panoptic_seg', 'panoptic_seg'),
+                                    ('pred_track_instances', 'masks')):
+                    if field in whole:
+                        assert (frame.get(field).get(name) == whole.get(field).get(name)).float().mean() > 0.999
+
+
+@pytest.mark.parametrize('minor', [0.0, 0.3, 1.0, 100.0])
+@pytest.mark.parametrize('sharpness', [1.0, 5.0, 20.0])
+def test_vss_does_not_score_classes_that_cannot_win(monkeypatch, sharpness, minor):
+    """The same classes as by scoring all of them, in every pixel, whichever are scored first."""
+    monkeypatch.setattr('mmvc.models.task_modules.postprocessors.vss._MINOR', minor)
+    class_probs = (sharpness * torch.randn(30, 51)).softmax(-1)[:, :50]
+    class_probs[:, 25:] *= 0.01
+    class_probs[0] *= 0.01
+    class_probs[0, 30] = 0.2  # a class with a bound of little more
+    masks = torch.rand(30, 40, 50)**4
+    masks[1:, :10] *= 0.001
+    masks[0, :10] = 1  # and where it wins
+    scores = (class_probs.T @ masks.flatten(1)).view(50, 40, 50)
+    actual = winning_classes(class_probs, masks)
+    assert actual.dtype == torch.int64 and (actual[:10] == 30).all() and (actual[10:] < 25).any()
+    torch.testing.assert_close(scores.gather(0, actual[None])[0], scores.amax(0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('task', ['VSSPostprocessor', 'VPSPostprocessor', 'VISPostprocessor'])
+def test_stream_of_frames(golden, task):
+    """Frame by frame: the same segments as with the video in view, under ids that follow the queries."""
+    cfg = dict(type=task)
+    if task == 'VPSPostprocessor':
+        cfg.update(thing_classes=THINGS, score_threshold=0.3, overlap_threshold=0.0)
+    postprocessor, prediction = TASK_UTILS.build(cfg), raw_prediction(golden, aux=True)
+    segment, expected = postprocessor.start_stream(), list(postprocessor.frames(prediction))
+    for t, whole in enumerate(expected):
+        frame = segment(replace(prediction, mask_embeds=None, mask_features=prediction.mask_features[t:t + 1]))
+        if task == 'VSSPostprocessor':
+            assert torch.equal(frame.pred_sem_seg.sem_seg, whole.pred_sem_seg.sem_seg)
+        elif task == 'VISPostprocessor':
+            actual, tracks = frame.pred_track_instances, whole.pred_track_instances
+            assert torch.equal(actual.masks, tracks.masks) and torch.equal(actual.labels, tracks.labels)
+            assert len(actual.instances_ids.unique()) == len(actual)
+            first_of_query = prediction.class_probs[:, :-1].max(1).values.argmax()
+            assert actual.instances_ids[0] == first_of_query
+        else:
+            ids, whole_ids = frame.pred_panoptic_seg.panoptic_seg, whole.pred_panoptic_seg.panoptic_seg
+            labels = {s['id']: s['category_id'] for s in frame.segments_info}
+            whole_labels = {s['id']: s['category_id'] for s in whole.segments_info}
+            pairs = set(zip(ids.flatten().tolist(), whole_ids.flatten().tolist())) - {(0, 0)}
+            differing = ((ids == 0) != (whole_ids == 0)).float().mean()
+            assert differing < 0.05  # a query that has won no pixel so far is counted from its first one on
+            assert all(labels[a] == whole_labels[b] for a, b in pairs if a and b)
+            assert all(s['id'] > 12 if not s['isthing'] else s['id'] <= 12 for s in frame.segments_info)
+
+
+def test_vps_stream_counts_the_frames_so_far():
+    """The second query loses most of frame 0, is dropped, and is taken up when it has won enough."""
+    masks = torch.zeros(4, 2, 16, 16)
+    masks[:, 1, :10] = 1
+    masks[0, 0, :8] = 1
+    prediction = square_prediction([0, 8], masks, [0.95, 0.9])
+    segment = TASK_UTILS.build(
+        dict(type='VPSPostprocessor', thing_classes=THINGS, score_threshold=0.8, overlap_threshold=0.7)).start_stream()
+    found = []
+    for t in range(4):
+        frame = segment(replace(prediction, mask_embeds=None, mask_features=prediction.mask_features[t:t + 1]))
+        found.append({s['id'] for s in frame.segments_info})
+    assert found == [{1}, set(), {2 + 1 + 8}, {2 + 1 + 8}]

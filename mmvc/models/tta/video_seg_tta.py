@@ -1,0 +1,120 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from typing import Iterator, List, Sequence, Tuple
+
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.model import BaseTTAModel
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from mmvc.postprocessing.voting import majority_vote, soft_vote
+from mmvc.registry import MODELS
+
+from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
+
+
+@MODELS.register_module()
+class VideoSegTTAModel(BaseTTAModel):
+    """Test-time augmentation of video semantic segmentation by voting (arXiv 2406.04979, Sec. 3 and Eq. 8).
+
+    Each augmented video goes through the model alone. Then the frames are merged one after the other:
+
+    - ``'majority'``: of the model's label maps (8 bits per pixel and prediction) the most frequent class, see
+      :func:`majority_vote`; a tie goes to the prediction of the highest-resolution input. For any model that predicts
+      ``pred_sem_seg``.
+    - ``'soft'``: the class of the highest mean probability, see :func:`soft_vote`. Class scores exist of one frame and
+      one augmentation at a time; what is kept of each augmented video is its :class:`VideoPrediction`, within the
+      limit that the model's ``feature_store`` sets. For models of this package with a :class:`VSSPostprocessor`.
+
+    Args:
+        voting (str): ``'majority'`` or ``'soft'``. Defaults to ``'majority'``.
+        **kwargs: ``module``, the model or its config, and others of :class:`mmengine.model.BaseTTAModel`.
+
+    Raises:
+        ValueError: ``voting`` is none of these.
+        TypeError: Soft voting is asked for and the model has no :class:`VSSPostprocessor`.
+
+    Example:
+        >>> model = VideoSegTTAModel(module=segmentor)  # doctest: +SKIP
+        >>> samples = model.test_step(batch_of_a_pipeline_with_TestTimeAug)
+    """
+
+    def __init__(self, voting: str = 'majority', **kwargs) -> None:
+        super().__init__(**kwargs)
+        if voting not in ('majority', 'soft'):
+            raise ValueError(f"voting = {voting!r}: expected 'majority' or 'soft'")
+        self.voting = voting
+        if voting == 'soft':
+            if not isinstance(getattr(self.module, 'postprocessor', None), VSSPostprocessor):
+                raise TypeError(f'soft voting needs a model with a VSSPostprocessor, and {type(self.module).__name__} '
+                                "has none: use voting='majority'")
+            self.module.postprocessor = keep_prediction
+
+    def merge_preds(self, data_samples_list: Sequence[Sequence[TrackDataSample]]) -> List[TrackDataSample]:
+        """Merge the predictions of each video.
+
+        Args:
+            data_samples_list (Sequence[Sequence[TrackDataSample]]): B videos, the samples of their n augmentations.
+
+        Returns:
+            list[TrackDataSample]: The sample of each video's first augmentation; its frames have the merged
+            ``pred_sem_seg``, as of :class:`VSSPostprocessor`.
+        """
+        merge = self._majority if self.voting == 'majority' else self._soft
+        merged = []
+        for samples in data_samples_list:
+            for frame, sem_seg in zip(samples[0], merge(samples)):
+                frame.pred_sem_seg = PixelData(sem_seg=sem_seg)
+            merged.append(samples[0])
+        return merged
+
+    @staticmethod
+    def _majority(samples: Sequence[TrackDataSample]) -> Iterator[Tensor]:
+        """Yield label maps (1, H, W)."""
+        for frames in zip(*samples):
+            maps = []
+            for frame in frames:
+                if 'pred_sem_seg' not in frame:
+                    raise TypeError('the model predicts no pred_sem_seg: voting is for video semantic segmentation')
+                maps.append(unflip(frame.pred_sem_seg.sem_seg, frame))
+            winner = majority_vote(maps, [input_pixels(frame) for frame in frames])
+            for frame in frames:
+                del frame.pred_sem_seg  # memory is free again frame by frame
+            yield winner
+
+    @staticmethod
+    def _soft(samples: Sequence[TrackDataSample]) -> Iterator[Tensor]:
+        """Yield label maps (1, H, W)."""
+        predictions = [sample.pop('video_prediction') for sample in samples]
+        dtype = torch.uint8 if predictions[0].class_probs.shape[1] <= 257 else torch.int64  # one is the empty class
+        scores_of = [class_scores(prediction) for prediction in predictions]
+        for frames in zip(*samples):
+            # one after the other: the scores of one prediction are in memory besides their sum
+            scores = (unflip(next(scores), frame) for scores, frame in zip(scores_of, frames))
+            yield soft_vote(scores)[None].to(dtype).cpu()
+
+
+def class_scores(prediction: VideoPrediction) -> Iterator[Tensor]:
+    """Yield each frame's class scores, sum over queries of p(class | query) x mask: float (K, H, W)."""
+    class_probs = prediction.class_probs[:, :-1]
+    for masks in prediction.frames():
+        yield (class_probs.T @ masks.flatten(1)).unflatten(1, masks.shape[-2:])
+
+
+def keep_prediction(prediction: VideoPrediction, data_sample: TrackDataSample) -> None:
+    """Take the place of a post-processor: put the raw prediction aside."""
+    data_sample.set_field(prediction, 'video_prediction', field_type='data')
+
+
+def unflip(maps: Tensor, frame: DetDataSample) -> Tensor:
+    """Mirror maps (..., H, W) back, as the frame's metainfo says."""
+    if not frame.get('flip', False):
+        return maps
+    axes: Tuple[int, ...] = dict(horizontal=(-1, ), vertical=(-2, ), diagonal=(-2, -1))[frame.flip_direction]
+    return maps.flip(axes)
+
+
+def input_pixels(frame: DetDataSample) -> int:
+    """Pixels of the network's input, without padding."""
+    height, width = frame.img_shape[:2]
+    return height * width

@@ -1,0 +1,115 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import os
+import tempfile
+import weakref
+from typing import BinaryIO, Iterator, List, Optional, Union
+
+import torch
+from torch import Tensor
+
+
+class FeatureStore:
+    """A growing sequence of equally shaped tensors: in memory up to a limit, on disk beyond it.
+
+    What a video leaves behind for its second pass (26.5 MB of mask features a frame at 480 x 864) goes here. The file
+    has no name in its folder and vanishes with the store, also when the process is killed.
+
+    Args:
+        memory_limit (float): Bytes kept in memory, on the device that the tensors come from. 0 puts all of them on
+            disk. Defaults to 1 GiB.
+        dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to keep floating-point tensors in half the space, at the
+            cost of their last digits. Defaults to None: as they come.
+        folder (str, optional): Folder of the file. Defaults to None: the system's temporary one.
+
+    Raises:
+        ValueError: ``memory_limit`` is negative, or ``dtype`` is none of these.
+
+    Example:
+        >>> store = FeatureStore(memory_limit=100)
+        >>> store.extend(torch.ones(2, 3))
+        >>> store.extend(torch.zeros(30, 3))  # on disk
+        >>> len(store), store[0], store[31]
+        (32, tensor([1., 1., 1.]), tensor([0., 0., 0.]))
+    """
+
+    DTYPES = {None: None, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+    def __init__(self, memory_limit: float = 2**30, dtype: Optional[str] = None, folder: Optional[str] = None) -> None:
+        if memory_limit < 0:
+            raise ValueError(f'memory_limit of FeatureStore is a number of bytes, at least 0; got {memory_limit}')
+        if dtype not in self.DTYPES:
+            raise ValueError(f'dtype of FeatureStore is one of {list(self.DTYPES)}, got {dtype!r}')
+        self.memory_limit = memory_limit
+        self.dtype = self.DTYPES[dtype]
+        self.folder = folder
+        self.bytes_in_memory = 0
+        self.bytes_on_disk = 0
+        self._items: List[Union[Tensor, int]] = []  # a tensor, or its place in the file
+        self._file: Optional[BinaryIO] = None
+        self._template: Optional[Tensor] = None
+
+    def extend(self, tensors: Tensor) -> None:
+        """Append tensors.
+
+        Args:
+            tensors (Tensor): Stacked along the first axis, shape (n, ...). Kept as it is where it fits: do not write
+                to it afterwards.
+
+        Raises:
+            ValueError: The shape differs from that of the tensors before.
+            OSError: The disk is full.
+        """
+        tensors = tensors.detach()
+        if self.dtype is not None and tensors.is_floating_point():
+            tensors = tensors.to(self.dtype)
+        if self._template is None:
+            self._template = tensors.new_empty(0, *tensors.shape[1:])
+        if tensors.shape[1:] != self._template.shape[1:] or tensors.dtype != self._template.dtype:
+            raise ValueError(f'a FeatureStore of {tuple(self._template.shape[1:])}, {self._template.dtype} was given '
+                             f'{tuple(tensors.shape[1:])}, {tensors.dtype}: all frames of a video must be of one size')
+        num_bytes = tensors.numel() * tensors.element_size()
+        if self.bytes_in_memory + num_bytes <= self.memory_limit:
+            self.bytes_in_memory += num_bytes
+            self._items.extend(tensors)
+            return
+        for tensor in tensors:
+            self._items.append(self.bytes_on_disk)
+            self._write(tensor)
+
+    def _write(self, tensor: Tensor) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self.folder, buffering=0)
+            weakref.finalize(self, self._file.close)
+        content = memoryview(_as_bytes(tensor.cpu().contiguous()))
+        try:
+            self._file.seek(self.bytes_on_disk)
+            while content:  # one call writes 2 GiB at most
+                content = content[self._file.write(content):]
+        except OSError as error:
+            folder = self.folder or tempfile.gettempdir()
+            raise OSError(error.errno, f'{os.strerror(error.errno)}: {self.bytes_on_disk / 2**30:.1f} GiB of features '
+                          f'are in "{folder}"; choose a folder on a larger disk, or a half-precision dtype') from error
+        self.bytes_on_disk += tensor.numel() * tensor.element_size()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Return the ``index``-th tensor, on the device it came from."""
+        item = self._items[index]
+        if isinstance(item, Tensor):
+            return item
+        tensor = torch.empty(self._template.shape[1:], dtype=self._template.dtype)
+        content = memoryview(_as_bytes(tensor))
+        self._file.seek(item)
+        while content:
+            content = content[self._file.readinto(content):]
+        return tensor.to(self._template.device)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[index] for index in range(len(self)))
+
+
+def _as_bytes(tensor: Tensor):
+    """The memory of a contiguous CPU tensor, flat; numpy knows no bfloat16."""
+    return tensor.view(-1).view(torch.uint8).numpy()

@@ -1,0 +1,62 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Bilinear resizing in strips of rows: what is never needed as a whole is never in memory as a whole."""
+
+from typing import Iterator, NamedTuple, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class RowTaps(NamedTuple):
+    """For every row of a resized image the two rows it lies between, and the share of the lower one."""
+
+    upper: Tensor
+    lower: Tensor
+    share: Tensor
+
+
+def row_taps(size: int, new_size: int, device: torch.device) -> RowTaps:
+    """Positions of resized rows, as ``F.interpolate(mode='bilinear', align_corners=False)`` has them.
+
+    Args:
+        size (int): Rows of the image.
+        new_size (int): Rows of the resized image.
+        device (torch.device): Where the result lives.
+
+    Returns:
+        RowTaps: int64, int64 and float32, each of shape (new_size,).
+    """
+    position = (torch.arange(new_size, dtype=torch.float32, device=device) + 0.5) * (size / new_size) - 0.5
+    position.clamp_(min=0)
+    upper = position.long()
+    return RowTaps(upper, (upper + 1).clamp_(max=size - 1), position - upper)
+
+
+def resize_rows(x: Tensor, taps: RowTaps, start: int, stop: int, first_row: int = 0) -> Tensor:
+    """Compute a strip of rows of the resized image.
+
+    Args:
+        x (Tensor): Image, or the part of it from ``first_row`` on that the strip needs, shape (N, h, w).
+        taps (RowTaps): What :func:`row_taps` returned for the whole image.
+        start (int): First row of the strip.
+        stop (int): Row after its last one.
+        first_row (int): Row of the image that ``x`` begins with. Defaults to 0.
+
+    Returns:
+        Tensor: A new tensor, shape (N, stop - start, w).
+    """
+    upper, lower, share = (tap[start:stop] for tap in taps)
+    return torch.lerp(x[:, upper - first_row], x[:, lower - first_row], share[:, None])
+
+
+def resize_columns(x: Tensor, width: int) -> Tensor:
+    """Resize (N, h, w) to (N, h, width), bilinear; ``x`` itself if there is nothing to do."""
+    if x.shape[-1] == width:
+        return x
+    return F.interpolate(x[None], (x.shape[-2], width), mode='bilinear', align_corners=False)[0]
+
+
+def strips(height: int, rows: int) -> Iterator[Tuple[int, int]]:
+    """Cut ``height`` rows into strips of at most ``rows``: their first row, and the row after their last."""
+    return ((start, min(start + rows, height)) for start in range(0, height, rows))

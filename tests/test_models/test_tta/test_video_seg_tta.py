@@ -1,0 +1,198 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from tiny_models import SEGMENTER, build_model, randomize_constants
+
+import mmvc.datasets  # noqa: F401  registers
+from mmvc.models.tta import VideoSegTTAModel, make_tta_pipeline
+from mmvc.postprocessing import majority_vote
+from mmvc.registry import DATASETS, MODELS
+
+SIZE = (45, 61)  # odd: no scale gives a multiple of the stride
+PIPELINE = [
+    dict(type='SampleAllFrames'),
+    dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrameFromFile')]),
+    dict(type='PackVideoSegInputs'),
+]
+
+
+@pytest.fixture
+def batch(tmp_path):
+    """Load a video of three frames as the data loader does with a pipeline."""
+    folder = tmp_path / 'data/video/origin'
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for t in range(3):
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / f'{t}.png'), cv2.resize(coarse, SIZE[::-1]))
+    (tmp_path / 'val.txt').write_text('video\n')
+
+    def load(pipeline):
+        init_default_scope('mmvc')
+        dataset = DATASETS.build(dict(
+            type='VSPWDataset', data_root=str(tmp_path), ann_file='val.txt', img_suffix='.png', test_mode=True,
+            pipeline=pipeline))
+        return pseudo_collate([dataset[0]])
+
+    return load
+
+
+class BrightLeft(BaseModel):
+    """Says 1 where the upper left quarter of its input is, 0 elsewhere; mirrored inputs get the other quarter.
+
+    At the smallest input it says 2 everywhere.
+    """
+
+    def __init__(self, small: int = 0) -> None:
+        super().__init__()
+        self.small = small
+
+    def forward(self, inputs, data_samples=None, mode='predict'):
+        for video, sample in zip(inputs, data_samples):
+            for image, frame in zip(video, sample):
+                height, width = frame.ori_shape[:2]
+                labels = torch.zeros((1, height, width), dtype=torch.uint8)
+                labels[:, :height // 2, :width // 2] = 1
+                if image.shape[-2] <= self.small:
+                    labels[:] = 2
+                frame.pred_sem_seg = PixelData(sem_seg=labels)
+        return data_samples
+
+
+def sem_seg(sample):
+    return torch.stack([frame.pred_sem_seg.sem_seg for frame in sample])
+
+
+def test_augmentations_come_scale_by_scale_plain_and_mirrored(batch):
+    data = batch(make_tta_pipeline(PIPELINE))
+    frames = [sample[0][2] for sample in data['data_samples']]
+    assert [frame.img_shape[:2] for frame in frames[::2]] == [(41, 55), (45, 61), (49, 67), (54, 73)]
+    assert [frame.flip for frame in frames] == [False, True] * 4
+    assert [tuple(video[0].shape[-2:]) for video in data['inputs']] == [frame.img_shape[:2] for frame in frames]
+    assert {tuple(frame.ori_shape[:2]) for frame in frames} == {SIZE}
+    for plain, mirrored in zip(data['inputs'][::2], data['inputs'][1::2]):
+        assert torch.equal(plain[0], mirrored[0].flip(-1))
+    same_size = batch(PIPELINE)['inputs'][0]
+    assert torch.equal(data['inputs'][2][0], same_size)
+
+
+def test_pipeline_multiplies_the_size_of_testing():
+    test_pipeline = Config.fromfile('configs/_base_/datasets/vspw.py').test_pipeline
+    before = test_pipeline.to_dict() if hasattr(test_pipeline, 'to_dict') else str(test_pipeline)
+    pipeline = make_tta_pipeline(test_pipeline, flip=False)
+    assert pipeline[0]['type'] == 'SampleAllFrames'
+    resized, flips, pack = pipeline[1]['transforms']
+    assert [broadcast['transforms'][-1]['scale'] for broadcast in resized] == \
+        [(1200, 648), (1333, 720), (1466, 792), (1600, 864)]
+    assert len(flips) == 1 and flips[0]['transforms'][0]['prob'] == 0
+    assert pack == [dict(type='PackVideoSegInputs')]
+    after = test_pipeline.to_dict() if hasattr(test_pipeline, 'to_dict') else str(test_pipeline)
+    assert after == before
+
+
+def test_pipeline_errors():
+    with pytest.raises(ValueError, match='no TransformBroadcaster'):
+        make_tta_pipeline([dict(type='PackVideoSegInputs')])
+    with pytest.raises(ValueError, match='above 0'):
+        make_tta_pipeline(PIPELINE, scales=(1.0, 0))
+
+
+def test_votes_are_mirrored_back_and_ties_go_to_the_highest_resolution(batch):
+    # plain: upper left is 1; mirrored back: upper right is 1. Two against two everywhere: the plain larger one wins
+    data = batch(make_tta_pipeline(PIPELINE, scales=(0.9, 1.2)))
+    model = VideoSegTTAModel(module=BrightLeft())
+    [sample] = model.test_step(data)
+    expected = torch.zeros(3, 1, *SIZE, dtype=torch.uint8)
+    expected[..., :22, :30] = 1
+    assert torch.equal(sem_seg(sample), expected)
+    # the smallest input, twice, outvotes nobody: 2 + 2 against 2 + 2 + 2 + 2
+    model = VideoSegTTAModel(module=BrightLeft(small=41))
+    [sample] = model.test_step(batch(make_tta_pipeline(PIPELINE, scales=(0.9, 1.1, 1.2))))
+    assert torch.equal(sem_seg(sample), expected)
+    # here the small one is in the majority where the other one's halves disagree
+    [sample] = model.test_step(batch(make_tta_pipeline(PIPELINE, scales=(0.9, 1.2))))
+    expected = torch.full((3, 1, *SIZE), 2, dtype=torch.uint8)
+    expected[..., :22, :30] = 2
+    expected[..., 22:, :] = 0  # tie of two: higher resolution
+    expected[..., :22, 30] = 0  # the middle column is 0 in both
+    assert torch.equal(sem_seg(sample), expected)
+
+
+def predict_each(model, data):
+    """Predict each augmentation alone, mirrored back."""
+    results = []
+    for inputs, samples in zip(data['inputs'], data['data_samples']):
+        [sample] = model.test_step(dict(inputs=inputs, data_samples=samples))
+        maps = sem_seg(sample)
+        results.append(maps.flip(-1) if sample[0].flip else maps)
+    return results
+
+
+def test_majority_of_a_real_model(batch):
+    model = randomize_constants(build_model('MinVIS')).eval()
+    pipeline = make_tta_pipeline(PIPELINE)
+    single = predict_each(model, batch(pipeline))
+    assert len({tuple(maps.flatten().tolist()) for maps in single}) > 1, 'nothing to vote on'
+    [sample] = VideoSegTTAModel(module=model).test_step(batch(pipeline))
+    merged = sem_seg(sample)
+    assert merged.dtype == torch.uint8 and merged.shape == (3, 1, *SIZE)
+    assert torch.equal(merged, majority_vote(single, [1, 1, 2, 2, 3, 3, 4, 4]))
+
+
+@pytest.mark.parametrize('stage', ['MinVIS', 'DVISOffline'])
+def test_soft_voting_of_a_real_model(batch, stage):
+    model = randomize_constants(build_model(stage)).eval()
+    [plain] = model.test_step(batch(PIPELINE))
+    tta = VideoSegTTAModel(voting='soft', module=model)
+    # one augmentation, plain: the model's own prediction
+    [sample] = tta.test_step(batch(make_tta_pipeline(PIPELINE, scales=(1.0, ), flip=False)))
+    assert torch.equal(sem_seg(sample), sem_seg(plain))
+    assert 'video_prediction' not in sample
+    # all augmentations: the mean of their distributions
+    captured = []
+
+    def keep_scores(prediction, data_sample):
+        scores = torch.stack([torch.einsum('qk,qhw->khw', prediction.class_probs[:, :-1], masks)
+                              for masks in prediction.frames()])
+        captured.append(scores.flip(-1) if data_sample[0].flip else scores)
+
+    pipeline = make_tta_pipeline(PIPELINE)
+    [sample] = tta.test_step(batch(pipeline))
+    model.postprocessor = keep_scores
+    data = batch(pipeline)
+    for inputs, samples in zip(data['inputs'], data['data_samples']):
+        model.test_step(dict(inputs=inputs, data_samples=samples))
+    mean = sum(scores / scores.sum(dim=1, keepdim=True) for scores in captured) / len(captured)
+    best = mean.topk(2, dim=1).values
+    clear = best[:, 0] - best[:, 1] > 1e-5
+    assert clear.float().mean() > 0.9
+    assert torch.equal(sem_seg(sample)[:, 0][clear], mean.argmax(dim=1).to(torch.uint8)[clear])
+
+
+def test_built_from_a_config(batch):
+    init_default_scope('mmvc')
+    model = MODELS.build(ConfigDict(type='VideoSegTTAModel', voting='soft', module=SEGMENTER))
+    [sample] = model.test_step(batch(make_tta_pipeline(PIPELINE, scales=(1.0, ))))
+    assert sem_seg(sample).shape == (3, 1, *SIZE)
+
+
+def test_wrong_settings(batch):
+    with pytest.raises(ValueError, match="'majority' or 'soft'"):
+        VideoSegTTAModel(voting='hard', module=BrightLeft())
+    with pytest.raises(TypeError, match='BrightLeft has none'):
+        VideoSegTTAModel(voting='soft', module=BrightLeft())
+
+    class NoPrediction(BaseModel):
+
+        def forward(self, inputs, data_samples=None, mode='predict'):
+            return data_samples
+
+    with pytest.raises(TypeError, match='no pred_sem_seg'):
+        VideoSegTTAModel(module=NoPrediction()).test_step(batch(make_tta_pipeline(PIPELINE)))
