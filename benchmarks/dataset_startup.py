@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Time the start-up of datasets as large as VSPW (3,536 videos, 251,633 frames), VIPSeg and OVIS, and its memory.
 
-    python benchmarks/dataset_startup.py [--folder /tmp/startup] [--dataset vspw vspw_image vipseg ovis]
+    python benchmarks/dataset_startup.py [--folder FOLDER] [--dataset vspw vspw_image vipseg ovis]
 
 The files are empty, as start-up reads names and annotation files only; with --folder they are kept for the next run.
 Each dataset is built in a process of its own. Printed: seconds to build it (without importing Python packages), how

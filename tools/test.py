@@ -8,7 +8,7 @@ import os.path as osp
 import sys
 from typing import Optional
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.dist import is_main_process
 
 import mmvc  # noqa: F401  registers the scope
@@ -57,6 +57,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--format-only', action='store_true',
                         help='write the predictions and compute no numbers: needs no ground truth. Without --out-dir '
                         'they go to output_dir of the test_evaluator, or to <work dir>/results')
+    parser.add_argument('--tta', action='store_true',
+                        help='test-time augmentation: vote over scales and flips (tta_model and tta_pipeline of the '
+                        'config, or scales 0.9 to 1.2, each with its mirror image)')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
@@ -84,6 +87,14 @@ def request_predictions(cfg: Config, out_dir: Optional[str], format_only: bool) 
             evaluator.format_only = True
 
 
+def enable_tta(cfg: Config) -> None:
+    """Wrap the model and its pipeline for test-time augmentation."""
+    from mmvc.models.tta import make_tta_pipeline  # slow to import, and rarely needed
+    cfg.model = ConfigDict(**cfg.get('tta_model', dict(type='VideoSegTTAModel')), module=cfg.model)
+    dataset = cfg.test_dataloader.dataset
+    dataset.pipeline = cfg.get('tta_pipeline') or make_tta_pipeline(dataset.pipeline)
+
+
 def main() -> None:
     args = parse_args()
     try:
@@ -95,6 +106,8 @@ def main() -> None:
         cfg.launcher, cfg.load_from, cfg.resume = args.launcher, args.checkpoint, False
         if args.format_only or args.out_dir:
             request_predictions(cfg, args.out_dir, args.format_only)
+        if args.tta:
+            enable_tta(cfg)
         setup_distributed(args.launcher, cfg)
         runner = build_runner(cfg)
         runner.register_hook(CheckWeightsHook())

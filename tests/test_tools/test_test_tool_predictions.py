@@ -75,3 +75,37 @@ def test_where_predictions_go(tool):
     cfg.test_evaluator = dict(type='DumpResults')
     with pytest.raises(UsageError, match='DumpResults does not write predictions'):
         tool.request_predictions(cfg, 'here', True)
+
+
+TTA_PIPELINE = """
+tta_pipeline = [
+    dict(type='SampleAllFrames'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrameFromFile')])],
+        [dict(type='TransformBroadcaster', transforms=[dict(type='mmdet.RandomFlip', prob=p)]) for p in (0.0, 1.0)],
+        [dict(type='PackVideoSegInputs')],
+    ]),
+]
+"""
+
+
+def test_tta_votes_over_mirrored_videos(run, tmp_path):
+    """A model that looks at single pixels gives the same answer mirrored, if predictions are mirrored back."""
+    with open(tmp_path / 'toy.py', 'a') as config:
+        config.write(TTA_PIPELINE)
+    run('--tta', '--out', tmp_path / 'numbers.json')
+    assert json.loads((tmp_path / 'numbers.json').read_text())['vss/mIoU'] == pytest.approx(100)
+
+
+def test_tta_without_settings_uses_the_papers_scales(tool):
+    cfg = Config(dict(
+        model=dict(type='ToyVSS'),
+        test_dataloader=dict(dataset=dict(pipeline=[
+            dict(type='SampleAllFrames'),
+            dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrameFromFile')]),
+            dict(type='PackVideoSegInputs'),
+        ]))))
+    tool.enable_tta(cfg)
+    assert cfg.model.type == 'VideoSegTTAModel' and cfg.model.module.type == 'ToyVSS'
+    scales, flips, _ = cfg.test_dataloader.dataset.pipeline[-1].transforms
+    assert len(scales) == 4 and len(flips) == 2

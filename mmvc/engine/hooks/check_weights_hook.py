@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvc.engine.checkpoints import weight_mismatches
@@ -30,6 +30,8 @@ class CheckWeightsHook(Hook):
             WeightMismatchError: If a weight has another shape, is not in the model or (unless allowed) is missing.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if isinstance(model, BaseTTAModel):  # it loads weights into the model that it wraps
+            model = model.module
         lines = weight_mismatches(model, checkpoint.get('state_dict', checkpoint), self.allow_missing)
         if lines:
             more = [f'... and {len(lines) - self.max_lines} more'] if len(lines) > self.max_lines else []

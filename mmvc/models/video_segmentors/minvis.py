@@ -220,7 +220,7 @@ class MinVIS(BaseModel):
             TypeError: The model needs the whole video.
         """
         if not self.is_online:
-            raise TypeError(f'{type(self).__name__} refines a video as a whole and cannot stream: use predict(), or the '
+            raise TypeError(f'{type(self).__name__} refines whole videos and cannot stream: use predict() or the '
                             'DVISOnline stage of the same model')
         state, sum_of_logits, num_frames, segment = None, 0., 0, self.postprocessor.start_stream()
         for frames in windows:
@@ -254,7 +254,8 @@ class MinVIS(BaseModel):
                 order.append(match_queries(state, embeds[None]))
             state = reorder_queries(embeds[None], order[-1])
         order = torch.cat(order)
-        cls_scores, mask_embeds = (reorder_queries(segmented[name][0], order) for name in ('cls_scores', 'mask_embeds'))
+        cls_scores = reorder_queries(segmented['cls_scores'][0], order)
+        mask_embeds = reorder_queries(segmented['mask_embeds'][0], order)
         masks = decode_masks(mask_embeds, segmented['mask_features'][0])
         return dict(cls_scores=cls_scores[None], mask_features=masks[None]), state
 
