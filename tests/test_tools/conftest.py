@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from mmvc.visualization import VideoSegLocalVisualizer
+
 CONVERTERS = Path(__file__).parents[2] / 'tools/dataset_converters'
 
 
@@ -21,3 +23,9 @@ def convert(monkeypatch):
         return 0
 
     return run_script
+
+
+@pytest.fixture(autouse=True)
+def fresh_visualizer():
+    """Forget visualizers of earlier runs: mmengine names them by the second and would write to the older's folder."""
+    VideoSegLocalVisualizer._instance_dict.clear()

@@ -220,8 +220,8 @@ class MinVIS(BaseModel):
             TypeError: The model needs the whole video.
         """
         if not self.is_online:
-            raise TypeError(f'{type(self).__name__} refines whole videos and cannot stream: use predict() or the '
-                            'DVISOnline stage of the same model')
+            raise TypeError(f'{type(self).__name__} refines a video as a whole and cannot stream: use predict() or '
+                            'the DVISOnline stage of the same model')
         state, sum_of_logits, num_frames, segment = None, 0., 0, self.postprocessor.start_stream()
         for frames in windows:
             prepared = self.data_preprocessor.prepare_frames(frames)
