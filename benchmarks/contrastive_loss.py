@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-import mmvc  # noqa: F401
 from mmvc.models.losses import FrameContrastiveLoss, ReferenceContrastiveLoss, TemporalContrastiveLoss
+from mmvc.utils import keep_freed_memory
 
 
 def pair_loss(positives: Tensor, negatives: Tensor) -> Tensor:
@@ -106,6 +106,7 @@ def main() -> None:
     parser.add_argument('--channels', type=int, default=512)
     args = parser.parse_args()
 
+    keep_freed_memory()  # as in a training under jemalloc; without it both mostly wait for fresh pages
     torch.manual_seed(0)
     queries = torch.randperm(args.num_queries)[:args.num_objects].tolist()
     labels = [i // 2 for i in range(args.num_objects)]  # two objects of each class

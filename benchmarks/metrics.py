@@ -30,6 +30,7 @@ from pycocotools import mask as mask_utils
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mmvc.evaluation import functional as F  # noqa: E402
+from mmvc.utils import keep_freed_memory  # noqa: E402
 
 NUM_CLASSES = 124
 ISTHING = [index % 2 == 0 for index in range(NUM_CLASSES)]
@@ -265,6 +266,12 @@ def timed(baseline: Callable, folder: Path) -> Tuple[str, float]:
     return baseline(folder), time.perf_counter() - start
 
 
+def start_process() -> None:
+    """What tools/evaluate.py does in its processes, too."""
+    cv2.setNumThreads(1)
+    keep_freed_memory()
+
+
 METRICS = {
     'mIoU, VC8, VC16': ('vss', vss_video, vss_numbers, baseline_vss),
     'VPQ (5 windows)': ('vps', partial(vps_video, accumulate=partial(F.VideoPanopticQuality, NUM_CLASSES)),
@@ -282,10 +289,11 @@ def main() -> None:
     parser.add_argument('--videos', type=int, help='number of videos (default: 10 for VSS and VPS, 50 for VIS)')
     parser.add_argument('--data-dir', type=Path, help='folder for the generated files (default: a temporary one)')
     args = parser.parse_args()
-    cv2.setNumThreads(1)
+    start_process()
 
     table = PrettyTable(['metric', 'videos', 'seconds', 'CPU', 'goal', 'official', 'baseline', 'numbers'], align='r')
-    with tempfile.TemporaryDirectory() as temporary, ProcessPoolExecutor(max(args.workers, 2)) as pool:
+    pool = ProcessPoolExecutor(max(args.workers, 2), initializer=start_process)
+    with tempfile.TemporaryDirectory() as temporary, pool:
         list(pool.map(abs, range(args.workers)))  # start the processes
         root = args.data_dir or Path(temporary)
         for name, (task, count, numbers, baseline) in METRICS.items():

@@ -8,6 +8,7 @@ from typing import Sequence
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, list_masks
+from mmvc.utils import keep_freed_memory
 
 EPILOG = """
 predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):
@@ -97,6 +98,7 @@ def evaluate(args: argparse.Namespace) -> Report:
 
 def main() -> None:
     args = parse_args()
+    keep_freed_memory()
     try:
         report = evaluate(args)
     except (OSError, ValueError) as error:

@@ -15,6 +15,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 import cv2
 from mmengine.utils import ProgressBar
 
+from mmvc.utils import keep_freed_memory
+
 from .classes import METAINFO
 from .config import GENERATOR_VERSION, SyntheticVideoConfig
 from .video import SyntheticVideo
@@ -57,11 +59,16 @@ def parallel_map(function: Callable, jobs: Sequence, workers: int) -> Iterator:
     if 'forkserver' in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context('forkserver')
         context.set_forkserver_preload([__name__])
-    executor = ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1, ))
+    executor = ProcessPoolExecutor(workers, context, _start_worker)
     try:
         yield from executor.map(function, jobs)
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    keep_freed_memory()
 
 
 @contextmanager

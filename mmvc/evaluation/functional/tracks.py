@@ -77,16 +77,18 @@ def track_iou(detections: Sequence[Track], truths: Sequence[Track]) -> np.ndarra
         np.ndarray: In [0, 1], shape (D, G); 0 where both tracks are empty.
     """
     inter = np.zeros((len(detections), len(truths)))
-    for t in range(len(detections[0]) if len(detections) else 0):
+    num_frames = len(detections[0]) if detections else 0
+    areas = np.array([track_areas(track) for track in detections]).reshape(len(detections), num_frames)
+    for t in range(num_frames):
         here = [d for d, track in enumerate(detections) if track[t]]
         there = [g for g, track in enumerate(truths) if track[t]]
         if here and there:
-            rles = [detections[d][t] for d in here]
             # Against a "crowd" pycocotools divides by the area of the detection alone: multiplied by it and rounded,
             # that is the exact number of pixels, without decoding a mask.
-            share = mask_utils.iou(rles, [truths[g][t] for g in there], [1] * len(there))
-            inter[np.ix_(here, there)] += np.rint(share * mask_utils.area(rles)[:, None])
-    detected = np.array([track_areas(track).sum() for track in detections]).reshape(-1, 1)
+            share = mask_utils.iou([detections[d][t] for d in here], [truths[g][t] for g in there], [1] * len(there))
+            rows = np.array(here)[:, None]
+            inter[rows, there] += np.rint(share * areas[rows, t])
+    detected = areas.sum(axis=1, keepdims=True)
     true = np.array([track_areas(track).sum() for track in truths]).reshape(1, -1)
     union = detected + true - inter
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)

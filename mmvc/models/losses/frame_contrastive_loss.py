@@ -111,14 +111,15 @@ class FrameContrastiveLoss(nn.Module):
         latest = average = torch.zeros_like(objects[0])
         total = torch.zeros_like(average)  # of the directions seen
         positives = []
-        for frame, embed in enumerate(objects):
+        # iterated over, not indexed: the gradient of an index is a tensor of zeros as large as all frames
+        for frame, (embed, direction) in enumerate(zip(objects, directions)):
             positives.append(torch.where(take_average[frame, :, None], average, latest))
-            similarity = (directions[frame] * total).sum(-1) / counts[frame].clamp(min=1)
+            similarity = (direction * total).sum(-1) / counts[frame].clamp(min=1)
             step = torch.where(counts[frame] > 0, similarity.clamp(min=0), 1.0)[:, None]
             shown = seen[frame, :, None]
             average = torch.where(shown, (1 - step) * average + step * embed, average)
             latest = torch.where(shown, embed, latest)
-            total = torch.where(shown, total + directions[frame], total)
+            total = torch.where(shown, total + direction, total)
         return torch.stack(positives), counts > 0
 
 

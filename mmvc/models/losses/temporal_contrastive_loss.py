@@ -2,13 +2,14 @@
 """The temporal refiner's contrastive loss."""
 
 import torch
+import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
 
 from .class_memory import ClassMemory
-from .contrastive_terms import clip_factors, contrast, mean_over_items, split_scores
+from .contrastive_terms import clip_factors, mean_over_items
 
 Indices = tuple[Tensor, Tensor]
 
@@ -53,22 +54,27 @@ class TemporalContrastiveLoss(nn.Module):
         """
         items, weights, objects, labels = [], [], [], []
         with torch.autocast(embeds.device.type, enabled=False):
+            # a loss is that of `contrast`, whose sum over pairs factorises: the positives' factor serves both items
             for clip, (queries, gt_inds), target, factor in zip(embeds.float(), indices, targets,
                                                                 clip_factors(embeds, sample_weights)):
                 anchors = clip.index_select(1, queries)  # (T, K, C)
                 tracks = anchors.transpose(0, 1).contiguous()
-                positive = tracks @ tracks.transpose(1, 2)  # (K, T, T)
-                _, negative = split_scores(anchors, clip, queries)
-                items.append(contrast(positive, negative.transpose(0, 1)))
+                pull = (-(tracks @ tracks.transpose(1, 2))).logsumexp(-1)  # of the positives (K, T), for both items
+                scores = clip @ anchors.transpose(1, 2)  # (T, Q, K)
+                own = F.one_hot(queries, clip.shape[1]).t().bool()
+                push = scores.masked_fill(own, -torch.inf).logsumexp(1)
+                items.append(F.softplus(push + pull.t()))
+                weights.append(factor)
 
                 objects.append(tracks.detach())
                 labels.append(target.labels[gt_inds])
                 known = self.memory.counts[labels[-1]].nonzero()[:, 0]
-                past, filled = self.memory(labels[-1][known])
-                negative = tracks.index_select(0, known) @ past.transpose(1, 2)
-                items.append(
-                    contrast(positive.index_select(0, known), negative.masked_fill(~filled[:, None], -torch.inf)))
-                weights += [factor, factor]
+                if len(known):
+                    past, filled = self.memory(labels[-1][known])
+                    scores = tracks.index_select(0, known) @ past.transpose(1, 2)
+                    push = scores.masked_fill(~filled[:, None], -torch.inf).logsumexp(-1)
+                    items.append(F.softplus(push + pull.index_select(0, known)))
+                    weights.append(factor)
             loss = mean_over_items(items, weights, embeds)
         if objects:
             self.memory.push(
