@@ -2,6 +2,7 @@
 import gzip
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,7 +186,17 @@ def test_metric_writes_results_json(ovis, tmp_path):
     assert track_scores(categories)['AP'] == pytest.approx(expected['AP'], abs=1e-9)
 
 
+@pytest.mark.parametrize('name', ['valid/instances.json', 'valid.json', 'annotations_valid.json'])
+def test_metric_finds_the_annotations_of_each_release(ovis, tmp_path, name):
+    root = tmp_path / 'data'
+    (root / name).parent.mkdir(parents=True)
+    (root / name).write_bytes(Path(ovis[2]).read_bytes())
+    assert Path(VISMetric(data_root=str(root)).ann_file) == root / name
+
+
 def test_metric_bad_input(ovis):
+    with pytest.raises(ValueError, match='ann_file, or data_root'):
+        VISMetric()
     samples, _, ann_file, dataset_meta, _ = ovis
     frames = samples[0].video_data_samples
 

@@ -14,7 +14,7 @@ coco_dataset = dict(
 train_dataloader = dict(dataset=dict(datasets=[dict(video_dataset, split='train'), coco_dataset]))
 val_dataloader = dict(dataset=video_dataset)
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=f'{data_root}/annotations_valid.json', output_dir='work_dirs/results/ovis')
+val_evaluator = dict(data_root=data_root, output_dir='work_dirs/results/ovis')
 test_evaluator = val_evaluator
 num_classes = 25
 postprocessor = dict(type='VISPostprocessor', max_per_video=20)

@@ -11,6 +11,7 @@ from mmengine.fileio import load
 from mmengine.logging import print_log
 from pycocotools import mask as mask_utils
 
+from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.evaluation.functional import match_video, range_names, track_scores, vis_classes, why_undefined
 from mmvc.registry import METRICS
 
@@ -31,8 +32,11 @@ class VISMetric(VideoMetric):
     (``APso``, ``APmo``, ``APho``). A number that is not defined for the data is left out and the log says why.
 
     Args:
-        ann_file (str): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless ``format_only``,
-            ``annotations``. Classes of the dataset and categories are paired by name.
+        ann_file (str, optional): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless
+            ``format_only``, ``annotations``. Classes of the dataset and categories are paired by name. Defaults to
+            None: it is looked for in ``data_root``, as :class:`YouTubeVISDataset` does.
+        data_root (str, optional): Root of the dataset; only used without ``ann_file``. Defaults to None.
+        split (str): Split to look for. Defaults to 'valid'.
         output_dir (str, optional): Folder to write ``results.json`` to, as the servers take it. Defaults to None.
         format_only (bool): Whether to only write, not to score: the annotations of the validation sets are not public.
             Defaults to False.
@@ -41,19 +45,26 @@ class VISMetric(VideoMetric):
 
     Raises:
         KeyError: If ``ann_file`` lacks a video.
-        ValueError: If ``ann_file`` has no annotations though they are needed, its categories are not the classes of
-            the dataset, or a prediction has another size or length than its video.
+        ValueError: If neither ``ann_file`` nor ``data_root`` is given, ``ann_file`` has no annotations though they
+            are needed, its categories are not the classes of the dataset, or a prediction has another size or length
+            than its video.
     """
 
     default_prefix = 'vis'
 
     def __init__(self,
-                 ann_file: str,
+                 ann_file: Optional[str] = None,
+                 data_root: Optional[str] = None,
+                 split: str = 'valid',
                  output_dir: Optional[str] = None,
                  format_only: bool = False,
                  backend_args: Optional[dict] = None,
                  prefix: Optional[str] = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
+        if ann_file is None:
+            if data_root is None:
+                raise ValueError('VISMetric needs ann_file, or data_root to look for the annotations of a split')
+            ann_file = osp.join(data_root, find_path(data_root, split, ANN_FILES))
         self.ann_file = ann_file
         content = load(ann_file, backend_args=backend_args)
         self._videos = {str(video['id']): video for video in content['videos']}
