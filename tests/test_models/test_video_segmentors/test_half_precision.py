@@ -23,6 +23,34 @@ def test_a_training_step_stays_finite(stage, iteration, dtype, set_iteration, de
     assert gradients and all(gradient.isfinite().all() for gradient in gradients)
 
 
+@pytest.mark.parametrize('stage', STAGES)
+def test_scaled_float16_training_takes_steps(stage, device):
+    # what AmpOptimWrapper does, which itself refuses to run without an accelerator
+    if not hasattr(torch.amp, 'GradScaler'):
+        pytest.skip('torch before 2.3 scales losses on CUDA only')
+    model = build_model(stage).to(device).train()
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    before = {name: p.detach().clone() for name, p in trained.items()}
+    optimizer, scaler = torch.optim.AdamW(trained.values(), lr=1e-4), torch.amp.GradScaler(device)
+    steps = 0
+    for _ in range(12):
+        data = model.data_preprocessor(make_batch(num_clips=1), training=True)
+        with torch.autocast(device, dtype=torch.float16):
+            losses = model(**data, mode='loss')
+        scaler.scale(sum(losses.values())).backward()
+        scaler.unscale_(optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(trained.values(), 0.01)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        steps += bool(norm.isfinite())
+        if steps == 2:
+            break
+    assert steps == 2, f'the scale fell to {scaler.get_scale()} without two finite gradients'
+    assert all(p.isfinite().all() for p in trained.values())
+    assert any(not torch.equal(p, before[name]) for name, p in trained.items())
+
+
 @pytest.mark.parametrize('dtype', DTYPES, ids=str)
 @pytest.mark.parametrize('stage', STAGES)
 def test_a_video_is_segmented(stage, dtype, device):
