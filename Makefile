@@ -3,6 +3,10 @@
 # make test-all      the slow tests too
 # make test-classic  the fast tests on the classic OpenMMLab stack, in .venv-classic
 # make lint          style and spelling
+# make typecheck     the type hints of the public functions
+# make coverage      the fast tests, and how much of the package they run
+# make docs          the documentation, in docs/en/_build/html
+# make wheel         wheel and source archive in dist/, and a smoke test of the wheel with no source tree around
 # make clean         remove what was installed and built; data/ and work_dirs/ stay
 #
 # Needs make and Python 3.10 or newer, nothing else. Variables:
@@ -25,7 +29,7 @@ ifneq ($(JEMALLOC),)
 FAST := LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
 endif
 
-.PHONY: demo test test-all test-classic lint clean
+.PHONY: demo test test-all test-classic lint typecheck coverage docs wheel clean
 
 demo: .venv/installed
 	. .venv/bin/activate && $(FAST) bash demo/run_demo.sh
@@ -42,6 +46,22 @@ test-classic: .venv-classic/installed
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/codespell
+
+typecheck: .venv/installed
+	.venv/bin/python -m mypy
+
+coverage: .venv/installed
+	.venv/bin/python -m pytest --cov=mmvc --cov-report=term:skip-covered --cov-report=html
+
+docs: .venv/installed
+	.venv/bin/pip install --quiet -r requirements/docs.txt
+	.venv/bin/python -m sphinx -W --keep-going -q docs/en docs/en/_build/html
+
+wheel: .venv/installed
+	rm -rf build dist
+	.venv/bin/pip install --quiet build
+	.venv/bin/python -m build
+	bash tests/smoke_test_wheel.sh dist/*.whl
 
 clean:
 	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache
