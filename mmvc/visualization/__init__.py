@@ -1,9 +1,17 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from .drawing import legend_strip, overlay_segments, stable_colors
+from .colors import stable_colors
+from .drawing import hide_pixels, legend_strip, outline_region, overlay_segments, titled
+from .ground_truth import GroundTruth, dataset_task, innermost_dataset
+from .labels import write_labels
+from .legend import Legend
 from .local_visualizer import VideoSegLocalVisualizer
 from .panel import PanelDrawer
+from .segment_map import SegmentMap
+from .text import text_size, write_texts
 from .video_writer import VideoWriter
 
 __all__ = [
-    'PanelDrawer', 'VideoSegLocalVisualizer', 'VideoWriter', 'legend_strip', 'overlay_segments', 'stable_colors'
+    'GroundTruth', 'Legend', 'PanelDrawer', 'SegmentMap', 'VideoSegLocalVisualizer', 'VideoWriter', 'dataset_task',
+    'hide_pixels', 'innermost_dataset', 'legend_strip', 'outline_region', 'overlay_segments', 'stable_colors',
+    'text_size', 'titled', 'write_labels', 'write_texts'
 ]

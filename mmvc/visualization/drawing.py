@@ -1,29 +1,19 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Drawing on arrays. All images are RGB, uint8, (H, W, 3)."""
 
-import colorsys
-from typing import List, Sequence, Tuple
+from typing import List, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
 
+from mmvc.datasets.transforms.random_patch_mask import IMAGENET_MEAN
+
+from .text import TEXT, shortened, text_size, write_texts
+
 BACKGROUND = (24, 24, 24)
-TEXT = (240, 240, 240)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
-def stable_colors(ids: Sequence[int]) -> np.ndarray:
-    """Colours of ids: an id has the same one in every frame and video, neighbouring ids have very different ones.
-
-    Args:
-        ids (Sequence[int]): N ids, from 0.
-
-    Returns:
-        np.ndarray: uint8 (N, 3).
-    """
-    # steps of the golden ratio spread any number of hues evenly
-    colors = [colorsys.hsv_to_rgb(i * 0.618034 % 1, 0.55 + 0.4 * (i % 2), 0.95 - 0.25 * (i // 2 % 2)) for i in ids]
-    return np.rint(255 * np.array(colors).reshape(-1, 3)).astype(np.uint8)
+_TITLE_SIZE = 13
+_LEGEND_SIZE = 12
+_MAX_STRIPES = 6
 
 
 def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int], colors: np.ndarray,
@@ -55,6 +45,39 @@ def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int]
     return out
 
 
+def outline_region(image: np.ndarray, region: np.ndarray, color: Tuple[int, int, int]) -> np.ndarray:
+    """Draw a line along the inner border of a region.
+
+    Args:
+        image (np.ndarray): Image, (H, W, 3).
+        region (np.ndarray): bool (H, W).
+        color (tuple[int, int, int]): Colour of the line.
+
+    Returns:
+        np.ndarray: Drawn copy, (H, W, 3).
+    """
+    inner = cv2.erode(region.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE) > 0
+    out = image.copy()
+    out[region & ~inner] = color
+    return out
+
+
+def hide_pixels(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """Show what Masked Video Consistency leaves of an image: hidden pixels get the mean colour of ImageNet.
+
+    Args:
+        image (np.ndarray): Image, (H, W, 3).
+        hidden (np.ndarray): bool (h, w); resized to the image where it has another size.
+
+    Returns:
+        np.ndarray: Masked copy, (H, W, 3).
+    """
+    hidden = cv2.resize(hidden.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    out = image.copy()
+    out[hidden] = np.rint(IMAGENET_MEAN)
+    return out
+
+
 def resize_width(image: np.ndarray, width: int, nearest: bool = False) -> np.ndarray:
     """Resize to a width, keeping the aspect ratio.
 
@@ -78,41 +101,48 @@ def titled(image: np.ndarray, title: str, height: int = 24) -> np.ndarray:
 
     Args:
         image (np.ndarray): Image.
-        title (str): Text.
+        title (str): Text, cut where it is too long.
         height (int): Height of the bar. Defaults to 24.
 
     Returns:
         np.ndarray: (H + height, W, 3).
     """
     bar = np.full((height, image.shape[1], 3), BACKGROUND, np.uint8)
-    cv2.putText(bar, title, (8, height - 7), _FONT, 0.5, TEXT, 1, cv2.LINE_AA)
+    text = shortened(title, image.shape[1] - 12, _TITLE_SIZE)
+    bar = write_texts(bar, [(text, 6, (height - text_size(text, _TITLE_SIZE)[1]) // 2)], _TITLE_SIZE)
     return np.concatenate([bar, image])
 
 
-def legend_strip(width: int, names: Sequence[str], colors: np.ndarray) -> np.ndarray:
+def legend_strip(width: int, names: Sequence[str], colors: Union[np.ndarray, Sequence[np.ndarray]]) -> np.ndarray:
     """Draw a legend: colour boxes with names, in as many rows as they need.
 
     Args:
         width (int): Width of the strip.
         names (Sequence[str]): N names.
-        colors (np.ndarray): uint8 (N, 3).
+        colors (np.ndarray | Sequence[np.ndarray]): For each name a colour (3,) or several (k, 3), drawn as stripes
+            (the first six of them); uint8.
 
     Returns:
         np.ndarray: (rows * 22 + 8, width, 3).
     """
     row_height, box, gap = 22, 14, 8
     positions: List[Tuple[int, int]] = []
+    stripes = [np.asarray(color, np.uint8).reshape(-1, 3)[:_MAX_STRIPES] for color in colors]
+    widths = [box + 6 * (len(colors_of_name) - 1) for colors_of_name in stripes]
+    names = [shortened(name, width - box_width - 6 - 3 * gap, _LEGEND_SIZE) for name, box_width in zip(names, widths)]
     x, row = gap, 0
-    for name in names:
-        needed = box + 6 + cv2.getTextSize(name, _FONT, 0.42, 1)[0][0] + 2 * gap
+    for name, box_width in zip(names, widths):
+        needed = box_width + 6 + text_size(name, _LEGEND_SIZE)[0] + 2 * gap
         if x + needed > width and x > gap:
             x, row = gap, row + 1
         positions.append((x, row))
         x += needed
     strip = np.full(((row + 1) * row_height + 8, width, 3), BACKGROUND, np.uint8)
-    for name, color, (x, row) in zip(names, colors, positions):
+    texts = []
+    for name, box_width, colors_of_name, (x, row) in zip(names, widths, stripes, positions):
         top = 4 + row * row_height + (row_height - box) // 2
-        cv2.rectangle(strip, (x, top), (x + box, top + box), tuple(int(c) for c in color), cv2.FILLED)
-        cv2.rectangle(strip, (x, top), (x + box, top + box), TEXT, 1)
-        cv2.putText(strip, name, (x + box + 6, top + box - 2), _FONT, 0.42, TEXT, 1, cv2.LINE_AA)
-    return strip
+        strip[top:top + box + 1, x:x + box_width + 1] = TEXT
+        inside = strip[top + 1:top + box, x + 1:x + box_width]
+        inside[:] = colors_of_name[np.arange(inside.shape[1]) * len(colors_of_name) // max(inside.shape[1], 1)]
+        texts.append((name, x + box_width + 6, 4 + row * row_height + 3))
+    return write_texts(strip, texts, _LEGEND_SIZE)

@@ -10,11 +10,14 @@ from mmengine.visualization import Visualizer
 from mmvc.registry import VISUALIZERS
 
 from .panel import PanelDrawer
+from .segment_map import SegmentMap
 
 
 @VISUALIZERS.register_module()
 class VideoSegLocalVisualizer(Visualizer):
     """Visualizer of video segmentation, for single frames (for whole videos: ``VideoSegVisualizationHook``).
+
+    It is called as the visualizers of mmdet and mmseg are, so their visualization hooks can use it.
 
     Args:
         name (str): Name of the instance. Defaults to 'visualizer'.
@@ -33,21 +36,27 @@ class VideoSegLocalVisualizer(Visualizer):
                        name: str,
                        image: np.ndarray,
                        data_sample: Optional[BaseDataElement] = None,
-                       gt_sem_seg: Optional[np.ndarray] = None,
+                       draw_gt: bool = True,
+                       draw_pred: bool = True,
                        show: bool = False,
                        wait_time: float = 0,
                        out_file: Optional[str] = None,
+                       pred_score_thr: float = 0.3,
                        step: int = 0) -> None:
         """Draw a frame and hand it to the visual backends, a window or a file.
 
         Args:
             name (str): Name of the picture.
             image (np.ndarray): Frame, RGB, uint8, (H, W, 3).
-            data_sample (BaseDataElement, optional): Sample of the frame with a prediction. Defaults to None.
-            gt_sem_seg (np.ndarray, optional): Ground truth, class indices, (H, W). Defaults to None.
+            data_sample (BaseDataElement, optional): Sample of the frame: its prediction (``pred_sem_seg``,
+                ``pred_panoptic_seg`` or ``pred_track_instances``) and ground truth (``gt_instances`` as packed by
+                :class:`PackVideoSegInputs`, or ``gt_sem_seg``). Defaults to None.
+            draw_gt (bool): Whether to draw the ground truth, where the sample has one. Defaults to True.
+            draw_pred (bool): Whether to draw the prediction, where the sample has one. Defaults to True.
             show (bool): Whether to open a window. Defaults to False.
             wait_time (float): Seconds to show it; 0 waits for a key. Defaults to 0.
             out_file (str, optional): Image file to write. Defaults to None.
+            pred_score_thr (float): Instances that score less are not drawn (VIS). Defaults to 0.3.
             step (int): Global step of the picture. Defaults to 0.
 
         Raises:
@@ -57,18 +66,15 @@ class VideoSegLocalVisualizer(Visualizer):
         if 'classes' not in meta or 'palette' not in meta:
             raise ValueError('the visualizer knows no classes and colours: set dataset_meta = dict(classes=..., '
                              'palette=...)')
-        drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width)
-        columns = dict(input=image)
-        occurring = set()
-        if gt_sem_seg is not None:
-            columns['ground truth'] = drawer.draw_sem_seg(image, gt_sem_seg)
-            occurring.update(np.unique(gt_sem_seg).tolist())
-        prediction = None if data_sample is None else drawer.draw_prediction(image, data_sample)
-        if prediction is not None:
-            columns['prediction'] = prediction
-            if 'pred_sem_seg' in data_sample:
-                occurring.update(data_sample.pred_sem_seg.sem_seg.unique().tolist())
-        panel = drawer.compose_panel(columns, sorted(occurring & set(range(len(drawer.classes)))))
+        drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width, score_thr=pred_score_thr)
+        layers = {}
+        if data_sample is not None and draw_gt:
+            layers['ground truth'] = _ground_truth(data_sample, meta)
+        if data_sample is not None and draw_pred:
+            layers['prediction'] = drawer.prediction(data_sample)
+        layers = {title: segments for title, segments in layers.items() if segments is not None}
+        columns = dict(input=image, **{title: drawer.draw(image, segments) for title, segments in layers.items()})
+        panel = drawer.compose_panel(columns, drawer.legend(*layers.values()))
         self.set_image(panel)
         if show:
             self.show(panel, win_name=name, wait_time=wait_time)
@@ -76,3 +82,16 @@ class VideoSegLocalVisualizer(Visualizer):
             mmcv.imwrite(panel[..., ::-1], out_file)
         else:
             self.add_image(name, panel, step)
+
+
+def _ground_truth(sample: BaseDataElement, meta: dict) -> Optional[SegmentMap]:
+    if 'gt_sem_seg' in sample:
+        return SegmentMap.from_pixel_data(sample.gt_sem_seg, len(meta['classes']))
+    if 'gt_instances' not in sample or 'instances_ids' not in sample.gt_instances:
+        return None
+    instances = sample.gt_instances
+    if instances.instances_ids.equal(instances.labels):  # VSS: a class region is its class
+        return SegmentMap.from_entities(instances, ())
+    things = meta.get('thing_classes')
+    return SegmentMap.from_entities(
+        instances, None if things is None else [meta['classes'].index(name) for name in things])

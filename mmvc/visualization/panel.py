@@ -4,13 +4,22 @@ from typing import Dict, Optional, Sequence
 import numpy as np
 from mmengine.structures import BaseDataElement
 
-from .drawing import BACKGROUND, legend_strip, overlay_segments, resize_width, stable_colors, titled
+from .colors import stable_colors
+from .drawing import BACKGROUND, overlay_segments, resize_width, titled
+from .labels import write_labels
+from .legend import Legend
+from .segment_map import SegmentMap
+
+# Ids of some formats are colours read as a number, which tell nobody anything.
+_LONGEST_ID = 100000
 
 
 class PanelDrawer:
     """Draws a frame of a video: input, ground truth and prediction side by side above a legend.
 
-    All images are RGB, uint8. Small frames are enlarged and large ones reduced, maps before they are drawn.
+    Class regions have the colour of their class, tracks (things, instances) one of their own that stays with their id
+    through the video. All images are RGB, uint8. Small frames are enlarged and large ones reduced, maps before they
+    are drawn.
 
     Args:
         classes (Sequence[str]): Names of the classes.
@@ -18,15 +27,24 @@ class PanelDrawer:
         alpha (float): Strength of the colours over the image, from 0 to 1. Defaults to 0.6.
         min_width (int): Least width of a panel in pixels. Defaults to 320.
         max_width (int): Greatest width of a panel in pixels. Defaults to 640.
+        labels (bool): Whether to write the class, and the id of tracks, into the segments. Defaults to True.
+        score_thr (float): Predicted instances that score less are not drawn (VIS). Defaults to 0.
 
     Examples:
         >>> drawer = PanelDrawer(classes=('road', 'car'), palette=((128, 64, 128), (0, 0, 142)))
-        >>> columns = {'input': image, 'prediction': drawer.draw_sem_seg(image, sem_seg)}
-        >>> panel = drawer.compose_panel(columns, class_ids=[0, 1])
+        >>> segments = SegmentMap.from_sem_seg(sem_seg, num_classes=2)
+        >>> columns = {'input': image, 'prediction': drawer.draw(image, segments)}
+        >>> panel = drawer.compose_panel(columns, drawer.legend(segments))
     """
 
-    def __init__(self, classes: Sequence[str], palette: Sequence[Sequence[int]], alpha: float = 0.6,
-                 min_width: int = 320, max_width: int = 640) -> None:
+    def __init__(self,
+                 classes: Sequence[str],
+                 palette: Sequence[Sequence[int]],
+                 alpha: float = 0.6,
+                 min_width: int = 320,
+                 max_width: int = 640,
+                 labels: bool = True,
+                 score_thr: float = 0.) -> None:
         self.classes = tuple(classes)
         self.palette = np.asarray(palette, np.uint8).reshape(-1, 3)
         if len(self.palette) != len(self.classes):
@@ -37,10 +55,38 @@ class PanelDrawer:
         self.alpha = alpha
         self.min_width = min_width
         self.max_width = max_width
+        self.labels = labels
+        self.score_thr = score_thr
 
     def resize(self, image: np.ndarray, nearest: bool = False) -> np.ndarray:
         """Bring an image, or with ``nearest`` a map of indices, to the size of a panel."""
         return resize_width(image, min(max(image.shape[1], self.min_width), self.max_width), nearest)
+
+    def draw(self, image: np.ndarray, segments: SegmentMap) -> np.ndarray:
+        """Draw segments: tinted, with outlines and labels.
+
+        Args:
+            image (np.ndarray): Frame, (H, W, 3).
+            segments (SegmentMap): Its segments, (H, W).
+
+        Returns:
+            np.ndarray: Picture at the size of a panel.
+
+        Raises:
+            ValueError: Image and segments differ in size.
+        """
+        if image.shape[:2] != segments.ids.shape:
+            raise ValueError(f'the map to draw has shape {segments.ids.shape}, its frame {image.shape[:2]}: they must '
+                             'agree')
+        ids = segments.ids if segments.ids.dtype == np.uint8 else segments.ids.astype(np.int32)  # what OpenCV resizes
+        resized = SegmentMap(self.resize(ids, nearest=True), segments.classes, segments.tracks)
+        present = resized.present()
+        colors = [stable_colors([index])[0] if index in segments.tracks else self.palette[segments.classes[index]]
+                  for index in present]
+        picture = overlay_segments(self.resize(image), resized.ids, present, colors, self.alpha)
+        if not self.labels:
+            return picture
+        return write_labels(picture, resized, {index: self._label(resized, index) for index in present})
 
     def draw_sem_seg(self, image: np.ndarray, sem_seg: np.ndarray) -> np.ndarray:
         """Draw classes in the colours of the dataset.
@@ -52,20 +98,7 @@ class PanelDrawer:
         Returns:
             np.ndarray: Picture at the size of a panel.
         """
-        return self._overlay(image, sem_seg, range(len(self.classes)), self.palette)
-
-    def draw_ids(self, image: np.ndarray, id_map: np.ndarray) -> np.ndarray:
-        """Draw segments or instances, a colour for each id, the same in all frames.
-
-        Args:
-            image (np.ndarray): Frame, (H, W, 3).
-            id_map (np.ndarray): Ids, (H, W), int32; 0 is left out.
-
-        Returns:
-            np.ndarray: Picture at the size of a panel.
-        """
-        ids = [index for index in np.unique(id_map) if index > 0]
-        return self._overlay(image, id_map, ids, stable_colors(ids))
+        return self.draw(image, SegmentMap.from_sem_seg(sem_seg, len(self.classes)))
 
     def draw_prediction(self, image: np.ndarray, sample: BaseDataElement) -> Optional[np.ndarray]:
         """Draw what a model predicted for a frame: classes (VSS), segments (VPS) or instances (VIS).
@@ -77,24 +110,26 @@ class PanelDrawer:
         Returns:
             np.ndarray | None: Picture at the size of a panel; None if the sample has no prediction.
         """
-        if 'pred_sem_seg' in sample:
-            return self.draw_sem_seg(image, sample.pred_sem_seg.sem_seg[0].cpu().numpy())
-        if 'pred_panoptic_seg' in sample:
-            return self.draw_ids(image, sample.pred_panoptic_seg.panoptic_seg[0].cpu().numpy())
-        if 'pred_track_instances' in sample:
-            instances = sample.pred_track_instances
-            id_map = np.zeros(image.shape[:2], np.int32)
-            for index in instances.scores.argsort().tolist():  # the surest ends on top
-                id_map[instances.masks[index].cpu().numpy()] = int(instances.instances_ids[index]) + 1
-            return self.draw_ids(image, id_map)
-        return None
+        segments = self.prediction(sample)
+        return None if segments is None else self.draw(image, segments)
 
-    def compose_panel(self, columns: Dict[str, np.ndarray], class_ids: Sequence[int] = ()) -> np.ndarray:
+    def prediction(self, sample: BaseDataElement) -> Optional[SegmentMap]:
+        """What :meth:`draw_prediction` draws."""
+        return SegmentMap.from_sample(sample, len(self.classes), self.score_thr)
+
+    def legend(self, *segments: Optional[SegmentMap]) -> Legend:
+        """Begin a legend; ``add`` takes the frames that come later."""
+        legend = Legend(self.classes, self.palette)
+        for of_frame in segments:
+            legend.add(of_frame)
+        return legend
+
+    def compose_panel(self, columns: Dict[str, np.ndarray], legend: Optional[Legend] = None) -> np.ndarray:
         """Put pictures of one frame side by side.
 
         Args:
             columns (dict[str, np.ndarray]): Picture by title, in order, all of the same aspect ratio.
-            class_ids (Sequence[int]): Classes of the legend. Defaults to () (no legend).
+            legend (Legend, optional): What to draw below. Defaults to None.
 
         Returns:
             np.ndarray: The panel, (H', W', 3).
@@ -103,12 +138,10 @@ class PanelDrawer:
         width = row.shape[1] // len(columns)
         for index in range(1, len(columns)):
             row[:, index * width - 1:index * width + 1] = BACKGROUND  # where one picture ends and the next begins
-        if not len(class_ids):
+        if not legend:
             return row
-        ids = list(class_ids)
-        return np.concatenate([row, legend_strip(row.shape[1], [self.classes[i] for i in ids], self.palette[ids])])
+        return np.concatenate([row, legend.draw(row.shape[1])])
 
-    def _overlay(self, image: np.ndarray, id_map: np.ndarray, ids: Sequence[int], colors: np.ndarray) -> np.ndarray:
-        if image.shape[:2] != id_map.shape:
-            raise ValueError(f'the map to draw has shape {id_map.shape}, its frame {image.shape[:2]}: they must agree')
-        return overlay_segments(self.resize(image), self.resize(id_map, nearest=True), ids, colors, self.alpha)
+    def _label(self, segments: SegmentMap, index: int) -> str:
+        name = self.classes[segments.classes[index]]
+        return f'{name} {index}' if index in segments.tracks and index < _LONGEST_ID else name

@@ -1,0 +1,167 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What the temporal refiner's cross-attention looks at.
+
+As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.10627), Fig. 6.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from mmvc.models import DVISOffline
+from mmvc.models.layers import ObjectMaskedCrossAttention
+
+
+def attention_weights(module: ObjectMaskedCrossAttention, query: Tensor, key: Tensor,
+                      dropped: Optional[Tensor] = None) -> Tensor:
+    """Compute the softmax that a cross-attention computes and throws away.
+
+    Args:
+        module (ObjectMaskedCrossAttention): The cross-attention.
+        query (Tensor): Object queries, shape (N, Q, C).
+        key (Tensor): The segmenter's queries, shape (N, K, C).
+        dropped (Tensor, optional): Keys that the softmax ignores, bool (N, K). Defaults to None.
+
+    Returns:
+        Tensor: Weights, mean over the heads, shape (N, Q, K); each row adds up to 1.
+    """
+    query, key = query.transpose(0, 1), key.transpose(0, 1)  # mmcv's module transposes likewise
+    return module.attn(query, key, key, key_padding_mask=dropped, need_weights=True)[1]
+
+
+@dataclass
+class VideoAttention:
+    """Cross-attention of the refiner's L layers in one video.
+
+    Attributes:
+        plain (list[Tensor]): Weights of each layer, shape (T, Q, K), as the refiner uses them when testing.
+        masked (list[Tensor]): The same queries and keys, but with Object Masked Attention, as it is in training.
+        background (Tensor): Keys that are background, bool (T, K): the segmenter's score of the empty class is at
+            least the threshold.
+        foreground (Tensor): Queries that are foreground, bool (Q,): the refiner's score of the empty class for the
+            video is below it.
+        labels (Tensor): Best class of each query, (Q,).
+        threshold (float): The threshold.
+    """
+
+    plain: List[Tensor] = field(default_factory=list)
+    masked: List[Tensor] = field(default_factory=list)
+    background: Optional[Tensor] = None
+    foreground: Optional[Tensor] = None
+    labels: Optional[Tensor] = None
+    threshold: float = 0.
+
+    def background_share(self, masked: bool = False) -> Tensor:
+        """Share of the weight that foreground queries give to background keys.
+
+        Args:
+            masked (bool): Whether with Object Masked Attention. Defaults to False.
+
+        Returns:
+            Tensor: In [0, 1], shape (L, T); NaN if no query is foreground.
+        """
+        return torch.stack([
+            (weights[:, self.foreground] * self.background[:, None]).sum(dim=-1).mean(dim=-1)
+            for weights in (self.masked if masked else self.plain)
+        ])
+
+    def mean_weights(self, frame: int, layer: Optional[int] = None, masked: bool = False) -> Tensor:
+        """Weights of the foreground queries in a frame, keys sorted: foreground first, then background.
+
+        Args:
+            frame (int): Position of the frame.
+            layer (int, optional): Index of the layer. Defaults to None: mean over all layers.
+            masked (bool): Whether with Object Masked Attention. Defaults to False.
+
+        Returns:
+            Tensor: Shape (foreground queries, K).
+        """
+        weights = self.masked if masked else self.plain
+        layers = weights if layer is None else [weights[layer]]
+        mean = torch.stack([of_layer[frame, self.foreground] for of_layer in layers]).mean(dim=0)
+        return mean[:, self.background[frame].to(torch.int8).argsort(stable=True)]
+
+    def numbers(self) -> Dict[str, Any]:
+        """Shares of the weight on background keys, for a JSON file.
+
+        Returns:
+            dict: For ``plain`` and ``oma`` the mean ``share``, and the shares ``by_layer`` (L) and ``by_frame`` (T);
+            ``foreground_queries``, ``background_keys`` (mean per frame) and ``keys`` to judge them by: attention that
+            prefers nothing has the share background_keys / keys.
+        """
+        numbers: Dict[str, Any] = dict(
+            foreground_queries=int(self.foreground.sum()),
+            background_keys=float(self.background.float().sum(dim=1).mean()),
+            keys=self.background.shape[1],
+            threshold=self.threshold)
+        for name, masked in (('plain', False), ('oma', True)):
+            share = self.background_share(masked)
+            numbers[name] = dict(
+                share=share.mean().item(), by_layer=share.mean(dim=1).tolist(), by_frame=share.mean(dim=0).tolist())
+        return numbers
+
+
+@contextmanager
+def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0) -> Iterator[VideoAttention]:
+    """Record the refiner's cross-attention of the next video, without touching what the model computes.
+
+    Args:
+        model (DVISOffline): Model in evaluation mode.
+        drop_ratio (float): Probability of dropping a background key in ``masked``, where the model's own is 0.
+            Defaults to 0.5.
+        seed (int): Of the draw which keys are dropped. Defaults to 0.
+
+    Yields:
+        VideoAttention: Filled when a video was segmented.
+
+    Raises:
+        TypeError: The model has no refiner.
+
+    Examples:
+        >>> with record_attention(model) as attention:
+        ...     model.predict([video], [sample])
+        >>> attention.background_share().mean()
+        tensor(0.41)
+    """
+    if not isinstance(model, DVISOffline):
+        raise TypeError(f'{type(model).__name__} has no temporal refiner: use the config and checkpoint of the '
+                        'offline stage')
+    record = VideoAttention()
+
+    def take_layer(module: ObjectMaskedCrossAttention, args: Tuple[Tensor, ...]) -> None:
+        query, key, empty_scores = args
+        record.threshold = module.threshold
+        record.background = (empty_scores >= module.threshold).cpu()
+        dropped = _draw_dropped(module, empty_scores, drop_ratio, seed + len(record.plain))
+        record.plain.append(attention_weights(module, query, key).float().cpu())
+        record.masked.append(attention_weights(module, query, key, dropped).float().cpu())
+
+    def take_result(module: torch.nn.Module, args: Any, result: Dict[str, Tensor]) -> None:
+        probs = result['cls_scores'][0].float().softmax(dim=-1).cpu()
+        record.foreground = probs[:, -1] < record.threshold
+        record.labels = probs[:, :-1].argmax(dim=-1)
+
+    handles = [layer.cross_attn.register_forward_pre_hook(take_layer) for layer in model.refiner.layers]
+    handles.append(model.refiner.register_forward_hook(take_result))
+    try:
+        with torch.no_grad():
+            yield record
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _draw_dropped(module: ObjectMaskedCrossAttention, empty_scores: Tensor, drop_ratio: float,
+                  seed: int) -> Optional[Tensor]:
+    """Keys that training would drop, by the module's own rule."""
+    before = module.drop_ratio, module.mask_at_test
+    module.drop_ratio, module.mask_at_test = module.drop_ratio or drop_ratio, True
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return module.draw_dropped_keys(empty_scores)
+    finally:
+        module.drop_ratio, module.mask_at_test = before

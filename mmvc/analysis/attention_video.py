@@ -1,0 +1,160 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+
+import mmcv
+import numpy as np
+
+from mmvc.apis import FrameResult, VideoSegInferencer
+from mmvc.engine import UsageError, load_config
+from mmvc.visualization import GroundTruth, PanelDrawer
+
+from .attention import VideoAttention, record_attention
+from .attention_pictures import heat_map, plot_share
+from .pictures import PictureWriter
+
+
+class AttentionVideo:
+    """Draws the refiner's cross-attention of one or several offline models beside a video.
+
+    Args:
+        models (dict[str, VideoSegInferencer]): Models by name; the first one's predictions are shown.
+        score_thr (float): Predicted instances that score less are not drawn (VIS). Defaults to 0.3.
+    """
+
+    def __init__(self, models: Dict[str, VideoSegInferencer], score_thr: float = 0.3) -> None:
+        self.models = models
+        self.first = next(iter(models.values()))
+        meta = self.first.dataset_meta
+        self.drawer = PanelDrawer(meta['classes'], meta['palette'], score_thr=score_thr)
+
+    @classmethod
+    def from_files(cls, files: Dict[str, Tuple[str, str]], cfg_options: Optional[dict] = None,
+                   data_root: Optional[str] = None, device: Optional[str] = None) -> 'AttentionVideo':
+        """Load models.
+
+        Args:
+            files (dict[str, tuple[str, str]]): Config and checkpoint by name.
+            cfg_options (dict, optional): Overrides of the configs. Defaults to None.
+            data_root (str, optional): Folder of the dataset. Defaults to None: that of the configs.
+            device (str, optional): Defaults to None: an accelerator if there is one.
+
+        Raises:
+            UsageError: A file cannot be used, or a config and its checkpoint do not fit each other.
+        """
+        return cls({
+            name: VideoSegInferencer(load_config(config, cfg_options, data_root), checkpoint, device)
+            for name, (config, checkpoint) in files.items()
+        })
+
+    def dataset_video(self, name: Optional[str] = None) -> Tuple[str, List[str]]:
+        """Find a video of the test set.
+
+        Args:
+            name (str, optional): Its name. Defaults to None: the first one.
+
+        Returns:
+            tuple[str, list[str]]: Its name and the files of its frames.
+
+        Raises:
+            UsageError: There is no such video.
+        """
+        loader = self.first.cfg.get('test_dataloader')
+        if loader is None:
+            raise UsageError('the config has no test_dataloader to take a video from: give one (--input)')
+        try:
+            dataset = GroundTruth(loader.dataset)
+            name = name or dataset.videos[0]
+            return name, dataset.frames(name)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+
+    def write(self, out_dir: Union[str, Path], source: Any, name: Optional[str] = None, form: str = 'video',
+              fps: float = 10, layer: Optional[int] = None, max_frames: Optional[int] = None, drop_ratio: float = 0.5,
+              seed: int = 0) -> Dict[str, Any]:
+        """Segment a video and draw it: input, prediction, and for each model the attention without and with OMA.
+
+        Args:
+            out_dir (str | Path): Folder to write to.
+            source (Any): The video, see :meth:`VideoSegInferencer.stream`.
+            name (str, optional): What to call the video. Defaults to None: by its source.
+            form (str): See :class:`PictureWriter`; a sheet has the first six frames. Defaults to 'video'.
+            fps (float): Frames per second of a video. Defaults to 10.
+            layer (int, optional): Layer to draw. Defaults to None: mean of all.
+            max_frames (int, optional): Stop after this many frames. Defaults to None: all.
+            drop_ratio (float): See :func:`record_attention`. Defaults to 0.5.
+            seed (int): See :func:`record_attention`. Defaults to 0.
+
+        Returns:
+            dict: ``numbers`` of the video, ready for JSON (``models``: :meth:`VideoAttention.numbers` by name), and
+            ``files`` written.
+
+        Raises:
+            UsageError: The video cannot be read, a model has no refiner, or there is no such layer.
+        """
+        if form == 'sheet':
+            max_frames = min(max_frames or 6, 6)
+        with ExitStack() as stack:
+            attentions, frames = self._segment(stack, source, max_frames, drop_ratio, seed)
+            first = next(iter(attentions.values()))
+            if layer is not None and not 0 <= layer < len(first.plain):
+                raise UsageError(f'the refiner has the layers 0 to {len(first.plain) - 1}, there is no layer {layer}')
+            maximum = max(self._mean(attention, frame, layer, masked).max(initial=0.)
+                          for attention in attentions.values() for masked in (False, True)
+                          for frame in range(len(attention.background)))
+            head = next(frames)
+            frames, name = chain([head], frames), (name or head.video).replace('/', '_')
+            with PictureWriter(out_dir, name, self.drawer, form=form, fps=fps) as writer:
+                for index, frame in enumerate(frames):
+                    writer.add(frame.name, self._columns(frame, index, attentions, layer, float(maximum)))
+        curves = {}
+        for model, attention in attentions.items():
+            curves[f'{model}, plain'] = attention.background_share().mean(dim=0).tolist()
+            curves[f'{model}, OMA'] = attention.background_share(masked=True).mean(dim=0).tolist()
+        chart = Path(out_dir, f'{name}_share.png')
+        plot_share(chart, curves)
+        numbers = dict(video=name, models={model: attention.numbers() for model, attention in attentions.items()})
+        return dict(numbers=numbers, files=[writer.path, chart])
+
+    def _segment(self, stack: ExitStack, source: Any, max_frames: Optional[int], drop_ratio: float,
+                 seed: int) -> Tuple[Dict[str, VideoAttention], Iterator[FrameResult]]:
+        """Attention by model, and the frames with the first model's predictions."""
+        attentions, shown = {}, None
+        for name, inferencer in self.models.items():
+            try:
+                attention = stack.enter_context(record_attention(inferencer.model, drop_ratio, seed))
+            except TypeError as error:
+                raise UsageError(str(error)) from error
+            frames = inferencer.stream(source, max_frames=max_frames)
+            head = next(frames)  # has the whole video segmented
+            if not attention.foreground.any():
+                raise UsageError(f'{name} takes every query of "{head.video}" for background (empty class at least '
+                                 f'{attention.threshold}): train it longer, or choose a video of its domain')
+            attentions[name] = attention
+            shown = shown or chain([head], frames)
+        return attentions, shown
+
+    def _columns(self, frame: FrameResult, index: int, attentions: Dict[str, VideoAttention], layer: Optional[int],
+                 maximum: float) -> Dict[str, np.ndarray]:
+        image = mmcv.bgr2rgb(frame.image)
+        columns = dict(input=image, prediction=self.drawer.draw_prediction(image, frame.data_sample))
+        for name, attention in attentions.items():
+            shares = attention.background_share(), attention.background_share(masked=True)
+            classes = self.drawer.classes
+            rows = [f'{classes[attention.labels[query]]} q{query}'
+                    for query in np.flatnonzero(attention.foreground.numpy())]
+            num_foreground = int((~attention.background[index]).sum())
+            for masked, title in ((False, 'plain'), (True, 'OMA')):
+                share = shares[masked][:, index]
+                share = share.mean() if layer is None else share[layer]
+                label = title if len(attentions) == 1 else f'{name}, {title}'
+                columns[f'{label}: {share:.1%} on background'] = heat_map(
+                    self._mean(attention, index, layer, masked), num_foreground, rows,
+                    columns['prediction'].shape[:2], maximum)
+        return columns
+
+    @staticmethod
+    def _mean(attention: VideoAttention, frame: int, layer: Optional[int], masked: bool) -> np.ndarray:
+        return attention.mean_weights(frame, layer, masked).numpy()

@@ -1,0 +1,210 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Predictions of several models for the same videos, side by side, with their differences marked."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Dict, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from mmvc.visualization import GroundTruth, Legend, PanelDrawer, SegmentMap, outline_region
+
+from .pictures import PictureWriter, spread
+from .predictions import PredictionFiles
+
+WRONG = (255, 40, 40)
+# Of a palette that the colour-blind can tell apart (Okabe and Ito): one for each model, in order.
+MODEL_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
+_VOID = -2
+_BRUSH = np.ones((5, 5), np.uint8)  # thinner wrong regions are not outlined: every prediction has them at borders
+
+
+class SegmentMatcher:
+    """Finds out which segment of a prediction stands for which of a reference, over a whole video.
+
+    One to one, of the same class, such that matched segments have as many pixels in common as possible.
+    """
+
+    def __init__(self) -> None:
+        self._common: Counter = Counter()
+
+    def add(self, reference: SegmentMap, segments: SegmentMap) -> None:
+        """Count the common pixels of a frame."""
+        true_ids, true_index = np.unique(reference.ids, return_inverse=True)
+        ids, index = np.unique(segments.ids, return_inverse=True)
+        counts = np.bincount(true_index.ravel() * len(ids) + index.ravel(), minlength=len(true_ids) * len(ids))
+        for cell in np.flatnonzero(counts):
+            true_id, own_id = int(true_ids[cell // len(ids)]), int(ids[cell % len(ids)])
+            label = reference.classes.get(true_id)
+            if label is not None and label == segments.classes.get(own_id):
+                self._common[true_id, own_id] += int(counts[cell])
+
+    def match(self) -> Dict[int, int]:
+        """Match what was counted.
+
+        Returns:
+            dict[int, int]: Id in the reference by id in the prediction.
+        """
+        true_ids, ids = (sorted({pair[side] for pair in self._common}) for side in (0, 1))
+        pixels = np.array([[self._common[true_id, own_id] for own_id in ids] for true_id in true_ids])
+        pixels = pixels.reshape(len(true_ids), len(ids))
+        return {ids[column]: true_ids[row] for row, column in zip(*linear_sum_assignment(pixels, maximize=True))
+                if pixels[row, column]}
+
+
+def rename_segments(segments: SegmentMap, names: Dict[int, int]) -> SegmentMap:
+    """Give segments the ids of what they stand for, so that they are drawn in its colour.
+
+    Args:
+        segments (SegmentMap): Prediction.
+        names (dict[int, int]): New id by id, of all segments that are present.
+
+    Returns:
+        SegmentMap: Renamed copy; pixels without a segment are -2.
+    """
+    ids = np.full(segments.ids.shape, _VOID, np.int64)
+    present = segments.present()
+    for index in present:
+        ids[segments.ids == index] = names[index]
+    return SegmentMap(ids, {names[index]: segments.classes[index] for index in present},
+                      frozenset(names[index] for index in present if index in segments.tracks))
+
+
+def find_wrong(reference: SegmentMap, segments: SegmentMap, with_void: bool) -> np.ndarray:
+    """Mark the pixels where a renamed prediction is not the reference.
+
+    Args:
+        reference (SegmentMap): Ground truth.
+        segments (SegmentMap): Prediction, renamed by :func:`rename_segments`.
+        with_void (bool): Whether pixels without a segment in the reference count, as they do for instances.
+
+    Returns:
+        np.ndarray: bool (H, W).
+    """
+    known = np.isin(reference.ids, list(reference.classes))
+    wrong = np.where(known, reference.ids, _VOID) != segments.ids
+    return wrong if with_void else wrong & known
+
+
+def draw_differences(image: np.ndarray, wrong: Sequence[np.ndarray]) -> np.ndarray:
+    """Show where models differ, over a grey image: the colour of the first model that is right, red where none is.
+
+    Args:
+        image (np.ndarray): Frame, RGB, uint8, (H, W, 3).
+        wrong (Sequence[np.ndarray]): For each model the wrong pixels, bool (H, W).
+
+    Returns:
+        np.ndarray: Picture, (H, W, 3); pixels where all are right stay grey.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) // 2
+    out = np.repeat(grey[..., None], 3, axis=2)
+    wrong = np.stack(wrong)
+    out[wrong.all(axis=0)] = WRONG
+    differ = wrong.any(axis=0) & ~wrong.all(axis=0)
+    out[differ] = np.array(MODEL_COLORS, np.uint8)[(~wrong).argmax(axis=0)[differ]]
+    return out
+
+
+class VideoComparison:
+    """Compares predictions with the ground truth of a dataset, or without one with the first of them.
+
+    Args:
+        dataset (GroundTruth): The videos.
+        models (dict[str, PredictionFiles]): Predictions by name of the model, two to five.
+        drawer (PanelDrawer): Draws the segments.
+
+    Raises:
+        ValueError: There are too few or too many models.
+    """
+
+    def __init__(self, dataset: GroundTruth, models: Dict[str, PredictionFiles], drawer: PanelDrawer) -> None:
+        if not 1 < len(models) <= len(MODEL_COLORS):
+            raise ValueError(f'two to {len(MODEL_COLORS)} models can be compared, got {len(models)}')
+        self.dataset = dataset
+        self.models = models
+        self.drawer = drawer
+
+    def write(self, video_id: str, out_dir: str, form: str = 'video', fps: float = 10,
+              max_frames: Optional[int] = None) -> Tuple[Path, Dict[str, float]]:
+        """Compare a video.
+
+        Args:
+            video_id (str): Name of the video.
+            out_dir (str): Folder to write to.
+            form (str): See :class:`PictureWriter`. Defaults to 'video'.
+            fps (float): Frames per second of a video. Defaults to 10.
+            max_frames (int, optional): Frames to show, evenly spread; segments are matched by these. Defaults to None:
+                all.
+
+        Returns:
+            tuple[Path, dict[str, float]]: What was written, and the share of right pixels by name of the model, or
+            without ground truth the share that is as in the first.
+        """
+        paths = self.dataset.frames(video_id)
+        frame_ids = spread(len(paths), max_frames)
+        renamed, legend, has_truth = self._match(video_id, frame_ids)
+        with_void = self.dataset.task == 'vis' or not has_truth
+        right, total = Counter(), 0
+        with PictureWriter(out_dir, video_id, self.drawer, legend, form, fps) as writer:
+            for frame_id in frame_ids:
+                image = self.dataset.image(video_id, frame_id)
+                reference, predicted = self._read(video_id, frame_id, image.shape[:2], has_truth)
+                counted = np.isin(reference.ids, list(reference.classes)) | with_void
+                total += int(counted.sum())
+                columns, marks = dict(input=image), []
+                if has_truth:
+                    columns['ground truth'] = self.drawer.draw(image, reference)
+                for name, segments in predicted.items():
+                    segments = rename_segments(segments, renamed[name])
+                    wrong = find_wrong(reference, segments, with_void)
+                    right[name] += int((counted & ~wrong).sum())
+                    title = f'{name}  {1 - wrong.sum() / max(counted.sum(), 1):.1%}' if has_truth else name
+                    columns[title] = self._outlined(self.drawer.draw(image, segments), wrong)
+                    marks.append(wrong)
+                title = 'differences' if has_truth else f'differences  {np.any(marks, axis=0).mean():.1%}'
+                columns[title] = draw_differences(image, marks)
+                writer.add(Path(paths[frame_id]).stem, columns)
+        return writer.path, {name: right[name] / max(total, 1) for name in self.models}
+
+    def _match(self, video_id: str, frame_ids: Sequence[int]) -> Tuple[Dict[str, Dict[int, int]], Legend, bool]:
+        """New id by id, by model; the legend; and whether there is ground truth."""
+        sizes = {frame_id: self.dataset.image(video_id, frame_id).shape[:2] for frame_id in frame_ids}
+        has_truth = any(self.dataset.segments(video_id, *frame) is not None for frame in sizes.items())
+        matchers = {name: SegmentMatcher() for name in self.models}
+        seen: Dict[str, Dict[int, Tuple[int, bool]]] = {name: {} for name in self.models}
+        legend, first_free = self.drawer.legend(), 0
+        for frame_id, size in sizes.items():
+            reference, predicted = self._read(video_id, frame_id, size, has_truth)
+            legend.add(reference)
+            first_free = max([first_free, *(index + 1 for index in reference.classes)])
+            for name, segments in predicted.items():
+                matchers[name].add(reference, segments)
+                seen[name].update({index: (segments.classes[index], index in segments.tracks)
+                                   for index in segments.present()})
+        renamed = {}
+        for name, of_model in seen.items():
+            matched = matchers[name].match()
+            renamed[name] = {index: matched.get(index, first_free + index) for index in of_model}
+            for index, (label, is_track) in of_model.items():
+                legend.add_segment(label, renamed[name][index] if is_track else None)
+        if has_truth:
+            for name, color in zip(self.models, MODEL_COLORS):
+                legend.mark(f'right: {name}' if len(self.models) > 2 else f'only {name} is right', color)
+        legend.mark('none is right' if has_truth else 'they differ', WRONG)
+        return renamed, legend, has_truth
+
+    def _read(self, video_id: str, frame_id: int, size: Tuple[int, int],
+              has_truth: bool) -> Tuple[SegmentMap, Dict[str, SegmentMap]]:
+        """Reference and predictions of a frame."""
+        name = Path(self.dataset.frames(video_id)[frame_id]).stem
+        predicted = {model: files.segments(video_id, frame_id, name, size) for model, files in self.models.items()}
+        if not has_truth:
+            return next(iter(predicted.values())), predicted
+        truth = self.dataset.segments(video_id, frame_id, size)
+        return SegmentMap(np.full(size, _VOID), {}) if truth is None else truth, predicted
+
+    def _outlined(self, picture: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+        region = self.drawer.resize(wrong.astype(np.uint8), nearest=True)
+        return outline_region(picture, cv2.morphologyEx(region, cv2.MORPH_OPEN, _BRUSH) > 0, WRONG)

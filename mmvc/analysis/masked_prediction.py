@@ -1,0 +1,216 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""How well a model segments what it cannot see.
+
+As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.10627), Fig. 7.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmdet.structures import TrackDataSample
+from torch import Tensor, nn
+
+from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
+from mmvc.models import MinVIS
+from mmvc.visualization import GroundTruth, PanelDrawer, SegmentMap, hide_pixels
+
+from .browsing import PatchMasking
+from .pictures import PictureWriter, spread
+
+
+@contextmanager
+def mask_inputs(model: MinVIS, masking: PatchMasking) -> Iterator[List[np.ndarray]]:
+    """Hide patches of what a model's backbone gets: they are zero there, as in training.
+
+    The patches are drawn from numpy's global random state. With ``masking.tube``, the first draw serves until the end
+    of the context: one video.
+
+    Args:
+        model (MinVIS): Any model whose ``backbone`` takes normalised frames (t, 3, H, W).
+        masking (PatchMasking): What to hide.
+
+    Yields:
+        list[np.ndarray]: Filled with the hidden pixels of each frame that went through, bool (H, W), padding included.
+    """
+    hidden: List[np.ndarray] = []
+
+    def hide(module: nn.Module, args: Tuple[Tensor]) -> Tuple[Tensor]:
+        frames, = args
+        for _ in frames:
+            hidden.append(hidden[0] if masking.tube and hidden else masking.draw(*frames.shape[-2:]))
+        pixels = torch.from_numpy(np.stack(hidden[-len(frames):]))[:, None].to(frames.device)
+        return frames.masked_fill(pixels, 0.),
+
+    handle = model.backbone.register_forward_pre_hook(hide)
+    try:
+        yield hidden
+    finally:
+        handle.remove()
+
+
+@dataclass
+class MaskedVideo:
+    """A video segmented clean, and masked at several ratios.
+
+    Attributes:
+        predictions (dict[float, list[SegmentMap]]): Segments of each frame by mask ratio; 0 is the clean input.
+        hidden (dict[float, list[np.ndarray]]): Hidden pixels of each frame at the network's input, bool (h, w), by
+            ratio.
+        counts (dict[float, np.ndarray]): Confusion matrices by ratio, see :class:`ConfusionMatrix`.
+    """
+
+    predictions: Dict[float, List[SegmentMap]] = field(default_factory=dict)
+    hidden: Dict[float, List[np.ndarray]] = field(default_factory=dict)
+    counts: Dict[float, np.ndarray] = field(default_factory=dict)
+
+    def miou(self) -> Dict[float, float]:
+        """Mean IoU of the video by ratio, in [0, 1]."""
+        return {ratio: semantic_scores(counts)['mIoU'] for ratio, counts in self.counts.items()}
+
+
+class MaskedPrediction:
+    """Segments the videos of a dataset with patches of their frames hidden.
+
+    Quality is measured as mIoU, whatever the task: for VPS that of the segments' classes, for VIS that of the
+    instances' classes and the background.
+
+    Args:
+        model (MinVIS): Model in evaluation mode.
+        dataset (Any): Dataset whose test pipeline prepares the videos.
+        ground_truth (GroundTruth): The same dataset's ground truth.
+        ratios (Sequence[float]): Shares of hidden patches to try, each in (0, 1].
+        patch_size (int): Side of a patch in pixels of the network's input. Defaults to 32.
+        tube (bool): Whether the same patches are hidden in all frames. Defaults to False.
+        score_thr (float): Predicted instances that score less are left out (VIS). Defaults to 0.3.
+
+    Raises:
+        ValueError: A ratio is out of range.
+    """
+
+    def __init__(self,
+                 model: MinVIS,
+                 dataset: Any,
+                 ground_truth: GroundTruth,
+                 ratios: Sequence[float],
+                 patch_size: int = 32,
+                 tube: bool = False,
+                 score_thr: float = 0.3) -> None:
+        if not ratios or not all(0 < ratio <= 1 for ratio in ratios):
+            raise ValueError(f'mask ratios lie in (0, 1], got {list(ratios)}')
+        self.model = model
+        self.dataset = dataset
+        self.ground_truth = ground_truth
+        self.maskings = {ratio: PatchMasking(patch_size, ratio, tube) for ratio in dict.fromkeys(ratios)}
+        self.score_thr = score_thr
+        self.num_classes = len(ground_truth.dataset.metainfo['classes'])
+
+    def segment(self, video_id: str, seed: int = 0) -> MaskedVideo:
+        """Segment a video, clean and masked.
+
+        Args:
+            video_id (str): Name of the video.
+            seed (int): Of the draw which patches are hidden. Defaults to 0.
+
+        Returns:
+            MaskedVideo: The result.
+
+        Raises:
+            ValueError: The video has no ground truth.
+        """
+        item = self.dataset[self.ground_truth.videos.index(video_id)]
+        video, sample = item['inputs'], item['data_samples']
+        height, width = sample[0].img_shape[:2]
+        result = MaskedVideo()
+        state = np.random.get_state()
+        try:
+            result.predictions[0.] = self._predict(video, sample)
+            for ratio, masking in self.maskings.items():
+                np.random.seed(seed)
+                with mask_inputs(self.model, masking) as hidden:
+                    result.predictions[ratio] = self._predict(video, sample)
+                result.hidden[ratio] = [pixels[:height, :width] for pixels in hidden]
+        finally:
+            np.random.set_state(state)
+        for ratio, frames in result.predictions.items():
+            result.counts[ratio] = self._count(video_id, frames)
+        return result
+
+    def draw(self, video_id: str, result: MaskedVideo, ratio: float, drawer: PanelDrawer, out_dir: str,
+             form: str = 'sheet', fps: float = 10, max_frames: Optional[int] = None) -> Path:
+        """Draw a video: input, ground truth, prediction, masked input, prediction for it.
+
+        Args:
+            video_id (str): Name of the video.
+            result (MaskedVideo): Its segmentation.
+            ratio (float): Share of hidden patches to show.
+            drawer (PanelDrawer): Draws the segments.
+            out_dir (str): Folder to write to; the name of the picture is the video's with the ratio.
+            form (str): See :class:`PictureWriter`. Defaults to 'sheet'.
+            fps (float): Frames per second of a video. Defaults to 10.
+            max_frames (int, optional): Frames to show, evenly spread. Defaults to None: all.
+
+        Returns:
+            Path: What was written.
+        """
+        frame_ids = spread(len(result.predictions[0.]), max_frames)
+        miou, legend = result.miou(), drawer.legend()
+        for index in frame_ids:
+            legend.add(self._truth(video_id, index, result.predictions[0.][index].ids.shape))
+            legend.add(result.predictions[0.][index]).add(result.predictions[ratio][index])
+        with PictureWriter(out_dir, f'{video_id}_r{ratio:g}', drawer, legend, form, fps) as writer:
+            for index in frame_ids:
+                image = self.ground_truth.image(video_id, index)
+                truth = self._truth(video_id, index, image.shape[:2])
+                writer.add(Path(self.ground_truth.frames(video_id)[index]).stem, {
+                    'input': image,
+                    'ground truth': image if truth is None else drawer.draw(image, truth),
+                    f'prediction, mIoU {miou[0.]:.1%}': drawer.draw(image, result.predictions[0.][index]),
+                    f'{ratio:.0%} masked': hide_pixels(image, result.hidden[ratio][index]),
+                    f'prediction for it, mIoU {miou[ratio]:.1%}': drawer.draw(image, result.predictions[ratio][index]),
+                })
+        return writer.path
+
+    @torch.no_grad()
+    def _predict(self, video: Tensor, sample: TrackDataSample) -> List[SegmentMap]:
+        sample = self.model.predict([video], [sample.clone()])[0]
+        return [SegmentMap.from_sample(frame, self.num_classes, self.score_thr) for frame in sample]
+
+    def _truth(self, video_id: str, index: int, size: Tuple[int, int]) -> Optional[SegmentMap]:
+        return self.ground_truth.segments(video_id, index, size)
+
+    def _count(self, video_id: str, frames: Sequence[SegmentMap]) -> np.ndarray:
+        is_vis = self.ground_truth.task == 'vis'
+        void = self.num_classes if is_vis else ConfusionMatrix.NO_PREDICTION  # there, the background is a class
+        confusion, labelled = ConfusionMatrix(self.num_classes + is_vis, label_offset=0), 0
+        for index, segments in enumerate(frames):
+            truth = self._truth(video_id, index, segments.ids.shape)
+            if truth is not None:
+                confusion.update(truth.class_map(void), segments.class_map(void))
+                labelled += 1
+        if not labelled:
+            raise ValueError(f'video "{video_id}" has no ground truth to measure with: choose another video or split')
+        return confusion.counts
+
+
+def summarize(results: Dict[str, MaskedVideo]) -> Dict[str, Any]:
+    """Sum up what masking costs, over videos.
+
+    Args:
+        results (dict[str, MaskedVideo]): Videos by name.
+
+    Returns:
+        dict: ``mIoU`` and ``fall`` (clean mIoU minus that) by ratio as text, over all pixels of all videos, in
+        percent; and the ``mIoU`` of each of the ``videos``.
+    """
+    ratios = list(next(iter(results.values())).counts)
+    miou = {ratio: 100 * semantic_scores(sum(result.counts[ratio] for result in results.values()))['mIoU']
+            for ratio in ratios}
+    return dict(
+        mIoU={f'{ratio:g}': value for ratio, value in miou.items()},
+        fall={f'{ratio:g}': miou[0.] - value for ratio, value in miou.items() if ratio},
+        videos={name: {f'{ratio:g}': 100 * value for ratio, value in result.miou().items()}
+                for name, result in results.items()})

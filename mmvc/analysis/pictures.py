@@ -1,0 +1,102 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from pathlib import Path
+from types import TracebackType
+from typing import Dict, List, Optional, Type, Union
+
+import cv2
+import numpy as np
+
+from mmvc.engine import atomic_write
+from mmvc.visualization import Legend, PanelDrawer, VideoWriter
+
+FORMATS = ('sheet', 'frames', 'video')
+
+
+class PictureWriter:
+    """Writes what is shown of a video: a sheet with a row per frame, a picture per frame, or a video.
+
+    ``<out_dir>/<name>.png``, ``<out_dir>/<name>/<frame>.png`` or ``<out_dir>/<name>.mp4``; sheet and video appear when
+    they are complete.
+
+    Args:
+        out_dir (str | Path): Folder to write to.
+        name (str): Name of the video.
+        drawer (PanelDrawer): Puts pictures side by side.
+        legend (Legend, optional): What to draw below. Defaults to None.
+        form (str): ``'sheet'``, ``'frames'`` or ``'video'``. Defaults to 'sheet'.
+        fps (float): Frames per second of a video. Defaults to 10.
+
+    Examples:
+        >>> with PictureWriter('out', 'street', drawer, form='video') as writer:
+        ...     for name, image in frames:
+        ...         writer.add(name, {'input': image})
+    """
+
+    def __init__(self,
+                 out_dir: Union[str, Path],
+                 name: str,
+                 drawer: PanelDrawer,
+                 legend: Optional[Legend] = None,
+                 form: str = 'sheet',
+                 fps: float = 10) -> None:
+        if form not in FORMATS:
+            raise ValueError(f'form is one of {", ".join(FORMATS)}, got {form!r}')
+        self.drawer = drawer
+        self.legend = legend
+        self._form = form
+        name = name.replace('/', '_')
+        self.path = Path(out_dir, dict(sheet=f'{name}.png', frames=name, video=f'{name}.mp4')[form])
+        self._video = VideoWriter(self.path, fps) if form == 'video' else None
+        self._rows: List[np.ndarray] = []
+
+    def __enter__(self) -> 'PictureWriter':
+        if self._video is not None:
+            self._video.__enter__()
+        return self
+
+    def add(self, frame: str, columns: Dict[str, np.ndarray]) -> None:
+        """Add a frame.
+
+        Args:
+            frame (str): Its name.
+            columns (dict[str, np.ndarray]): Picture by title, RGB, uint8.
+        """
+        if self._form == 'sheet':
+            self._rows.append(self.drawer.compose_panel(columns))
+            return
+        panel = self.drawer.compose_panel(columns, self.legend)
+        if self._video is not None:
+            self._video.write(panel)
+        else:
+            _write_png(self.path / f'{frame}.png', panel)
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        if self._video is not None:
+            self._video.__exit__(kind, error, traceback)
+        if kind is None and self._rows:
+            width = max(row.shape[1] for row in self._rows)
+            rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in self._rows]
+            if self.legend:
+                rows.append(self.legend.draw(width))
+            _write_png(self.path, np.concatenate(rows))
+
+
+def spread(total: int, count: Optional[int]) -> List[int]:
+    """Choose frames evenly spread over a video, the first one among them.
+
+    Args:
+        total (int): Frames of the video.
+        count (int, optional): Frames to choose; None or more than there are: all.
+
+    Returns:
+        list[int]: Their positions, ascending.
+    """
+    if count is None or count >= total:
+        return list(range(total))
+    return [index * total // count for index in range(count)]
+
+
+def _write_png(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, cv2.imencode('.png', image[..., ::-1])[1].tobytes())

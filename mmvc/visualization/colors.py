@@ -1,0 +1,36 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from functools import lru_cache
+from typing import Sequence
+
+import cv2
+import numpy as np
+
+_NUM_COLORS = 61  # a prime: ids that count in tens or hundreds, as those of VIPSeg do, do not fall on the same ones
+
+
+@lru_cache(maxsize=None)
+def _table() -> np.ndarray:
+    """Colours that look as different as possible from all before them, uint8 (61, 3)."""
+    levels = np.linspace(0, 255, 12)
+    rgb = np.stack(np.meshgrid(levels, levels, levels, indexing='ij'), -1).reshape(1, -1, 3).astype(np.float32)
+    lab = cv2.cvtColor(rgb / 255, cv2.COLOR_RGB2LAB)[0]
+    bright = (lab[:, 0] > 40) & (lab[:, 0] < 88) & (np.hypot(lab[:, 1], lab[:, 2]) > 35)  # not grey, as frames may be
+    rgb, lab = rgb[0, bright], lab[bright]
+    chosen = [int(np.argmax(lab[:, 1]))]
+    distance = np.full(len(lab), np.inf)
+    while len(chosen) < _NUM_COLORS:
+        distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
+        chosen.append(int(distance.argmax()))
+    return np.rint(rgb[chosen]).astype(np.uint8)
+
+
+def stable_colors(ids: Sequence[int]) -> np.ndarray:
+    """Colours of ids: an id has the same one in every frame and video, neighbouring ids have very different ones.
+
+    Args:
+        ids (Sequence[int]): N ids. Only ids whose difference is a multiple of 61 share a colour.
+
+    Returns:
+        np.ndarray: uint8 (N, 3).
+    """
+    return _table()[np.asarray(list(ids), np.int64) % _NUM_COLORS]

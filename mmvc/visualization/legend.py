@@ -1,0 +1,80 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from typing import Dict, List, Optional, Sequence, Set
+
+import numpy as np
+
+from .colors import stable_colors
+from .drawing import legend_strip
+from .segment_map import SegmentMap
+
+
+class Legend:
+    """The classes that occur in a video, with their colours: that of the class, or those of its tracks.
+
+    Collected over all frames first, it keeps still while the video plays.
+
+    Args:
+        classes (Sequence[str]): Names of the classes.
+        palette (np.ndarray): RGB colour of each class, (K, 3).
+    """
+
+    def __init__(self, classes: Sequence[str], palette: np.ndarray) -> None:
+        self.classes = classes
+        self.palette = palette
+        self._tracks: Dict[int, Set[int]] = {}
+        self._marks: Dict[str, Sequence[int]] = {}
+
+    def add(self, segments: Optional[SegmentMap]) -> 'Legend':
+        """Take note of what a frame shows.
+
+        Args:
+            segments (SegmentMap, optional): Segments of a frame; None adds nothing.
+
+        Returns:
+            Legend: Itself.
+        """
+        for index in [] if segments is None else segments.present():
+            self.add_segment(segments.classes[index], index if index in segments.tracks else None)
+        return self
+
+    def add_segment(self, label: int, track: Optional[int] = None) -> None:
+        """Take note of a class, and of the id of a track of it."""
+        tracks = self._tracks.setdefault(label, set())
+        if track is not None:
+            tracks.add(track)
+
+    def mark(self, name: str, color: Sequence[int]) -> 'Legend':
+        """Add an entry that is no class, behind the classes.
+
+        Args:
+            name (str): What the colour means.
+            color (Sequence[int]): The colour, RGB.
+
+        Returns:
+            Legend: Itself.
+        """
+        self._marks[name] = color
+        return self
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(self._tracks or self._marks)
+
+    @property
+    def class_ids(self) -> List[int]:
+        """Classes that occur, ascending."""
+        return sorted(self._tracks)
+
+    def draw(self, width: int) -> np.ndarray:
+        """Draw it.
+
+        Args:
+            width (int): Width in pixels.
+
+        Returns:
+            np.ndarray: RGB, uint8, (H, width, 3).
+        """
+        colors = [stable_colors(sorted(self._tracks[label])) if self._tracks[label] else self.palette[label]
+                  for label in self.class_ids]
+        names = [self.classes[label] for label in self.class_ids]
+        return legend_strip(width, [*names, *self._marks], [*colors, *self._marks.values()])

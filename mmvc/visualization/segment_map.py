@@ -1,0 +1,129 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from dataclasses import dataclass
+from typing import AbstractSet, Collection, Dict, List, Optional, Sequence
+
+import numpy as np
+from mmengine.structures import BaseDataElement, InstanceData, PixelData
+
+NOTHING = -1
+
+
+@dataclass(frozen=True)
+class SegmentMap:
+    """What is to be seen in a frame, whatever the task: ground truth or prediction, at most one segment per pixel.
+
+    1. A class region (VSS) or stuff segment (VPS) stands for its class.
+    2. A thing (VPS) or instance (VIS) is a *track*: it has an identity of its own through the video.
+
+    Attributes:
+        ids (np.ndarray): Segment of each pixel, integers, (H, W). Values that are not in ``classes`` are void.
+        classes (dict[int, int]): Class index by id.
+        tracks (AbstractSet[int]): Ids that are tracks.
+
+    Examples:
+        >>> segments = SegmentMap.from_sem_seg(np.array([[0, 0, 2, 255]]), num_classes=3)
+        >>> segments.present()
+        [0, 2]
+    """
+
+    ids: np.ndarray
+    classes: Dict[int, int]
+    tracks: AbstractSet[int] = frozenset()
+
+    @classmethod
+    def from_sem_seg(cls, sem_seg: np.ndarray, num_classes: int) -> 'SegmentMap':
+        """Take class indices, (H, W); values from ``num_classes`` on (255) are void."""
+        return cls(sem_seg, {index: index for index in range(num_classes)})
+
+    @classmethod
+    def from_pixel_data(cls, data: PixelData, num_classes: int) -> 'SegmentMap':
+        """Take class indices of a sample: ``sem_seg`` (1, H, W), or ``data``, as MMSegmentation names them."""
+        sem_seg = data.sem_seg if 'sem_seg' in data else data.data
+        return cls.from_sem_seg(sem_seg[0].cpu().numpy(), num_classes)
+
+    @classmethod
+    def from_panoptic(cls, ids: np.ndarray, segments_info: Sequence[dict],
+                      isthing: Optional[Sequence[bool]] = None) -> 'SegmentMap':
+        """Take segment ids.
+
+        Args:
+            ids (np.ndarray): Segment ids, (H, W), 0 = void.
+            segments_info (Sequence[dict]): ``dict(id, category_id, isthing)`` of the segments.
+            isthing (Sequence[bool], optional): Whether each class is a thing, where the segments do not tell. Defaults
+                to None.
+        """
+        tracks = {info['id'] for info in segments_info
+                  if (info['isthing'] if isthing is None else isthing[info['category_id']])}
+        return cls(ids, {info['id']: info['category_id'] for info in segments_info}, frozenset(tracks))
+
+    @classmethod
+    def from_masks(cls, masks: np.ndarray, labels: Sequence[int], ids: Sequence[int], tracks: AbstractSet[int],
+                   scores: Optional[Sequence[float]] = None) -> 'SegmentMap':
+        """Take masks that may overlap: the surest is in front, or without scores the smallest.
+
+        Args:
+            masks (np.ndarray): bool (n, H, W).
+            labels (Sequence[int]): Class indices (n,).
+            ids (Sequence[int]): Ids (n,), from 0.
+            tracks (AbstractSet[int]): Ids that are tracks.
+            scores (Sequence[float], optional): Confidences (n,). Defaults to None.
+        """
+        depth = -masks.sum(axis=(1, 2)) if scores is None else np.asarray(scores)
+        id_map = np.full(masks.shape[1:], NOTHING, np.int32)
+        for index in np.argsort(depth, kind='stable'):
+            id_map[masks[index].astype(bool)] = ids[index]
+        return cls(id_map, dict(zip(map(int, ids), map(int, labels))), tracks)
+
+    @classmethod
+    def from_entities(cls, instances: InstanceData, thing_labels: Optional[Collection[int]] = None) -> 'SegmentMap':
+        """Take the ``gt_instances`` of a packed frame, see :class:`PackVideoSegInputs`.
+
+        Args:
+            instances (InstanceData): ``labels`` (n,), ``instances_ids`` (n,) and ``masks``, BitmapMasks (n, H, W).
+            thing_labels (Collection[int], optional): Classes whose entities are tracks. Defaults to None: all.
+        """
+        labels, ids = instances.labels.tolist(), instances.instances_ids.tolist()
+        tracks = {index for index, label in zip(ids, labels) if thing_labels is None or label in thing_labels}
+        return cls.from_masks(instances.masks.to_ndarray(), labels, ids, frozenset(tracks))
+
+    @classmethod
+    def from_sample(cls, sample: BaseDataElement, num_classes: int, score_thr: float = 0.) -> Optional['SegmentMap']:
+        """Take what a model predicted for a frame.
+
+        Args:
+            sample (BaseDataElement): Sample with ``pred_sem_seg`` (VSS), ``pred_panoptic_seg`` and ``segments_info``
+                (VPS) or ``pred_track_instances`` (VIS).
+            num_classes (int): Number of classes.
+            score_thr (float): Instances that score less are left out (VIS). Defaults to 0.
+
+        Returns:
+            SegmentMap | None: None if the sample has no prediction.
+        """
+        if 'pred_sem_seg' in sample:
+            return cls.from_pixel_data(sample.pred_sem_seg, num_classes)
+        if 'pred_panoptic_seg' in sample:
+            return cls.from_panoptic(sample.pred_panoptic_seg.panoptic_seg[0].cpu().numpy(), sample.segments_info)
+        if 'pred_track_instances' in sample:
+            tracks = sample.pred_track_instances
+            tracks = tracks[tracks.scores >= score_thr].cpu().numpy()
+            ids = tracks.instances_ids.tolist()
+            return cls.from_masks(tracks.masks, tracks.labels, ids, frozenset(ids), tracks.scores)
+        return None
+
+    def present(self) -> List[int]:
+        """Ids that have a pixel, in ascending order."""
+        return [index for index in np.unique(self.ids).tolist() if index in self.classes]
+
+    def class_map(self, void: int) -> np.ndarray:
+        """Class index of each pixel.
+
+        Args:
+            void (int): Value of pixels without a segment.
+
+        Returns:
+            np.ndarray: int32 (H, W).
+        """
+        out = np.full(self.ids.shape, void, np.int32)
+        for index in self.present():
+            out[self.ids == index] = self.classes[index]
+        return out

@@ -1,0 +1,75 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Text on arrays, in a font that comes with matplotlib (and so with mmengine): any script, readable when small."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Sequence, Tuple
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+TEXT = (240, 240, 240)
+OUTLINE = (0, 0, 0)
+
+
+@lru_cache(maxsize=None)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')), size)
+
+
+@lru_cache(maxsize=4096)
+def text_size(text: str, size: int) -> Tuple[int, int]:
+    """Measure text.
+
+    Args:
+        text (str): One line.
+        size (int): Size of the font in pixels.
+
+    Returns:
+        tuple[int, int]: Width of the text and height of a line, in pixels.
+    """
+    ascent, descent = _font(size).getmetrics()
+    return int(np.ceil(_font(size).getlength(text))), ascent + descent
+
+
+def shortened(text: str, width: int, size: int) -> str:
+    """Cut text that is too long, with an ellipsis.
+
+    Args:
+        text (str): One line.
+        width (int): Room in pixels.
+        size (int): Size of the font in pixels.
+
+    Returns:
+        str: The text, or its beginning.
+    """
+    if text_size(text, size)[0] <= width:
+        return text
+    while text and text_size(f'{text}…', size)[0] > width:
+        text = text[:-1]
+    return f'{text}…'
+
+
+def write_texts(image: np.ndarray,
+                texts: Sequence[Tuple[str, int, int]],
+                size: int,
+                outline: int = 0,
+                color: Tuple[int, int, int] = TEXT) -> np.ndarray:
+    """Write lines of text.
+
+    Args:
+        image (np.ndarray): Image, RGB, uint8, (H, W, 3).
+        texts (Sequence[tuple[str, int, int]]): Text, and the x and y of its upper left corner.
+        size (int): Size of the font in pixels.
+        outline (int): Width of a dark line around the letters, to be read on any ground. Defaults to 0.
+        color (tuple[int, int, int]): Colour of the letters. Defaults to nearly white.
+
+    Returns:
+        np.ndarray: Copy with the texts.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    draw = ImageDraw.Draw(picture)
+    for text, x, y in texts:
+        draw.text((x, y), text, fill=color, font=_font(size), stroke_width=outline, stroke_fill=OUTLINE)
+    return np.array(picture)

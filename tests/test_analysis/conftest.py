@@ -1,0 +1,22 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.registry import init_default_scope
+
+sys.path.append(str(Path(__file__).parents[1] / 'test_models'))  # the tiny models, when these tests run alone
+
+from synthetic_sets import make_sets  # noqa: E402
+
+
+@pytest.fixture(scope='session')
+def sets(tmp_path_factory) -> Path:
+    """Generated videos in the formats of all three tasks."""
+    return make_sets(tmp_path_factory.mktemp('sets'))
+
+
+@pytest.fixture(autouse=True)
+def scope(_default_scope):
+    """The scope of the package's configs."""
+    init_default_scope('mmvc')

@@ -1,0 +1,104 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Look at a dataset: images, ground truth, and the patches that Masked Video Consistency hides.
+
+By default the clips of the training pipeline are shown, augmented and masked as the model gets them.
+"""
+
+import argparse
+import sys
+from typing import Optional
+
+import numpy as np
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.analysis.browsing import PatchMasking, TrainingClips, WholeVideo, draw_clip
+from mmvc.analysis.pictures import FORMATS, spread
+from mmvc.engine import UsageError, load_config
+from mmvc.visualization import GroundTruth, PanelDrawer
+
+EXAMPLES = """examples:
+  eight clips as stage 1 is trained on them, each on a sheet: image, ground truth, masked image:
+    python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw_segmenter.py --out-dir out
+  the same patches in all frames, as in stage 2:
+    python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw_online.py --out-dir out
+  whole validation videos with their ground truth, to watch:
+    python tools/analysis_tools/browse_dataset.py configs/dvispp/dvispp_r50_vipseg.py --split val --form video
+  what another ratio and patch size would hide:
+    python tools/analysis_tools/browse_dataset.py CONFIG --whole --videos street --mask-ratio 0.5 --patch-size 64
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file; its dataloaders name the datasets')
+    parser.add_argument('--out-dir', default='work_dirs/browse', help='folder to write to; default: %(default)s')
+    parser.add_argument('--form', choices=FORMATS, default='sheet', help='a sheet with a row per frame, a picture per '
+                        'frame, or a video; default: %(default)s')
+    parser.add_argument('--split', choices=('train', 'val', 'test'), default='train',
+                        help='dataset of which dataloader; default: %(default)s')
+    parser.add_argument('--whole', action='store_true', help='whole videos as stored, instead of the clips of the '
+                        'training pipeline; always so for val and test')
+    parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos, whole')
+    parser.add_argument('--num', type=int, default=8, help='number of clips or videos; default: %(default)s')
+    parser.add_argument('--max-frames', type=int, help='frames shown of a whole video, evenly spread; default: 6 on a '
+                        'sheet, otherwise all')
+    mask = parser.add_argument_group('masking', 'default: as the training pipeline says, on every clip; of whole '
+                                     'videos nothing is hidden unless one of these is given')
+    mask.add_argument('--mask-ratio', type=float, help='share of hidden patches, 0 to 1; default: 0.7')
+    mask.add_argument('--patch-size', type=int, help='side of a patch in pixels; default: 32')
+    mask.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
+    parser.add_argument('--alpha', type=float, default=0.6, help='strength of the colours; default: %(default)s')
+    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='another seed draws other clips; default: %(default)s')
+    parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override entries of the config')
+    args = parser.parse_args()
+    if args.mask_ratio is not None and not 0 <= args.mask_ratio <= 1:
+        parser.error(f'--mask-ratio must lie in [0, 1], found {args.mask_ratio}')
+    for name in ('num', 'patch_size', 'max_frames'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f'--{name.replace("_", "-")} must be at least 1, found {getattr(args, name)}')
+    return args
+
+
+def masking(args: argparse.Namespace) -> Optional[PatchMasking]:
+    """Masking that the command line asks for; None if it asks for none."""
+    if args.mask_ratio is None and args.patch_size is None and not args.tube:
+        return None
+    return PatchMasking(args.patch_size or 32, 0.7 if args.mask_ratio is None else args.mask_ratio, args.tube)
+
+
+def browse(args: argparse.Namespace) -> None:
+    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    init_default_scope(cfg.get('default_scope') or 'mmvc')
+    loader = cfg.get(f'{args.split}_dataloader')
+    if loader is None:
+        raise UsageError(f'config "{args.config}" has no {args.split}_dataloader')
+    np.random.seed(args.seed)
+    whole = args.whole or args.videos or args.split != 'train'
+    source = GroundTruth(loader.dataset) if whole else TrainingClips(loader.dataset, masking(args))
+    meta = source.dataset.metainfo if whole else source.metainfo
+    drawer = PanelDrawer(meta['classes'], meta['palette'], args.alpha)
+    max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+    if whole:
+        names = args.videos or [source.videos[index] for index in spread(len(source.videos), args.num)]
+        clips = ((name, WholeVideo(source, name, max_frames, masking(args))) for name in names)
+    else:
+        clips = (source[index] for index in np.random.permutation(len(source))[:args.num])
+    for number, (name, frames) in enumerate(clips):
+        print(draw_clip(frames, drawer, args.out_dir, f'{number:03d}_{name}', args.form, args.fps), flush=True)
+
+
+def main() -> None:
+    try:
+        browse(parse_args())
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,101 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Put the predictions of several models beside input and ground truth, and mark where they differ.
+
+No model is needed: predictions are read from folders in the formats of the benchmarks.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Tuple
+
+from mmengine.config import DictAction
+from mmengine.registry import init_default_scope
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.analysis.comparison import VideoComparison
+from mmvc.analysis.pictures import FORMATS
+from mmvc.analysis.predictions import open_predictions
+from mmvc.engine import UsageError, load_config
+from mmvc.visualization import GroundTruth, PanelDrawer
+
+EXAMPLES = """
+FOLDER holds what tools/test.py --format-only --out-dir FOLDER writes:
+  vss  FOLDER/<video>/<frame>.png, class indices
+  vps  FOLDER/pan_pred/<video>/<frame>.png and FOLDER/pred.json
+  vis  FOLDER/results.json
+
+Where the dataset has ground truth, wrong regions are outlined in red, and the last picture has the colour of the model
+that is right, or red where none is; the percentages are shares of right pixels. A thing or instance counts as right
+where its class is, and where it is the one that follows this object best through the video; it is drawn in the colour
+of that object. Without ground truth, the other models are compared with the first.
+
+examples:
+  two models on the validation videos of a config's dataset:
+    python tools/analysis_tools/compare_videos.py configs/dvispp/dvispp_r50_vspw.py \\
+        --pred DVIS++=work_dirs/dvispp/results MVC=work_dirs/mvc/results --out-dir out
+  one video, six frames on a sheet:
+    python tools/analysis_tools/compare_videos.py CONFIG --pred A=FOLDER B=FOLDER --videos street --form sheet
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file; its dataloader names the dataset')
+    parser.add_argument('--pred', nargs='+', required=True, type=named_folder, metavar='NAME=FOLDER',
+                        help='two to five models: the title of their column, and their predictions')
+    parser.add_argument('--out-dir', default='work_dirs/compare', help='folder to write to; default: %(default)s')
+    parser.add_argument('--form', choices=FORMATS, default='video', help='a sheet with a row per frame, a picture per '
+                        'frame, or a video; default: %(default)s')
+    parser.add_argument('--split', choices=('train', 'val', 'test'), default='test',
+                        help='dataset of which dataloader; default: %(default)s')
+    parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos; default: all')
+    parser.add_argument('--max-frames', type=int, help='frames of a video, evenly spread; default: 6 on a sheet, '
+                        'otherwise all')
+    parser.add_argument('--score-thr', type=float, default=0.3, help='tracks that score less are left out (VIS); '
+                        'default: %(default)s')
+    parser.add_argument('--alpha', type=float, default=0.6, help='strength of the colours; default: %(default)s')
+    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override entries of the config')
+    args = parser.parse_args()
+    if len(dict(args.pred)) < len(args.pred):
+        parser.error('--pred: two models have the same name')
+    if args.max_frames is not None and args.max_frames < 1:
+        parser.error(f'--max-frames must be at least 1, found {args.max_frames}')
+    return args
+
+
+def named_folder(text: str) -> Tuple[str, str]:
+    """Split NAME=FOLDER; a folder alone is named by its last part."""
+    name, separator, folder = text.partition('=')
+    return (name, folder) if separator else (Path(text).name, text)
+
+
+def compare(args: argparse.Namespace) -> None:
+    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    init_default_scope(cfg.get('default_scope') or 'mmvc')
+    loader = cfg.get(f'{args.split}_dataloader')
+    if loader is None:
+        raise UsageError(f'config "{args.config}" has no {args.split}_dataloader')
+    dataset = GroundTruth(loader.dataset)
+    meta = dataset.dataset.metainfo
+    models = {name: open_predictions(folder, dataset, args.score_thr) for name, folder in args.pred}
+    comparison = VideoComparison(dataset, models, PanelDrawer(meta['classes'], meta['palette'], args.alpha))
+    max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+    for video in args.videos or dataset.videos:
+        path, right = comparison.write(video, args.out_dir, args.form, args.fps, max_frames)
+        print(f'{path}  ' + ', '.join(f'{name} {share:.2%}' for name, share in right.items()), flush=True)
+
+
+def main() -> None:
+    try:
+        compare(parse_args())
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

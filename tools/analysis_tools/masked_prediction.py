@@ -1,0 +1,107 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Segment masked videos: what a model makes of frames whose patches are hidden, and how far its mIoU falls."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.analysis.pictures import FORMATS
+from mmvc.engine import atomic_write
+
+EXAMPLES = """
+For every video and ratio: input, ground truth, prediction, masked input and the prediction for it, side by side.
+Patches are measured in pixels of the network's input, and zero there, as in training with MVC. masked_prediction.json
+has the mIoU by ratio in percent and its fall from the clean input, over all videos and for each one. For instances,
+it is that of their classes and the background.
+
+examples:
+  the first two videos of the test set at the ratio of the training, 0.7:
+    python tools/analysis_tools/masked_prediction.py CONFIG CHECKPOINT --num 2 --out-dir out
+  the fall by ratio over the whole test set, without pictures:
+    python tools/analysis_tools/masked_prediction.py CONFIG CHECKPOINT --mask-ratio 0.3 0.5 0.7 --form none
+  the same patches in all frames of one video, to watch:
+    python tools/analysis_tools/masked_prediction.py CONFIG CHECKPOINT --videos street --tube --form video
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--mask-ratio', type=float, nargs='+', default=[0.7], metavar='R',
+                        help='shares of hidden patches, above 0 and up to 1; default: 0.7')
+    parser.add_argument('--patch-size', type=int, default=32, help='side of a patch in pixels; default: %(default)s')
+    parser.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
+    parser.add_argument('--out-dir', default='work_dirs/masked_prediction', help='folder to write to; default: '
+                        '%(default)s')
+    parser.add_argument('--form', choices=(*FORMATS, 'none'), default='sheet', help='a sheet with a row per frame, a '
+                        'picture per frame, a video, or only the numbers; default: %(default)s')
+    parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos; default: all')
+    parser.add_argument('--num', type=int, help='only the first videos, as many as this')
+    parser.add_argument('--max-frames', type=int, help='frames of a video to draw, evenly spread (all are measured); '
+                        'default: 6 on a sheet, otherwise all')
+    parser.add_argument('--score-thr', type=float, default=0.3, help='instances that score less are left out (VIS); '
+                        'default: %(default)s')
+    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='another seed hides other patches; default: %(default)s')
+    parser.add_argument('--device', help='such as cpu, cuda, cuda:1; default: an accelerator if there is one')
+    parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override entries of the config')
+    args = parser.parse_args()
+    if args.patch_size < 1:
+        parser.error(f'--patch-size must be at least 1, found {args.patch_size}')
+    if not all(0 < ratio <= 1 for ratio in args.mask_ratio):
+        parser.error(f'--mask-ratio must lie in (0, 1], found {args.mask_ratio}')
+    return args
+
+
+def run(args: argparse.Namespace) -> None:
+    from mmengine.device import get_device
+    from mmengine.registry import init_default_scope
+
+    from mmvc.analysis.masked_prediction import MaskedPrediction, summarize
+    from mmvc.apis.loading import load_model, test_dataset
+    from mmvc.engine import load_config
+    from mmvc.registry import DATASETS
+    from mmvc.visualization import GroundTruth, PanelDrawer
+    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    model, cfg, meta = load_model(cfg, args.checkpoint, args.device or get_device())
+    init_default_scope(cfg.get('default_scope') or 'mmvc')
+    dataset = test_dataset(cfg)
+    analysis = MaskedPrediction(model, DATASETS.build(dataset), GroundTruth(dataset), args.mask_ratio, args.patch_size,
+                                args.tube, args.score_thr)
+    drawer = PanelDrawer(meta['classes'], meta['palette'])
+    max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+    results = {}
+    for video in (args.videos or analysis.ground_truth.videos)[:args.num]:
+        results[video] = result = analysis.segment(video, args.seed)
+        print(f'{video}: ' + ', '.join(f'mIoU {value:.2%} at {ratio:g}' for ratio, value in result.miou().items()),
+              flush=True)
+        for ratio in args.mask_ratio if args.form != 'none' else ():
+            print(' ', analysis.draw(video, result, ratio, drawer, args.out_dir, args.form, args.fps, max_frames))
+        result.predictions.clear()  # only the counts are needed from here on
+        result.hidden.clear()
+    summary = dict(checkpoint=args.checkpoint, patch_size=args.patch_size, tube=args.tube, seed=args.seed,
+                   **summarize(results))
+    path = Path(args.out_dir, 'masked_prediction.json')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, json.dumps(summary, indent=2).encode())
+    falls = ', '.join(f'{fall:.2f} at {ratio}' for ratio, fall in summary['fall'].items())
+    print(f'all: mIoU {summary["mIoU"]["0"]:.2f} % clean; it falls by {falls}\nwritten: {path}')
+
+
+def main() -> None:
+    try:
+        run(parse_args())
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()

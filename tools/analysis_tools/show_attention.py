@@ -1,0 +1,89 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Show what the temporal refiner looks at.
+
+Drawn is its cross-attention from foreground queries to the segmenter's queries, with and without Object Masked
+Attention (OMA); measured is the share of the weight that goes to background queries.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import List, Tuple
+
+from mmengine.config import DictAction
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.analysis.pictures import FORMATS
+from mmvc.engine import UsageError, atomic_write
+
+EXAMPLES = """
+Each frame shows input, prediction and heat maps: a row per query of an object, a column per query of the segmenter,
+background (score of the empty class at least 0.6) right of the line. "plain" is the attention as it is when testing;
+"OMA" the same with background keys dropped as in training (for a model trained without, with --drop-ratio). Numbers go
+to attention.json, by layer and by frame, their course to <video>_share.png.
+
+examples:
+  the first video of the test set:
+    python tools/analysis_tools/show_attention.py configs/mvc/dvispp_r50_vspw.py mvc_offline.pth --out-dir out
+  what training with OMA has changed, on a folder of frames or a video file:
+    python tools/analysis_tools/show_attention.py configs/mvc/dvispp_r50_vspw.py mvc_offline.pth --form sheet \\
+        --input frames/street --baseline configs/dvispp/dvispp_r50_vspw.py dvispp_offline.pth
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of an offline model')
+    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('--baseline', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='another offline model, such '
+                        'as one trained without OMA')
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument('--video', metavar='NAME', help='video of the test set; default: its first one')
+    source.add_argument('--input', metavar='PATH', help='video file or folder of frames instead')
+    parser.add_argument('--out-dir', default='work_dirs/attention', help='folder to write to; default: %(default)s')
+    parser.add_argument('--form', choices=FORMATS, default='video', help='a sheet with a row per frame, a picture per '
+                        'frame, or a video; default: %(default)s')
+    parser.add_argument('--layer', type=int, help='layer of the refiner to draw, from 0; default: mean of all')
+    parser.add_argument('--drop-ratio', type=float, default=0.5, help='share of the background keys that OMA drops, '
+                        'where the model\'s own is 0; default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='of what OMA drops; default: %(default)s')
+    parser.add_argument('--max-frames', type=int, help='stop after this many frames of the video; default: all')
+    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--device', help='such as cpu, cuda, cuda:1; default: an accelerator if there is one')
+    parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override entries of the config')
+    args = parser.parse_args()
+    if not 0 < args.drop_ratio <= 1:
+        parser.error(f'--drop-ratio must lie in (0, 1], found {args.drop_ratio}')
+    return args
+
+
+def show(args: argparse.Namespace) -> None:
+    from mmvc.analysis.attention_video import AttentionVideo  # slow to import, and not needed for --help
+    names = ['model', 'baseline'] if args.baseline else ['model']
+    pairs: List[Tuple[str, str]] = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
+    video = AttentionVideo.from_files(dict(zip(names, pairs)), args.cfg_options, args.data_root, args.device)
+    name, source = (None, args.input) if args.input else video.dataset_video(args.video)
+    result = video.write(args.out_dir, source, name, args.form, args.fps, args.layer, args.max_frames, args.drop_ratio,
+                         args.seed)
+    path = Path(args.out_dir, 'attention.json')
+    atomic_write(path, json.dumps(result['numbers'], indent=2).encode())
+    for name, numbers in result['numbers']['models'].items():
+        even = numbers['background_keys'] / numbers['keys']
+        print(f'{name}: {numbers["plain"]["share"]:.1%} of the weight of {numbers["foreground_queries"]} foreground '
+              f'queries is on background keys, {numbers["oma"]["share"]:.1%} with OMA ({even:.1%} if evenly spread)')
+    print('written:', *result['files'], path)
+
+
+def main() -> None:
+    try:
+        show(parse_args())
+    except (OSError, UsageError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
