@@ -158,3 +158,13 @@ def make_video(num_frames: int, size: tuple = (60, 90), ori_shape: tuple = (75, 
 def stacked(sample: TrackDataSample, field: str, name: str) -> Tensor:
     """A prediction of all frames, e.g. ``stacked(sample, 'pred_sem_seg', 'sem_seg')``, first axis time."""
     return torch.stack([frame.get(field).get(name) for frame in sample])
+
+
+def repeatable_rand(*size, device=None, **kwargs) -> Tensor:
+    """Instead of ``torch.rand``: a draw that depends on the shape but for its first axis, which counts masks or clips.
+
+    So clips meet the same random points however they are spread over iterations and processes.
+    """
+    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    generator = torch.Generator().manual_seed(sum(size[1:]))
+    return torch.empty(size[1:]).uniform_(generator=generator).expand(size).clone().to(device)

@@ -5,7 +5,7 @@ Source: Zhu et al., "Deformable DETR: Deformable Transformers for End-to-End Obj
 """
 
 import math
-from typing import Optional, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -46,44 +46,62 @@ def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Union[Tensor, Seq
 
 def _attend_by_gather(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
     """One bag of 4 * L * P weighted rows of ``value`` per query and head; no sample is ever written to memory."""
+    num_queries, heads, num_levels, num_points = weights.shape[1:]
+    # Written out for every query and head: an operand that is broadcast over its last few entries is not vectorised.
+    rows = min(num_queries, _QUERIES_AT_ONCE), heads, num_levels, num_points
+    widths, starts = _padded_levels(shapes)
+    sizes = locations.new_tensor([(w, h) for h, w in shapes])[:, None].expand(*rows, 2).contiguous()
+    widths = locations.new_tensor(widths)[:, None].expand(rows).contiguous()
+    starts = torch.tensor(starts, dtype=torch.int32)[:, None] * heads + torch.arange(
+        heads, dtype=torch.int32)[:, None, None]
+    geometry = sizes, widths, starts.expand(rows).contiguous()
     outputs = []
-    for of_one in zip(value, locations, weights):
-        pieces = zip(*(x.split(_QUERIES_AT_ONCE) for x in of_one[1:]))
-        outputs.append(torch.cat([_gather(of_one[0], shapes, *piece) for piece in pieces]))
+    for features, *of_one in zip(value, locations, weights):
+        features = _pad(features, shapes).flatten(0, 1)
+        pieces = zip(*(x.split(_QUERIES_AT_ONCE) for x in of_one))
+        outputs.append(torch.cat([_gather(features, geometry, *piece) for piece in pieces]))
     return torch.stack(outputs)
 
 
-def _gather(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+def _padded_levels(shapes: Sequence[Tuple[int, int]]) -> Tuple[List[int], List[int]]:
+    """Width of every level with its frame of zeros, and the position at which it starts, see :func:`_pad`."""
+    areas = [(h + 3) * (w + 3) for h, w in shapes]
+    return [w + 3 for _, w in shapes], [sum(areas[:level]) for level in range(len(areas))]
+
+
+def _pad(value: Tensor, shapes: Sequence[Tuple[int, int]]) -> Tensor:
+    """Frame levels (sum(H * W), heads, D) with zeros, one at the front and two at the end of each axis.
+
+    A position that was cut to [-1, size] has all its four neighbours there: none needs to be looked at one by one.
+    """
+    padded = value.new_zeros((sum((h + 3) * (w + 3) for h, w in shapes), *value.shape[1:]))
+    levels = value.split([h * w for h, w in shapes])
+    for level, (h, w), start in zip(levels, shapes, _padded_levels(shapes)[1]):
+        framed = padded[start:start + (h + 3) * (w + 3)].unflatten(0, (h + 3, w + 3))
+        framed[1:h + 1, 1:w + 1] = level.unflatten(0, (h, w))
+    return padded
+
+
+def _gather(value: Tensor, geometry: Tuple[Tensor, Tensor, Tensor], locations: Tensor, weights: Tensor) -> Tensor:
     """Queries (Q, heads, L, P, 2) of one batch element with the weights (Q, heads, L, P): shape (Q, heads * D)."""
-    num_queries, heads, num_levels, num_points = weights.shape
-    bags, samples = num_queries * heads, num_levels * num_points
-    sizes = locations.new_tensor([(w, h) for h, w in shapes]).repeat_interleave(num_points, dim=0)  # (samples, 2)
-    starts = locations.new_tensor([0, *(h * w for h, w in shapes[:-1])]).cumsum(0).repeat_interleave(num_points)
-    positions, weights = locations.reshape(bags, samples, 2), weights.reshape(bags, samples)
-    (left, right), across = _neighbours(positions[..., 0], sizes[:, 0])
-    (top, bottom), down = _neighbours(positions[..., 1], sizes[:, 1])
+    num_queries, heads = weights.shape[:2]
+    sizes, widths, starts = (x[:num_queries] for x in geometry)
+    positions = torch.minimum((locations * sizes + 0.5).clamp(min=0), sizes + 1)  # in the framed levels
+    low = positions.detach().floor()
+    share = positions - low
+    low.nan_to_num_(0)  # an exploding training brings NaN, which is no index; it stays in the weights
+    row = torch.addcmul(low[..., 0], low[..., 1], widths).int().mul_(heads).add_(starts)
+    below = (widths * heads).int()
+    rows = torch.stack((row, row + heads, row + below, row + below + heads), dim=2)  # (Q, heads, 4, L, P)
 
-    rows = torch.empty((bags, 4, samples), dtype=torch.int32)
-    for corner, (y, x) in enumerate(((top, left), (top, right), (bottom, left), (bottom, right))):
-        rows[:, corner] = torch.addcmul(starts, y, sizes[:, 0]).add_(x)
-    head = torch.arange(heads, dtype=torch.int32).repeat(num_queries)
-    rows.mul_(heads).add_(head[:, None, None])
-    corner_weights = torch.stack([y * x for y in (down[0] * weights, down[1] * weights) for x in across], dim=1)
-    output = F.embedding_bag(
-        rows.view(bags, -1), value.flatten(0, 1), mode='sum', per_sample_weights=corner_weights.view(bags, -1))
+    across, down = share[..., 0], share[..., 1]
+    lower = down * weights
+    upper = weights - lower
+    lower_right, upper_right = lower * across, upper * across
+    corners = torch.stack((upper - upper_right, upper_right, lower - lower_right, lower_right), dim=2)
+    bags = num_queries * heads
+    output = F.embedding_bag(rows.view(bags, -1), value, mode='sum', per_sample_weights=corners.view(bags, -1))
     return output.view(num_queries, -1)
-
-
-def _neighbours(position: Tensor, size: Tensor) -> Tuple[Tuple[Tensor, Tensor], Tuple[Tensor, Tensor]]:
-    """The two pixels next to relative positions along one axis, inside of the level, and their bilinear weights."""
-    position = position * size - 0.5
-    low = position.detach().floor()
-    high, last, share = low + 1, size - 1, position - low
-    weights = ((1 - share).masked_fill((low < 0) | (low > last), 0.),
-               share.masked_fill((high < 0) | (high > last), 0.))
-    zero = size.new_zeros(())
-    # fmin and fmax drop NaN, which an exploding training brings and which is no index
-    return (low.fmax(zero).fmin(last), high.fmax(zero).fmin(last)), weights
 
 
 def _attend_by_grid_sample(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor,
@@ -184,7 +202,10 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
         """Reference points plus offsets, relative to each level; the shape of ``offsets``, (B, Q, heads, L, P, 2)."""
         references = reference_points[:, :, None, :, None]
         if reference_points.shape[-1] == 2:  # offsets are in pixels of their level
-            return references + offsets / spatial_shapes.flip(-1)[:, None]
+            # written out for every point, since an addition that is broadcast over 2 entries is not vectorised
+            references = references.expand(-1, -1, -1, -1, self.num_points, -1).contiguous()
+            sizes = spatial_shapes.flip(-1).to(offsets.dtype)[:, None].expand(*offsets.shape[2:]).contiguous()
+            return references + offsets / sizes
         if reference_points.shape[-1] == 4:  # offsets are in halves of the box, divided among the points
             return references[..., :2] + offsets / self.num_points * references[..., 2:] * 0.5
         raise ValueError('reference_points must end in 2 (points) or 4 (boxes) numbers, '

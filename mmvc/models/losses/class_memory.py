@@ -2,16 +2,17 @@
 """A memory of object embeddings, class by class."""
 
 import torch
+from mmengine.dist import all_gather, broadcast, get_world_size
 from torch import Tensor, nn
 
 
 class ClassMemory(nn.Module):
     """Keep at most ``max_len`` embeddings of each class.
 
-    A full class keeps a random subset of its old and new embeddings, drawn with torch's global generator. The memory
-    is part of the state dict, so a resumed training continues with it; each process has its own, and a checkpoint
-    holds that of the process that wrote it. State dicts without it (of other trainings, or published weights) leave it
-    as it is.
+    A full class keeps a random subset of its old and new embeddings, drawn with torch's global generator. Several
+    processes keep one memory, the same in all of them: a batch leaves behind the same however it is spread. The memory
+    is part of the state dict, so a resumed training continues with it. State dicts without it (of other trainings, or
+    published weights) leave it as it is.
 
     Args:
         num_classes (int): Number of classes K.
@@ -41,18 +42,21 @@ class ClassMemory(nn.Module):
 
     @torch.no_grad()
     def push(self, embeds: Tensor, labels: Tensor) -> None:
-        """Store embeddings.
+        """Store embeddings, those of all processes; every process must call this, also one without any.
 
         Args:
             embeds (Tensor): Embeddings (N, C).
             labels (Tensor): Their classes (N,).
         """
+        embeds, labels = _gather_rows(embeds.to(self.embeds), labels)
         classes, sizes = labels.unique(return_counts=True)
-        new_by_class = embeds[labels.argsort(stable=True)].to(self.embeds).split(sizes.tolist())
+        new_by_class = embeds[labels.argsort(stable=True)].split(sizes.tolist())
         for label, count, new in zip(classes.tolist(), self.counts[classes].tolist(), new_by_class):
             if count + len(new) > self.max_len:
                 pool = torch.cat([self.embeds[label, :count], new])
-                new, count = pool[torch.randperm(len(pool), device=pool.device)[:self.max_len]], 0
+                kept = torch.randperm(len(pool), device=pool.device)
+                broadcast(kept)  # the processes' generators differ
+                new, count = pool[kept[:self.max_len]], 0
             self.embeds[label, count:count + len(new)] = new
         self.counts[classes] = (self.counts[classes] + sizes).clamp(max=self.max_len)
 
@@ -61,3 +65,16 @@ class ClassMemory(nn.Module):
         if not own.keys() & state_dict.keys():
             state_dict.update(own)  # torch and mmengine hand over a copy
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _gather_rows(embeds: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings (N, C) and labels (N,) of all processes, in the order of their ranks; N may differ."""
+    if get_world_size() == 1:
+        return embeds, labels
+    sizes = [int(size) for size in all_gather(labels.new_tensor([len(labels)]))]
+    padding = max(sizes) - len(labels)  # collectives want one shape
+    gathered = []
+    for rows in (embeds, labels):
+        padded = torch.cat([rows, rows.new_zeros(padding, *rows.shape[1:])])
+        gathered.append(torch.cat([part[:size] for part, size in zip(all_gather(padded), sizes)]))
+    return gathered[0], gathered[1]

@@ -3,6 +3,7 @@
 
 import torch
 import torch.nn.functional as F
+from mmdet.utils import reduce_mean
 from torch import Tensor
 
 
@@ -44,7 +45,10 @@ def split_scores(anchors: Tensor, embeds: Tensor, query_inds: Tensor) -> tuple[T
 
 
 def mean_over_items(items: list[Tensor], weights: list[Tensor], embeds: Tensor) -> Tensor:
-    """Average the losses of all items of a batch.
+    """Average the losses of all items of a batch, which may be spread over several processes.
+
+    The divisor is the mean number of items over the processes: averaged gradients are those of one process with the
+    whole batch. Every process must call this, also one without items.
 
     Args:
         items (list[Tensor]): Losses, any shapes.
@@ -56,9 +60,10 @@ def mean_over_items(items: list[Tensor], weights: list[Tensor], embeds: Tensor) 
         Tensor: Scalar; without items a zero that depends on ``embeds``.
     """
     num_items = sum(item.numel() for item in items)
+    mean_num_items = reduce_mean(embeds.new_tensor(num_items, dtype=torch.float32))
     if not num_items:
         return embeds[:0].sum(dtype=torch.float32)  # keeps the graph; no value, so nothing can overflow
-    return sum((item * weight).sum() for item, weight in zip(items, weights)) / num_items
+    return sum((item * weight).sum() for item, weight in zip(items, weights)) / mean_num_items
 
 
 def clip_factors(embeds: Tensor, sample_weights: Tensor | None) -> Tensor:

@@ -19,8 +19,9 @@ class MaskClassificationLoss(nn.Module):
 
     Mask losses are computed on ``num_points`` points per mask: ``importance_sample_ratio`` of them are the most
     uncertain of ``num_points * oversample_ratio`` random ones, the others random. Classification is a mean weighted by
-    class; mask losses are sums over masks divided by the number of masks, averaged over all processes and at least 1.
-    Computed in float32, also under autocast.
+    class; mask losses are sums over masks divided by the number of masks. Both divisors are averaged over all
+    processes, so that the averaged gradients are those of one process with the whole batch. Computed in float32, also
+    under autocast.
 
     Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation" (Mask2Former,
     arXiv 2112.01527).
@@ -81,30 +82,34 @@ class MaskClassificationLoss(nn.Module):
             matched mask the latter two are zeros that depend on ``mask_preds``.
         """
         with torch.autocast(cls_scores.device.type, enabled=False):
-            loss_cls = self._classification(cls_scores.float(), targets, indices, sample_weights)
-            loss_mask, loss_dice = self._masks(mask_preds, targets, indices, sample_weights,
+            labels = self._labels(cls_scores, targets, indices)
+            class_weight = cls_scores.new_tensor(self.loss_cls.class_weight, dtype=torch.float32)[labels]
+            num_masks = class_weight.new_tensor(sum(len(target.labels) for target in targets))
+            # every process takes part in the reduction, also one without masks
+            class_factor, num_masks = reduce_mean(torch.stack([class_weight.sum(), num_masks])).unbind()
+            loss_cls = self._classification(cls_scores.float(), labels, sample_weights, class_factor)
+            loss_mask, loss_dice = self._masks(mask_preds, targets, indices, sample_weights, num_masks,
                                                num_points or self.num_points)
         return dict(loss_cls=loss_cls, loss_mask=loss_mask, loss_dice=loss_dice)
 
-    def _classification(self, cls_scores: Tensor, targets: list[InstanceData], indices: list[Indices],
-                        sample_weights: Tensor | None) -> Tensor:
-        """Cross-entropy over all queries; unmatched ones belong to the empty class."""
+    def _labels(self, cls_scores: Tensor, targets: list[InstanceData], indices: list[Indices]) -> Tensor:
+        """Class of every query (N, Q); unmatched ones belong to the empty class."""
         labels = cls_scores.new_full(cls_scores.shape[:2], self.num_classes, dtype=torch.int64)
         for label, target, (query_inds, gt_inds) in zip(labels, targets, indices):
             label[query_inds] = target.labels[gt_inds]
+        return labels
+
+    def _classification(self, cls_scores: Tensor, labels: Tensor, sample_weights: Tensor | None,
+                        avg_factor: Tensor) -> Tensor:
+        """Cross-entropy over all queries."""
         weights = None
         if sample_weights is not None:
             weights = sample_weights.to(cls_scores)[:, None].expand_as(labels).flatten()
-        labels = labels.flatten()
-        class_weight = cls_scores.new_tensor(self.loss_cls.class_weight)
-        return self.loss_cls(cls_scores.flatten(0, 1), labels, weights, avg_factor=class_weight[labels].sum())
+        return self.loss_cls(cls_scores.flatten(0, 1), labels.flatten(), weights, avg_factor=avg_factor)
 
     def _masks(self, mask_preds: Tensor, targets: list[InstanceData], indices: list[Indices],
-               sample_weights: Tensor | None, num_points: int) -> tuple[Tensor, Tensor]:
+               sample_weights: Tensor | None, num_masks: Tensor, num_points: int) -> tuple[Tensor, Tensor]:
         """Point-wise and overlap loss of the matched masks."""
-        # every process takes part in the reduction, also one without masks
-        num_masks = reduce_mean(mask_preds.new_tensor(sum(len(target.labels) for target in targets),
-                                                      dtype=torch.float32)).clamp(min=1)
         matched = torch.cat([pred[query_inds] for pred, (query_inds, _) in zip(mask_preds, indices)])
         if not len(matched):
             zero = mask_preds[:0].sum(dtype=torch.float32)  # keeps the graph; no value, so nothing can overflow

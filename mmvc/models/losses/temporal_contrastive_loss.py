@@ -76,8 +76,7 @@ class TemporalContrastiveLoss(nn.Module):
                     items.append(F.softplus(push + pull.index_select(0, known)))
                     weights.append(factor)
             loss = mean_over_items(items, weights, embeds)
-        if objects:
-            self.memory.push(
-                torch.cat([tracks.flatten(0, 1) for tracks in objects]),
-                torch.cat(labels).repeat_interleave(embeds.shape[1]))
+        self.memory.push(
+            torch.cat([tracks.flatten(0, 1) for tracks in objects]),
+            torch.cat(labels).repeat_interleave(embeds.shape[1]))
         return dict(loss_reid=self.loss_weight * loss)

@@ -2,9 +2,10 @@
 from .feature_store import FeatureStore
 from .masks import decode_masks
 from .query_matching import match_queries, reorder_queries
+from .segmenter_cache import SegmenterCache
 from .targets import clip_targets, clip_weights, frame_targets
 
 __all__ = [
-    'FeatureStore', 'clip_targets', 'clip_weights', 'decode_masks', 'frame_targets', 'match_queries',
-    'reorder_queries'
+    'FeatureStore', 'SegmenterCache', 'clip_targets', 'clip_weights', 'decode_masks', 'frame_targets',
+    'match_queries', 'reorder_queries'
 ]

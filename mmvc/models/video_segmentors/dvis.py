@@ -12,6 +12,7 @@ from mmvc.registry import MODELS
 
 from ..heads import TrackerState
 from ..utils.masks import decode_masks
+from ..utils.segmenter_cache import SegmenterCache
 from ..utils.targets import clip_targets
 from .minvis import MinVIS
 
@@ -25,27 +26,40 @@ class DVISOnline(MinVIS):
         guided_fraction (float): Share of the training iterations, from the beginning on, in which the predictions of
             the frozen part decide which query learns which object; later the trained part's own predictions do.
             Defaults to 0.5.
+        segmenter_cache (dict, optional): Arguments of :class:`SegmenterCache`, for trainings without augmentation: the
+            frozen segmenter then sees every frame once. Defaults to None: no cache.
         **kwargs: Arguments of :class:`MinVIS`.
     """
 
     frozen_parts = ('backbone', 'head')
 
-    def __init__(self, tracker: dict, guided_fraction: float = 0.5, **kwargs) -> None:
+    def __init__(self,
+                 tracker: dict,
+                 guided_fraction: float = 0.5,
+                 segmenter_cache: Optional[dict] = None,
+                 **kwargs) -> None:
         super().__init__(**kwargs)
         self.tracker = MODELS.build(tracker, default_args=dict(num_classes=self.num_classes))
         self.guided_fraction = guided_fraction
+        self.segmenter_cache = None if segmenter_cache is None else SegmenterCache(**segmenter_cache)
         self._freeze()
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
                    weights: Tensor) -> Dict[str, Tensor]:
         """Losses of the tracker; see :meth:`MinVIS.stage_loss`."""
         with torch.no_grad():
-            segmented = self.segment(inputs)
+            segmented = self.segment_frozen(inputs, data_samples)
         return self.tracker.loss(
             segmented,
             clip_targets(data_samples, inputs.device),
             guided=self.is_guided(),
             clip_weights=weights)
+
+    def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
+        """Segment the clips of a training batch, from the cache where there is one; see :meth:`MinVIS.segment`."""
+        if self.segmenter_cache is None:
+            return self.segment(inputs)
+        return self.segmenter_cache(inputs, data_samples, (self.backbone, self.head), self.segment)
 
     def is_guided(self) -> bool:
         """Whether the frozen part decides the assignment in the current iteration (never outside of a training)."""
@@ -83,7 +97,7 @@ class DVISOffline(DVISOnline):
                    weights: Tensor) -> Dict[str, Tensor]:
         """Losses of the refiner; see :meth:`MinVIS.stage_loss`."""
         with torch.no_grad():
-            segmented = self.segment(inputs)
+            segmented = self.segment_frozen(inputs, data_samples)
             tracked, _ = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'])
             guidance = None
             if self.is_guided():

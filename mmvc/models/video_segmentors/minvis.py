@@ -5,17 +5,21 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from mmvc.datasets.transforms import expand_patch_mask
 from mmvc.registry import MODELS, TASK_UTILS
 
 from ..task_modules.postprocessors import VideoPrediction
+from ..utils.cpu_inference import CPUInference
 from ..utils.feature_store import FeatureStore
 from ..utils.masks import decode_masks
 from ..utils.query_matching import match_queries, reorder_queries
 from ..utils.targets import clip_weights, frame_targets
+from .two_passes import PASSES, train_in_two_passes
 
 
 @MODELS.register_module()
@@ -86,7 +90,8 @@ class MinVIS(BaseModel):
             inputs (Tensor | list[Tensor]): ``'loss'`` and ``'tensor'``: normalised clips (B, T, 3, H, W);
                 ``'predict'``: one uint8 video (T, 3, H, W) per sample, any length.
             data_samples (Sequence[TrackDataSample], optional): The samples that belong to them.
-            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
+            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``; ``'clean_loss'`` and ``'masked_loss'`` are the two
+                passes of the "sum" alone.
 
         Returns:
             dict | Sequence[TrackDataSample]: Losses, samples with predictions, or the segmenter's raw output.
@@ -94,8 +99,8 @@ class MinVIS(BaseModel):
         Raises:
             ValueError: If the mode is none of these.
         """
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
+        if mode in ('loss', *PASSES):
+            return getattr(self, mode)(inputs, data_samples)
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         if mode == 'tensor':
@@ -115,14 +120,46 @@ class MinVIS(BaseModel):
         Returns:
             dict[str, Tensor]: Named losses; those of the second, masked pass are named ``masked.*``.
         """
-        weights = clip_weights(data_samples, self.masked_loss_weight, inputs.device)
-        losses = self.stage_loss(inputs, data_samples, weights)
-        hidden = _pending_patch_masks(data_samples, inputs)
-        if hidden is not None:
-            masked = self.stage_loss(
-                inputs.masked_fill(hidden, 0.0), data_samples, torch.full_like(weights, self.masked_loss_weight))
-            losses.update({f'masked.{name}': value for name, value in masked.items()})
+        losses = self.clean_loss(inputs, data_samples)
+        if self.has_masked_pass(data_samples):
+            losses.update(self.masked_loss(inputs, data_samples))
         return losses
+
+    def clean_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
+        """Losses of the clips as they come; see :meth:`loss`."""
+        weights = clip_weights(data_samples, self.masked_loss_weight, inputs.device)
+        return self.stage_loss(inputs, data_samples, weights)
+
+    def masked_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
+        """Losses of the second pass of "sum", where the patches are hidden; see :meth:`loss`."""
+        weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
+        masked = self.stage_loss(inputs.masked_fill(_hidden_pixels(data_samples, inputs), 0.0), data_samples, weights)
+        return {f'masked.{name}': value for name, value in masked.items()}
+
+    @staticmethod
+    def has_masked_pass(data_samples: Sequence[TrackDataSample]) -> bool:
+        """Whether clips of any rank carry patch masks that no transform has applied: the form of the loss is "sum"."""
+        frames = [frame.metainfo for sample in data_samples for frame in sample]
+        masks = [frame.get('patch_mask') for frame in frames]
+        pending = not any(frame.get('masked', False) for frame in frames) and \
+            any(mask is not None and mask.any() for mask in masks)
+        if get_world_size() == 1:
+            return pending
+        flag = torch.tensor(float(pending))  # all ranks make the same passes: losses are averaged between them
+        all_reduce(flag, 'max')
+        return bool(flag)
+
+    def train_step(self, data: Union[dict, tuple, list], optim_wrapper: OptimWrapper) -> Dict[str, Tensor]:
+        """A training step in the memory of one pass, also where the loss is a "sum" of two.
+
+        Args:
+            data (dict | tuple | list): A batch of the data loader.
+            optim_wrapper (OptimWrapper): Updates the parameters.
+
+        Returns:
+            dict[str, Tensor]: Losses for the log.
+        """
+        return train_in_two_passes(self, self, data, optim_wrapper)
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
                    weights: Tensor) -> Dict[str, Tensor]:
@@ -152,8 +189,9 @@ class MinVIS(BaseModel):
         Returns:
             dict[str, Tensor]: The tensors of :meth:`FrameQueryHead.forward`, each of shape (B, T, ...).
         """
-        windows = [self._segment_window(frames) for frames in inputs.split(self.window_size, dim=1)]
-        return join_windows(windows)
+        size = _frames_at_once(inputs, self.window_size)
+        with CPUInference():
+            return join_windows([self._segment_window(frames) for frames in inputs.split(size, dim=1)])
 
     def _segment_window(self, frames: Tensor) -> Dict[str, Tensor]:
         """Segment all frames at once; see :meth:`segment`."""
@@ -191,17 +229,15 @@ class MinVIS(BaseModel):
         Raises:
             ValueError: There is no window.
         """
-        followed, state, masks = [], None, FeatureStore(**self.feature_store)
-        for frames in windows:
-            prepared = self.data_preprocessor.prepare_frames(frames)
-            out, state = self.follow(self._segment_window(prepared), state)
+        followed, masks = [], FeatureStore(**self.feature_store)
+        for out, padded_shape, img_shape in self._follow_windows(windows):
             masks.extend(out.pop('mask_features')[0])
             followed.append(out)
+            shapes = padded_shape, img_shape
         if not followed:
             raise ValueError('a video without frames cannot be segmented: check that its file or folder is complete')
         class_probs, mask_embeds = self.conclude(join_windows(followed))
-        return VideoPrediction(class_probs, mask_embeds, masks, tuple(prepared.shape[-2:]), tuple(frames.shape[-2:]),
-                               ori_shape)
+        return VideoPrediction(class_probs, mask_embeds, masks, *shapes, ori_shape)
 
     @torch.no_grad()
     def stream(self, windows: Iterable[Tensor], ori_shape: Tuple[int, int]) -> Iterator[DetDataSample]:
@@ -222,16 +258,24 @@ class MinVIS(BaseModel):
         if not self.is_online:
             raise TypeError(f'{type(self).__name__} refines a video as a whole and cannot stream: use predict() or '
                             'the DVISOnline stage of the same model')
-        state, sum_of_logits, num_frames, segment = None, 0., 0, self.postprocessor.start_stream()
-        for frames in windows:
-            prepared = self.data_preprocessor.prepare_frames(frames)
-            out, state = self.follow(self._segment_window(prepared), state)
+        sum_of_logits, num_frames, segment = 0., 0, self.postprocessor.start_stream()
+        for out, padded_shape, img_shape in self._follow_windows(windows):
             for cls_scores, masks in zip(out['cls_scores'][0], out['mask_features'][0]):
                 sum_of_logits, num_frames = sum_of_logits + cls_scores.float(), num_frames + 1
                 class_probs = (sum_of_logits / num_frames).softmax(dim=-1)
-                yield segment(
-                    VideoPrediction(class_probs, None, masks[None], tuple(prepared.shape[-2:]),
-                                    tuple(frames.shape[-2:]), ori_shape))
+                yield segment(VideoPrediction(class_probs, None, masks[None], padded_shape, img_shape, ori_shape))
+
+    def _follow_windows(
+            self, windows: Iterable[Tensor]) -> Iterator[Tuple[Dict[str, Tensor], Tuple[int, int], Tuple[int, int]]]:
+        """Yield what :meth:`follow` returns for uint8 windows, and the frames' size with and without padding."""
+        state = None
+        for frames in windows:
+            prepared = self.data_preprocessor.prepare_frames(frames)
+            shapes = tuple(prepared.shape[-2:]), tuple(frames.shape[-2:])
+            for part in prepared.split(_frames_at_once(prepared, len(frames)), dim=1):
+                with CPUInference():
+                    out, state = self.follow(self._segment_window(part), state)
+                yield out, *shapes
 
     def follow(self, segmented: Dict[str, Tensor], state: Any = None) -> Tuple[Dict[str, Tensor], Any]:
         """Continue the objects of a video in its next window.
@@ -272,21 +316,26 @@ class MinVIS(BaseModel):
         return followed['cls_scores'][0].float().mean(dim=0).softmax(dim=-1), None
 
 
+def _frames_at_once(inputs: Tensor, window_size: int) -> int:
+    """Length of the windows to take (B, T, 3, H, W) apart into: on CPU more than a frame only falls out of the caches.
+
+    The results are the same.
+    """
+    return 1 if inputs.device.type == 'cpu' and not torch.is_grad_enabled() else window_size
+
+
 def join_windows(windows: Sequence[Dict[str, Tensor]]) -> Dict[str, Tensor]:
     """Join the tensors (B, t, ...) of consecutive windows along time."""
     return {name: torch.cat([window[name] for window in windows], dim=1) for name in windows[0]}
 
 
-def _pending_patch_masks(data_samples: Sequence[TrackDataSample], inputs: Tensor) -> Optional[Tensor]:
-    """Pixels to hide in the second pass of the "sum" loss: bool (B, T, 1, H, W), or None in "switch" mode."""
+def _hidden_pixels(data_samples: Sequence[TrackDataSample], inputs: Tensor) -> Tensor:
+    """Pixels to hide in the second pass of the "sum" loss: bool (B, T, 1, H, W)."""
     frames = [frame for sample in data_samples for frame in sample]
-    masks = [frame.metainfo.get('patch_mask') for frame in frames]
-    masked = any(frame.metainfo.get('masked', False) for frame in frames)
-    if masked or not any(mask is not None and mask.any() for mask in masks):
-        return None
     height, width = inputs.shape[-2:]
     hidden = torch.zeros((len(frames), 1, height, width), dtype=torch.bool)
-    for pixels, frame, mask in zip(hidden, frames, masks):
+    for pixels, frame in zip(hidden, frames):
+        mask = frame.metainfo.get('patch_mask')
         if mask is not None:  # clips of another dataset may come without one
             h, w = frame.img_shape[:2]
             pixels[0, :h, :w] = torch.from_numpy(expand_patch_mask(mask, frame.patch_size, h, w))

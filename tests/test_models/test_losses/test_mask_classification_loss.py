@@ -122,16 +122,15 @@ def test_sample_weights_scale_terms_and_not_normalisers(criterion):
     assert parts[1]['loss_mask'] == 0 and parts[1]['loss_cls'] > 0  # nothing matched there
 
 
-def test_mask_losses_are_sums_over_masks(criterion, monkeypatch):
-    """Averaged over processes, at least 1: here two other processes without masks."""
+def test_divisors_are_means_over_processes(criterion, monkeypatch):
+    """Here there are other processes, without any query or mask: averaged gradients are then those of this one."""
     batch = random_batch()
     alone = losses_of(criterion, *batch)
-    monkeypatch.setattr(mask_classification_loss, 'reduce_mean', lambda number: number / 3)
-    among_three = losses_of(criterion, *batch)
-    torch.testing.assert_close(among_three['loss_mask'], alone['loss_mask'] * 3)
-    torch.testing.assert_close(among_three['loss_dice'], alone['loss_dice'] * 3)
-    monkeypatch.setattr(mask_classification_loss, 'reduce_mean', lambda number: number / 10)
-    torch.testing.assert_close(losses_of(criterion, *batch)['loss_dice'], alone['loss_dice'] * 5)
+    for num_processes in (3, 10):  # more than masks, too
+        monkeypatch.setattr(mask_classification_loss, 'reduce_mean', lambda number, n=num_processes: number / n)
+        among_others = losses_of(criterion, *batch)
+        for name, loss in alone.items():
+            torch.testing.assert_close(among_others[name], loss * num_processes)
 
 
 def test_number_of_points_of_tall_masks(criterion, replay_rand):

@@ -185,16 +185,21 @@ def test_prediction_with_features_on_disk(stage):
 
 def test_a_video_is_taken_window_by_window(stage):
     """So that a file or camera never lies in memory as a whole."""
-    model, events = build_model(stage).eval(), []
-    model.backbone.register_forward_hook(lambda *args: events.append('segmented'))
+    model, frames_left = build_model(stage).eval(), []
+
+    def count(module, inputs, output):
+        frames_left[-1] -= len(*inputs)
+
+    model.backbone.register_forward_hook(count)
 
     def windows():
         for _ in range(2):
-            events.append('read')
+            frames_left.append(2)
             yield torch.zeros(2, 3, 60, 90, dtype=torch.uint8)
+            assert frames_left[-1] == 0  # before the next window is asked for
 
     assert len(model.predict_video(windows(), (75, 110))) == 4
-    assert events == ['read', 'segmented'] * 2
+    assert frames_left == [0, 0]
     with pytest.raises(ValueError, match='without frames'):
         model.predict_video([], (75, 110))
 

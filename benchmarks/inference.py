@@ -1,0 +1,371 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Time the segmentation of a video by its parts, and measure its peak memory.
+
+    python benchmarks/inference.py                                   # 16 frames: a plain baseline, and ours
+    python benchmarks/inference.py --frames 16 64 256 --no-baseline  # how time and memory grow
+    python benchmarks/inference.py --online --frames 16 64           # DVISOnline, every frame at once
+    python benchmarks/inference.py --features-on-disk --half-features --amp --compile   # a row for each option
+    python benchmarks/inference.py --device cuda --frames 64
+    python benchmarks/inference.py --weights work_dirs/x.pth --video clip.mp4 --amp     # effect on real labels
+
+Every row is a process of its own, so that peaks do not mix. Weights are random unless given, frames are generated.
+
+Columns: seconds per part, then "wall" and "CPU" seconds of the whole, without building the model, generating frames
+and a warm-up of two frames; "peak MB" is the largest resident memory of the process (on CUDA also of the device),
+"base MB" what it was before the first frame. "labels" is the share of pixels that get another label than in the row
+"exact" of as many frames. Random weights overstate it: give --weights and --video to see what users see.
+
+"baseline" is the plain form of the same model: a grid sample per level whose samples are weighted afterwards, windows
+of 3 frames, all masks of the video in memory at full size, one product for all classes (16 frames: about 5 GB).
+"official" are the times of the published code for 480 x 864, offline, on two cores, quoted.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Optional
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from prettytable import PrettyTable
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+PARTS = ('backbone', 'pixel decoder', 'decoder', 'tracker', 'refiner', 'post')
+OFFICIAL = {
+    16: dict(seconds=dict(zip(PARTS, (3.81, 13.6, 4.54, 1.20, 0.89, 2.73))), wall=26.9, peak_mb=7312),
+    8: dict(seconds=dict(zip(PARTS, (1.81, 6.63, 2.27, 0.62, 0.49, 1.38))), wall=13.2, peak_mb=4260),
+}
+WINDOW = 3  # frames handed to the model at once
+
+
+# --- one row, in a process of its own ---
+
+
+class Stopwatch:
+    """Exclusive wall seconds of nested parts."""
+
+    def __init__(self, device: str) -> None:
+        self.seconds: Dict[str, float] = dict.fromkeys(PARTS, 0.)
+        self.device = device
+        self._running: List[str] = []
+        self._last = 0.
+
+    def _switch(self) -> None:
+        if self.device == 'cuda':
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        if self._running:
+            self.seconds[self._running[-1]] += now - self._last
+        self._last = now
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        self._switch()
+        self._running.append(name)
+        yield
+        self._switch()
+        self._running.pop()
+
+    def watch(self, owner: object, method: str, name: str) -> None:
+        """Count all calls of a method as a part."""
+        function = getattr(owner, method)
+
+        def timed(*args, **kwargs):
+            with self.part(name):
+                return function(*args, **kwargs)
+
+        setattr(owner, method, timed)
+
+
+def memory_mb(peak: bool) -> float:
+    """Resident memory of this process now, or at most so far."""
+    try:
+        with open('/proc/self/status') as f:
+            status = dict(line.split(':', 1) for line in f)
+        return int(status['VmHWM' if peak else 'VmRSS'].split()[0]) / 1024
+    except (OSError, KeyError):  # not Linux, where the peak is all there is
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == 'darwin' else 1024)
+
+
+def build_model(config: str, weights: Optional[str], device: str, feature_store: dict) -> torch.nn.Module:
+    """Model in evaluation mode; without weights a random one, the same every time."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import load_checkpoint
+
+    import mmvc  # noqa: F401
+    from mmvc.registry import MODELS
+
+    init_default_scope('mmvc')
+    model_cfg = Config.fromfile(config).model
+    model_cfg.feature_store = feature_store
+    torch.manual_seed(0)
+    model = MODELS.build(model_cfg)  # PyTorch's initialisation: init_weights() would only cost time
+    if weights:
+        load_checkpoint(model, weights, map_location='cpu', strict=True)
+    else:
+        for part in (model.head, model.tracker, getattr(model, 'refiner', model.tracker)):
+            torch.nn.init.normal_(part.cls_embed.weight, std=0.3)  # as sure of classes and masks as a trained model
+            torch.nn.init.normal_(list(part.mask_embed.parameters())[-2], std=0.3)
+    return model.to(device).eval()
+
+
+def generated_frames(num_frames: int, height: int, width: int) -> Iterator[Tensor]:
+    """A few generated frames back and forth, uint8 (3, H, W): generating all would take longer than the rest."""
+    from mmvc.datasets.synthetic import SyntheticVideoConfig, generate_video
+
+    config = SyntheticVideoConfig(size=(height, width), num_frames=min(num_frames, 8))
+    clip = torch.from_numpy(generate_video(config, seed=0, index=0).frames).permute(0, 3, 1, 2)
+    order = [*range(len(clip)), *reversed(range(len(clip)))]
+    return (clip[order[t % len(order)]] for t in range(num_frames))
+
+
+def frames_of_file(path: str, num_frames: int, height: int, width: int) -> Iterator[Tensor]:
+    """The first frames of a video file, resized, uint8 (3, H, W)."""
+    import cv2
+
+    capture = cv2.VideoCapture(path)
+    for _ in range(num_frames):
+        found, frame = capture.read()
+        if not found:
+            raise SystemExit(f'"{path}" cannot be read, or has less than {num_frames} frames: choose fewer --frames')
+        yield torch.from_numpy(cv2.resize(frame, (width, height))).permute(2, 0, 1).contiguous()
+
+
+def windows_of(frames: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """Stack consecutive frames: uint8 (t, 3, H, W) with t <= size."""
+    window: List[Tensor] = []
+    for frame in frames:
+        window.append(frame)
+        if len(window) == size:
+            yield torch.stack(window)
+            window = []
+    if window:
+        yield torch.stack(window)
+
+
+def plain_attention(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """Deformable attention as it is usually written: all samples of all levels at once, then their weighted sum."""
+    batch, _, heads, dim = value.shape
+    samples = []
+    for level, (h, w) in enumerate(shapes):
+        start = sum(a * b for a, b in shapes[:level])
+        feature = value[:, start:start + h * w].permute(0, 2, 3, 1).reshape(batch * heads, dim, h, w)
+        grid = (2 * locations[:, :, :, level] - 1).transpose(1, 2).flatten(0, 1)
+        samples.append(F.grid_sample(feature, grid, align_corners=False))  # (B * heads, D, Q, P)
+    weights = weights.transpose(1, 2).flatten(0, 1).flatten(2)[:, None]
+    return (torch.cat(samples, dim=-1) * weights).sum(-1).view(batch, heads * dim, -1).transpose(1, 2)
+
+
+def make_plain(model: torch.nn.Module) -> None:
+    """Replace what this package does about speed and memory by the plain form."""
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import PixelData
+
+    import mmvc.models.layers.multi_scale_deformable_attention as attention
+    import mmvc.models.video_segmentors.minvis as minvis
+
+    def all_frames_at_once(prediction) -> Iterator[DetDataSample]:
+        masks = torch.stack([
+            embeds @ features.flatten(1) for embeds, features in zip(prediction.mask_embeds, prediction.mask_features)
+        ], dim=1).unflatten(-1, prediction.mask_features[0].shape[-2:])
+        height, width = prediction.img_shape
+        masks = F.interpolate(masks, prediction.padded_shape, mode='bilinear', align_corners=False)
+        masks = masks[..., :height, :width].sigmoid()
+        masks = F.interpolate(masks, prediction.ori_shape, mode='bilinear', align_corners=False)
+        for sem_seg in torch.einsum('qc,qthw->cthw', prediction.class_probs[:, :-1], masks).argmax(0):
+            yield DetDataSample(pred_sem_seg=PixelData(sem_seg=sem_seg[None].to(torch.uint8).cpu()))
+
+    attention.multi_scale_deformable_attn = plain_attention
+    minvis.CPUInference = nullcontext
+    minvis._frames_at_once = lambda inputs, window_size: window_size
+    model.postprocessor.frames = all_frames_at_once
+
+
+def run_row(row: dict) -> dict:
+    """Segment a video as the row says; write its labels to a file, return the figures."""
+    device, size = row['device'], (row['height'], row['width'])
+    model = build_model(row['config'], row['weights'], device, row['feature_store'])
+    if row['plain']:
+        make_plain(model)
+    if row['compile']:
+        model.backbone.compile()
+        model.head.compile()
+    watch = Stopwatch(device)
+    for owner, method, name in ((model.backbone, 'forward', 'backbone'), (model.head, 'forward', 'decoder'),
+                                (model.head.pixel_decoder, 'forward', 'pixel decoder'), (model, 'follow', 'tracker'),
+                                (model, 'conclude', 'refiner')):
+        watch.watch(owner, method, name)
+
+    def segment(frames: Iterator[Tensor]) -> Iterator:
+        windows = windows_of(frames, 1 if row['online'] else WINDOW)
+        if row['online']:
+            yield from timed_stream(windows)
+            return
+        prediction = model.predict_video(windows, size)
+        with watch.part('post'):
+            yield from model.postprocessor.frames(prediction)
+
+    def timed_stream(windows: Iterator[Tensor]) -> Iterator:
+        start_stream = model.postprocessor.start_stream
+
+        def start_timed_stream() -> Callable:
+            function = start_stream()
+
+            def timed(prediction):
+                with watch.part('post'):
+                    return function(prediction)
+
+            return timed
+
+        model.postprocessor.start_stream = start_timed_stream
+        yield from model.stream(windows, size)
+        model.postprocessor.start_stream = start_stream
+
+    source = frames_of_file if row['video'] else generated_frames
+    args = (row['video'], ) if row['video'] else ()
+    dtype = getattr(torch, row['amp']) if row['amp'] else None
+    with torch.no_grad(), torch.autocast(device, dtype=dtype) if dtype else nullcontext():
+        for _ in segment(source(*args, 2, *size)):
+            pass
+        frames = source(*args, row['frames'], *size)
+        watch.seconds.update(dict.fromkeys(PARTS, 0.))
+        base_mb = memory_mb(peak=False)
+        if device == 'cuda':
+            torch.cuda.reset_peak_memory_stats()
+        start, cpu = time.perf_counter(), time.process_time()
+        with open(row['labels'], 'wb') as f:
+            for frame in segment(frames):
+                f.write(frame.pred_sem_seg.sem_seg.to(torch.uint8).numpy())
+    return dict(
+        seconds=watch.seconds,
+        wall=time.perf_counter() - start,
+        cpu=time.process_time() - cpu,
+        base_mb=base_mb,
+        peak_mb=memory_mb(peak=True),
+        device_mb=torch.cuda.max_memory_allocated() / 2**20 if device == 'cuda' else None)
+
+
+# --- the table ---
+
+
+def rows_of(args: argparse.Namespace) -> Iterator[dict]:
+    """What to measure: the exact form at every length, and one row for each of the options."""
+    stage = 'online' if args.online else 'offline'
+    common = dict(
+        config=args.config or str(ROOT / f'configs/dvispp/dvispp_r50_vspw_{stage}.py'),
+        weights=args.weights, video=args.video, device=args.device, online=args.online,
+        height=args.size[0], width=args.size[1], plain=False, amp=None, compile=False, feature_store={})
+    options = {
+        'features on disk': (args.features_on_disk, dict(feature_store=dict(memory_limit=0))),
+        'half features': (args.half_features, dict(feature_store=dict(dtype='float16'))),
+        'amp (bfloat16)': (args.amp, dict(amp='bfloat16')),
+        'compile': (args.compile, dict(compile=True)),
+    }
+    for index, num_frames in enumerate(args.frames):
+        if index == 0 and not args.no_baseline and not args.online:
+            yield dict(common, name='baseline', frames=num_frames, plain=True)
+        yield dict(common, name='exact', frames=num_frames)
+        for name, (wanted, settings) in options.items():
+            if wanted:
+                yield {**common, 'name': name, 'frames': num_frames, **settings}
+
+
+def measure(row: dict, repeats: int) -> dict:
+    """Figures of the fastest of some processes."""
+    best = None
+    for _ in range(repeats):
+        process = subprocess.run(
+            [sys.executable, __file__, '--row', json.dumps(row)], stdout=subprocess.PIPE, text=True)
+        if process.returncode:
+            raise SystemExit(f'the row "{row["name"]}" of {row["frames"]} frames ended with code {process.returncode}'
+                             '; its message is above (-9: killed, most often for want of memory)')
+        figures = json.loads(process.stdout.splitlines()[-1])
+        if best is None or figures['cpu'] < best['cpu']:
+            best = figures
+    return best
+
+
+def share_of_changed_labels(path: str, reference: str) -> float:
+    """Share of pixels whose labels in two files differ."""
+    labels, others = (np.memmap(p, np.uint8, 'r') for p in (path, reference))
+    step = 2**26
+    return sum(
+        int((labels[i:i + step] != others[i:i + step]).sum()) for i in range(0, len(labels), step)) / len(labels)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--frames', type=int, nargs='+', default=[16], help='lengths of the video (default: 16)')
+    parser.add_argument('--size', type=int, nargs=2, default=[480, 864], metavar=('H', 'W'))
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
+    parser.add_argument('--online', action='store_true',
+                        help='DVISOnline, frame by frame in constant memory, instead of DVISOffline')
+    parser.add_argument('--no-baseline', action='store_true', help='leave out the plain form')
+    parser.add_argument('--features-on-disk', action='store_true', help='add a row with all mask features on disk')
+    parser.add_argument('--half-features', action='store_true', help='add a row with mask features kept as float16')
+    parser.add_argument('--amp', action='store_true', help='add a row under autocast to bfloat16')
+    parser.add_argument('--compile', action='store_true',
+                        help='add a row with backbone and head through torch.compile (needs a C++ compiler)')
+    parser.add_argument('--config', help='another config, semantic (VSS); default: dvispp_r50_vspw')
+    parser.add_argument('--weights', help='checkpoint of it; default: random weights')
+    parser.add_argument('--video', help='video file, resized to --size; default: generated frames')
+    parser.add_argument('--repeats', type=int, default=1, help='processes per row; the one of least CPU time counts')
+    parser.add_argument('--threads', type=int, default=None, help='CPU threads (default: what PyTorch chooses)')
+    parser.add_argument('--row', help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.online and (args.features_on_disk or args.half_features):
+        parser.error('--online keeps no mask features, so there is nothing to put on disk or to halve')
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda: this PyTorch sees no CUDA device')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    if args.row:
+        print(json.dumps(run_row(json.loads(args.row))))
+        return
+    if args.threads:
+        os.environ['OMP_NUM_THREADS'] = str(args.threads)
+        torch.set_num_threads(args.threads)
+    print(f'{"online" if args.online else "offline"}, {args.size[0]} x {args.size[1]}, {args.device}, '
+          f'{torch.get_num_threads()} threads, torch {torch.__version__}', flush=True)
+    table = PrettyTable(['frames', 'variant', *PARTS, 'wall', 'CPU', 'base MB', 'peak MB', 'device MB', 'labels'])
+    table.align = 'r'
+
+    def add(frames: int, name: str, figures: dict, changed: Optional[float] = None) -> None:
+        parts = [f'{figures["seconds"][part]:.2f}' for part in PARTS]
+        times = [f'{figures[key]:.1f}' if key in figures else '' for key in ('wall', 'cpu')]
+        memory = [f'{figures[key]:.0f}' if figures.get(key) else '' for key in ('base_mb', 'peak_mb', 'device_mb')]
+        table.add_row([frames, name, *parts, *times, *memory, '' if changed is None else f'{changed:.3%}'])
+
+    with tempfile.TemporaryDirectory() as folder:
+        labels, done = {}, []
+        for index, row in enumerate(rows_of(args)):
+            row['labels'] = labels[row['name'], row['frames']] = f'{folder}/{index}'
+            done.append((row, measure(row, args.repeats)))
+            print(f'{row["frames"]} frames, {row["name"]}: {done[-1][1]["wall"]:.1f} s', file=sys.stderr)
+        for row, figures in done:
+            exact = labels['exact', row['frames']]
+            changed = None if row['name'] == 'exact' else share_of_changed_labels(row['labels'], exact)
+            add(row['frames'], row['name'], figures, changed)
+    if not args.online and tuple(args.size) == (480, 864) and args.device == 'cpu':
+        for frames in set(args.frames) & set(OFFICIAL):
+            add(frames, 'official, quoted', OFFICIAL[frames])
+    print(table)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,192 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import hashlib
+import json
+import logging
+import os
+import pickle
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from .feature_store import FeatureStore
+
+Frame = Dict[str, Tensor]
+
+
+class SegmenterCache:
+    """What a frozen segmenter makes of every frame, kept on disk: each frame is segmented once in a whole training.
+
+    For trainings without augmentation. An entry is found by the pixels of its frame, so that it can never belong to
+    another one; a mirrored frame has an entry of its own. Masked clips are random, and segmented without the cache.
+    The folder belongs to one segmenter: ``segmenter.json`` holds a digest of its weights, and the first entry that a
+    process finds is computed again and compared. Stages 2 and 3 have the same segmenter, and share a folder. So do
+    processes.
+
+    A frame of 480 x 864 takes 27 MB, most of it mask features at a quarter of the size (256 channels).
+
+    Args:
+        folder (str): Folder of the entries; made if missing.
+        min_free_gb (float): Space to leave on its disk, in GB; with less, frames are no longer added. Defaults to 10.
+        dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to keep features in half the space, at the cost of their
+            last digits. Defaults to None: as they come; losses are then those without cache.
+
+    Raises:
+        ValueError: ``dtype`` is none of these.
+    """
+
+    MAX_FORMS = 2  # of a frame: as it is, and mirrored
+
+    def __init__(self, folder: str, min_free_gb: float = 10, dtype: Optional[str] = None) -> None:
+        if dtype not in FeatureStore.DTYPES:
+            raise ValueError(f'dtype of SegmenterCache is one of {list(FeatureStore.DTYPES)}, got {dtype!r}')
+        self.folder = Path(folder)
+        self.min_free_gb = min_free_gb
+        self.dtype = FeatureStore.DTYPES[dtype]
+        self.hits = 0
+        self.misses = 0
+        self._versions: Tuple[int, ...] = ()  # of the weights that the folder was checked for
+        self._is_checked = False  # an entry was compared with what the segmenter computes
+        self._is_full = False
+        self._forms: Dict[str, set] = {}
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], parts: Sequence[nn.Module],
+                 segment: Callable[[Tensor], Frame]) -> Frame:
+        """Segment clips, frame by frame from the cache or by the segmenter.
+
+        Args:
+            inputs (Tensor): Normalised, padded clips, shape (B, T, 3, H, W).
+            data_samples (Sequence[TrackDataSample]): Their samples.
+            parts (Sequence[nn.Module]): The modules that the segmenter consists of, in evaluation mode.
+            segment (Callable): The segmenter: clips (b, t, 3, H, W) to a dict of tensors (b, t, ...).
+
+        Returns:
+            dict[str, Tensor]: What ``segment(inputs)`` returns, without gradients.
+
+        Raises:
+            ValueError: The folder belongs to another segmenter, or the frames are augmented at random.
+        """
+        samples = [frame for sample in data_samples for frame in sample]
+        if any(_is_masked(frame) for frame in samples):
+            return segment(inputs)
+        self._check_weights(parts)
+        frames = inputs.flatten(0, 1)
+        paths = [self._path(pixels, frame) for pixels, frame in zip(frames, samples)]
+        entries: List[Optional[Frame]] = [self._load(path, frames.device) for path in paths]
+        found = [index for index, entry in enumerate(entries) if entry is not None]
+        if found and not self._is_checked:
+            self._check_entry(entries[found[0]], segment(frames[None, found[0]:found[0] + 1]), paths[found[0]])
+        self.hits += len(found)
+        missing = [index for index, entry in enumerate(entries) if entry is None]
+        self.misses += len(missing)
+        if missing:
+            computed = segment(frames[missing][None])
+            for position, index in enumerate(missing):
+                entries[index] = {name: value[0, position] for name, value in computed.items()}
+                self._save(paths[index], entries[index])
+        return {
+            name: torch.stack([entry[name] for entry in entries]).unflatten(0, inputs.shape[:2])
+            for name in entries[0]
+        }
+
+    def _check_weights(self, parts: Sequence[nn.Module]) -> None:
+        """Compare the segmenter's weights with those that the folder was made with."""
+        tensors = [(f'{i}.{name}', value) for i, part in enumerate(parts) for name, value in part.state_dict().items()]
+        versions = tuple(value._version for _, value in tensors)  # counts writes
+        if versions == self._versions:
+            return
+        digest = hashlib.blake2b(digest_size=16)
+        for name, value in tensors:
+            digest.update(f'{name} {tuple(value.shape)} {value.dtype}'.encode())
+            digest.update(_bytes_of(value))
+        weights = digest.hexdigest()
+        manifest = self.folder / 'segmenter.json'
+        if not manifest.exists():
+            _write(manifest, lambda file: file.write(json.dumps(dict(weights=weights)).encode()))
+        if json.loads(manifest.read_text()).get('weights') != weights:
+            raise ValueError(f'segmenter_cache: "{self.folder}" holds features of other weights than those of this '
+                             'segmenter (it was trained again?): delete the folder, or name another one')
+        self._versions, self._is_checked = versions, False
+
+    def _path(self, pixels: Tensor, frame: DetDataSample) -> Path:
+        """File of a frame (3, H, W), which is padded."""
+        height, width = frame.img_shape[:2]
+        content = hashlib.blake2b(_bytes_of(pixels[:, :height, :width]), digest_size=16).hexdigest()
+        forms = self._forms.setdefault(frame.metainfo.get('img_path', content), set())
+        forms.add(content)
+        if len(forms) > self.MAX_FORMS:
+            raise ValueError(f'segmenter_cache: frame "{frame.img_path}" has come in {len(forms)} forms, so the '
+                             'training data is augmented at random and would hardly ever be found: take random crops, '
+                             'resizes and colours out of train_pipeline, or segmenter_cache out of the model')
+        padded = 'x'.join(map(str, pixels.shape[-2:]))
+        return self.folder / content[:2] / f'{content[2:]}_{padded}.pth'
+
+    def _load(self, path: Path, device: torch.device) -> Optional[Frame]:
+        """Read an entry; None if there is none, or it is damaged."""
+        try:
+            entry = torch.load(path, map_location=device, weights_only=True)
+        except FileNotFoundError:
+            return None
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            print_log(f'segmenter_cache: "{path}" is damaged and made again ({error})', logger='current',
+                      level=logging.WARNING)
+            return None
+        return {name: value.to(dtype) for name, (value, dtype) in entry.items()}
+
+    def _save(self, path: Path, entry: Frame) -> None:
+        """Add an entry, unless the disk is nearly full."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(path.parent).free < self.min_free_gb * 1e9:
+            if not self._is_full:
+                print_log(f'segmenter_cache: less than {self.min_free_gb} GB are free on the disk of "{self.folder}": '
+                          'the frames that are not in it yet are segmented every time', logger='current',
+                          level=logging.WARNING)
+            self._is_full = True
+            return
+        stored = {
+            name: (value.to(self.dtype if self.dtype and value.is_floating_point() else value.dtype).clone(),
+                   value.dtype)
+            for name, value in entry.items()
+        }
+        _write(path, lambda file: torch.save(stored, file))
+
+    def _check_entry(self, entry: Frame, computed: Frame, path: Path) -> None:
+        """Compare an entry with what the segmenter makes of its frame."""
+        tolerance = 1e-3 if self.dtype is None else 2e-2
+        for name, value in computed.items():
+            expected = value[0, 0]
+            if name not in entry or entry[name].shape != expected.shape or entry[name].dtype != expected.dtype or (
+                    entry[name] - expected).float().norm() > tolerance * expected.float().norm():
+                raise ValueError(f'segmenter_cache: {name} in "{path}" differs from what the segmenter gives, which '
+                                 'then has another config, or another precision (AMP): delete the folder '
+                                 f'"{self.folder}", or name another one')
+        self._is_checked = True
+
+
+def _is_masked(frame: DetDataSample) -> bool:
+    """Whether patches of a frame are hidden, or will be in a second pass."""
+    mask = frame.metainfo.get('patch_mask')
+    return mask is not None and bool(mask.any())
+
+
+def _bytes_of(tensor: Tensor) -> memoryview:
+    """The memory of a tensor; numpy knows no bfloat16."""
+    return memoryview(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+
+
+def _write(path: Path, write: Callable) -> None:
+    """Write a file that is there as a whole or not at all; several processes may write the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix='.', suffix='.tmp', delete=False) as file:
+        try:
+            write(file)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    os.replace(file.name, path)
