@@ -1,0 +1,143 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The command line of :class:`VideoSegInferencer`."""
+
+import argparse
+import sys
+from typing import Optional, Sequence
+
+from mmvc.engine import OverrideAction, report_errors
+from mmvc.utils import keep_freed_memory
+from mmvc.utils.checkpoint_loading import trust_checkpoints
+
+from .inferencer import VideoSegInferencer
+from .results import VideoResult
+from .sources import open_sources
+from .writers import FORMATS
+
+DESCRIPTION = """Segment videos of any length: classes (VSS), segments (VPS) or instances (VIS), as the config says.
+
+Inputs are video files, folders of frames, images, patterns in quotes ('clips/*.mp4'), addresses (rtsp://...) and
+numbers of cameras. Frames are resized and normalised as in the test of the config. Output files appear under their
+names when they are complete."""
+
+EXAMPLES = """examples:
+  watch what a model does (out/street.mp4):
+    %(prog)s street.mp4 --model mvc/dvispp_r50_vspw --weights dvispp.pth --out-dir out
+  masks as PNG files and as JSON, for a folder of frames; the config is read from the checkpoint:
+    %(prog)s frames/street --weights dvispp.pth --out-dir out --formats masks rle
+  many videos, in the format of the benchmark's server:
+    %(prog)s 'clips/*.mp4' --weights dvispp.pth --out-dir out --formats official
+  camera 0 until Ctrl-C, with a model that does not need the whole video:
+    %(prog)s 0 --model mvc/dvispp_r50_vspw_online --weights online.pth --out-dir out
+  a long or damaged video, on little memory:
+    %(prog)s long.mp4 --weights dvispp.pth --out-dir out --max-memory 0.25 --window-size 1 --skip-broken
+"""
+
+
+def build_parser(prog: Optional[str] = None) -> argparse.ArgumentParser:
+    """Make the parser.
+
+    Args:
+        prog (str, optional): How the command is called. Defaults to None: by its file.
+
+    Returns:
+        argparse.ArgumentParser: The parser.
+    """
+    parser = argparse.ArgumentParser(
+        prog=prog, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('inputs', nargs='+', metavar='INPUT',
+                        help='video, folder of frames, image, pattern, address or camera number; several images are '
+                        'the frames of one video')
+    model = parser.add_argument_group('model')
+    model.add_argument('--model', metavar='CONFIG', help='config file, or the name of a config that comes with mmvc; '
+                       'default: the config that the checkpoint carries')
+    model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint, file or address; default: load_from of '
+                       'the config, or else random weights, with a warning')
+    model.add_argument('--device', help='such as cpu, cuda, cuda:1; default: an accelerator if there is one')
+    model.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
+                       help='override entries of the config, e.g. model.feature_store.dtype=float16')
+    model.add_argument('--trust-checkpoint', action='store_true',
+                       help='load the checkpoint even if reading it runs code that is in it')
+    output = parser.add_argument_group('output')
+    output.add_argument('--out-dir', default='outputs', help='folder to write to; default: %(default)s')
+    output.add_argument('--formats', nargs='+', choices=FORMATS, default=['overlay'], help='overlay: VIDEO.mp4; '
+                        'masks: masks/VIDEO/FRAME.png; rle: VIDEO.json, run-length encoded as in COCO; official: as '
+                        'the server of VSPW, VIPSeg or YouTube-VIS takes it; default: overlay')
+    output.add_argument('--fps', type=float, help='frames per second of the overlay; default: those of the input, or '
+                        '10 if it does not tell')
+    output.add_argument('--opacity', type=float, default=0.6, help='strength of the colours of the overlay, 0 to 1; '
+                        'default: %(default)s')
+    output.add_argument('--score-thr', type=float, default=0.3, help='instances that score less are not drawn (VIS); '
+                        'default: %(default)s')
+    frames = parser.add_argument_group('frames')
+    frames.add_argument('--stride', type=int, default=1, metavar='N', help='take every N-th frame; default: 1')
+    frames.add_argument('--max-frames', type=int, metavar='N', help='stop after N frames; default: all')
+    frames.add_argument('--skip-broken', action='store_true', help='report and leave out frames that cannot be read '
+                        'or have another size, instead of stopping there')
+    speed = parser.add_argument_group('speed and memory')
+    speed.add_argument('--online', action='store_true', help='decide every frame when it is seen, in memory that does '
+                       'not grow, instead of with the whole video in view; needs an online model')
+    speed.add_argument('--window-size', type=int, metavar='N', help='frames that go through the network at once: does '
+                       'not change the result; default: as the config says, 1 for cameras')
+    speed.add_argument('--max-memory', type=float, metavar='GIB', help='memory for the features of a video; the rest '
+                       'goes to the folder for temporary files (TMPDIR); default: 1')
+    speed.add_argument('--amp', choices=('bf16', 'fp16'), help='half precision: faster on GPUs, and results differ a '
+                       'little')
+    speed.add_argument('--compile', action='store_true', help='compile the network first: takes a minute or more, '
+                       'pays off for long videos')
+    return parser
+
+
+def main(argv: Optional[Sequence[str]] = None, prog: Optional[str] = None) -> None:
+    """Run the command.
+
+    Args:
+        argv (Sequence[str], optional): Arguments. Defaults to None: those of the process.
+        prog (str, optional): How the command is called. Defaults to None: by its file.
+
+    Raises:
+        SystemExit: With the reason, if something cannot be done; with 130 after Ctrl-C.
+    """
+    args = build_parser(prog).parse_args(argv)
+    keep_freed_memory()
+    if args.trust_checkpoint:
+        trust_checkpoints()
+    inputs = args.inputs[0] if len(args.inputs) == 1 else args.inputs
+    try:
+        with report_errors():
+            open_sources(inputs)  # a mistyped name is found before a model is built
+            inferencer = VideoSegInferencer(args.model, args.weights, args.device, args.window_size, args.max_memory,
+                                            args.amp, args.compile, args.cfg_options)
+            results = inferencer(
+                inputs,
+                out_dir=args.out_dir,
+                formats=args.formats,
+                online=args.online,
+                fps=args.fps,
+                opacity=args.opacity,
+                score_thr=args.score_thr,
+                stride=args.stride,
+                max_frames=args.max_frames,
+                skip_broken=args.skip_broken,
+                return_frames=False)
+    except KeyboardInterrupt:
+        print('interrupted: the video in progress was not written', file=sys.stderr)
+        sys.exit(130)
+    for result in results:
+        print(describe(result))
+
+
+def describe(result: VideoResult) -> str:
+    """Sum up what became of a video.
+
+    Args:
+        result (VideoResult): Its result.
+
+    Returns:
+        str: One line, and one per file.
+    """
+    height, width = result.size
+    skipped = sum(frame.count for frame in result.skipped)
+    more = f', {skipped} skipped' if skipped else ''
+    lines = [f'{result.video}: {result.num_frames} frames of {width}x{height}{more}']
+    return '\n'.join([*lines, *(f'  {name}: {path}' for name, path in result.files.items())])

@@ -1,0 +1,398 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import signal
+import threading
+from collections import deque
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+from torch import Tensor
+
+from mmvc.engine import UsageError
+from mmvc.models.utils.feature_store import FeatureStore
+from mmvc.registry import TRANSFORMS
+
+from .frame_reader import FrameReader
+from .loading import frame_transforms, load_model
+from .progress import FrameProgress
+from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
+from .sources import Frame, FrameSource, ImageFiles, Source, VideoFile, open_sources
+from .staging import protect_inputs
+from .writers import VideoInfo, WriterSettings, build_writers
+
+AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
+# Frames per second of what is written where the source does not tell (folders of frames, arrays).
+DEFAULT_FPS = 10.
+Track = Callable[[Iterable, Optional[int], str], Iterator]
+
+
+class VideoSegInferencer:
+    """Segments any video, of any length, in bounded memory.
+
+    The frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not
+    depend on ``window_size`` or ``max_memory``. Frames and masks of a whole video never exist: frames are read window
+    by window, masks are decoded and written frame by frame.
+
+    It is called as mmdet's ``DetInferencer``, but is not built on mmengine's ``BaseInferencer``: that one collects the
+    predictions of all inputs before it draws the first, cannot stop at a checkpoint that fits only in part, and would
+    take a video for a single sample.
+
+    Args:
+        model (str | Path | Config | dict, optional): Config, its path, or the name of one that comes with mmvc, such
+            as ``'mvc/dvispp_r50_vspw_online'``. Defaults to None: the config that the checkpoint carries.
+        weights (str, optional): Checkpoint, file or address. Defaults to None: ``load_from`` of the config; without
+            any, the weights are random and a warning says so.
+        device (str, optional): Such as ``'cuda:0'``. Defaults to None: an accelerator if there is one, else the CPU.
+        window_size (int, optional): Frames that go through the network at once. More are faster on a GPU and need more
+            memory. Defaults to None: ``window_size`` of the model; 1 for cameras and streams.
+        max_memory (float, optional): GiB that the features of a video may take in memory; the rest goes to the
+            system's temporary folder. Defaults to None: as the model's ``feature_store`` says, or 1 GiB.
+        amp (str, optional): ``'bf16'`` or ``'fp16'``: run the network in half precision, which changes the result a
+            little. Defaults to None: full precision.
+        compile (bool): Whether to compile backbone and head with :func:`torch.compile`: a minute or more at first,
+            then faster. Defaults to False.
+        cfg_options (dict, optional): Overrides of the config, keys like ``model.feature_store.dtype``. Defaults to
+            None.
+        show_progress (bool): Whether to show progress bars. Defaults to True.
+
+    Attributes:
+        model (MinVIS): The model, in evaluation mode.
+        cfg (Config): Its config.
+        dataset_meta (dict): ``classes`` and ``palette``.
+        task (str): ``'vss'``, ``'vps'`` or ``'vis'``, by the config's post-processing.
+
+    Raises:
+        UsageError: Config, checkpoint or device cannot be used, or config and checkpoint do not fit each other.
+
+    Examples:
+        >>> inferencer = VideoSegInferencer('mvc/dvispp_r50_vspw', weights='dvispp.pth')
+        >>> result, = inferencer('street.mp4', out_dir='out', formats=('overlay', 'masks'))
+        >>> result.frames[0].segments[0].class_name
+        'road'
+        >>> for frame in inferencer.stream('street.mp4'):  # typed, full-size masks, one frame at a time
+        ...     print(frame.index, frame.sem_seg.shape)
+    """
+
+    def __init__(self,
+                 model: Union[str, Path, Config, ConfigDict, dict, None] = None,
+                 weights: Optional[str] = None,
+                 device: Optional[str] = None,
+                 window_size: Optional[int] = None,
+                 max_memory: Optional[float] = None,
+                 amp: Optional[str] = None,
+                 compile: bool = False,
+                 cfg_options: Optional[dict] = None,
+                 show_progress: bool = True) -> None:
+        if window_size is not None and window_size < 1:
+            raise UsageError(f'window_size must be at least 1, got {window_size}')
+        if max_memory is not None and max_memory < 0:
+            raise UsageError(f'max_memory is in GiB and at least 0, got {max_memory}')
+        if amp not in (None, *AMP_DTYPES):
+            raise UsageError(f'amp is one of {", ".join(AMP_DTYPES)}, got {amp!r}')
+        self.device = self._device(device)
+        self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options)
+        self.task: str = self.model.postprocessor.task
+        self.window_size = window_size
+        self.show_progress = show_progress
+        self._amp = amp and self._amp_dtype(amp)
+        self._scope = self.cfg.get('default_scope') or 'mmvc'
+        if max_memory is not None:
+            self.model.feature_store = dict(self.model.feature_store, memory_limit=max_memory * 2**30)
+        loader, transforms = frame_transforms(self.cfg)
+        with DefaultScope.overwrite_default_scope(self._scope):
+            self._loader = TRANSFORMS.build(loader)
+            self.pipeline = Compose(transforms)
+        if compile:
+            self.model.backbone = torch.compile(self.model.backbone)
+            self.model.head = torch.compile(self.model.head)
+
+    def __call__(self,
+                 inputs: Union[Source, Sequence[Source]],
+                 out_dir: Union[str, Path, None] = None,
+                 formats: Sequence[str] = ('overlay', ),
+                 online: bool = False,
+                 fps: Optional[float] = None,
+                 opacity: float = 0.6,
+                 score_thr: float = 0.3,
+                 stride: int = 1,
+                 max_frames: Optional[int] = None,
+                 skip_broken: bool = False,
+                 return_frames: bool = True) -> List[VideoResult]:
+        """Segment videos.
+
+        Args:
+            inputs: One input or a list of them: a video file, a folder of frames, an image, a pattern
+                (``'frames/*.jpg'``), an address (``'rtsp://...'``), a camera's number, an array (H, W, 3) or (T, H, W,
+                3), a list or iterator of arrays (H, W, 3). Arrays are BGR, uint8.
+            out_dir (str | Path, optional): Folder to write to. Files of the same names are replaced once the new ones
+                are complete. Defaults to None: nothing is written.
+            formats (Sequence[str]): What to write: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with COCO's
+                run-length encoding), ``'official'`` (as the benchmark's server takes it). Defaults to
+                ``('overlay', )``.
+            online (bool): Whether every frame is decided when it is seen, by the class scores of the frames so far,
+                instead of by those of the whole video. Needs an online model, and is always so for one and a camera,
+                stream or iterator. Defaults to False.
+            fps (float, optional): Frames per second of the overlay. Defaults to None: those of the source, or 10 if
+                it does not tell.
+            opacity (float): Strength of the colours over the frames, from 0 to 1. Defaults to 0.6.
+            score_thr (float): Instances that score less are not drawn, neither in overlays nor in masks (VIS).
+                Defaults to 0.3.
+            stride (int): Take every ``stride``-th frame. Defaults to 1.
+            max_frames (int, optional): Stop after this many frames. Defaults to None: all.
+            skip_broken (bool): Whether to leave out frames that cannot be read or have another size than the first;
+                the result lists them. Defaults to False: they are an error.
+            return_frames (bool): Whether to return the segments of the frames, run-length encoded: some kilobytes a
+                frame. Defaults to True.
+
+        Returns:
+            list[VideoResult]: One per video.
+
+        Raises:
+            UsageError: An input cannot be read, an argument does not fit, or ``out_dir`` cannot be written to.
+        """
+        if not 0 <= opacity <= 1:
+            raise UsageError(f'opacity must lie in [0, 1], got {opacity}')
+        if fps is not None and fps <= 0:
+            raise UsageError(f'fps must be positive, got {fps}')
+        readers = [FrameReader(source, stride, max_frames, skip_broken)
+                   for source in open_sources(inputs, self._load_image)]
+        writers = {}
+        if out_dir is not None:
+            settings = WriterSettings(Path(out_dir), self.task, opacity=opacity, score_thr=score_thr,
+                                      **self.dataset_meta)
+            writers = build_writers(formats, settings)
+        videos = [
+            VideoInfo(reader.source.name, reader.source.description, fps or reader.fps or DEFAULT_FPS,
+                      reader.source.is_image) for reader in readers
+        ]
+        protect_inputs([writer.target(video) for video in videos for writer in writers.values()],
+                       [path for reader in readers for path in _files(reader.source)])
+        with FrameProgress(self.show_progress) as progress:
+            return [
+                self._segment(reader, video, writers, online, return_frames, progress.track)
+                for reader, video in zip(readers, videos)
+            ]
+
+    def stream(self,
+               source: Union[Source, FrameSource],
+               online: Optional[bool] = None,
+               stride: int = 1,
+               max_frames: Optional[int] = None,
+               skip_broken: bool = False) -> Iterator[FrameResult]:
+        """Segment a video and give its frames one by one.
+
+        An online model gives each frame as soon as it is done, in memory that does not grow with the video: for
+        cameras and pipes. Its class scores are those of the frames so far. An offline model reads the source twice:
+        once to track and refine, then to give each frame with its masks. In between it keeps the queries and compact
+        mask features of the video, in memory up to a limit, on disk beyond it.
+
+        Args:
+            source: One input as for :meth:`__call__`.
+            online (bool, optional): Whether frames are given as soon as they are done. Defaults to None: if the model
+                can. With False, an online model gives the result of :meth:`__call__`, that of ``tools/test.py``.
+            stride (int): Take every ``stride``-th frame. Defaults to 1.
+            max_frames (int, optional): Stop after this many frames. Defaults to None: all.
+            skip_broken (bool): Whether to leave out frames that cannot be read, with a warning. Defaults to False.
+
+        Yields:
+            FrameResult: :class:`SemanticFrame`, :class:`PanopticFrame` or :class:`InstanceFrame`.
+
+        Raises:
+            UsageError: The source cannot be read, or the model is offline and the source has no end.
+        """
+        sources = [source] if isinstance(source, FrameSource) else open_sources(source, self._load_image)
+        if len(sources) != 1:
+            raise UsageError(f'stream() takes one video, got {len(sources)}: stream them one after the other')
+        reader = FrameReader(sources[0], stride, max_frames, skip_broken)
+        yield from self._frames(reader, self.model.is_online if online is None else online)
+        _warn_of_skipped(reader)
+
+    def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
+                 track: Track) -> VideoResult:
+        """Segment a video, write it, and describe what was done."""
+        result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
+        with ExitStack() as files:
+            files.enter_context(_ended_by_interrupt(reader))
+            add_frame = [files.enter_context(writer.open(video)) for writer in writers.values()]
+            for frame in self._frames(reader, online or reader.source.live and self.model.is_online, track):
+                result.size = frame.image.shape[:2]
+                for add in add_frame:
+                    add(frame)
+                if return_frames:
+                    result.frames.append(FrameSegments(frame.index, frame.name, frame.segments()))
+        result.num_frames, result.skipped = reader.num_frames, reader.skipped
+        result.files = {name: writer.target(video) for name, writer in writers.items()}
+        _warn_of_skipped(reader)
+        return result
+
+    def _frames(self, reader: FrameReader, online: bool, track: Optional[Track] = None) -> Iterator[FrameResult]:
+        """Give the frames of a video with their prediction."""
+        if not self.model.is_online and (online or reader.source.endless and reader.max_frames is None):
+            what = 'is to be segmented while it is read' if online else 'has no end'
+            raise UsageError(f'{type(self.model).__name__} refines a video as a whole, but '
+                             f'{reader.source.description} {what}: use the config and checkpoint of the online stage, '
+                             'or take a part of it (max_frames, --max-frames)')
+        track = track or (lambda items, total, description: iter(items))
+        return self._online(reader, track) if online else self._two_passes(reader, track)
+
+    def _online(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
+        pending: Deque[Frame] = deque()
+        frames = track(reader, reader.expected_frames, reader.source.name)
+        windows = self._windows(frames, self._window_size(reader), pending)
+        first = next(windows)
+        for sample in self._stepped(self.model.stream(_chain(first, windows), reader.size)):
+            yield self._result(reader, pending.popleft(), sample)
+
+    def _two_passes(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
+        name, total = reader.source.name, reader.expected_frames
+        again: Iterable[Frame] = reader
+        frames: Iterable[Frame] = reader
+        if not reader.source.repeatable:
+            again = kept = _KeptFrames(self.model.feature_store)
+            frames = kept.keep(reader)
+        windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
+        first = next(windows)
+        with torch.no_grad(), self._autocast():
+            prediction = self.model.predict_video(_chain(first, windows), reader.size)
+        del first
+        again = track(again, len(prediction), f'{name}: decode masks')
+        for sample in self._stepped(self.model.postprocessor.frames(prediction)):
+            frame = next(again, None)
+            if frame is None:
+                raise UsageError(f'{reader.source.description} had {len(prediction)} frames when it was segmented and '
+                                 'fewer when it was read again: let it be until the end')
+            yield self._result(reader, frame, sample)
+        next(again, None)  # lets the bar finish
+
+    def _windows(self, frames: Iterable[Frame], window_size: int,
+                 pending: Optional[Deque[Frame]] = None) -> Iterator[Tensor]:
+        """Inputs of the network: uint8 (t, 3, H', W'), window by window."""
+        window: List[Frame] = []
+        for frame in frames:
+            window.append(frame)
+            if pending is not None:
+                pending.append(frame)
+            if len(window) == window_size:
+                yield self._prepare(window)
+                window = []
+        if window:
+            yield self._prepare(window)
+
+    def _prepare(self, window: List[Frame]) -> Tensor:
+        """Pass frames through the test pipeline of the config."""
+        size, count = window[0].image.shape[:2], len(window)
+        results = dict(
+            img=[frame.image for frame in window],
+            img_path=[frame.name for frame in window],
+            frame_id=[frame.index for frame in window],
+            img_shape=[size] * count,
+            ori_shape=[size] * count,
+            homography_matrix=[np.eye(3, dtype=np.float32)] * count)
+        with DefaultScope.overwrite_default_scope(self._scope):
+            return self.pipeline(results)['inputs']
+
+    @staticmethod
+    def _device(name: Optional[str]) -> torch.device:
+        try:
+            device = torch.device(name or get_device())
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(f'device "{name}" cannot be used: {str(error).splitlines()[0]}') from error
+        return device
+
+    def _amp_dtype(self, name: str) -> torch.dtype:
+        dtype, one = AMP_DTYPES[name], torch.ones(1, 1, device=self.device)
+        with torch.autocast(self.device.type, dtype=dtype):
+            if (one @ one).dtype != dtype:  # older versions of torch only warn, and go on in full precision
+                raise UsageError(f'torch {torch.__version__} has no {name} on {self.device.type}: use another amp, or '
+                                 'none')
+        return dtype
+
+    def _window_size(self, reader: FrameReader) -> int:
+        return self.window_size or (1 if reader.source.live else self.model.window_size)
+
+    def _load_image(self, path: str) -> np.ndarray:
+        """Load an image as the test pipeline does."""
+        return self._loader(dict(img_path=path))['img']
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=self._amp, enabled=self._amp is not None)
+
+    def _stepped(self, items: Iterator[Any]) -> Iterator[Any]:
+        """Run a generator in this precision and without gradients, but not the code that it yields to."""
+        while True:
+            with torch.no_grad(), self._autocast():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
+
+    def _result(self, reader: FrameReader, frame: Frame, sample: Any) -> FrameResult:
+        return FRAME_RESULTS[self.task](reader.source.name, frame.index, frame.name, frame.image, sample,
+                                        self.dataset_meta['classes'])
+
+
+class _KeptFrames:
+    """Frames of a source that cannot be read twice: in memory up to a limit, on disk beyond it.
+
+    Args:
+        feature_store (dict): Arguments of :class:`FeatureStore`; a ``dtype`` does not touch images.
+    """
+
+    def __init__(self, feature_store: dict) -> None:
+        self._images = FeatureStore(**feature_store)
+        self._names: List[Tuple[int, str]] = []
+
+    def keep(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Pass frames on, and keep them."""
+        for frame in frames:
+            self._images.extend(torch.from_numpy(np.ascontiguousarray(frame.image))[None])
+            self._names.append((frame.index, frame.name))
+            yield frame
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (Frame(*name, image.numpy()) for name, image in zip(self._names, self._images))
+
+
+def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
+    yield first
+    yield from rest
+
+
+def _files(source: FrameSource) -> List[Path]:
+    """Files and folders that a source reads."""
+    if isinstance(source, ImageFiles):
+        return [*source.files]
+    return [Path(source.path)] if isinstance(source, VideoFile) and not source.live else []
+
+
+@contextmanager
+def _ended_by_interrupt(reader: FrameReader) -> Iterator[None]:
+    """Let Ctrl-C end a recording, whose results are then complete. A second one breaks it off."""
+    if not reader.source.live or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        reader.stop()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _warn_of_skipped(reader: FrameReader) -> None:
+    for skipped in reader.skipped:
+        print_log(f'{reader.source.description}: skipped frame {skipped.index} ("{skipped.name}"): {skipped.reason}',
+                  logger='current', level=30)

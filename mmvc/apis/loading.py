@@ -1,0 +1,268 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""From the name of a config and a checkpoint to a model that is known to fit both."""
+
+import copy
+import difflib
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple, Union
+
+import torch
+from mmdet.visualization.palette import get_palette
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
+from mmengine.runner import CheckpointLoader
+
+import mmvc
+from mmvc.engine import UsageError, load_config, require_checkpoint, weight_mismatches
+from mmvc.models import MinVIS
+from mmvc.registry import DATASETS, MODELS
+
+_MAX_LINES = 20
+
+
+def config_files() -> Dict[str, Path]:
+    """Find the configs that come with mmvc, in a source tree or an installed package.
+
+    Returns:
+        dict[str, Path]: File by name, ``<family>/<config>`` without suffix.
+
+    Raises:
+        UsageError: There are none.
+    """
+    package = Path(mmvc.__file__).resolve().parent
+    for folder in (package / '.mim' / 'configs', package.parent / 'configs'):
+        if folder.is_dir():
+            files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
+            return {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
+    raise UsageError(f'no configs are installed beside "{package}": install mmvc again, or name a config by its path')
+
+
+def find_config(name: str) -> Path:
+    """Find a config by path or name.
+
+    Args:
+        name (str): Path of a config, or the name of one that comes with mmvc: ``mvc/dvispp_r50_vspw``, or its last
+            part where it is unique.
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        UsageError: There is no such config (close matches are listed), or several.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    if name.endswith('.py') and len(Path(name).parts) > 1 and Path(name).parent.is_dir():
+        raise UsageError(f'config "{name}" does not exist')
+    files = config_files()
+    wanted = name[:-3] if name.endswith('.py') else name
+    found = [key for key in files if key == wanted] or [key for key in files if key.split('/')[-1] == wanted]
+    if len(found) == 1:
+        return files[found[0]]
+    if found:
+        raise UsageError(f'there are {len(found)} configs called "{name}": say which one, {" or ".join(found)}')
+    short = {key.split('/')[-1]: key for key in files}
+    close = [*difflib.get_close_matches(wanted, files, n=5), *difflib.get_close_matches(wanted, short, n=5)]
+    close = list(dict.fromkeys(short.get(key, key) for key in close))
+    hint = f'did you mean {", ".join(close)}?' if close else f'known are {", ".join(files)}'
+    raise UsageError(f'"{name}" is neither a config file nor the name of a config of mmvc; {hint}')
+
+
+def load_model(model: Union[str, Path, Config, ConfigDict, dict, None],
+               weights: Optional[str] = None,
+               device: Union[str, torch.device] = 'cpu',
+               cfg_options: Optional[dict] = None) -> Tuple[MinVIS, Config, dict]:
+    """Build a model in evaluation mode and load its weights, all of them or none.
+
+    Args:
+        model (str | Path | Config | dict, optional): Config, its path or name, see :func:`find_config`. None: the one
+            that the checkpoint carries.
+        weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config, and if it
+            has none either, random weights, with a warning.
+        device (str | torch.device): Defaults to 'cpu'.
+        cfg_options (dict, optional): Overrides, keys like ``model.feature_store.dtype``. Defaults to None.
+
+    Returns:
+        tuple[MinVIS, Config, dict]: Model, config, and ``dict(classes, palette)`` of what it was trained on.
+
+    Raises:
+        UsageError: The config or checkpoint cannot be read, they do not fit each other (every weight that does not is
+            listed), or the classes are not known.
+    """
+    checkpoint = None if weights is None else _load_checkpoint(weights)
+    cfg, label = _config(model, checkpoint, weights, cfg_options)
+    if checkpoint is None and cfg.get('load_from'):
+        weights = cfg.load_from
+        checkpoint = _load_checkpoint(weights)
+    if cfg.get('model') is None:
+        raise UsageError(f'{label} has no "model"')
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmvc'):
+        built = MODELS.build(cfg.model)
+        if not isinstance(built, MinVIS):
+            raise UsageError(f'{label} describes a {type(built).__name__}: only MinVIS, DVISOnline and DVISOffline '
+                             'segment videos here')
+        meta = _dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
+    if checkpoint is None:
+        print_log(f'{label} comes without weights: they are RANDOM, and so is what the model predicts. Give a '
+                  'checkpoint: weights (--weights)', logger='current', level=30)
+    else:
+        _load_weights(built, checkpoint, weights, label)
+    return built.to(device).eval(), cfg, meta
+
+
+def _config(model: Union[str, Path, Config, ConfigDict, dict, None], checkpoint: Optional[dict],
+            weights: Optional[str], cfg_options: Optional[dict]) -> Tuple[Config, str]:
+    if isinstance(model, (str, Path)):
+        path = find_config(str(model))
+        return load_config(str(path), cfg_options), f'config "{path}"'
+    if model is None:
+        text = checkpoint and (checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
+                               or checkpoint.get('meta', {}).get('cfg'))
+        if not text:
+            raise UsageError(f'checkpoint "{weights}" carries no config: name one (--model)' if checkpoint else
+                             'give a model (a config, or the name of one) or a checkpoint that carries its config')
+        cfg, label = Config.fromstring(text, file_format='.py'), f'the config in checkpoint "{weights}"'
+        cfg.load_from = None  # where that training began
+    elif isinstance(model, Config):
+        cfg, label = copy.deepcopy(model), 'the config'
+    elif isinstance(model, dict):
+        cfg, label = Config(copy.deepcopy(dict(model))), 'the config'
+    else:
+        raise UsageError(f'model is a config, its path or its name, got {type(model).__name__}')
+    cfg.merge_from_dict(cfg_options or {})
+    return cfg, label
+
+
+def _load_checkpoint(weights: str) -> dict:
+    if '://' not in str(weights):
+        require_checkpoint(weights)
+    return CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
+
+
+def _load_weights(model: MinVIS, checkpoint: dict, weights: str, label: str) -> None:
+    state_dict = checkpoint.get('state_dict', checkpoint)
+    lines = weight_mismatches(model, state_dict)
+    if not lines:
+        state_dict = {name[7:] if name.startswith('module.') else name: value for name, value in state_dict.items()}
+        model.load_state_dict(state_dict, strict=False)  # what may be absent was judged above
+        return
+    hint = _mismatch_hint(lines)
+    more = [f'... and {len(lines) - _MAX_LINES} more'] if len(lines) > _MAX_LINES else []
+    raise UsageError(f'checkpoint "{weights}" does not fit {label}; {hint}. {len(lines)} weights differ:\n  '
+                     + '\n  '.join(lines[:_MAX_LINES] + more))
+
+
+def _mismatch_hint(lines: List[str]) -> str:
+    """What the user probably did, and what to do instead."""
+    absent = {line.split('.')[0] for line in lines if line.endswith(': not in the checkpoint')}
+    surplus = {line.split('.')[0] for line in lines if line.endswith(': not in the model')}
+    reshaped = any(': shape ' in line for line in lines)
+    parts = {'tracker', 'refiner'}
+    if absent and absent <= parts and not surplus and not reshaped:
+        stage = 'segmenter' if 'tracker' in absent else 'online'
+        return (f'the checkpoint is of an earlier stage, without {" and ".join(sorted(absent))}: use the config of '
+                f'the {stage} stage')
+    if surplus and surplus <= parts and not absent and not reshaped:
+        stage = 'offline' if 'refiner' in surplus else 'online'
+        return (f'the checkpoint is of a later stage, with {" and ".join(sorted(surplus))}: use the config of the '
+                f'{stage} stage')
+    return ('it is of another config or has another number of classes: use the config it was trained with, or leave '
+            'the config out, if the checkpoint carries it')
+
+
+def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -> dict:
+    """Classes and palette: those of the checkpoint, or else those of the config's test set."""
+    given = {key.lower(): value for key, value in (checkpoint.get('meta', {}).get('dataset_meta') or {}).items()}
+    origin = 'the checkpoint'
+    meta = {key: given[key] for key in ('classes', 'palette') if given.get(key)}
+    if 'classes' not in meta or 'palette' not in meta:
+        of_config = config_meta(cfg, label)
+        if 'classes' not in meta:
+            meta, origin = of_config, label
+        elif tuple(of_config['classes']) == tuple(meta['classes']):
+            meta['palette'] = of_config['palette']
+        else:
+            print_log('the checkpoint tells no colours for its classes: they get random ones', logger='current',
+                      level=30)
+            meta['palette'] = get_palette('random', len(meta['classes']))
+    if len(meta['classes']) != num_classes:
+        raise UsageError(f'{origin} names {len(meta["classes"])} classes, the model of {label} has {num_classes}: the '
+                         'checkpoint is of another config, or model.num_classes and the dataset do not agree')
+    return dict(classes=tuple(meta['classes']), palette=[tuple(color) for color in meta['palette']])
+
+
+def config_meta(cfg: Config, label: str = 'the config') -> dict:
+    """Read the classes of a config, without its data.
+
+    Args:
+        cfg (Config): Config.
+        label (str): How to speak of it in messages.
+
+    Returns:
+        dict: ``classes`` and ``palette``.
+
+    Raises:
+        UsageError: It does not tell them.
+    """
+    dataset = copy.deepcopy(test_dataset(cfg, label))
+    dataset.update(lazy_init=True, pipeline=[])
+    try:
+        meta = DATASETS.build(dataset).metainfo
+    except (OSError, ValueError) as error:
+        raise UsageError(f'{label} does not tell the classes, and the checkpoint neither: {error}') from error
+    return dict(classes=meta['classes'], palette=meta['palette'])
+
+
+def test_dataset(cfg: Config, label: str = 'the config') -> ConfigDict:
+    """The dataset that a config is tested on, without the wrappers around it.
+
+    Args:
+        cfg (Config): Config.
+        label (str): How to speak of it in messages.
+
+    Raises:
+        UsageError: The config has none.
+    """
+    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
+    while dataset is not None and 'pipeline' not in dataset:
+        dataset = dataset.get('dataset')
+    if dataset is None:
+        raise UsageError(f'{label} has no test_dataloader with a dataset and its pipeline: they tell the size of the '
+                         'frames and the classes')
+    return dataset
+
+
+def frame_transforms(cfg: Config) -> Tuple[ConfigDict, List[ConfigDict]]:
+    """Split the test pipeline of a config into the loading of a frame and what follows.
+
+    Args:
+        cfg (Config): Config.
+
+    Returns:
+        tuple[ConfigDict, list[ConfigDict]]: Config of the transform that loads a frame, and the pipeline without
+        sampling and loading.
+
+    Raises:
+        UsageError: The pipeline loads no frames.
+    """
+    loaders = []
+
+    def without_loading(transforms: List[ConfigDict]) -> List[ConfigDict]:
+        kept = []
+        for transform in transforms:
+            name = str(transform['type']).split('.')[-1]
+            if name in ('LoadFrameFromFile', 'LoadImageFromFile'):
+                loaders.append(transform)
+            elif not name.startswith(('Load', 'Sample')):
+                if 'transforms' in transform:
+                    transform = ConfigDict(transform, transforms=without_loading(transform['transforms']))
+                    if not transform.transforms:
+                        continue
+                kept.append(transform)
+        return kept
+
+    kept = without_loading(copy.deepcopy(list(test_dataset(cfg).pipeline)))
+    if not loaders:
+        raise UsageError('the test pipeline of the config has no LoadFrameFromFile: frames cannot be put in its place')
+    return loaders[0], kept

@@ -1,0 +1,290 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Where frames come from: files, folders, arrays, cameras. Nothing here holds more than one frame."""
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from mmvc.datasets.transforms import LoadFrameFromFile
+from mmvc.engine import UsageError
+
+from .results import SkippedFrame
+from .video_files import open_video
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
+Source = Union[str, Path, int, np.ndarray, Sequence[np.ndarray], Iterable[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as it was read.
+
+    Attributes:
+        index (int): Position in the source, from 0.
+        name (str): Name to call its output by.
+        image (ndarray): BGR, uint8, (H, W, 3).
+    """
+
+    index: int
+    name: str
+    image: np.ndarray
+
+
+class FrameSource(ABC):
+    """A video of any origin.
+
+    Args:
+        name (str): Name to call its output by.
+        description (str): How to speak of it in messages.
+        fps (float, optional): Frames per second, if known. Defaults to None.
+        num_frames (int, optional): How many frames it has, if known, perhaps by estimate. Defaults to None.
+    """
+
+    #: Whether the frames can be read a second time.
+    repeatable = True
+    #: Whether frames come as they are made, and are wanted back at once.
+    live = False
+    #: Whether they never end by themselves.
+    endless = False
+    #: Whether it is one image rather than a video.
+    is_image = False
+
+    def __init__(self, name: str, description: str, fps: Optional[float] = None,
+                 num_frames: Optional[int] = None) -> None:
+        self.name = name
+        self.description = description
+        self.fps = fps
+        self.num_frames = num_frames
+
+    @abstractmethod
+    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+        """Yield every ``stride``-th frame, from the first one on, or in its place what is wrong with it."""
+
+
+class ImageFiles(FrameSource):
+    """Frames in files of their own.
+
+    Args:
+        files (Sequence[Path]): The files, in order.
+        name (str): Name to call its output by.
+        load (Callable): Takes a path and returns the image, BGR, uint8; raises OSError or ValueError. Defaults to
+            :class:`LoadFrameFromFile`.
+    """
+
+    def __init__(self, files: Sequence[Path], name: str, load: Optional[Callable[[str], np.ndarray]] = None) -> None:
+        super().__init__(name, str(files[0] if len(files) == 1 else files[0].parent), num_frames=len(files))
+        self.files = list(files)
+        self.load = load or _load_frame
+        stems = [file.stem for file in files]
+        self._names = stems if len(set(stems)) == len(stems) else [f'{index:08d}' for index in range(len(files))]
+
+    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+        """See :meth:`FrameSource.read`."""
+        for index in range(0, len(self.files), stride):
+            try:
+                yield Frame(index, self._names[index], self.load(str(self.files[index])))
+            except (OSError, ValueError) as error:
+                yield SkippedFrame(index, str(self.files[index]), str(error))
+
+
+class VideoFile(FrameSource):
+    """A video file, or with ``live`` a stream that OpenCV opens by its address.
+
+    Args:
+        path (str): File or address.
+        live (bool): Whether it is a stream. Defaults to False.
+    """
+
+    def __init__(self, path: str, live: bool = False) -> None:
+        with open_video(path) as video:
+            super().__init__(
+                _stream_name(path) if live else Path(path).stem, path, video.fps, None if live else video.num_frames)
+        self.path = path
+        self.live = self.endless = live
+        self.repeatable = not live
+
+    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+        """See :meth:`FrameSource.read`."""
+        with open_video(self.path) as video:
+            yield from _numbered(video.read(stride), self.path)
+
+
+class Camera(FrameSource):
+    """A camera of this machine.
+
+    Args:
+        index (int): Its number, from 0.
+    """
+
+    live = endless = True
+    repeatable = False
+
+    def __init__(self, index: int) -> None:
+        self.camera = index
+        with open_video(index) as video:
+            super().__init__(f'camera{index}', f'camera {index}', video.fps)
+
+    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+        """See :meth:`FrameSource.read`."""
+        with open_video(self.camera) as video:
+            yield from _numbered(video.read(stride), self.description)
+
+
+class Arrays(FrameSource):
+    """Frames in memory, or from an iterator that makes them.
+
+    Args:
+        frames (Iterable[ndarray]): BGR, uint8, (H, W, 3). A sequence is read as often as needed; an iterator once.
+        name (str): Name to call its output by.
+    """
+
+    def __init__(self, frames: Iterable[np.ndarray], name: str) -> None:
+        has_length = hasattr(frames, '__len__') and hasattr(frames, '__getitem__')
+        super().__init__(name, name, num_frames=len(frames) if has_length else None)
+        self.frames = frames
+        self.repeatable, self.live = has_length, not has_length
+
+    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+        """See :meth:`FrameSource.read`."""
+        for index, image in enumerate(self.frames):
+            if index % stride:
+                continue
+            name = f'{index:08d}'
+            if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
+                yield Frame(index, name, image)
+            else:
+                found = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
+                yield SkippedFrame(index, f'frame {index} of {self.description}',
+                                   f'frames are uint8 arrays (H, W, 3) in BGR, found {found}')
+
+
+def open_sources(inputs: Union[Source, Sequence[Source]],
+                 load_image: Optional[Callable[[str], np.ndarray]] = None) -> List[FrameSource]:
+    """Find out what the inputs are, and that they can be read.
+
+    Args:
+        inputs: One input or a list of them. A string or path names a video file, a folder of frames, an image, a glob
+            pattern, a stream (``rtsp://...``) or, as a number, a camera. An array (H, W, 3) is one image; an array
+            (T, H, W, 3), a list of arrays or an iterator of arrays is one video. A list of image files is one video,
+            too, and so is a pattern that matches images.
+        load_image (Callable, optional): See :class:`ImageFiles`.
+
+    Returns:
+        list[FrameSource]: One per video, with names that differ.
+
+    Raises:
+        UsageError: An input does not exist, is empty, or is nothing of the above.
+    """
+    single = isinstance(inputs, (str, Path, int, np.ndarray)) or not isinstance(inputs, (list, tuple))
+    if not single and not len(inputs):
+        raise UsageError('there is nothing to segment: the list of inputs is empty')
+    if single:
+        sources = _open(inputs, load_image)
+    elif any(isinstance(item, np.ndarray) and item.ndim == 3 for item in inputs):
+        sources = [Arrays(inputs, 'video')]
+    elif all(isinstance(item, (str, Path)) and _is_image(Path(item)) for item in inputs):
+        sources = [_image_files([Path(item) for item in inputs], load_image)]
+    else:
+        sources = [source for item in inputs for source in _open(item, load_image)]
+    taken = set()
+    for source in sources:  # clips of one name in two folders, or clip.avi and clip.mp4
+        stem, number = source.name, 2
+        while source.name in taken:
+            source.name, number = f'{stem}_{number}', number + 1
+        taken.add(source.name)
+    return sources
+
+
+def _open(item: Source, load_image: Optional[Callable]) -> List[FrameSource]:
+    if isinstance(item, np.ndarray):
+        if item.ndim not in (3, 4):
+            raise UsageError(f'an array of frames has the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
+        source = Arrays(item[None] if item.ndim == 3 else item, 'image' if item.ndim == 3 else 'video')
+        source.is_image = item.ndim == 3
+        return [source]
+    iterable = hasattr(item, '__iter__') or hasattr(item, '__getitem__')
+    if isinstance(item, (bool, bytes, dict)) or not (iterable or isinstance(item, (Path, int))):
+        raise UsageError(f'cannot read frames from {item!r}: expected a path, a pattern, arrays or a camera number')
+    if isinstance(item, int):
+        return [Camera(item)]
+    if not isinstance(item, (str, Path)):
+        return [Arrays(item, 'video')]
+    text, path = str(item), Path(item)
+    if path.is_dir():
+        return [_folder(path, load_image)]
+    if path.is_file():
+        if path.stat().st_size == 0:
+            raise UsageError(f'"{path}" is empty: copy or download it again')
+        return [_image_files([path], load_image) if _is_image(path) else VideoFile(text)]
+    if text.isdecimal():
+        return [Camera(int(text))]
+    if '://' in text:
+        return [VideoFile(text, live=True)]
+    if re.search(r'[*?\[]', text):
+        return _matches(text, load_image)
+    raise UsageError(f'"{path}" does not exist: it is no file, folder, pattern or camera number')
+
+
+def _folder(folder: Path, load_image: Optional[Callable]) -> FrameSource:
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith('.')]
+    images = [entry for entry in entries if entry.is_file() and _is_image(entry)]
+    if not images:
+        found = f'{len(entries)} others, such as "{sorted(entries)[0].name}"' if entries else 'nothing'
+        raise UsageError(f'folder "{folder}" holds no images ({", ".join(IMAGE_SUFFIXES)}) but {found}. For a folder '
+                         f'of videos, or of folders of frames, pass the pattern "{folder}/*"')
+    return _image_files(sorted(images, key=_natural_key), load_image, name=folder.resolve().name)
+
+
+def _matches(pattern: str, load_image: Optional[Callable]) -> List[FrameSource]:
+    anchor = Path(pattern).anchor
+    relative = pattern[len(anchor):] if anchor else pattern
+    paths = sorted((path for path in Path(anchor or '.').glob(relative) if not path.name.startswith('.')),
+                   key=_natural_key)
+    if not paths:
+        raise UsageError(f'the pattern "{pattern}" matches no file')
+    if all(_is_image(path) for path in paths):
+        return [_image_files(paths, load_image, name=paths[0].resolve().parent.name)]
+    return [source for path in paths for source in _open(path, load_image)]
+
+
+def _image_files(files: Sequence[Path], load_image: Optional[Callable], name: Optional[str] = None) -> ImageFiles:
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f'"{file}" does not exist')
+    if name is not None:
+        return ImageFiles(files, name, load_image)
+    if len(files) > 1:
+        return ImageFiles(files, files[0].resolve().parent.name, load_image)
+    source = ImageFiles(files, files[0].stem, load_image)
+    source.is_image = True
+    return source
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _natural_key(path: Path) -> list:
+    """Sort key under which ``frame_2`` comes before ``frame_10``."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r'([0-9]+)', str(path))]
+
+
+def _load_frame(path: str) -> np.ndarray:
+    return LoadFrameFromFile()(dict(img_path=path))['img']
+
+
+def _stream_name(address: str) -> str:
+    return re.sub(r'[^A-Za-z0-9.]+', '_', address.split('://')[-1].split('@')[-1]).strip('_.') or 'stream'
+
+
+def _numbered(decoded: Iterator[Tuple[int, Union[np.ndarray, str], int]],
+              path: str) -> Iterator[Union[Frame, SkippedFrame]]:
+    for index, content, count in decoded:
+        if isinstance(content, str):
+            yield SkippedFrame(index, path, content, count)
+        else:
+            yield Frame(index, f'{index:08d}', content)

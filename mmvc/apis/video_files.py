@@ -1,0 +1,189 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Decoding of video files and cameras: by OpenCV, and by PyAV where OpenCV cannot and PyAV is installed."""
+
+import math
+from pathlib import Path
+from typing import Iterator, Optional, Tuple, Union
+
+import cv2
+import numpy as np
+
+from mmvc.engine import UsageError
+
+#: position, image (BGR) or what is wrong, number of frames that this stands for
+Decoded = Tuple[int, Union[np.ndarray, str], int]
+# After an undecodable packet OpenCV ends the video; asked again, it goes on with the next one.
+_ATTEMPTS = 64
+# The number of frames in a header may be an estimate, or count frames that an edit list hides.
+_TOLERATED_LOSS = 0.05
+
+
+class OpenCVVideo:
+    """A video that OpenCV decodes.
+
+    Args:
+        path (str | int): File, address or number of a camera.
+
+    Attributes:
+        fps (float | None): Frames per second, if the file tells.
+        num_frames (int | None): Number of frames by the header, if it tells.
+    """
+
+    def __init__(self, path: Union[str, int]) -> None:
+        self.path = path
+        self._capture = cv2.VideoCapture(path)
+        fps, num_frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.fps: Optional[float] = fps if math.isfinite(fps) and fps > 0 else None
+        self.num_frames: Optional[int] = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is a first frame (which is lost by asking)."""
+        return self._capture.isOpened() and any(self._capture.grab() for _ in range(_ATTEMPTS))
+
+    def read(self, stride: int = 1) -> Iterator[Decoded]:
+        """Decode.
+
+        Args:
+            stride (int): Yield every ``stride``-th frame. Defaults to 1.
+
+        Yields:
+            tuple: Position, image or what is wrong, and number of frames that this stands for.
+        """
+        index, time = 0, 0.
+        while True:
+            if not self._capture.grab():
+                lost = self._lost_frames(index, time)
+                if lost is None:
+                    return
+                yield index, (f'{lost} frame(s) from here on cannot be decoded: the file is damaged or cut off. Copy '
+                              'it again, or re-encode what can be read (ffmpeg -i IN -c:v libx264 OUT.mp4)'), lost
+                if self._ended:
+                    return
+                index += lost
+            time = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+            if index % stride == 0:
+                intact, image = self._capture.retrieve()
+                yield index, image if intact else 'the frame cannot be decoded', 1
+            index += 1
+
+    def _lost_frames(self, index: int, time: float) -> Optional[int]:
+        """After a failure: None where the video simply ends, else how many frames are lost."""
+        self._ended = False
+        if self.num_frames is None or index >= self.num_frames:
+            return None
+        if any(self._capture.grab() for _ in range(_ATTEMPTS)):
+            passed = (self._capture.get(cv2.CAP_PROP_POS_MSEC) - time) * (self.fps or 0) / 1000
+            return int(min(max(round(passed) - 1, 1), self.num_frames - index))
+        self._ended = True
+        missing = self.num_frames - index
+        return missing if missing > max(2, _TOLERATED_LOSS * self.num_frames) else None
+
+    def close(self) -> None:
+        """Release the file or camera."""
+        self._capture.release()
+
+    def __enter__(self) -> 'OpenCVVideo':
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
+class PyAVVideo:
+    """A video that PyAV decodes; see :class:`OpenCVVideo`.
+
+    Args:
+        path (str): File.
+
+    Raises:
+        ImportError: PyAV is not installed.
+        OSError: PyAV cannot open the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        import av  # optional, and needed for few files
+        self._error = av.FFmpegError if hasattr(av, 'FFmpegError') else av.AVError
+        try:
+            self._container = av.open(path)
+        except self._error as error:
+            raise OSError(str(error)) from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise OSError('it has no video track')
+        self._stream = self._container.streams.video[0]
+        self.fps: Optional[float] = float(self._stream.average_rate) if self._stream.average_rate else None
+        self.num_frames: Optional[int] = self._stream.frames or None
+
+    def read(self, stride: int = 1) -> Iterator[Decoded]:
+        """See :meth:`OpenCVVideo.read`."""
+        index = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                frames = packet.decode() if packet is not None else []
+            except self._error as error:
+                yield index, f'the frame cannot be decoded ({error})', 1
+                index += 1
+                continue
+            if packet is None:
+                return
+            for frame in frames:
+                if index % stride == 0:
+                    image = frame.to_ndarray(format='bgr24')
+                    turns = round(getattr(frame, 'rotation', 0) / 90) % 4  # OpenCV turns by itself
+                    yield index, np.ascontiguousarray(np.rot90(image, turns)), 1
+                index += 1
+
+    def close(self) -> None:
+        """Release the file."""
+        self._container.close()
+
+    def __enter__(self) -> 'PyAVVideo':
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
+def open_video(path: Union[str, int]) -> Union[OpenCVVideo, PyAVVideo]:
+    """Open a video file, stream or camera.
+
+    Args:
+        path (str | int): File, address or number of a camera.
+
+    Returns:
+        OpenCVVideo | PyAVVideo: To be used in a ``with`` statement.
+
+    Raises:
+        UsageError: It cannot be opened, or not a single frame can be decoded.
+    """
+    if isinstance(path, int):
+        camera = OpenCVVideo(path)
+        if not camera.is_readable:
+            camera.close()
+            raise UsageError(f'camera {path} cannot be opened: is it connected, free, and may you use it?')
+        return camera
+    with OpenCVVideo(path) as probe:
+        readable = probe.is_readable
+    if readable:
+        return OpenCVVideo(path)
+    if '://' in path:
+        raise UsageError(f'the stream "{path}" cannot be opened: check the address and the network')
+    return _open_by_pyav(path)
+
+
+def _open_by_pyav(path: str) -> PyAVVideo:
+    try:
+        with PyAVVideo(path) as probe:
+            readable = any(not isinstance(content, str) for _, content, _ in probe.read())
+        if readable:
+            return PyAVVideo(path)
+        reason = 'PyAV finds no frame in it either'
+    except ImportError:
+        reason = 'with PyAV (pip install av) more formats can be read'
+    except OSError as error:
+        reason = f'PyAV cannot either: {error}'
+    raise UsageError(f'"{path}" ({Path(path).stat().st_size} bytes) cannot be decoded by OpenCV ({reason}). Is it a '
+                     'complete video? If it plays elsewhere, re-encode it: ffmpeg -i IN -c:v libx264 OUT.mp4')

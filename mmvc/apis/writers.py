@@ -1,0 +1,312 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Files of predictions. They are written frame by frame under hidden names, and renamed when a video is complete."""
+
+import json
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, ContextManager, Dict, Iterator, List, Sequence
+
+import cv2
+import mmcv
+import numpy as np
+from PIL import Image
+
+from mmvc.engine import UsageError, atomic_write
+from mmvc.evaluation.metrics import VISMetric, VPSMetric, VSSMetric
+from mmvc.visualization import PanelDrawer, VideoWriter, legend_strip, stable_colors
+
+from .results import FrameResult
+from .staging import staged_file, staged_folder
+
+AddFrame = Callable[[FrameResult], None]
+# A legend of all classes must not cover more than a few lines under the video.
+_MAX_LEGEND = 24
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What writers know of a video before its first frame.
+
+    Attributes:
+        name (str): Its name, unique in a run.
+        source (str): Where it came from.
+        fps (float): Frames per second to write.
+        is_image (bool): Whether it is a single image.
+    """
+
+    name: str
+    source: str
+    fps: float
+    is_image: bool
+
+
+@dataclass(frozen=True)
+class WriterSettings:
+    """What all writers share.
+
+    Attributes:
+        out_dir (Path): Folder to write to.
+        task (str): ``'vss'``, ``'vps'`` or ``'vis'``.
+        classes (Sequence[str]): Names of the classes.
+        palette (Sequence[Sequence[int]]): RGB colour of each class.
+        opacity (float): Strength of the colours over the frames, from 0 to 1.
+        score_thr (float): Instances that score less are not drawn.
+    """
+
+    out_dir: Path
+    task: str
+    classes: Sequence[str]
+    palette: Sequence[Sequence[int]]
+    opacity: float = 0.6
+    score_thr: float = 0.3
+
+
+class Writer:
+    """Writes one kind of file.
+
+    Args:
+        settings (WriterSettings): What all writers share.
+    """
+
+    def __init__(self, settings: WriterSettings) -> None:
+        self.settings = settings
+
+    def target(self, video: VideoInfo) -> Path:
+        """The file or folder that the video's predictions end up in."""
+        raise NotImplementedError
+
+    def open(self, video: VideoInfo) -> ContextManager[AddFrame]:
+        """Begin a video; the function that is returned takes one frame after the other."""
+        raise NotImplementedError
+
+
+class OverlayWriter(Writer):
+    """Frames with the prediction drawn over them: ``<video>.mp4``, or ``<image>.png`` for a single image."""
+
+    def target(self, video: VideoInfo) -> Path:
+        """See :meth:`Writer.target`."""
+        return self.settings.out_dir / (f'{video.name}.png' if video.is_image else f'{video.name}.mp4')
+
+    @contextmanager
+    def open(self, video: VideoInfo) -> Iterator[AddFrame]:
+        """See :meth:`Writer.open`."""
+        if video.is_image:
+            yield lambda result: atomic_write(
+                self.target(video), cv2.imencode('.png', self.draw(result)[..., ::-1])[1].tobytes())
+            return
+        with VideoWriter(self.target(video), video.fps) as writer:
+            yield lambda result: writer.write(self.draw(result))
+
+    def draw(self, result: FrameResult) -> np.ndarray:
+        """Draw a frame.
+
+        Args:
+            result (FrameResult): The prediction.
+
+        Returns:
+            ndarray: RGB, uint8, as wide as the frame; semantic maps with a legend below, if the classes are few.
+        """
+        settings, width = self.settings, result.image.shape[1]
+        drawer = PanelDrawer(settings.classes, settings.palette, settings.opacity, min_width=width, max_width=width,
+                             score_thr=settings.score_thr)
+        picture = drawer.draw_prediction(mmcv.bgr2rgb(result.image), result.data_sample)
+        if settings.task != 'vss' or len(settings.classes) > _MAX_LEGEND:
+            return picture
+        legend = legend_strip(width, settings.classes, np.asarray(settings.palette, np.uint8))
+        return np.concatenate([picture, legend])
+
+
+class MaskWriter(Writer):
+    """Maps of one number per pixel, :meth:`FrameResult.id_map`, as PNG: ``masks/<video>/<frame>.png``.
+
+    8-bit with a palette, so that they can be looked at; 16-bit grey where a number exceeds 255.
+    """
+
+    def target(self, video: VideoInfo) -> Path:
+        """See :meth:`Writer.target`."""
+        return self.settings.out_dir / 'masks' / video.name
+
+    @contextmanager
+    def open(self, video: VideoInfo) -> Iterator[AddFrame]:
+        """See :meth:`Writer.open`."""
+        with staged_folder(self.target(video)) as folder:
+            if self.settings.task == 'vss':
+                colors = np.asarray(self.settings.palette, np.uint8)[:256]
+            else:
+                first = 0 if self.settings.task == 'vis' else 1  # the id that id_map() gives the value 1
+                colors = np.concatenate([np.zeros((1, 3), np.uint8), stable_colors(range(first, first + 255))])
+
+            def add(result: FrameResult) -> None:
+                ids = result.id_map(self.settings.score_thr)
+                if ids.max(initial=0) > 255:
+                    image = Image.fromarray(ids.astype(np.uint16))
+                else:
+                    image = Image.fromarray(ids.astype(np.uint8))
+                    image.putpalette(colors.tobytes())
+                image.save(folder / f'{result.name}.png')
+
+            yield add
+
+
+class RLEWriter(Writer):
+    """One JSON per video with run-length encoded masks: ``<video>.json``.
+
+    ``dict(video, source, task, fps, classes, frames)``; a frame is ``dict(index, name, segments)``, and a segment as
+    :meth:`Segment.to_json` says.
+    """
+
+    def target(self, video: VideoInfo) -> Path:
+        """See :meth:`Writer.target`."""
+        return self.settings.out_dir / f'{video.name}.json'
+
+    @contextmanager
+    def open(self, video: VideoInfo) -> Iterator[AddFrame]:
+        """See :meth:`Writer.open`."""
+        with staged_file(self.target(video)) as file:
+            head = dict(video=video.name, source=video.source, task=self.settings.task, fps=video.fps,
+                        classes=list(self.settings.classes))
+            file.write(json.dumps(head)[:-1] + ', "frames": [')
+            separator = '\n'
+
+            def add(result: FrameResult) -> None:
+                nonlocal separator
+                segments = [segment.to_json() for segment in result.segments()]
+                file.write(separator + json.dumps(dict(index=result.index, name=result.name, segments=segments)))
+                separator = ',\n'
+
+            yield add
+            file.write('\n]}\n')
+
+
+class VSPWWriter(Writer):
+    """Semantic maps as the server of VSPW takes them: ``vspw/<video>/<frame>.png``, class indices."""
+
+    def target(self, video: VideoInfo) -> Path:
+        """See :meth:`Writer.target`."""
+        return self.settings.out_dir / 'vspw' / video.name
+
+    @contextmanager
+    def open(self, video: VideoInfo) -> Iterator[AddFrame]:
+        """See :meth:`Writer.open`."""
+        target = self.target(video)
+        with staged_folder(target, inner=video.name) as folder:
+            metric = VSSMetric(output_dir=str(folder), format_only=True)
+            state = metric.start_video(video.name)
+            yield lambda result: metric.add_frame(state, _as_frame(result))
+
+
+class VIPSegWriter(Writer):
+    """Panoptic maps as VIPSeg's script takes them: ``vipseg/pan_pred/<video>/<frame>.png`` and ``vipseg/pred.json``.
+
+    ``pred.json`` lists the videos that this run has finished.
+    """
+
+    def __init__(self, settings: WriterSettings) -> None:
+        super().__init__(settings)
+        self._finished: List[dict] = []
+
+    def target(self, video: VideoInfo) -> Path:
+        """See :meth:`Writer.target`."""
+        return self.settings.out_dir / 'vipseg' / 'pan_pred' / video.name
+
+    @contextmanager
+    def open(self, video: VideoInfo) -> Iterator[AddFrame]:
+        """See :meth:`Writer.open`."""
+        target = self.target(video)
+        with staged_folder(target, inner=f'pan_pred/{video.name}') as folder:
+            metric = VPSMetric(output_dir=str(folder), format_only=True)
+            state = metric.start_video(video.name)
+            yield lambda result: metric.add_frame(state, _as_frame(result))
+        self._finished.append(dict(metric.finish_video(state), video_id=video.name))
+        VPSMetric(output_dir=str(target.parents[1]), format_only=True).compute_metrics(self._finished)
+
+
+class YouTubeVISWriter(Writer):
+    """Tracks as the servers of YouTube-VIS and OVIS take them: ``youtube_vis/results.json``.
+
+    ``youtube_vis/videos.json`` tells what its ``video_id`` and ``category_id`` mean, in the format of the annotations.
+    Both list the videos that this run has finished.
+    """
+
+    def __init__(self, settings: WriterSettings) -> None:
+        super().__init__(settings)
+        self._finished: List[dict] = []
+        self._videos: List[dict] = []
+        self._categories = [dict(id=index, name=name) for index, name in enumerate(settings.classes, 1)]
+
+    def target(self, video: VideoInfo) -> Path:
+        """See :meth:`Writer.target`."""
+        return self.settings.out_dir / 'youtube_vis' / 'results.json'
+
+    @contextmanager
+    def open(self, video: VideoInfo) -> Iterator[AddFrame]:
+        """See :meth:`Writer.open`."""
+        described = dict(id=len(self._videos) + 1, name=video.name, height=0, width=0, file_names=[])
+        metric, state = None, None
+
+        def add(result: FrameResult) -> None:
+            nonlocal metric, state
+            if metric is None:
+                described['height'], described['width'] = result.image.shape[:2]
+                metric = self._metric([described])
+                state = metric.start_video(str(described['id']))
+            state['video']['file_names'].append(result.name)
+            metric.add_frame(state, _as_frame(result))
+
+        yield add
+        entry = dict(metric.finish_video(state), video_id=str(described['id']))
+        self._finished.append(entry)
+        self._videos.append(state['video'])
+        folder = self.target(video).parent
+        metric.output_dir = str(folder)
+        metric.compute_metrics(self._finished)
+        atomic_write(folder / 'videos.json',
+                     json.dumps(dict(videos=self._videos, categories=self._categories)).encode())
+
+    def _metric(self, videos: List[dict]) -> VISMetric:
+        """A metric that only writes; it reads its videos and categories from a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            ann_file = Path(folder, 'videos.json')
+            ann_file.write_text(json.dumps(dict(videos=videos, categories=self._categories)), encoding='utf-8')
+            metric = VISMetric(str(ann_file), output_dir=folder, format_only=True)
+        metric.dataset_meta = dict(classes=tuple(self.settings.classes))
+        return metric
+
+
+#: what ``official`` means for each task
+OFFICIAL_WRITERS = dict(vss=VSPWWriter, vps=VIPSegWriter, vis=YouTubeVISWriter)
+FORMATS = ('overlay', 'masks', 'rle', 'official')
+
+
+def build_writers(formats: Sequence[str], settings: WriterSettings) -> Dict[str, Writer]:
+    """Make the writers of a run, and see that their folder can be written to.
+
+    Args:
+        formats (Sequence[str]): Among ``FORMATS``.
+        settings (WriterSettings): What all writers share.
+
+    Returns:
+        dict[str, Writer]: Writer by format.
+
+    Raises:
+        UsageError: A format is unknown, or the folder cannot be written to.
+    """
+    kinds = dict(overlay=OverlayWriter, masks=MaskWriter, rle=RLEWriter, official=OFFICIAL_WRITERS[settings.task])
+    unknown = sorted(set(formats) - kinds.keys())
+    if unknown or not formats:
+        raise UsageError(f'formats are {", ".join(FORMATS)}; got {", ".join(unknown) or "none"}')
+    try:
+        settings.out_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.out_dir):
+            pass
+    except OSError as error:
+        raise UsageError(f'cannot write to folder "{settings.out_dir}" ({error.strerror or error}): choose another '
+                         'one (--out-dir)') from error
+    return {name: kinds[name](settings) for name in dict.fromkeys(formats)}
+
+
+def _as_frame(result: FrameResult) -> dict:
+    """A frame as the metrics take it."""
+    return dict(result.data_sample.to_dict(), img_path=f'{result.name}.png')

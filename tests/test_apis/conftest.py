@@ -1,0 +1,64 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import sys
+from pathlib import Path
+from typing import Callable, List
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[1] / 'test_models'))  # the tiny models, when these tests run alone
+
+from toy_configs import tiny_config, vivid_model  # noqa: E402
+
+from mmvc.apis import VideoSegInferencer  # noqa: E402
+
+
+@pytest.fixture
+def make_inferencer(tmp_path) -> Callable[..., VideoSegInferencer]:
+    """Build an inferencer with a tiny model, whose weights are in a file."""
+
+    def make(stage: str = 'MinVIS', task: str = 'vss', **kwargs) -> VideoSegInferencer:
+        cfg = tiny_config(stage, task)
+        weights = tmp_path / f'{stage}.pth'
+        if not weights.exists():
+            torch.save(dict(state_dict=vivid_model(cfg).state_dict(), meta=dict(cfg=cfg.pretty_text)), weights)
+        kwargs = dict(dict(weights=str(weights), show_progress=False, device='cpu'), **kwargs)
+        return VideoSegInferencer(cfg, **kwargs)
+
+    return make
+
+
+@pytest.fixture
+def frames() -> List[np.ndarray]:
+    """Eight frames, 75 x 110: moving blocks, so that the prediction has more than one class."""
+    rng = np.random.default_rng(0)
+    video = []
+    for t in range(8):
+        frame = np.full((75, 110, 3), (40, 90, 140), np.uint8)
+        frame[10:50, 5 + 6 * t:45 + 6 * t] = (220, 60, 20)
+        frame[40:70, 60 - 4 * t:90 - 4 * t] = (10, 240, 90)
+        video.append(np.clip(frame + rng.integers(-20, 20, frame.shape), 0, 255).astype(np.uint8))
+    return video
+
+
+@pytest.fixture
+def frame_folder(tmp_path, frames) -> Path:
+    """The frames as PNG files in a folder."""
+    folder = tmp_path / 'data/JPEGImages/clip'
+    folder.mkdir(parents=True)
+    for index, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f'frame_{index}.png'), frame)
+    return folder
+
+
+@pytest.fixture
+def video_file(tmp_path, frames) -> Path:
+    """The frames as an avi of 12 frames per second."""
+    path = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), 12, (110, 75))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path

@@ -1,0 +1,267 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What can be read, and what is said about what cannot."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmvc.apis.frame_reader import FrameReader
+from mmvc.apis.sources import Arrays, Camera, Frame, ImageFiles, VideoFile, open_sources
+from mmvc.apis.video_files import OpenCVVideo, PyAVVideo
+from mmvc.engine import UsageError
+
+
+def read(source, **kwargs):
+    reader = FrameReader(source, **kwargs)
+    return list(reader), reader.skipped
+
+
+def write_video(path, frames, codec, fps=12):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, frames[0].shape[1::-1])
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def long_video(tmp_path, frames):
+    """An mp4 of 40 frames, with a key frame every twelve."""
+    return write_video(tmp_path / 'long.mp4', [frames[index % 8] for index in range(40)], 'mp4v')
+
+
+def damage(path, start, stop):
+    """Overwrite a part of a file with zeros."""
+    content = bytearray(path.read_bytes())
+    start, stop = int(start * len(content)), int(stop * len(content))
+    content[start:stop] = bytes(stop - start)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize('name, codec', [
+    ('clip.mp4', 'mp4v'), ('clip.avi', 'MJPG'), ('clip.mov', 'mp4v'), ('clip.webm', 'VP80'), ('clip.mkv', 'MJPG')])
+def test_containers(tmp_path, frames, name, codec):
+    source, = open_sources(write_video(tmp_path / name, frames, codec))
+    assert type(source) is VideoFile and source.name == 'clip' and source.fps == 12 and source.num_frames == 8
+    found, skipped = read(source)
+    assert [frame.index for frame in found] == list(range(8)) and not skipped
+    for frame, expected in zip(found, frames):
+        assert frame.name == f'{frame.index:08d}' and frame.image.dtype == np.uint8
+        assert np.abs(frame.image.astype(int) - expected[:74]).mean() < 25  # noise does not survive the codecs
+
+
+def test_the_second_reading_is_the_same(video_file):
+    reader = FrameReader(VideoFile(str(video_file)))
+    for first, second in zip(list(reader), list(reader)):
+        assert first.index == second.index and np.array_equal(first.image, second.image)
+
+
+def test_frames_are_ordered_by_number(frame_folder, frames):
+    for index in (10, 9):
+        cv2.imwrite(str(frame_folder / f'frame_{index}.png'), frames[0])
+    (frame_folder / '.hidden.png').write_bytes(b'')
+    (frame_folder / 'notes.txt').write_text('not a frame')
+    for spec in (frame_folder, str(frame_folder), str(frame_folder / '*.png')):
+        source, = open_sources(spec)
+        assert [path.stem for path in source.files] == [f'frame_{index}' for index in range(11) if index != 8]
+        assert source.name == 'clip' and not source.is_image
+    found, _ = read(source)
+    assert np.array_equal(found[1].image, frames[1]) and found[1].name == 'frame_1'
+
+
+def test_what_is_one_video_and_what_are_many(frame_folder, video_file, frames, tmp_path):
+    images = sorted(frame_folder.glob('*.png'))
+    source, = open_sources([str(path) for path in images])
+    assert type(source) is ImageFiles and source.num_frames == 8
+    source, = open_sources(images[0])
+    assert source.is_image and source.name == 'frame_0'
+    for arrays in (frames, np.stack(frames), iter(frames)):
+        source, = open_sources(arrays)
+        assert type(source) is Arrays and len(read(source)[0]) == 8
+    assert not source.repeatable and source.live
+    assert len(open_sources([np.stack(frames), np.stack(frames)])) == 2
+    source, = open_sources(frames[0])
+    assert source.is_image and source.num_frames == 1
+    (tmp_path / 'other').mkdir()
+    write_video(tmp_path / 'other/clip.avi', frames, 'MJPG')
+    many = open_sources([str(frame_folder), str(video_file), str(tmp_path / 'other/*.avi')])
+    assert [source.name for source in many] == ['clip', 'clip_2', 'clip_3']
+
+
+def test_frames_of_one_name_get_numbers(tmp_path, frames):
+    paths = []
+    for folder in ('a', 'b'):
+        (tmp_path / folder).mkdir()
+        paths.append(tmp_path / folder / '1.png')
+        cv2.imwrite(str(paths[-1]), frames[0])
+    found, _ = read(open_sources(paths)[0])
+    assert [frame.name for frame in found] == ['00000000', '00000001']
+
+
+def test_a_camera(monkeypatch, frames):
+    """By number or its text; it has no end, and closes when one has seen enough."""
+    opened = []
+
+    class FakeCapture:
+        def __init__(self, path):
+            opened.append(self)
+            self.path, self.count, self.closed = path, 0, False
+
+        def isOpened(self):
+            return self.path == 1
+
+        def grab(self):
+            self.count += 1
+            return self.path == 1
+
+        def retrieve(self):
+            return True, frames[self.count % 8]
+
+        def get(self, key):
+            return {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: -1.0}.get(key, 0.0)
+
+        def release(self):
+            self.closed = True
+
+    monkeypatch.setattr(cv2, 'VideoCapture', FakeCapture)
+    for spec in (1, '1'):
+        source, = open_sources(spec)
+        assert type(source) is Camera and source.live and source.endless and source.num_frames is None
+        found, _ = read(source, max_frames=20)
+        assert len(found) == 20 and source.fps == 30
+    with pytest.raises(UsageError, match='camera 7 cannot be opened'):
+        open_sources('7')
+    assert all(capture.closed for capture in opened)
+
+
+def test_a_stopped_reader_ends(frames):
+    reader = FrameReader(Arrays((frames[index % 8] for index in range(100)), 'generator'))
+    for frame in reader:
+        if frame.index == 3:
+            reader.stop()
+    assert reader.num_frames == 4
+
+
+# --- what cannot be read ---
+
+
+def test_missing_and_empty(tmp_path):
+    (tmp_path / 'empty.mp4').touch()
+    (tmp_path / 'folder').mkdir()
+    (tmp_path / 'videos').mkdir()
+    (tmp_path / 'videos/a.mp4').touch()
+    for spec, message in (('no.mp4', '"no.mp4" does not exist'),
+                          (tmp_path / 'empty.mp4', 'empty.mp4" is empty'),
+                          (tmp_path / 'folder', 'folder" holds no images .* but nothing'),
+                          (tmp_path / 'videos', r'holds no images .* but 1 others, such as "a.mp4".*videos/\*'),
+                          (str(tmp_path / '*.jpg'), 'matches no file'),
+                          ([], 'the list of inputs is empty'),
+                          ([tmp_path / 'no.jpg', tmp_path / 'no2.jpg'], 'no.jpg" does not exist'),
+                          (None, 'cannot read frames from None'),
+                          (1.5, 'cannot read frames from 1.5'),
+                          (np.zeros((3, 4), np.uint8), r'shape \(H, W, 3\) or \(T, H, W, 3\), got \(3, 4\)')):
+        with pytest.raises(UsageError, match=message):
+            open_sources(spec)
+
+
+def test_not_a_video(tmp_path, monkeypatch):
+    """Neither OpenCV nor PyAV can read it: the message says what to do."""
+    path = tmp_path / 'noise.mp4'
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    monkeypatch.setitem(sys.modules, 'av', None)
+    with pytest.raises(UsageError, match=r'noise.mp4" \(5000 bytes\) cannot be decoded.*pip install av.*ffmpeg -i'):
+        open_sources(path)
+
+
+def test_arrays_are_checked(frames):
+    for bad, found in ((frames[0][..., 0], r'uint8 \(75, 110\)'), (frames[0] / 255, 'float64'), ('x', 'str')):
+        with pytest.raises(UsageError, match=f'frame 1 of .*uint8 arrays .* in BGR, found {found}'):
+            read(Arrays([frames[0], bad], 'video'))
+        found, skipped = read(Arrays([frames[0], bad, frames[2]], 'video'), skip_broken=True)
+        assert [frame.index for frame in found] == [0, 2] and [frame.index for frame in skipped] == [1]
+
+
+@pytest.mark.parametrize('content', [b'', b'\x89PNG not really', None], ids=['empty', 'no image', 'cut off'])
+def test_a_broken_image(frame_folder, content):
+    path = frame_folder / 'frame_3.png'
+    path.write_bytes(path.read_bytes()[:2000] if content is None else content)
+    source, = open_sources(frame_folder)
+    with pytest.raises(UsageError, match='frame 3 .*frame_3.png.*--skip-broken'):
+        read(source)
+    found, skipped = read(source, skip_broken=True)
+    assert [frame.index for frame in found] == [0, 1, 2, 4, 5, 6, 7]
+    assert [(frame.index, Path(frame.name).name) for frame in skipped] == [(3, 'frame_3.png')]
+
+
+def test_a_change_of_resolution(frame_folder):
+    cv2.imwrite(str(frame_folder / 'frame_5.png'), np.zeros((20, 30, 3), np.uint8))
+    source, = open_sources(frame_folder)
+    with pytest.raises(UsageError, match='frame 5.*30x20, the frames before are 110x75.*resize'):
+        read(source)
+    found, skipped = read(source, skip_broken=True)
+    assert len(found) == 7 and skipped[0].index == 5
+
+
+def test_nothing_readable(frame_folder):
+    for path in frame_folder.iterdir():
+        path.write_bytes(b'')
+    with pytest.raises(UsageError, match='clip: no frame could be read: '):
+        read(open_sources(frame_folder)[0], skip_broken=True)
+
+
+def test_a_video_with_a_hole(long_video):
+    """Reading goes on behind it, and the frames keep their places."""
+    intact, _ = read(VideoFile(str(long_video)))
+    damage(long_video, 0.4, 0.5)
+    source = VideoFile(str(long_video))
+    found, skipped = read(source, skip_broken=True)
+    assert len(found) < 40
+    if skipped:  # other versions of FFmpeg may conceal the hole
+        assert sum(frame.count for frame in skipped) + len(found) == 40
+        with pytest.raises(UsageError, match='long.mp4: frame .* cannot be decoded: the file is damaged.*--skip-br'):
+            read(source)
+    assert found[-1].index == 39
+    assert np.abs(found[0].image.astype(int) - intact[0].image).max() == 0
+
+
+def test_a_video_that_was_cut_off(tmp_path, frames):
+    """A file whose header announces more frames than there are."""
+    path = write_video(tmp_path / 'cut.avi', [frames[index % 8] for index in range(40)], 'MJPG')
+    capture_of = OpenCVVideo(str(path))
+    capture_of.num_frames = 80
+    decoded = list(capture_of.read())
+    assert len(decoded) == 41
+    index, reason, count = decoded[-1]
+    assert (index, count) == (40, 40) and 'damaged or cut off' in reason
+    capture_of = OpenCVVideo(str(path))
+    capture_of.num_frames = 41  # an estimate, by the duration
+    assert len(list(capture_of.read())) == 40
+
+
+@pytest.mark.parametrize('stride', [1, 3])
+def test_pyav_reads_the_same(long_video, stride):
+    pytest.importorskip('av')
+    with OpenCVVideo(str(long_video)) as video, PyAVVideo(str(long_video)) as other:
+        assert video.fps == other.fps and video.num_frames == other.num_frames
+        for (index, image, _), (other_index, other_image, _) in zip(video.read(stride), other.read(stride)):
+            assert index == other_index
+            assert np.abs(image.astype(int) - other_image).mean() < 3  # conversions of colours differ
+
+
+def test_pyav_is_asked_where_opencv_fails(monkeypatch, long_video):
+    pytest.importorskip('av')
+    monkeypatch.setattr(OpenCVVideo, 'is_readable', False)
+    found, _ = read(VideoFile(str(long_video)))
+    assert len(found) == 40 and type(found[0]) is Frame
+
+
+def test_pyav_skips_what_is_broken(monkeypatch, long_video):
+    pytest.importorskip('av')
+    damage(long_video, 0.4, 0.5)
+    monkeypatch.setattr(OpenCVVideo, 'is_readable', False)
+    found, skipped = read(VideoFile(str(long_video)), skip_broken=True)
+    assert 20 < len(found) <= 40 and len(found) + len(skipped) <= 41
