@@ -5,6 +5,8 @@ from .camvid import CamVidDataset
 from .coco_pseudo_video import COCOPseudoVideoDataset
 from .joint import JointDataset
 from .ovis import OVISDataset
+from .resumable_batch_sampler import ResumableBatchSampler
+from .seeded_dataset import SeededDataset
 from .vipseg import VIPSegDataset
 from .vspw import VSPWDataset
 from .whole_video_sampler import WholeVideoSampler
@@ -12,5 +14,6 @@ from .youtube_vis import YouTubeVISDataset
 
 __all__ = [
     'BaseVideoDataset', 'BaseVideoSegDataset', 'COCOPseudoVideoDataset', 'CamVidDataset', 'JointDataset',
-    'OVISDataset', 'VIPSegDataset', 'VSPWDataset', 'WholeVideoSampler', 'YouTubeVISDataset'
+    'OVISDataset', 'ResumableBatchSampler', 'SeededDataset', 'VIPSegDataset', 'VSPWDataset', 'WholeVideoSampler',
+    'YouTubeVISDataset'
 ]

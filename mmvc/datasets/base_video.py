@@ -1,15 +1,19 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from __future__ import annotations
 
-import json
 import os.path as osp
-from collections.abc import Sequence
+from typing import Any
 
 from mmdet.visualization.palette import get_palette
 from mmengine.dataset import BaseDataset
 
+from mmvc.utils.errors import DataError
 
-class BaseVideoDataset(BaseDataset):
+from .bad_samples import BadSamplePolicy
+from .json_files import read_json
+
+
+class BaseVideoDataset(BadSamplePolicy, BaseDataset):
     """What all datasets of videos share: one item per video, checked classes, clear errors.
 
     An item is ``dict(video_id=str, video_length=int, images=[...])``; an image is ``dict(img_path=str, frame_id=int)``
@@ -18,9 +22,25 @@ class BaseVideoDataset(BaseDataset):
 
     The list of videos is built once and kept serialised, so that the workers share it; images, masks and RLE are
     opened and decoded when a clip is loaded.
+
+    Args:
+        max_bad_samples (int): How many different videos may turn out to be unreadable in training; the next one of the
+            dataset takes their place, and :class:`BadSampleHook` logs it. Defaults to 0: the first one is an error.
+        **kwargs: Arguments of :class:`mmengine.dataset.BaseDataset` but ``max_refetch``.
     """
 
     METAINFO: dict = dict()
+
+    def __init__(self, *args, max_bad_samples: int = 0, **kwargs) -> None:
+        if 'max_refetch' in kwargs:
+            raise DataError(f'{type(self).__name__}: max_refetch replaces samples by random ones, which is not done '
+                            'here; use max_bad_samples')
+        self.set_max_bad_samples(max_bad_samples, kwargs.get('test_mode', False))
+        super().__init__(*args, **kwargs)
+
+    def prepare_data(self, idx: int) -> Any:
+        """The ``idx``-th video through the pipeline; fails if it cannot be loaded."""
+        return BaseDataset.prepare_data(self, idx)
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:
@@ -31,19 +51,19 @@ class BaseVideoDataset(BaseDataset):
                 if key not in metainfo:
                     meta.pop(key, None)  # it describes other classes
         classes = meta.get('classes')
-        if not classes or isinstance(classes, str):
-            raise ValueError(f'{cls.__name__}: metainfo["classes"] must list the class names, got {classes!r}; '
-                             "pass metainfo=dict(classes=('name', ...), palette=[(r, g, b), ...])")
+        if not classes or isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+            raise DataError(f'{cls.__name__}: metainfo["classes"] must list the class names, got {classes!r}; '
+                            "pass metainfo=dict(classes=('name', ...), palette=[(r, g, b), ...])")
         if len(set(classes)) != len(classes):
-            raise ValueError(f'{cls.__name__}: metainfo["classes"] names a class twice: {classes}')
+            raise DataError(f'{cls.__name__}: metainfo["classes"] names a class twice: {classes}')
         if 'palette' not in meta:
             meta['palette'] = [tuple(int(c) for c in colour) for colour in get_palette('random', len(classes))]
         if len(meta['palette']) != len(classes):
-            raise ValueError(f'{cls.__name__}: metainfo["palette"] has {len(meta["palette"])} colours for '
-                             f'{len(classes)} classes; give one (r, g, b) per class')
+            raise DataError(f'{cls.__name__}: metainfo["palette"] has {len(meta["palette"])} colours for '
+                            f'{len(classes)} classes; give one (r, g, b) per class')
         unknown = set(meta.get('thing_classes', ())) - set(classes)
         if unknown:
-            raise ValueError(f'{cls.__name__}: metainfo["thing_classes"] has {sorted(unknown)}, which "classes" lacks')
+            raise DataError(f'{cls.__name__}: metainfo["thing_classes"] has {sorted(unknown)}, which "classes" lacks')
         return meta
 
     def _check_ann_file(self, content: str) -> None:
@@ -55,20 +75,10 @@ class BaseVideoDataset(BaseDataset):
         if not osp.isfile(self.ann_file):
             raise FileNotFoundError(f'{name}: "{self.ann_file}" does not exist; ann_file must be {content}')
 
-    def _load_json(self, keys: Sequence[str], content: str) -> dict:
-        """Content of ``ann_file``, which must be a JSON object with the given keys."""
+    def _load_json(self, schema: Any, content: str) -> dict:
+        """Content of ``ann_file``, which must fit a schema of :func:`read_json`."""
         self._check_ann_file(content)
-        with open(self.ann_file, 'rb') as file:
-            try:
-                annotations = json.load(file)
-            except ValueError as error:
-                raise ValueError(f'{type(self).__name__}: "{self.ann_file}" is not valid JSON ({error}); it is '
-                                 'damaged or was not downloaded completely') from error
-        missing = [key for key in keys if not isinstance(annotations, dict) or key not in annotations]
-        if missing:
-            raise ValueError(f'{type(self).__name__}: "{self.ann_file}" has no {", ".join(missing)}; it must be '
-                             f'{content}')
-        return annotations
+        return read_json(self.ann_file, schema, content)
 
     def _check_folder(self, folder: str, video: str) -> None:
         """Raise an error unless the folder of a video's frames exists."""

@@ -5,10 +5,12 @@ import os
 import os.path as osp
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
 
@@ -61,7 +63,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
     Raises:
         FileNotFoundError: The data root, the list file, a video's folder or (when training) a frame's mask is missing.
-        ValueError: The list names no video or one twice, a video has no frames, or classes and palette do not fit.
+        DataError: The list names no video or one twice, a video has no frames, or classes and palette do not fit.
     """
 
     DATA_PREFIX: dict = dict(img_path='JPEGImages/{video}', seg_map_path='Annotations/{video}')
@@ -97,8 +99,8 @@ class BaseVideoSegDataset(BaseVideoDataset):
     def _build_label_lut(self, num_classes: int) -> np.ndarray:
         """Table (256,) int16 from mask value to class index, 255 for void and -1 for a value that must not occur."""
         if self.label_offset + num_classes > 256 or num_classes > VOID_INDEX:
-            raise ValueError(f'{type(self).__name__}: {num_classes} classes with label_offset={self.label_offset} do '
-                             'not fit into 8-bit masks')
+            raise DataError(f'{type(self).__name__}: {num_classes} classes with label_offset={self.label_offset} do '
+                            'not fit into 8-bit masks')
         lut = np.full(256, -1, dtype=np.int16)
         lut[list(self.void_values)] = VOID_INDEX
         lut[self.label_offset:self.label_offset + num_classes] = np.arange(num_classes)
@@ -118,13 +120,17 @@ class BaseVideoSegDataset(BaseVideoDataset):
     def _load_video_names(self) -> list[str]:
         name = type(self).__name__
         self._check_ann_file('a text file with one video name per line')
-        with open(self.ann_file, encoding='utf-8') as file:
-            videos = [line.strip() for line in file if line.strip()]
+        try:
+            lines = Path(self.ann_file).read_text(encoding='utf-8').splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f'{name}: video list "{self.ann_file}" is not text in UTF-8 ({error}); write one video '
+                            'name per line') from error
+        videos = [line.strip() for line in lines if line.strip()]
         if not videos:
-            raise ValueError(f'{name}: video list "{self.ann_file}" is empty; write one video name per line')
+            raise DataError(f'{name}: video list "{self.ann_file}" is empty; write one video name per line')
         if len(set(videos)) != len(videos):
             twice = sorted({video for video in videos if videos.count(video) > 1})
-            raise ValueError(f'{name}: video list "{self.ann_file}" names videos twice: {", ".join(twice)}')
+            raise DataError(f'{name}: video list "{self.ann_file}" names videos twice: {", ".join(twice)}')
         return videos
 
     def _load_video(self, video: str) -> dict:
@@ -134,8 +140,8 @@ class BaseVideoSegDataset(BaseVideoDataset):
         self._check_folder(img_dir, video)
         frames = sorted(self._scan(img_dir, self.img_suffix), key=_natural_key)
         if not frames:
-            raise ValueError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '
-                             'check img_suffix or take it off the list')
+            raise DataError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '
+                            'check img_suffix or take it off the list')
         masks = self._scan(seg_map_dir, self.seg_map_suffix) if osp.isdir(seg_map_dir) else set()
         images = []
         for frame_id, frame in enumerate(frames):

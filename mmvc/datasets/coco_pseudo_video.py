@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import os.path as osp
 from collections import defaultdict
+from pathlib import Path
 
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
 from .coco_classes import COCO_TO_OVIS, COCO_TO_YOUTUBE_VIS_2019, COCO_TO_YOUTUBE_VIS_2021
+from .json_files import FLAG, ID, require_unique
 from .ovis import OVISDataset
 from .youtube_vis import YouTubeVISDataset
 
@@ -15,6 +18,37 @@ TARGETS = dict(
     ovis=(OVISDataset.METAINFO, COCO_TO_OVIS),
     youtube_vis_2019=(YouTubeVISDataset.VERSIONS['2019'], COCO_TO_YOUTUBE_VIS_2019),
     youtube_vis_2021=(YouTubeVISDataset.VERSIONS['2021'], COCO_TO_YOUTUBE_VIS_2021))
+
+# What the annotation file must hold at least, as :func:`read_json` checks it. Masks are checked when they are decoded.
+SCHEMA = {
+    'images': [{'id': ID, 'file_name': str}],
+    'annotations': [
+        {'id': int, 'image_id': ID, 'category_id': int, 'segmentation': (dict, list), 'iscrowd?': FLAG}
+    ],
+    'categories': [{'id': int, 'name': str}],
+}
+
+
+def check_coco(content: dict, path: str | Path) -> None:
+    """Raise an error if ids are used twice or refer to nothing.
+
+    Args:
+        content (dict): Content of an annotation file of COCO that fits ``SCHEMA``.
+        path (str | Path): The file, for the error.
+
+    Raises:
+        DataError: The id of an image, a category or an annotation occurs twice, or an annotation is of an image or a
+            category that is not listed.
+    """
+    for key, what in (('images', 'image'), ('categories', 'category'), ('annotations', 'annotation')):
+        require_unique((entry['id'] for entry in content[key]), f'{what} id', path)
+    for key in ('image', 'category'):
+        known = {entry['id'] for entry in content['images' if key == 'image' else 'categories']}
+        for annotation in content['annotations']:
+            used = annotation[f'{key}_id']
+            if used not in known:
+                raise DataError(f'"{path}": annotation {annotation["id"]} has the {key}_id {used!r}, which the file '
+                                'does not list')
 
 
 def map_coco_classes(content: dict, classes: tuple[str, ...], mapping: dict[str, str]) -> dict:
@@ -31,13 +65,13 @@ def map_coco_classes(content: dict, classes: tuple[str, ...], mapping: dict[str,
         images only.
 
     Raises:
-        ValueError: If a class to be mapped is not among the categories.
+        DataError: If a class to be mapped is not among the categories.
     """
     names = {category['id']: category['name'] for category in content['categories']}
     if set(names.values()) != set(classes):
         if not set(mapping) <= set(names.values()):
-            raise ValueError(f'the categories are neither those of COCO ({sorted(set(mapping) - set(names.values()))} '
-                             'are missing) nor the classes of the target')
+            raise DataError(f'the categories are neither those of COCO ({sorted(set(mapping) - set(names.values()))} '
+                            'are missing) nor the classes of the target')
         names = {category_id: mapping.get(name) for category_id, name in names.items()}
     category_ids = {
         category_id: classes.index(name) + 1
@@ -72,7 +106,7 @@ class COCOPseudoVideoDataset(BaseVideoDataset):
 
     Raises:
         FileNotFoundError: The data root, the JSON or the folder of the images is missing.
-        ValueError: The JSON is damaged or incomplete, or its categories are neither COCO's nor the target's.
+        DataError: The JSON is damaged or incomplete, or its categories are neither COCO's nor the target's.
     """
 
     def __init__(self,
@@ -82,19 +116,20 @@ class COCOPseudoVideoDataset(BaseVideoDataset):
                  data_prefix: dict = dict(img_path='train2017'),
                  **kwargs) -> None:
         if target not in TARGETS:
-            raise ValueError(f'{type(self).__name__}: target must be one of {", ".join(TARGETS)}, got {target!r}')
+            raise DataError(f'{type(self).__name__}: target must be one of {", ".join(TARGETS)}, got {target!r}')
         metainfo, self.mapping = TARGETS[target]
         super().__init__(ann_file=ann_file, data_root=data_root, data_prefix=data_prefix, metainfo=metainfo, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """One dict per image that shows an object of the target's classes, in the file's order."""
-        content = self._load_json(('images', 'annotations', 'categories'), 'instance annotations of COCO')
+        content = self._load_json(SCHEMA, 'instance annotations of COCO')
+        check_coco(content, self.ann_file)
         try:
             content = map_coco_classes(content, self._metainfo['classes'], self.mapping)
         except ValueError as error:
-            raise ValueError(f'{type(self).__name__}: "{self.ann_file}": {error}') from error
+            raise DataError(f'{type(self).__name__}: "{self.ann_file}": {error}') from error
         if not content['images']:
-            raise ValueError(f'{type(self).__name__}: "{self.ann_file}" has no object of a class of the target')
+            raise DataError(f'{type(self).__name__}: "{self.ann_file}" has no object of a class of the target')
         img_dir = self.data_prefix['img_path']
         self._check_folder(img_dir, 'of all images')
         instances = defaultdict(list)

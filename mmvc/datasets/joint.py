@@ -8,10 +8,13 @@ import numpy as np
 from mmengine.dataset import BaseDataset, Compose, ConcatDataset
 
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import DataError
+
+from .bad_samples import BadSamplePolicy
 
 
 @DATASETS.register_module()
-class JointDataset(ConcatDataset):
+class JointDataset(BadSamplePolicy, ConcatDataset):
     """Several datasets with the same classes, mixed by ratio, through one pipeline.
 
     The dataset that is longest for its share is passed once, the others are repeated until the shares are right; no
@@ -23,10 +26,12 @@ class JointDataset(ConcatDataset):
         datasets (sequence[dict | BaseDataset]): The datasets; they need no pipeline of their own, theirs is not used.
         ratio (sequence[float]): Share of each dataset, relative to the others.
         pipeline (sequence[dict | callable]): Transforms for the items of all datasets.
+        max_bad_samples (int): How many different items may turn out to be unreadable, as in
+            :class:`BaseVideoDataset`; the limits of the datasets themselves are not used. Defaults to 0.
         lazy_init (bool): Whether to leave reading the annotations to ``full_init``. Defaults to False.
 
     Raises:
-        ValueError: There is not one positive ratio per dataset, or the datasets differ in their classes.
+        DataError: There is not one positive ratio per dataset, or the datasets differ in their classes.
 
     Example:
         >>> dataset = dict(
@@ -40,15 +45,17 @@ class JointDataset(ConcatDataset):
                  datasets: Sequence[dict | BaseDataset],
                  ratio: Sequence[float],
                  pipeline: Sequence[dict | Callable],
+                 max_bad_samples: int = 0,
                  lazy_init: bool = False) -> None:
         if len(ratio) != len(datasets) or not all(share > 0 for share in ratio):
-            raise ValueError(f'JointDataset: ratio must have one positive number for each of the {len(datasets)} '
-                             f'datasets, got {ratio}')
+            raise DataError(f'JointDataset: ratio must have one positive number for each of the {len(datasets)} '
+                            f'datasets, got {ratio}')
         datasets = [DATASETS.build(dataset) if isinstance(dataset, dict) else dataset for dataset in datasets]
         for dataset in datasets[1:]:
             if tuple(dataset.metainfo['classes']) != tuple(datasets[0].metainfo['classes']):
-                raise ValueError(f'JointDataset: {type(dataset).__name__} and {type(datasets[0]).__name__} differ in '
-                                 'their classes; choose the version or target that goes with the other')
+                raise DataError(f'JointDataset: {type(dataset).__name__} and {type(datasets[0]).__name__} differ in '
+                                'their classes; choose the version or target that goes with the other')
+        self.set_max_bad_samples(max_bad_samples)
         self.ratio = tuple(ratio)
         self.pipeline = Compose(pipeline)
         super().__init__(datasets, lazy_init=lazy_init, ignore_keys=sorted({
@@ -70,6 +77,6 @@ class JointDataset(ConcatDataset):
         shown = self.cumulative_sizes[dataset_idx] - start
         return dataset_idx, position * len(self.datasets[dataset_idx]) // shown
 
-    def __getitem__(self, idx: int) -> Any:
+    def prepare_data(self, idx: int) -> Any:
         """The item at an index of the mix, through the pipeline."""
         return self.pipeline(self.get_data_info(idx))

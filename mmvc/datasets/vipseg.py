@@ -4,9 +4,18 @@ from __future__ import annotations
 import os.path as osp
 
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
+from .json_files import FLAG, ID, require_unique
 from .vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
+
+# What the annotation file must hold at least, as :func:`read_json` checks it.
+CATEGORIES_SCHEMA = [{'id': int, 'name': str, 'isthing': FLAG}]
+VIDEOS_SCHEMA = [{'video_id': ID, 'images': [{'file_name': str}]}]
+SEGMENTS_SCHEMA = [{'id': int, 'category_id': int, 'iscrowd?': FLAG}]
+ANNOTATIONS_SCHEMA = [{'video_id': ID, 'annotations': [{'file_name': str, 'segments_info': SEGMENTS_SCHEMA}]}]
+SCHEMA = {'videos': VIDEOS_SCHEMA, 'annotations': ANNOTATIONS_SCHEMA, 'categories': CATEGORIES_SCHEMA}
 
 
 @DATASETS.register_module()
@@ -33,7 +42,7 @@ class VIPSegDataset(BaseVideoDataset):
 
     Raises:
         FileNotFoundError: The data root, the JSON or a video's folder is missing.
-        ValueError: The JSON is damaged or incomplete, or its categories are not the classes.
+        DataError: The JSON is damaged or incomplete, or its categories are not the classes.
     """
 
     METAINFO = dict(classes=VSPW_CLASSES, palette=VSPW_PALETTE, thing_classes=VSPW_THING_CLASSES)
@@ -56,7 +65,12 @@ class VIPSegDataset(BaseVideoDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict per video of the file, in the file's order. Only the JSON and the folders' existence are read."""
-        content = self._load_json(('videos', 'annotations', 'categories'), 'a panoptic_gt_VIPSeg_<split>.json')
+        content = self._load_json(SCHEMA, 'a panoptic_gt_VIPSeg_<split>.json')
+        if not content['videos']:
+            raise DataError(f'{type(self).__name__}: "{self.ann_file}" has no videos')
+        for key, what in (('videos', 'video'), ('annotations', 'annotated video')):
+            require_unique((str(video['video_id']) for video in content[key]), what, self.ann_file)
+        require_unique((category['id'] for category in content['categories']), 'category id', self.ann_file)
         isthing = self._check_categories(content['categories'])
         annotations = {
             str(video['video_id']): {frame['file_name']: frame['segments_info'] for frame in video['annotations']}
@@ -72,13 +86,13 @@ class VIPSegDataset(BaseVideoDataset):
         for index in range(max(len(classes), len(in_file))):
             expected = classes[index] if index < len(classes) else None
             if in_file.get(index) != expected:
-                raise ValueError(f'{name}: category {index} of "{self.ann_file}" is {in_file.get(index)!r}, class '
-                                 f'{index} of the dataset is {expected!r}; pass metainfo=dict(classes=...) with the '
-                                 "names in the file, ordered by id")
+                raise DataError(f'{name}: category {index} of "{self.ann_file}" is {in_file.get(index)!r}, class '
+                                f'{index} of the dataset is {expected!r}; pass metainfo=dict(classes=...) with the '
+                                "names in the file, ordered by id")
         things = {category['name'] for category in categories if category['isthing']}
         if 'thing_classes' in self._metainfo and set(self._metainfo['thing_classes']) != things:
-            raise ValueError(f'{name}: metainfo["thing_classes"] and the categories with isthing=1 in '
-                             f'"{self.ann_file}" differ by {sorted(things ^ set(self._metainfo["thing_classes"]))}')
+            raise DataError(f'{name}: metainfo["thing_classes"] and the categories with isthing=1 in '
+                            f'"{self.ann_file}" differ by {sorted(things ^ set(self._metainfo["thing_classes"]))}')
         self._metainfo['thing_classes'] = tuple(label for label in classes if label in things)
         return [label in things for label in classes]
 
@@ -88,7 +102,7 @@ class VIPSegDataset(BaseVideoDataset):
         seg_map_dir = osp.join(self.data_prefix['seg_map_path'], video_id)
         self._check_folder(img_dir, video_id)
         if not video['images']:
-            raise ValueError(f'{name}: video "{video_id}" of "{self.ann_file}" has no frames; remove it')
+            raise DataError(f'{name}: video "{video_id}" of "{self.ann_file}" has no frames; remove it')
         images = []
         for frame_id, frame in enumerate(video['images']):
             stem = osp.splitext(frame['file_name'])[0]
@@ -98,21 +112,23 @@ class VIPSegDataset(BaseVideoDataset):
                 if not self.test_mode:
                     image['segments_info'] = self._segments(annotations[frame['file_name']], isthing, image)
             elif not self.test_mode:
-                raise ValueError(f'{name}: frame "{frame["file_name"]}" of video "{video_id}" has no annotation in '
-                                 f'"{self.ann_file}"; convert the dataset again, or use test_mode=True to predict '
-                                 'only')
+                raise DataError(f'{name}: frame "{frame["file_name"]}" of video "{video_id}" has no annotation in '
+                                f'"{self.ann_file}"; convert the dataset again, or use test_mode=True to predict '
+                                'only')
             images.append(image)
         return dict(video_id=video_id, video_length=len(images), images=images)
 
     def _segments(self, segments: list[dict], isthing: list[bool], image: dict) -> list[dict]:
+        require_unique((segment['id'] for segment in segments), f'segment of "{image["seg_map_path"]}"',
+                       self.ann_file)
         for segment in segments:
             if not 0 <= segment['category_id'] < len(isthing):
-                raise ValueError(f'{type(self).__name__}: segment {segment["id"]} of "{image["seg_map_path"]}" has '
-                                 f'the category {segment["category_id"]}, which "{self.ann_file}" does not define')
+                raise DataError(f'{type(self).__name__}: segment {segment["id"]} of "{image["seg_map_path"]}" has '
+                                f'the category {segment["category_id"]}, which "{self.ann_file}" does not define')
         return [
             dict(
                 id=segment['id'],
                 category_id=segment['category_id'],
                 isthing=isthing[segment['category_id']],
-                iscrowd=bool(segment.get('iscrowd', 0))) for segment in segments
+                iscrowd=bool(segment.get('iscrowd'))) for segment in segments
         ]

@@ -7,6 +7,7 @@ from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
 from mmvc.registry import DATA_SAMPLERS
+from mmvc.utils.errors import DataError
 
 
 @DATA_SAMPLERS.register_module()
@@ -21,7 +22,7 @@ class WholeVideoSampler(Sampler):
         seed (int, optional): Not used; the runner passes it to every sampler.
 
     Raises:
-        ValueError: The dataset does not have all frames of a video.
+        DataError: The dataset does not have all frames of a video.
     """
 
     def __init__(self, dataset: Sized, seed: int | None = None) -> None:
@@ -43,8 +44,8 @@ class WholeVideoSampler(Sampler):
             info = dataset.get_data_info(index)
             index += info['video_length']
             if index > len(dataset) or dataset.get_data_info(index - 1).get('video_id') != info.get('video_id'):
-                raise ValueError(f'WholeVideoSampler: the dataset does not have all {info["video_length"]} frames of '
-                                 f'video "{info.get("video_id")}"; do not take a subset of its frames')
+                raise DataError(f'WholeVideoSampler: the dataset does not have all {info["video_length"]} frames of '
+                                f'video "{info.get("video_id")}"; do not take a subset of its frames')
         return starts
 
     def __iter__(self) -> Iterator[int]:

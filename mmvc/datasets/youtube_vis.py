@@ -5,8 +5,10 @@ import os.path as osp
 from collections import defaultdict
 
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
+from .json_files import FLAG, ID, require_unique
 from .youtube_vis_classes import (
     YOUTUBE_VIS_2019_CLASSES,
     YOUTUBE_VIS_2019_PALETTE,
@@ -17,6 +19,15 @@ from .youtube_vis_classes import (
 # Names under which the annotations of a split are found, in releases and in projects.
 ANN_FILES = ('{split}/instances.json', '{split}.json', 'annotations_{split}.json', 'instances_{split}.json')
 IMG_FOLDERS = ('{split}/JPEGImages', '{split}')
+
+# What the annotation file must hold at least, as :func:`read_json` checks it. Masks are checked when they are decoded.
+CATEGORIES_SCHEMA = [{'id': int, 'name': str}]
+VIDEOS_SCHEMA = [{'id': ID, 'file_names': [str]}]
+ANNOTATIONS_SCHEMA = [
+    {'id': int, 'video_id': ID, 'category_id': int, 'segmentations': [(type(None), dict, list)], 'iscrowd?': FLAG}
+]
+SCHEMA = {'videos': VIDEOS_SCHEMA, 'categories': CATEGORIES_SCHEMA}
+TRAIN_SCHEMA = {**SCHEMA, 'annotations?': ANNOTATIONS_SCHEMA}
 
 
 @DATASETS.register_module()
@@ -46,7 +57,7 @@ class YouTubeVISDataset(BaseVideoDataset):
 
     Raises:
         FileNotFoundError: The data root, the JSON or a video's folder is missing.
-        ValueError: The JSON is damaged or incomplete, has no annotations to train on, or its categories are not the
+        DataError: The JSON is damaged or incomplete, has no annotations to train on, or its categories are not the
             classes.
     """
 
@@ -65,8 +76,8 @@ class YouTubeVISDataset(BaseVideoDataset):
                  **kwargs) -> None:
         if version is not None:
             if version not in self.VERSIONS:
-                raise ValueError(f'{type(self).__name__}: version must be one of {", ".join(self.VERSIONS)}, got '
-                                 f'{version!r}')
+                raise DataError(f'{type(self).__name__}: version must be one of {", ".join(self.VERSIONS)}, got '
+                                f'{version!r}')
             metainfo = {**self.VERSIONS[version], **(metainfo or {})}
         if split is not None:
             ann_file = ann_file or find_path(data_root, split, ANN_FILES)
@@ -80,15 +91,17 @@ class YouTubeVISDataset(BaseVideoDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict per video of the file, in the file's order. Masks stay encoded."""
-        content = self._load_json(('videos', 'categories'), 'a JSON in the format of YouTube-VIS')
+        content = self._load_json(SCHEMA if self.test_mode else TRAIN_SCHEMA, 'a JSON in the format of YouTube-VIS')
+        require_unique((category['id'] for category in content['categories']), 'category id', self.ann_file)
+        require_unique((video['id'] for video in content['videos']), 'video id', self.ann_file)
         labels = self._labels(content['categories'])
         if not content['videos']:
-            raise ValueError(f'{type(self).__name__}: "{self.ann_file}" has no videos')
+            raise DataError(f'{type(self).__name__}: "{self.ann_file}" has no videos')
         annotations = None
         if not self.test_mode:
             if not content.get('annotations'):
-                raise ValueError(f'{type(self).__name__}: "{self.ann_file}" has no annotations, as those of '
-                                 'validation and test sets are not public; use test_mode=True to predict only')
+                raise DataError(f'{type(self).__name__}: "{self.ann_file}" has no annotations, as those of '
+                                'validation and test sets are not public; use test_mode=True to predict only')
             annotations = defaultdict(list)
             for annotation in content['annotations']:
                 annotations[annotation['video_id']].append(annotation)
@@ -100,30 +113,31 @@ class YouTubeVISDataset(BaseVideoDataset):
         classes = self._metainfo['classes']
         in_file = {category['id']: category['name'] for category in categories}
         if set(in_file.values()) != set(classes):
-            raise ValueError(f'{type(self).__name__}: the categories of "{self.ann_file}" are not the classes of the '
-                             f'dataset: only the file has {sorted(set(in_file.values()) - set(classes))}, only the '
-                             f'dataset has {sorted(set(classes) - set(in_file.values()))}; choose the right version, '
-                             'or pass metainfo=dict(classes=...)')
+            raise DataError(f'{type(self).__name__}: the categories of "{self.ann_file}" are not the classes of the '
+                            f'dataset: only the file has {sorted(set(in_file.values()) - set(classes))}, only the '
+                            f'dataset has {sorted(set(classes) - set(in_file.values()))}; choose the right version, '
+                            'or pass metainfo=dict(classes=...)')
         return {category_id: classes.index(name) for category_id, name in in_file.items()}
 
     def _check_annotations(self, content: dict, labels: dict[int, int]) -> None:
+        require_unique((annotation['id'] for annotation in content['annotations']), 'annotation id', self.ann_file)
         lengths = {video['id']: len(video['file_names']) for video in content['videos']}
         for annotation in content['annotations']:
             where = f'{type(self).__name__}: annotation {annotation["id"]} of "{self.ann_file}"'
             if annotation['video_id'] not in lengths:
-                raise ValueError(f'{where} belongs to video {annotation["video_id"]}, which the file does not list')
+                raise DataError(f'{where} belongs to video {annotation["video_id"]}, which the file does not list')
             if annotation['category_id'] not in labels:
-                raise ValueError(f'{where} has the category {annotation["category_id"]}, which the file does not '
-                                 'define')
+                raise DataError(f'{where} has the category {annotation["category_id"]}, which the file does not '
+                                'define')
             if len(annotation['segmentations']) != lengths[annotation['video_id']]:
-                raise ValueError(f'{where} has masks for {len(annotation["segmentations"])} frames, its video has '
-                                 f'{lengths[annotation["video_id"]]}')
+                raise DataError(f'{where} has masks for {len(annotation["segmentations"])} frames, its video has '
+                                f'{lengths[annotation["video_id"]]}')
 
     def _load_video(self, video: dict, annotations: dict[int, list] | None, labels: dict[int, int]) -> dict:
         names = video['file_names']
         if not names:
-            raise ValueError(f'{type(self).__name__}: video {video["id"]} of "{self.ann_file}" has no frames; remove '
-                             'it')
+            raise DataError(f'{type(self).__name__}: video {video["id"]} of "{self.ann_file}" has no frames; remove '
+                            'it')
         img_dir = self.data_prefix['img_path']
         self._check_folder(osp.join(img_dir, osp.dirname(names[0])), str(video['id']))
         images = [dict(img_path=osp.join(img_dir, name), frame_id=frame_id) for frame_id, name in enumerate(names)]
@@ -138,7 +152,7 @@ class YouTubeVISDataset(BaseVideoDataset):
                                 mask=mask,
                                 bbox_label=labels[annotation['category_id']],
                                 instance_id=annotation['id'],
-                                ignore_flag=int(annotation.get('iscrowd', 0))))
+                                ignore_flag=int(annotation.get('iscrowd') or 0)))
         return dict(video_id=str(video['id']), video_length=len(images), images=images)
 
 

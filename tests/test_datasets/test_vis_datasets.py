@@ -202,7 +202,7 @@ def test_pseudo_videos(coco_root):
 
 
 def test_pseudo_videos_of_other_files(coco_root):
-    rewrite(coco_root / 'instances.json', lambda c: c['categories'].pop(0))
+    rewrite(coco_root / 'instances.json', lambda c: c['categories'][0].update(name='people'))
     with pytest.raises(ValueError, match=r"instances\.json\".*\['person'\] are missing"):
         COCOPseudoVideoDataset(target='ovis', data_root=str(coco_root), ann_file='instances.json')
     with pytest.raises(ValueError, match="target must be one of ovis, .* got 'coco'"):

@@ -253,13 +253,13 @@ def test_vps_errors(data_dir, tmp_path):
     fails(ValueError, '{video}', masks='masks')
     del frame['file_name']
     (pred / 'pred.json').write_text(json.dumps(content))
-    fails(ValueError, r"pred.json\" is not in the format of VIPSeg \(KeyError: 'file_name'\)")
+    fails(ValueError, r'pred.json": annotations\[0\].annotations\[0\] has no file_name')
     (pred / 'pred.json').write_text('{')
     fails(ValueError, 'pred.json" is not valid JSON')
     (pred / 'pred.json').unlink()
     fails(FileNotFoundError, 'pred.json" does not exist')
     ann_file.write_text(json.dumps(dict(annotations=[])))
-    fails(ValueError, 'gt.json" lacks categories')
+    fails(ValueError, 'gt.json" has no categories')
 
 
 # --- VIS ---
@@ -301,13 +301,13 @@ def test_vis_errors(data_dir, tmp_path):
         with pytest.raises(error, match=match):
             evaluate_vis(results, ann_file)
 
-    fails("detections with video_id '1'", video_id='1')
-    fails('detections with category_id 99', category_id=99)
+    fails("tracks with video_id '1'", video_id='1')
+    fails('tracks with category_id 99', category_id=99)
     fails('results.json", video .*2 masks for 1 frames', segmentations=[None, None])
-    fails('results.json", video .*must have the size of the video',
+    fails('results.json", video .*the mask has the size',
           segmentations=[dict(size=[3, 3], counts=[9])])
     results.write_text('[{"score": 1}]')
-    with pytest.raises(ValueError, match='lacks video_id, category_id, segmentations'):
+    with pytest.raises(ValueError, match=r'results.json": \[0\] has no video_id, category_id, segmentations'):
         evaluate_vis(results, ann_file)
     results.write_text('[]')
     assert evaluate_vis(results, ann_file).numbers['AP'] == 0
@@ -316,5 +316,5 @@ def test_vis_errors(data_dir, tmp_path):
         evaluate_vis(results, ann_file)
     results.write_text('{}')
     ann_file.write_text(json.dumps(gt))
-    with pytest.raises(ValueError, match='is a JSON dict: expected a list'):
+    with pytest.raises(ValueError, match='results.json" is {}, not a list: expected a list of dict'):
         evaluate_vis(results, ann_file)

@@ -17,13 +17,13 @@ from mmvc.evaluation.functional import (
     match_video,
     occlusion_score,
     range_names,
-    to_rle,
     track_areas,
     track_iou,
     track_scores,
 )
 from mmvc.evaluation.metrics import VISMetric, video_metric
 from mmvc.registry import METRICS
+from mmvc.utils.rle import to_rle
 
 CASES = ['main', 'ties', 'crowd', 'nogt', 'oneframe', 'ovis']
 OVIS_NAMES = dict(so='_occ_light', mo='_occ_medium', ho='_occ_heavy')
@@ -89,7 +89,7 @@ def test_to_rle_accepts_every_encoding():
     for segmentation in (plain, text, polygon):
         np.testing.assert_array_equal(mask_utils.decode([to_rle(segmentation, 6, 8)])[..., 0], mask)
     assert to_rle(None, 6, 8) is None
-    with pytest.raises(ValueError, match=r'\[6, 8\] for a frame of size \[8, 6\]'):
+    with pytest.raises(ValueError, match=r'size \[6, 8\], the frame \[8, 6\]'):
         to_rle(plain, 8, 6)
 
 

@@ -274,7 +274,7 @@ def test_damaged_coco(convert, coco_source, tmp_path):
     arguments = (tmp_path / 'out.json', '--target', 'ovis')
     assert 'does not exist' in convert('coco_to_pseudo_video', tmp_path / 'nowhere.json', *arguments)
     coco_source.write_text('{"images": []}')
-    assert 'no instance annotations of COCO' in convert('coco_to_pseudo_video', coco_source, *arguments)
+    assert 'instances.json" has no annotations, categories' in convert('coco_to_pseudo_video', coco_source, *arguments)
     assert not (tmp_path / 'out.json').exists()
 
 

@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import argparse
 import hashlib
 import importlib.util
+import os
 import pickle
 import re
 import sys
@@ -12,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
 
 from mmvc.registry import MODELS
 
@@ -171,6 +174,32 @@ def test_publish(run, trained, tmp_path, capsys):
     run('publish_model', CONFIG, published, tmp_path / 'again', '--date', '20250601')
     again, = (tmp_path / 'again').iterdir()
     assert re.fullmatch(r'e2e_tiny_config_20250601-[0-9a-f]{8}\.pth', again.name)
+
+
+def test_publish_as_safetensors(run, trained, tmp_path):
+    """Written, read as a checkpoint with its classes, and published again as a file of torch."""
+    pytest.importorskip('safetensors')
+    path, state_dict = trained
+    run('publish_model', CONFIG, path, tmp_path / 'zoo', '--safetensors')
+    published, = (tmp_path / 'zoo').iterdir()
+    assert re.fullmatch(r'e2e_tiny_config_20240131-[0-9a-f]{8}\.safetensors', published.name)
+    content = CheckpointLoader.load_checkpoint(str(published), 'cpu')
+    assert content['meta']['dataset_meta'] == dict(classes=['sky', 'sea']) and content['meta']['iter'] == 40
+    build_model().load_state_dict(content['state_dict'])  # strict
+    assert all(torch.equal(value, state_dict[name]) for name, value in content['state_dict'].items())
+    run('publish_model', CONFIG, published, tmp_path / 'again')
+    again, = (tmp_path / 'again').iterdir()
+    assert again.suffix == '.pth' and torch.load(again, weights_only=True)['meta']['iter'] == 40
+
+
+def test_publish_runs_no_code_unless_told_to(run, trained, tmp_path, monkeypatch):
+    path, state_dict = trained
+    monkeypatch.delenv('MMVC_TRUST_CHECKPOINTS', raising=False)
+    monkeypatch.setattr(os, 'environ', dict(os.environ))  # the flag sets the variable
+    torch.save(dict(state_dict=state_dict, meta=dict(config=argparse.Namespace())), path)
+    assert 'argparse.Namespace' in error_of(run, 'publish_model', CONFIG, path, tmp_path / 'zoo')
+    run('publish_model', CONFIG, path, tmp_path / 'zoo', '--trust-checkpoint')
+    assert len(list((tmp_path / 'zoo').iterdir())) == 1
 
 
 def test_converted_weights_can_be_published(run, source, tmp_path):

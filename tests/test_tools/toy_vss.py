@@ -1,13 +1,17 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """A dataset of two tiny videos and a model that tells dark from bright, to try the tools on."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch.nn as nn
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 
-from mmvc.registry import MODELS
+from mmvc.registry import HOOKS, MODELS
 
 CONFIG = """
 custom_imports = dict(imports=['toy_vss'])
@@ -44,9 +48,10 @@ def write_config(path, num_classes=2, more_backends='') -> str:
     return str(path)
 
 
-def write_videos(root, num_frames=4) -> str:
-    """Write two videos of 96x64: a bright square moves over a dark ground."""
-    for video, shift in (('left', -4), ('right', 4)):
+def write_videos(root, num_frames=4, names=('left', 'right')) -> str:
+    """Write videos of 96x64: a bright square moves over a dark ground."""
+    for video in names:
+        shift = dict(left=-4, right=4, still=0)[video]
         for kind in ('origin', 'mask'):
             (root / 'data' / video / kind).mkdir(parents=True)
         for index in range(num_frames):
@@ -57,7 +62,7 @@ def write_videos(root, num_frames=4) -> str:
             frame = np.where(mask[..., None] == 2, 220, 40).astype(np.uint8).repeat(3, axis=2)
             cv2.imwrite(str(root / 'data' / video / 'origin' / f'{index:03d}.png'), frame)
             cv2.imwrite(str(root / 'data' / video / 'mask' / f'{index:03d}.png'), mask)
-    (root / 'val.txt').write_text('left\nright\n')
+    (root / 'val.txt').write_text('\n'.join(names))
     return str(root)
 
 
@@ -78,3 +83,16 @@ class ToyVSS(BaseModel):
                 bright = (frame.float().mean(0, keepdim=True) > 128).to(frame.dtype)
                 frame_sample.pred_sem_seg = PixelData(sem_seg=bright)
         return data_samples
+
+
+@HOOKS.register_module()
+class FailOnce(Hook):
+    """Raises an error in one iteration of one rank; not again, in a training that was started anew."""
+
+    def __init__(self, rank, iteration, marker):
+        self.rank, self.iteration, self.marker = rank, iteration, Path(marker)
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if get_rank() == self.rank and runner.iter == self.iteration and not self.marker.exists():
+            self.marker.touch()
+            raise RuntimeError(f'rank {self.rank} fails on purpose')

@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ frames; sizes that differ between frame and mask or annotation; ids that no clas
 that contradict their masks; and the number of videos (and frames) against the benchmark's.
 
 Printed: a table of counts, the frame sizes, and each kind of problem with what to do about it and where it occurs. The
-exit status is 0 if there are no problems, 1 if there are, 2 if the command line is wrong.
+exit status is 0 if there are no problems, 1 if there are, 2 if the check could not be made.
 
 examples:
   python tools/dataset_converters/check_dataset.py vspw data/VSPW_480p --workers 8
@@ -57,18 +58,24 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'the splits of {args.dataset} are {", ".join(known)}, got {" ".join(args.splits)}')
     if args.num_classes is not None and not (args.dataset == 'vspw' and args.own):
         parser.error('--num-classes goes with "vspw" and --own')
+    if args.num_classes is not None and not 1 <= args.num_classes <= 251:
+        parser.error(f'--num-classes must be in 1..251, found {args.num_classes}')
     return args
 
 
 def main() -> None:
     args = parse_args()
     options = dict(splits=args.splits, num_classes=args.num_classes)
-    report = CHECKS[args.dataset](
-        args.root, workers=args.workers, quick=args.quick, own=args.own,
-        **{name: value for name, value in options.items() if value is not None})
-    print(report.to_text(args.limit))
-    if args.json is not None:
-        args.json.write_text(json.dumps(report.to_dict(), indent=1) + '\n', encoding='utf-8')
+    try:
+        report = CHECKS[args.dataset](
+            args.root, workers=args.workers, quick=args.quick, own=args.own,
+            **{name: value for name, value in options.items() if value is not None})
+        print(report.to_text(args.limit))
+        if args.json is not None:
+            args.json.write_text(json.dumps(report.to_dict(), indent=1) + '\n', encoding='utf-8')
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        raise SystemExit(2) from error
     raise SystemExit(1 if report.problems else 0)
 
 

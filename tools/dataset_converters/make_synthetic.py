@@ -4,7 +4,7 @@
 import argparse
 import time
 
-from mmvc.datasets.synthetic import METAINFO, WRITERS, SyntheticVideoConfig, make_synthetic_dataset
+from mmvc.datasets.synthetic import METAINFO, PRESETS, WRITERS, SyntheticVideoConfig, make_synthetic_dataset
 
 DEFAULTS = SyntheticVideoConfig()
 
@@ -24,6 +24,16 @@ dataset with the same settings is kept as it is.
 
 A video depends on the seed, its split and its number only: more videos or more workers do not change it.
 
+Presets are settings under which a model fails in a known way; single options are changed on top of them:
+  context    the class of half of the things is told by what is around them only (above or below the horizon)
+  motion     by how they move only (up and down, or from side to side)
+  texture    by their outline only: they wear the colours and the pattern of another class
+  occlusion  most things have another one moving back and forth in front of them
+  imbalance  the first class of things is twenty times as frequent as the last
+  testbed    a bit of everything: what configs/mvc/ablations/ are run on
+With --with-objects each dataset also holds objects/<video>/*.png (identity of the visible thing, 0 = none) and
+objects/<video>.json (class, cue and visible share of every thing), which ObjectMetric reads.
+
 examples:
   # the default: 40 + 8 videos for semantic segmentation
   python tools/dataset_converters/make_synthetic.py data/synthetic
@@ -33,11 +43,19 @@ examples:
   # easy: few large things, still camera, constant light
   python tools/dataset_converters/make_synthetic.py data/synthetic_easy --num-things 1 3 --thing-radius 0.2 0.35 \\
       --camera-motion 0 --lighting-change 0
+  # where context matters, few training videos, with what is needed to score occluded and ambiguous things
+  python tools/dataset_converters/make_synthetic.py data/synthetic_context --preset context --num-train 16 \\
+      --with-objects
 """
 
 
 def parse_args() -> argparse.Namespace:
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument('--preset', choices=list(PRESETS), default='default',
+                        help='settings to start from, see below (default: %(default)s)')
+    preset = PRESETS[parent.parse_known_args()[0].preset]
     parser = argparse.ArgumentParser(
+        parents=[parent],
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('out', metavar='OUT', help='folder in which the dataset folders (vspw, vipseg, ytvis) are made')
@@ -64,9 +82,21 @@ def parse_args() -> argparse.Namespace:
         help='width in pixels of the void line between segments; 0 = none (default: %(default)s)')
     add('--void-blob-prob', type=float, default=DEFAULTS.void_blob_prob,
         help='probability that an unlabelled (void) object moves through a video (default: %(default)s)')
+    add('--context-prob', type=float, default=DEFAULTS.context_prob,
+        help='probability that only the surroundings tell the class of a thing (default: %(default)s)')
+    add('--motion-prob', type=float, default=DEFAULTS.motion_prob,
+        help='probability that only the motion tells it (default: %(default)s)')
+    add('--texture-prob', type=float, default=DEFAULTS.texture_prob,
+        help='probability that a thing wears the texture of another class (default: %(default)s)')
+    add('--occlusion-prob', type=float, default=DEFAULTS.occlusion_prob,
+        help='probability that another thing keeps moving in front of a thing (default: %(default)s)')
+    add('--imbalance', type=float, default=DEFAULTS.imbalance,
+        help='how many times as frequent the first class of things gets, relative to the last (default: %(default)s)')
+    add('--with-objects', action='store_true', help='write objects/, too: identities, occlusion and cues')
     add('--jpeg-quality', type=int, default=95, help='1 (small) to 100 (good) (default: %(default)s)')
     add('--workers', type=int, default=1, help='processes that render and write (default: %(default)s)')
     add('--overwrite', action='store_true', help='replace a synthetic dataset that was made with other settings')
+    parser.set_defaults(**preset)
     return parser.parse_args()
 
 
@@ -83,9 +113,10 @@ def main() -> None:
             num_val=args.num_val,
             seed=args.seed,
             jpeg_quality=args.jpeg_quality,
+            with_objects=args.with_objects,
             workers=args.workers,
             overwrite=args.overwrite)
-    except (ValueError, FileExistsError) as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     for root in roots.values():
         print(f'{root}: complete')

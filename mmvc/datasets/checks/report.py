@@ -9,6 +9,8 @@ from pathlib import Path
 from PIL import Image
 from prettytable import PrettyTable
 
+from mmvc.utils.image_files import find_damage
+
 # What to do about each kind of problem.
 REMEDIES = {
     'missing file': 'download or convert the dataset again; an interrupted conversion goes on where it stopped',
@@ -69,13 +71,16 @@ class Report:
     def image_size(self, path: Path, quick: bool) -> tuple[int, int] | None:
         """Width and height of an image, decoded in full unless ``quick``; None, noting it, if it cannot be read."""
         try:
+            damage = None if quick else find_damage(path.read_bytes())
+            if damage is not None:
+                raise ValueError(damage)
             with Image.open(path) as image:
                 if not quick:
                     image.load()
                 return image.size
         except FileNotFoundError:
             self.add('missing file', str(path))
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # a damaged file can fail in any way
             self.add('unreadable file', f'{path}: {error}')
         return None
 

@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,29 +8,33 @@ from pathlib import Path
 import numpy as np
 
 from mmvc.datasets.converters.jobs import files_in, run_jobs
+from mmvc.datasets.json_files import read_json
+from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA, CATEGORIES_SCHEMA, VIDEOS_SCHEMA
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
 from mmvc.evaluation.functional import read_panoptic_map
+from mmvc.utils.errors import DataError
 
 from .report import Report
 
 VIDEOS = dict(train=2806, val=343)
+SCHEMA = {
+    'videos': [{**VIDEOS_SCHEMA[0], 'images': [{'file_name': str, 'width': int, 'height': int}]}],
+    'annotations': ANNOTATIONS_SCHEMA,
+    'categories': CATEGORIES_SCHEMA,
+}
 
 
-def load_annotations(report: Report, path: Path, keys: Sequence[str]) -> dict | None:
-    """Content of an annotation file; None, noting it, if it cannot be read or lacks a key."""
+def load_annotations(report: Report, path: Path, schema: dict) -> dict | None:
+    """Content of an annotation file; None, noting it, if it cannot be read or does not fit a schema of read_json."""
     if not path.is_file():
         report.add('missing file', str(path))
         return None
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        report.add('unreadable file', f'{path}: {error}')
+        return read_json(path, schema, 'the annotations of the benchmark, or of a dataset in its format')
+    except DataError as error:
+        # what is not JSON at all has a cause in the parser
+        report.add('annotation' if error.__cause__ is None else 'unreadable file', str(error))
         return None
-    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
-    if missing:
-        report.add('annotation', f'{path}: has no {", ".join(missing)}')
-        return None
-    return content
 
 
 def check_vipseg(root: Path,
@@ -56,7 +59,7 @@ def check_vipseg(root: Path,
     for split in splits:
         path = root / f'panoptic_gt_VIPSeg_{split}.json'
         report.count(split, videos=0, frames=0, labelled=0)
-        content = load_annotations(report, path, ('videos', 'annotations', 'categories'))
+        content = load_annotations(report, path, SCHEMA)
         if content is None:
             continue
         names = {category['id']: category['name'] for category in content['categories']}
@@ -78,7 +81,7 @@ def check_vipseg(root: Path,
 def _check_video(root: Path, split: str, quick: bool, category_ids: set[int], job: tuple[dict, list | None]) -> Report:
     report = Report()
     video, annotations = job
-    name = video['video_id']
+    name = str(video['video_id'])
     segments = {frame['file_name']: frame['segments_info'] for frame in annotations or ()}
     files = files_in(root / 'panomasksRGB' / name, ('.png', ))
     report.count(split, videos=1, frames=len(video['images']), labelled=len(segments))

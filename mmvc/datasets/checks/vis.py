@@ -9,12 +9,27 @@ from pathlib import Path
 from pycocotools import mask as mask_utils
 
 from mmvc.datasets.converters.jobs import run_jobs
+from mmvc.datasets.json_files import ID
 from mmvc.datasets.ovis import OVISDataset
-from mmvc.datasets.youtube_vis import ANN_FILES, IMG_FOLDERS, YouTubeVISDataset, find_path
+from mmvc.datasets.youtube_vis import (
+    ANN_FILES,
+    ANNOTATIONS_SCHEMA,
+    CATEGORIES_SCHEMA,
+    IMG_FOLDERS,
+    YouTubeVISDataset,
+    find_path,
+)
+from mmvc.utils.errors import DataError
+from mmvc.utils.rle import to_rle
 
 from .report import Report
 from .vipseg import load_annotations
 
+SCHEMA = {
+    'videos': [{'id': ID, 'file_names': [str], 'height': int, 'width': int}],
+    'categories': CATEGORIES_SCHEMA,
+    'annotations?': ANNOTATIONS_SCHEMA,
+}
 CLASSES = dict(
     youtube_vis_2019=YouTubeVISDataset.VERSIONS['2019']['classes'],
     youtube_vis_2021=YouTubeVISDataset.VERSIONS['2021']['classes'],
@@ -49,7 +64,7 @@ def check_vis(root: Path,
     for split in splits:
         path = root / find_path(str(root), split, ANN_FILES)
         report.count(split, videos=0, frames=0, labelled=0, instances=0)
-        content = load_annotations(report, path, ('videos', 'categories'))
+        content = load_annotations(report, path, SCHEMA)
         if content is None:
             continue
         annotations = _by_video(report, path, content, split, None if own else CLASSES[benchmark])
@@ -99,25 +114,27 @@ def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[di
     labelled = {t for annotation in annotations for t, mask in enumerate(annotation['segmentations']) if mask}
     report.count(split, videos=1, frames=len(video['file_names']), labelled=len(labelled), instances=len(annotations))
     for annotation in annotations:
-        where = f'video {video["id"]} ("{video["file_names"][0]}" ...), annotation {annotation["id"]}'
+        where = f'video {video["id"]} ("{", ".join(video["file_names"][:1])}" ...), annotation {annotation["id"]}'
         if len(annotation['segmentations']) != len(video['file_names']):
             report.add('annotation', f'{where}: masks for {len(annotation["segmentations"])} of '
                                      f'{len(video["file_names"])} frames')
         if not any(annotation['segmentations']):
             report.add('annotation', f'{where}: is not visible in any frame')
         for t, mask in enumerate(annotation['segmentations']):
-            if isinstance(mask, dict):
-                _check_rle(report, f'{where}, frame {t}', mask, video, quick)
+            if mask:
+                _check_mask(report, f'{where}, frame {t}', mask, video, quick)
     return report
 
 
-def _check_rle(report: Report, where: str, rle: dict, video: dict, quick: bool) -> None:
+def _check_mask(report: Report, where: str, mask: dict | list, video: dict, quick: bool) -> None:
     size = [video['height'], video['width']]
-    if list(rle['size']) != size:
-        report.add('size', f'{where}: mask of size {list(rle["size"])}, frames of size {size} (height, width)')
-    elif isinstance(rle['counts'], list):
-        if sum(rle['counts']) != size[0] * size[1]:
-            report.add('annotation', f'{where}: the counts of the RLE add up to {sum(rle["counts"])} pixels of '
-                                     f'{size[0] * size[1]}')
-    elif not quick and not mask_utils.area(rle):
+    if isinstance(mask, dict) and mask.get('size') != size:
+        report.add('size', f'{where}: mask of size {mask.get("size")}, frames of size {size} (height, width)')
+        return
+    try:
+        rle = to_rle(mask, *size)
+    except DataError as error:
+        report.add('annotation', f'{where}: {error}')
+        return
+    if not quick and rle is not None and not mask_utils.area(rle):
         report.add('annotation', f'{where}: the mask is empty; it should be null')

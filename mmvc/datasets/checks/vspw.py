@@ -43,7 +43,11 @@ def check_vspw(root: Path,
         if not path.is_file():
             report.add('missing file', str(path))
             continue
-        videos = path.read_text(encoding='utf-8').split()
+        try:
+            videos = path.read_text(encoding='utf-8').split()
+        except UnicodeDecodeError as error:
+            report.add('unreadable file', f'{path}: {error}')
+            continue
         for video_report in run_jobs(partial(_check_video, root, split, quick, num_classes), videos, workers):
             report.merge(video_report)
     if not own:

@@ -5,8 +5,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from mmvc.datasets.coco_pseudo_video import TARGETS, map_coco_classes
+from mmvc.datasets.coco_pseudo_video import SCHEMA, TARGETS, check_coco, map_coco_classes
+from mmvc.datasets.json_files import ID, read_json
 from mmvc.engine.atomic_io import atomic_write
+from mmvc.utils.errors import DataError
+
+IMAGE_SCHEMA = {'id': ID, 'file_name': str, 'height': int, 'width': int}
 
 
 def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> dict:
@@ -26,16 +30,16 @@ def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> di
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is not what it should be.
+        DataError: The file is not what it should be.
     """
-    if not src.is_file():
-        raise FileNotFoundError(f'"{src}" does not exist: give the path of instances_train2017.json')
+    content = read_json(src, {**SCHEMA, 'images': [IMAGE_SCHEMA]}, 'instance annotations of COCO, such as '
+                        'instances_train2017.json')
+    check_coco(content, src)
+    metainfo, mapping = TARGETS[target]
     try:
-        content = json.loads(src.read_bytes())
-        metainfo, mapping = TARGETS[target]
         mapped = map_coco_classes(content, metainfo['classes'], mapping)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'"{src}" are no instance annotations of COCO: {error!r}') from error
+    except DataError as error:
+        raise DataError(f'"{src}" are no instance annotations of COCO: {error}') from error
     mapped['images'] = [{key: image[key] for key in ('id', 'file_name', 'height', 'width')}
                         for image in mapped['images']]
     per_class = Counter(metainfo['classes'][annotation['category_id'] - 1] for annotation in mapped['annotations'])

@@ -12,6 +12,8 @@ from mmengine.utils import ProgressBar
 from PIL import Image
 
 from mmvc.datasets.synthetic.dataset import parallel_map
+from mmvc.utils.errors import DataError
+from mmvc.utils.image_files import find_damage
 
 
 def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
@@ -65,22 +67,38 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f'.{path.name}.tmp')
-    draft.write_bytes(content)
-    os.replace(draft, path)
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    except OSError as error:  # of a full disk it does not say which file
+        draft.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def open_image(path: Path) -> Image.Image:
     """Open and decode an image.
 
     Raises:
-        ValueError: The file is damaged or not an image.
+        DataError: The file is damaged or not an image.
     """
+    content = path.read_bytes()
+    damage = find_damage(content)
+    if damage is not None:
+        raise DataError(f'cannot decode "{path}" ({damage}): download it again')
     try:
-        image = Image.open(path)
+        image = Image.open(io.BytesIO(content))
         image.load()
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'cannot decode "{path}" ({error}): download it again') from error
+    except Exception as error:  # a damaged file can fail in any way
+        raise DataError(f'cannot decode "{path}" ({error}): download it again') from error
     return image
+
+
+def check_sizes(height: int, quality: int) -> None:
+    """Raise an error unless the height of the result is positive and the JPEG quality in 1..100."""
+    if height < 1:
+        raise DataError(f'height must be at least 1, got {height}')
+    if not 1 <= quality <= 100:
+        raise DataError(f'quality must be in 1..100, got {quality}')
 
 
 def size_at_height(size: tuple[int, int], height: int) -> tuple[int, int]:

@@ -12,8 +12,19 @@ import numpy as np
 from mmvc.datasets.vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.evaluation.functional import encode_panoptic_map, read_panoptic_map
+from mmvc.utils.errors import DataError
 
-from .jobs import encode_frame, encode_mask, files_in, open_image, run_jobs, size_at_height, videos_in, write_whole
+from .jobs import (
+    check_sizes,
+    encode_frame,
+    encode_mask,
+    files_in,
+    open_image,
+    run_jobs,
+    size_at_height,
+    videos_in,
+    write_whole,
+)
 from .panoptic_ids import SegmentIds
 
 SPLITS = ('train', 'val', 'test')
@@ -52,6 +63,7 @@ def convert_vipseg(src: Path,
         FileNotFoundError: ``src`` is not VIPSeg, or a frame of a labelled video has no mask.
         ValueError: A file cannot be decoded, frame and mask differ in size, or a mask has a value without a class.
     """
+    check_sizes(height, quality)
     videos = videos_in(src / 'imgs')
     lists = _read_lists(src, videos)
     records = {video: dst / RECORDS / f'{video}.json' for video in videos}
@@ -127,7 +139,10 @@ def _read_lists(src: Path, videos: list[str]) -> dict[str, set[str]]:
     for split in SPLITS:
         path = src / f'{split}.txt'
         if path.is_file():
-            lists[f'_{split}'] = set(path.read_text(encoding='utf-8').split())
+            try:
+                lists[f'_{split}'] = set(path.read_text(encoding='utf-8').split())
+            except UnicodeDecodeError as error:
+                raise DataError(f'"{path}" is not text in UTF-8 ({error}): download it again') from error
             missing = sorted(lists[f'_{split}'] - set(videos))
             if missing:
                 raise FileNotFoundError(f'"{path}" names videos that "{src / "imgs"}" lacks: '

@@ -6,7 +6,17 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from .jobs import encode_frame, encode_mask, files_in, open_image, run_jobs, size_at_height, videos_in, write_whole
+from .jobs import (
+    check_sizes,
+    encode_frame,
+    encode_mask,
+    files_in,
+    open_image,
+    run_jobs,
+    size_at_height,
+    videos_in,
+    write_whole,
+)
 
 LISTS = ('train.txt', 'val.txt', 'test.txt')
 
@@ -43,6 +53,7 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
         FileNotFoundError: ``src`` is not VSPW.
         ValueError: A file cannot be decoded, or frame and mask differ in size.
     """
+    check_sizes(height, quality)
     videos = videos_in(src / 'data')
     if dry_run:
         return sum((_count(src, dst, video) for video in videos), VSPWSummary())

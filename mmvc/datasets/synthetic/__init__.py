@@ -4,10 +4,11 @@
 from .classes import METAINFO
 from .config import SyntheticVideoConfig
 from .dataset import make_synthetic_dataset
+from .presets import PRESETS
 from .video import SyntheticClip, SyntheticFrame, SyntheticVideo, generate_video
 from .writers import WRITERS
 
 __all__ = [
-    'METAINFO', 'WRITERS', 'SyntheticClip', 'SyntheticFrame', 'SyntheticVideo', 'SyntheticVideoConfig',
+    'METAINFO', 'PRESETS', 'WRITERS', 'SyntheticClip', 'SyntheticFrame', 'SyntheticVideo', 'SyntheticVideoConfig',
     'generate_video', 'make_synthetic_dataset'
 ]

@@ -27,6 +27,15 @@ class SyntheticVideoConfig:
             (others may do so as well).
         void_boundary (int): Width in pixels of the void line between neighbouring segments; 0 leaves it out.
         void_blob_prob (float): Probability that a thing of no class, void in the labels, moves through the video.
+        context_prob (float): Probability that only the surroundings tell a thing's class: ``'kite'`` above the horizon
+            and ``'crate'`` below it then look the same.
+        motion_prob (float): Probability that only the motion tells a thing's class: ``'ball'`` up and down and
+            ``'ring'`` from side to side then look the same in any single frame.
+        texture_prob (float): Probability that a thing wears the colours and the pattern of another class, so that only
+            its outline tells its class. The three probabilities sum to 1 at most.
+        occlusion_prob (float): Probability that a thing has a companion, a further thing of another class that moves
+            along with it and back and forth in front of it.
+        imbalance (float): How many times as frequent the first class of things becomes relative to the last one, >= 1.
     """
     size: Tuple[int, int] = (128, 192)
     num_frames: int = 16
@@ -38,6 +47,11 @@ class SyntheticVideoConfig:
     leave_and_return: bool = True
     void_boundary: int = 1
     void_blob_prob: float = 0.5
+    context_prob: float = 0.0
+    motion_prob: float = 0.0
+    texture_prob: float = 0.0
+    occlusion_prob: float = 0.0
+    imbalance: float = 1.0
 
     def __post_init__(self) -> None:
         def check(name: str, valid: bool, expected: str) -> None:
@@ -58,7 +72,13 @@ class SyntheticVideoConfig:
             check(name, getattr(self, name) >= 0, 'a number of 0 or more')
         check('void_boundary', isinstance(self.void_boundary, int) and self.void_boundary >= 0,
               'a whole number of pixels, 0 or more')
-        check('void_blob_prob', 0 <= self.void_blob_prob <= 1, 'a probability between 0 and 1')
+        for name in ('void_blob_prob', 'context_prob', 'motion_prob', 'texture_prob', 'occlusion_prob'):
+            check(name, 0 <= getattr(self, name) <= 1, 'a probability between 0 and 1')
+        check('texture_prob', self.context_prob + self.motion_prob + self.texture_prob <= 1 + 1e-9,
+              'context_prob, motion_prob and texture_prob that sum to 1 at most')
+        check('occlusion_prob', self.occlusion_prob == 0 or self.num_things[1] <= 50,
+              'at most 50 things where they may have companions')
+        check('imbalance', self.imbalance >= 1, 'a number of 1 or more')
 
 
 def random_stream(seed: int, split: str, index: int, *purpose: object) -> np.random.Generator:

@@ -20,13 +20,13 @@ from mmvc.utils import keep_freed_memory
 from .classes import METAINFO
 from .config import GENERATOR_VERSION, SyntheticVideoConfig
 from .video import SyntheticVideo
-from .writers import WRITERS, encode, write_json
+from .writers import WRITERS, ObjectWriter, encode, write_json
 
 MANIFEST = 'meta.json'
 
 
 def write_video(job: Tuple[str, int], config: SyntheticVideoConfig, seed: int, roots: Dict[str, Path],
-                jpeg_quality: int) -> Dict[str, Dict[str, Any]]:
+                jpeg_quality: int, with_objects: bool) -> Dict[str, Dict[str, Any]]:
     """Render one video and write it in several formats.
 
     Args:
@@ -35,6 +35,7 @@ def write_video(job: Tuple[str, int], config: SyntheticVideoConfig, seed: int, r
         seed (int): Seed of the dataset.
         roots (Dict[str, Path]): Format -> root folder.
         jpeg_quality (int): 1 to 100.
+        with_objects (bool): Whether to write ``objects/`` as well.
 
     Returns:
         Dict[str, dict]: Format -> record of the video for the index files.
@@ -42,10 +43,15 @@ def write_video(job: Tuple[str, int], config: SyntheticVideoConfig, seed: int, r
     split, index = job
     video = SyntheticVideo(config, seed, index, split)
     writers = {name: WRITERS[name](root, video.meta) for name, root in roots.items()}
+    extra = [ObjectWriter(root, video.meta) for root in roots.values()] if with_objects else []
     for t, frame in enumerate(video):
         jpeg = encode('.jpg', frame.image, cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)
         for writer in writers.values():
             writer.add(f'{t:08d}', frame, jpeg)
+        for objects in extra:
+            objects.add(f'{t:08d}', frame)
+    for objects in extra:
+        objects.finish()
     return {name: writer.record() for name, writer in writers.items()}
 
 
@@ -107,6 +113,8 @@ def is_complete(target: Path, parameters: Dict[str, Any], overwrite: bool) -> bo
                               'kind): choose another output folder, or remove it') from error
     if overwrite:
         return False
+    found = {**asdict(SyntheticVideoConfig()), **found}  # made before an option existed: without it
+    found = json.loads(json.dumps(found))
     if found == parameters:
         return True
     differing = [f'{key}: {found.get(key)} there, {parameters.get(key)} asked for'
@@ -123,6 +131,7 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
                            num_val: int = 8,
                            seed: int = 0,
                            jpeg_quality: int = 95,
+                           with_objects: bool = False,
                            workers: int = 1,
                            overwrite: bool = False) -> Dict[str, Path]:
     """Write generated videos as datasets ``<out_dir>/<format>``.
@@ -138,6 +147,8 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
         num_val (int): Validation videos, >= 0.
         seed (int): Seed, >= 0.
         jpeg_quality (int): 1 (small) to 100 (good).
+        with_objects (bool): Whether to write ``objects/`` into each dataset, too: who is seen where, how much of it is
+            hidden and what tells its class (:class:`ObjectWriter`), for ``ObjectMetric``.
         workers (int): Processes that render and write.
         overwrite (bool): Whether to replace synthetic datasets that are there. Other folders are never replaced.
 
@@ -163,6 +174,8 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
 
     parameters = dict(generator=GENERATOR_VERSION, seed=seed, num_train=num_train, num_val=num_val,
                       jpeg_quality=jpeg_quality, **asdict(config))
+    if with_objects:  # left out otherwise, as in datasets made before there was the choice
+        parameters['with_objects'] = True
     parameters = json.loads(json.dumps(parameters))  # as they are read back: lists for tuples
     roots = {name: Path(out_dir) / name for name in formats}
     missing = {name: root for name, root in roots.items() if not is_complete(root, parameters, overwrite)}
@@ -170,7 +183,7 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
         return roots
 
     with written_at_once(missing.values()) as drafts:
-        work = partial(write_video, config=config, seed=seed, jpeg_quality=jpeg_quality,
+        work = partial(write_video, config=config, seed=seed, jpeg_quality=jpeg_quality, with_objects=with_objects,
                        roots={name: drafts[root] for name, root in missing.items()})
         records: Dict[str, Dict[str, List[Dict[str, Any]]]] = {name: {} for name in missing}
         progress = ProgressBar(len(jobs))

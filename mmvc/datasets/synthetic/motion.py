@@ -52,6 +52,17 @@ def sway(rng: np.random.Generator, half: np.ndarray) -> Path:
 PATHS: Dict[str, Callable[[np.random.Generator, np.ndarray], Path]] = dict(bounce=bounce, hop=hop, sway=sway)
 
 
+def shuttle(rng: np.random.Generator, half: np.ndarray, axis: int) -> Path:
+    """Back and forth along one axis (0 across, 1 down): where it is in a single frame does not tell the axis."""
+    centre = rng.uniform(-0.8, 0.8, 2) * half
+    swing = wave(rng, rng.uniform(0.15, 0.3), (8, 16))
+    # a place at a random phase along the other axis, too: positions are distributed alike for both
+    aside = rng.uniform(0.15, 0.3) * np.sin(rng.uniform(0, 2 * np.pi))
+    centre[1 - axis] += aside
+    return lambda t: (float(centre[0]) + (swing(t) if axis == 0 else 0.0),
+                      float(centre[1]) + (swing(t) if axis == 1 else 0.0))
+
+
 @dataclass(frozen=True)
 class Excursion:
     """A way out of the frame and back, repeated.

@@ -1,12 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What is in a video: the layout of the stuff regions and the list of things, both drawn once per video."""
+"""What a video is made of: the layout of the stuff regions, and a thing; both are drawn once per video."""
 
 from dataclasses import dataclass
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Optional, Tuple
 
 import numpy as np
 
-from .classes import STUFF, THINGS, UNLABELLED, ThingClass
+from .classes import STUFF, UNLABELLED, ThingClass
 from .config import SyntheticVideoConfig
 from .motion import PATHS, Excursion, Path, wave
 from .textures import draw_colour, sprite
@@ -58,6 +58,11 @@ class StuffLayout:
         heights = np.where(rng.random(100) < rng.uniform(0.3, 0.8), rng.uniform(0.1, 0.4, 100), -np.inf)
         return self._ground - heights[house], rng.uniform(0.75, 1.2, 100)[house]
 
+    def horizon(self, x: float) -> float:
+        """Return the y at which the ground begins at ``x``; sky and buildings are above."""
+        column = int((x + self.half_width) * self.resolution)
+        return float(self._ground[min(max(column, 0), self._ground.size - 1)])
+
     def lookup(self, x: np.ndarray, y: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """Return class and brightness at places of the world.
 
@@ -94,6 +99,7 @@ class Thing:
         angle (Callable): Rotation in radians by frame number.
         looks_ahead (bool): Whether it is mirrored while it moves to the left.
         excursion (Excursion, optional): Way out of the frame and back.
+        cue (str): What alone tells its class, a key of ``cues.CUES``; empty for a thing that looks like its class.
     """
     instance_id: int
     label: int
@@ -105,6 +111,7 @@ class Thing:
     angle: Callable[[int], float]
     looks_ahead: bool
     excursion: Optional[Excursion]
+    cue: str = ''
 
     def mirrored(self, t: int) -> bool:
         return self.looks_ahead and self.path(t + 1)[0] < self.path(t)[0]
@@ -150,36 +157,3 @@ def sample_thing(rng: np.random.Generator, kind: ThingClass, label: int, instanc
         angle=angle,
         looks_ahead=kind.turning == 'face',
         excursion=Excursion.sample(rng, config.num_frames) if leaves else None)
-
-
-def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticVideoConfig) -> List[Thing]:
-    """Draw all objects of a video.
-
-    Args:
-        stream (Callable): ``(*purpose) -> np.random.Generator``, the random streams of the video.
-        config (SyntheticVideoConfig): Settings.
-
-    Returns:
-        List[Thing]: From back to front. Identities are 1, 2, ... in another order.
-    """
-    rng = stream('things')
-    frequency = np.array([kind.frequency for kind in THINGS])
-    count = int(rng.integers(config.num_things[0], config.num_things[1], endpoint=True))
-    # the first are of different classes, so that few videos suffice to see all; then a class may come again
-    distinct = rng.choice(len(THINGS), min(count, 3), replace=False, p=frequency / frequency.sum())
-    kinds = [*distinct, *rng.choice(len(THINGS), max(count - 3, 0), p=frequency / frequency.sum())]
-    leaves = rng.random(count) < 0.25
-    leaves[:1] = True
-    depth = rng.random(count)
-    depth[:1] = rng.uniform(0.7, 1)  # the one that surely leaves shall be seen before and after
-    things = [
-        sample_thing(stream('thing', i), THINGS[kind], len(STUFF) + int(kind), i + 1,
-                     bool(leaves[i]) and config.leave_and_return, config) for i, kind in enumerate(kinds)
-    ]
-    order = list(np.argsort(depth, kind='stable'))
-    things = [things[i] for i in order]
-    rng = stream('void blob')
-    if rng.random() < config.void_blob_prob:
-        blob = sample_thing(stream('void blob', 0), UNLABELLED, VOID, 0, False, config)
-        things.insert(int(rng.integers(len(things) + 1)), blob)
-    return things

@@ -10,7 +10,8 @@ import numpy as np
 from .classes import METAINFO, STUFF
 from .config import SyntheticVideoConfig, random_stream
 from .motion import Camera, Light
-from .scene import SPRITE_REACH, VOID, StuffLayout, Thing, sample_things
+from .population import sample_things
+from .scene import SPRITE_REACH, VOID, StuffLayout, Thing
 from .textures import draw_colour
 
 TILE_EXTENT = 2.0  # side of a stuff texture in the world, after which it repeats
@@ -66,7 +67,7 @@ class SyntheticVideo:
         self.config = config
         self._stream = partial(random_stream, seed, split, index)
         self._layout = StuffLayout(self._stream('layout'))
-        self._things = sample_things(self._stream, config)
+        self._things = sample_things(self._stream, config, self._layout)
         self._camera = Camera(self._stream('camera'), config.num_frames, config.camera_motion)
         self._light = Light(self._stream('light'), config.num_frames, config.lighting_change)
         height, width = config.size
@@ -88,7 +89,7 @@ class SyntheticVideo:
             seed=seed,
             size=config.size,
             num_frames=config.num_frames,
-            instances=sorted((dict(id=thing.instance_id, category=thing.label)
+            instances=sorted((dict(id=thing.instance_id, category=thing.label, cue=thing.cue)
                               for thing in self._things if thing.instance_id), key=lambda item: item['id']),
             **METAINFO)
 

@@ -238,4 +238,30 @@ class YouTubeVISWriter(VideoWriter):
                        dict(videos=videos, annotations=annotations, categories=categories))
 
 
+class ObjectWriter:
+    """What no format has room for, beside any of them: ``objects/<video>/*.png`` and ``objects/<video>.json``.
+
+    The pictures hold the identity of the visible thing, 8 bits, 0 = none. The file lists the things: ``id``,
+    ``category``, ``cue`` (what alone tells its class, empty for its looks) and ``visible``, the share of its pixels in
+    the frame that nothing hides, per frame (None while it is out of the frame).
+    """
+
+    def __init__(self, root: Path, meta: Dict[str, Any]) -> None:
+        self._folder = root / 'objects' / meta['name']
+        self._folder.mkdir(parents=True)
+        self._objects = [dict(instance, visible=[]) for instance in meta['instances']]
+
+    def add(self, name: str, frame: SyntheticFrame) -> None:
+        """Write the picture of a frame and note what is hidden."""
+        (self._folder / f'{name}.png').write_bytes(encode('.png', frame.ids.astype(np.uint8)))
+        for thing in self._objects:
+            full = frame.full_areas.get(thing['id'])
+            visible = int((frame.ids == thing['id']).sum())
+            thing['visible'].append(round(visible / full, 4) if full else None)
+
+    def finish(self) -> None:
+        """Write the file of the video."""
+        write_json(self._folder.with_suffix('.json'), self._objects)
+
+
 WRITERS = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)

@@ -8,6 +8,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.errors import DataError
 
 from .entities import entities_from_instances, entities_from_panoptic, entities_from_semantic
 
@@ -27,7 +28,7 @@ class PackVideoSegInputs(BaseTransform):
         ``DetDataSample`` whose metainfo has the keys of ``META_KEYS`` that the pipeline has set.
 
     Raises:
-        ValueError: The frames differ in size.
+        DataError: The frames differ in size.
     """
 
     META_KEYS = ('video_id', 'frame_id', 'video_length', 'img_path', 'seg_map_path', 'ori_shape', 'img_shape',
@@ -64,8 +65,8 @@ class PackVideoSegInputs(BaseTransform):
     def _stack(frames: list[np.ndarray]) -> torch.Tensor:
         sizes = {frame.shape[:2] for frame in frames}
         if len(sizes) > 1:
-            raise ValueError(f'the frames of a clip differ in size: {sorted(sizes)}; resize and crop inside '
-                             'TransformBroadcaster(share_random_params=True)')
+            raise DataError(f'the frames of a clip differ in size: {sorted(sizes)}; resize and crop inside '
+                            'TransformBroadcaster(share_random_params=True)')
         inputs = np.empty((len(frames), 3, *sizes.pop()), dtype=np.uint8)
         for target, frame in zip(inputs, frames):
             if frame.dtype != np.uint8:  # colour jitter leaves floats that exceed the range

@@ -8,6 +8,8 @@ from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as mask_utils
 
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.errors import DataError
+from mmvc.utils.rle import to_rle
 
 
 @TRANSFORMS.register_module()
@@ -25,14 +27,14 @@ class LoadFrameInstances(BaseTransform):
     (int64 (N,)), ``gt_instances_ids`` (int64 (N,)) and ``gt_ignore_flags`` (bool (N,)).
 
     Raises:
-        KeyError: The frame comes without instances.
-        ValueError: A mask has another size than the frame or is not a valid RLE or polygon.
+        DataError: The frame comes without instances, or a mask has another size than the frame or is not a valid RLE
+            or polygon.
     """
 
     def transform(self, results: dict) -> dict:
         if results.get('instances') is None:
-            raise KeyError(f'frame "{results["img_path"]}" has no "instances": the dataset gives them in training '
-                           '(test_mode=False); leave LoadFrameInstances out of a pipeline for prediction')
+            raise DataError(f'frame "{results["img_path"]}" has no "instances": the dataset gives them in training '
+                            '(test_mode=False); leave LoadFrameInstances out of a pipeline for prediction')
         height, width = results['img'].shape[:2]
         instances = results['instances']
         rles = [self._to_rle(instance, height, width, results['img_path']) for instance in instances]
@@ -51,21 +53,7 @@ class LoadFrameInstances(BaseTransform):
 
     @staticmethod
     def _to_rle(instance: dict, height: int, width: int, img_path: str) -> dict:
-        mask = instance['mask']
-        where = f'instance {instance["instance_id"]} of frame "{img_path}"'
-        if isinstance(mask, list):
-            if any(len(polygon) % 2 for polygon in mask):
-                raise ValueError(f'{where}: a polygon has an odd number of coordinates; correct the annotation file')
-            polygons = [polygon for polygon in mask if len(polygon) >= 6]  # two points enclose nothing
-            if not polygons:
-                return mask_utils.encode(np.zeros((height, width), np.uint8, order='F'))
-            return mask_utils.merge(mask_utils.frPyObjects(polygons, height, width))
-        if list(mask['size']) != [height, width]:
-            raise ValueError(f'{where}: the mask has the size {list(mask["size"])}, the frame [{height}, {width}]; '
-                             'the annotations belong to frames of another size')
-        if isinstance(mask['counts'], list):
-            if sum(mask['counts']) != height * width:
-                raise ValueError(f'{where}: the counts of the RLE add up to {sum(mask["counts"])} pixels instead of '
-                                 f'{height * width}; correct the annotation file')
-            return mask_utils.frPyObjects(mask, height, width)
-        return mask
+        try:
+            return to_rle(instance['mask'], height, width)
+        except DataError as error:
+            raise DataError(f'instance {instance["instance_id"]} of frame "{img_path}": {error}') from error

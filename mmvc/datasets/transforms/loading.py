@@ -1,30 +1,56 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from __future__ import annotations
 
-import cv2
 import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmengine import fileio
 
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.errors import DataError
+from mmvc.utils.image_files import find_damage
 
 
 @TRANSFORMS.register_module()
 class LoadFrameFromFile(LoadImageFromFile):
     """``mmcv.LoadImageFromFile`` that names the file whatever is wrong with it. Inside ``TransformBroadcaster``.
 
+    Args:
+        to_float32 (bool): Whether to convert the image to float32. Defaults to False.
+        color_type (str): As for :func:`mmcv.imfrombytes`. Defaults to 'color'.
+        imdecode_backend (str): As for :func:`mmcv.imfrombytes`. Defaults to 'cv2'.
+        backend_args (dict, optional): Arguments of the file backend. Defaults to None.
+
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is empty, cut off or not an image.
+        DataError: The file is empty, cut off or not an image.
     """
 
+    def __init__(self,
+                 to_float32: bool = False,
+                 color_type: str = 'color',
+                 imdecode_backend: str = 'cv2',
+                 backend_args: dict | None = None) -> None:
+        super().__init__(
+            to_float32=to_float32,
+            color_type=color_type,
+            imdecode_backend=imdecode_backend,
+            backend_args=backend_args)
+
     def transform(self, results: dict) -> dict:
-        try:
-            results = super().transform(results)
-        except (AssertionError, cv2.error) as error:
-            raise ValueError(f'cannot decode the image "{results["img_path"]}" ({str(error).strip()}); '
-                             'replace the file or remove the frame') from error
+        path = results['img_path']
+        content = fileio.get(path, backend_args=self.backend_args)
+        damage, image = find_damage(content), None
+        if damage is None:
+            try:
+                image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+            except Exception as error:  # a damaged file can fail in any way
+                damage = str(error).strip() or type(error).__name__
+        if image is None:
+            raise DataError(f'cannot decode the image "{path}" ({damage or "it is no image"}); replace the file or '
+                            'remove the frame')
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
         # Flips and crops record it only where they act, and all frames of a clip must have the same keys.
         results['homography_matrix'] = np.eye(3, dtype=np.float32)
         return results
@@ -48,7 +74,7 @@ class LoadVideoSegAnnotations(BaseTransform):
 
     Raises:
         FileNotFoundError: The frame has no mask file.
-        ValueError: The mask cannot be decoded, has another size than its frame, or holds a value that is neither a
+        DataError: The mask cannot be decoded, has another size than its frame, or holds a value that is neither a
             class (or listed segment) nor void.
     """
 
@@ -62,8 +88,8 @@ class LoadVideoSegAnnotations(BaseTransform):
                                     'LoadVideoSegAnnotations out of a pipeline for prediction')
         mask = self._read(path)
         if mask.shape[:2] != results['img'].shape[:2]:
-            raise ValueError(f'mask "{path}" (height, width = {mask.shape[:2]}) differs in size from its frame '
-                             f'"{results["img_path"]}" {results["img"].shape[:2]}; write both at the same size')
+            raise DataError(f'mask "{path}" (height, width = {mask.shape[:2]}) differs in size from its frame '
+                            f'"{results["img_path"]}" {results["img"].shape[:2]}; write both at the same size')
         if results.get('segments_info') is not None:
             results['gt_seg_map'] = self._to_segment_ids(mask, results['segments_info'], path)
         else:
@@ -72,34 +98,43 @@ class LoadVideoSegAnnotations(BaseTransform):
 
     def _read(self, path: str) -> np.ndarray:
         data = fileio.get(path, backend_args=self.backend_args)
+        damage = find_damage(data)
+        if damage is not None:
+            raise DataError(f'cannot decode the mask "{path}" ({damage}); replace the file')
         try:
             # Pillow keeps the indices of indexed-colour images, which OpenCV replaces by their colours.
             return mmcv.imfrombytes(data, flag='unchanged', backend='pillow')
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f'cannot decode the mask "{path}" ({error}); replace the file') from error
+        except Exception as error:  # a damaged file can fail in any way
+            raise DataError(f'cannot decode the mask "{path}" ({error}); replace the file') from error
 
     @staticmethod
     def _to_class_indices(mask: np.ndarray, label_lut: np.ndarray, path: str) -> np.ndarray:
         if mask.ndim != 2:
-            raise ValueError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel')
+            raise DataError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel')
+        if mask.dtype.kind not in 'ui':
+            raise DataError(f'mask "{path}" holds {mask.dtype} numbers; a semantic mask stores one class id, a whole '
+                            'number, per pixel')
         if mask.dtype != np.uint8 and (mask.min() < 0 or mask.max() > 255):
-            raise ValueError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits')
+            raise DataError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits')
         labels = label_lut[mask]
         if labels.min() < 0:
             values = np.unique(mask[labels < 0]).tolist()
-            raise ValueError(f'mask "{path}" holds {values}, which are neither classes nor void; correct the mask, or '
-                             "the dataset's metainfo, label_offset or void_values")
+            raise DataError(f'mask "{path}" holds {values}, which are neither classes nor void; correct the mask, or '
+                            "the dataset's metainfo, label_offset or void_values")
         return labels.astype(np.uint8)
 
     @staticmethod
     def _to_segment_ids(mask: np.ndarray, segments_info: list[dict], path: str) -> np.ndarray:
+        if mask.dtype.kind not in 'ui' or mask.shape[2:] not in ((), (3, )):
+            raise DataError(f'mask "{path}" has the shape {mask.shape} and {mask.dtype} numbers; a panoptic mask is a '
+                            'colour image of three channels, or grey')
         ids = mask.astype(np.int32)
         if ids.ndim == 3:
             ids = ids[..., 2] + 256 * ids[..., 1] + 65536 * ids[..., 0]  # channels come as BGR
         unknown = set(np.unique(ids).tolist()) - {0} - {segment['id'] for segment in segments_info}
         if unknown:
-            raise ValueError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which its segments_info lacks; '
-                             'correct the annotation file or the mask')
+            raise DataError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which its segments_info lacks; '
+                            'correct the annotation file or the mask')
         return ids
 
     def __repr__(self) -> str:

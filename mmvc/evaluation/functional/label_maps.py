@@ -11,6 +11,9 @@ import mmengine.fileio as fileio
 import numpy as np
 from PIL import Image
 
+from mmvc.utils.errors import DataError
+from mmvc.utils.image_files import find_damage
+
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _PNG_GREY_8_BIT = b'\x08\x00'  # bytes 24 and 25 of the file: bit depth, colour type
 
@@ -29,7 +32,7 @@ def read_label_map(path: str, backend_args: Optional[dict] = None) -> np.ndarray
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not an image or has more than one channel.
+        DataError: If the file is damaged, is not an image or has more than one channel.
     """
     content = _read(path, backend_args)
     if content[:8] == _PNG_SIGNATURE and content[24:26] == _PNG_GREY_8_BIT:
@@ -38,13 +41,13 @@ def read_label_map(path: str, backend_args: Optional[dict] = None) -> np.ndarray
         try:
             with Image.open(io.BytesIO(content)) as image:
                 label_map = np.array(image)
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f'label map "{path}" cannot be decoded ({error}): restore the file') from error
+        except Exception as error:  # a damaged file can fail in any way
+            raise DataError(f'label map "{path}" cannot be decoded ({error}): restore the file') from error
     if label_map is None:
-        raise ValueError(f'label map "{path}" cannot be decoded: restore the file')
+        raise DataError(f'label map "{path}" cannot be decoded: restore the file')
     if label_map.ndim != 2 or label_map.dtype != np.uint8:
-        raise ValueError(f'label map "{path}" has shape {label_map.shape} and type {label_map.dtype}: expected one '
-                         '8-bit value per pixel (grey or palette image), not colours')
+        raise DataError(f'label map "{path}" has shape {label_map.shape} and type {label_map.dtype}: expected one '
+                        '8-bit value per pixel (grey or palette image), not colours')
     return label_map
 
 
@@ -60,14 +63,18 @@ def read_panoptic_map(path: str, backend_args: Optional[dict] = None) -> np.ndar
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not an image or has not three channels.
+        DataError: If the file is damaged, is not an image or has not three channels.
     """
-    image = cv2.imdecode(np.frombuffer(_read(path, backend_args), np.uint8), cv2.IMREAD_UNCHANGED)
+    content = _read(path, backend_args)
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:  # a size beyond all bounds
+        raise DataError(f'panoptic map "{path}" cannot be decoded ({error}): restore the file') from error
     if image is None:
-        raise ValueError(f'panoptic map "{path}" cannot be decoded: restore the file')
+        raise DataError(f'panoptic map "{path}" cannot be decoded: restore the file')
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(f'panoptic map "{path}" has shape {image.shape} and type {image.dtype}: expected a colour '
-                         'image with id = R + 256 G + 65536 B')
+        raise DataError(f'panoptic map "{path}" has shape {image.shape} and type {image.dtype}: expected a colour '
+                        'image with id = R + 256 G + 65536 B')
     # four bytes R, G, B, 255 read as one little-endian number
     ids = cv2.cvtColor(image, cv2.COLOR_BGR2RGBA).view('<i4')[..., 0]
     ids &= 0xffffff
@@ -116,7 +123,11 @@ def prefetch(function: Callable, items: Iterable, num_threads: int = 2, ahead: i
 
 def _read(path: str, backend_args: Optional[dict]) -> bytes:
     try:
-        return fileio.get(path, backend_args=backend_args)
+        content = fileio.get(path, backend_args=backend_args)
     except FileNotFoundError as error:
         raise FileNotFoundError(f'"{path}" does not exist: check data_root and that the files of this split are '
                                 'complete') from error
+    damage = find_damage(content)
+    if damage is not None:
+        raise DataError(f'"{path}" cannot be decoded ({damage}): restore the file')
+    return content

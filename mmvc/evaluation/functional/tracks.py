@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Instance tracks: run-length masks per frame, their areas and the IoU between tracks."""
 
-from typing import List, Optional, Sequence, Union
+from typing import List, Optional, Sequence
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -9,32 +9,6 @@ from pycocotools import mask as mask_utils
 RLE = dict
 Track = List[Optional[RLE]]
 OCCLUSION_LEVELS = dict(no_occlusion=0.0, slight_occlusion=0.25, severe_occlusion=0.75)
-
-
-def to_rle(segmentation: Union[dict, list, None], height: int, width: int) -> Optional[RLE]:
-    """Bring the mask of one frame to compressed RLE.
-
-    Args:
-        segmentation (dict | list | None): RLE whose counts are a string or a list, polygons, or None (no mask).
-        height (int): Height of the frame, in pixels.
-        width (int): Width of the frame, in pixels.
-
-    Returns:
-        dict | None: RLE with ``counts`` as bytes, or None.
-
-    Raises:
-        ValueError: If the RLE has another size than the frame.
-    """
-    if not segmentation:
-        return None
-    if isinstance(segmentation, list):
-        return mask_utils.merge(mask_utils.frPyObjects(segmentation, height, width))
-    if list(segmentation['size']) != [height, width]:
-        raise ValueError(f'mask of size {segmentation["size"]} for a frame of size {[height, width]} (height, width): '
-                         'masks must have the size of the video')
-    if isinstance(segmentation['counts'], list):
-        return mask_utils.frPyObjects(segmentation, height, width)
-    return segmentation
 
 
 def track_areas(track: Track) -> np.ndarray:

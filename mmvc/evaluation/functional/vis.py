@@ -6,8 +6,10 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
+from mmvc.utils.rle import to_rle
+
 from .average_precision import MatchedTracks, match_tracks
-from .tracks import Track, mean_area, occlusion_score, to_rle, track_areas, track_iou
+from .tracks import Track, mean_area, occlusion_score, track_areas, track_iou
 
 # pixels, both ends belong to the range
 AREA_RANGES = dict(all=(0, 1e10), s=(0, 128**2), m=(128**2, 256**2), l=(256**2, 1e10))

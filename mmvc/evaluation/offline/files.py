@@ -1,10 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What is there and what is not: prediction folders and JSON files."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
 from mmvc.datasets.converters.jobs import files_in
 
@@ -15,34 +14,6 @@ def named(items: Sequence[str]) -> str:
     """The first of many names, and how many there are."""
     more = f' and {len(items) - EXAMPLES} more' if len(items) > EXAMPLES else ''
     return ', '.join(items[:EXAMPLES]) + more
-
-
-def load_json(path: Path, kind: type, keys: Sequence[str], content: str) -> Any:
-    """Load a JSON file.
-
-    Args:
-        path (Path): The file.
-        kind (type): ``dict`` or ``list``.
-        keys (Sequence[str]): Keys that the dict, or each dict in the list, must have.
-        content (str): What should be in the file, for the error.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is not JSON, or not of this kind.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f'"{path}" does not exist: expected {content}')
-    try:
-        data = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f'"{path}" is not valid JSON ({error}): write it again') from error
-    if not isinstance(data, kind):
-        raise ValueError(f'"{path}" is a JSON {type(data).__name__}: expected {content}')
-    for entry in data if kind is list else [data]:
-        missing = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-        if missing:
-            raise ValueError(f'"{path}" lacks {", ".join(missing)}: expected {content}')
-    return data
 
 
 def compare_files(folder: Path, frames: Mapping[str, Sequence[str]]) -> Tuple[Dict[str, Set[str]], List[str]]:

@@ -6,12 +6,25 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Union
 
 from mmvc.datasets.converters.jobs import run_jobs
+from mmvc.datasets.json_files import ID, read_json, require_unique
+from mmvc.datasets.youtube_vis import CATEGORIES_SCHEMA
 from mmvc.evaluation.functional import MatchedTracks, match_video, range_names, track_scores, vis_classes
+from mmvc.evaluation.functional.tracks import OCCLUSION_LEVELS
 
-from .files import load_json, named
+from .files import named
 from .report import Report
 
 PathLike = Union[str, Path]
+
+_OCCLUSION = frozenset({None, *OCCLUSION_LEVELS})
+_NUMBERS = (type(None), float)
+_TRACK = {'video_id': ID, 'category_id': int, 'segmentations': [(type(None), dict, list)]}
+_TRUTHS = {
+    'videos': [{'id': ID, 'file_names': [str], 'height': int, 'width': int}],
+    'categories': CATEGORIES_SCHEMA,
+    'annotations?': [{**_TRACK, 'id': int, 'iscrowd?': (int, bool), 'areas?': [_NUMBERS], 'occlusion?': [_OCCLUSION]}],
+}
+_DETECTIONS = [{**_TRACK, 'score': float}]
 
 
 class VISVideo(NamedTuple):
@@ -41,12 +54,14 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Rep
         ValueError: A file is damaged, there are no annotations, a video or category does not exist, or a track has
             another length or size than its video.
     """
-    gt = load_json(Path(ann_file), dict, ('videos', 'categories'), 'a ground truth in the format of YouTube-VIS')
+    gt = read_json(ann_file, _TRUTHS, 'a ground truth in the format of YouTube-VIS')
     if not gt.get('annotations'):
         raise ValueError(f'"{ann_file}" has no annotations, so there is no AP: those of the validation and test sets '
                          'are not public. Send results.json to the server of the benchmark')
-    keys = ('video_id', 'category_id', 'score', 'segmentations')
-    detections = load_json(Path(results), list, keys, f'a list of dict({", ".join(keys)})')
+    for key, what in (('videos', 'video id'), ('categories', 'category id'), ('annotations', 'annotation id')):
+        require_unique((entry['id'] for entry in gt[key]), what, ann_file)
+    detections = read_json(results, _DETECTIONS, 'a list of dict(video_id, category_id, score, segmentations)')
+    _check_ids(gt['annotations'], gt, ann_file)
     _check_ids(detections, gt, results)
 
     of_video = defaultdict(lambda: ([], []))
@@ -71,11 +86,11 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Rep
 
 
 def _check_ids(detections: List[dict], gt: dict, path: PathLike) -> None:
-    """Raise an error if a detection is of a video or category that does not exist."""
+    """Raise an error if a detection, or a true track, is of a video or category that does not exist."""
     for key, entries in dict(video_id=gt['videos'], category_id=gt['categories']).items():
         unknown = {detection[key] for detection in detections} - {entry['id'] for entry in entries}
         if unknown:
-            raise ValueError(f'"{path}" has detections with {key} {named(sorted(map(repr, unknown)))}, which the '
+            raise ValueError(f'"{path}" has tracks with {key} {named(sorted(map(repr, unknown)))}, which the '
                              'ground truth does not have: is it of the same split and version?')
 
 

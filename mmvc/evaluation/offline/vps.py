@@ -6,6 +6,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 import numpy as np
 
 from mmvc.datasets.converters.jobs import run_jobs
+from mmvc.datasets.json_files import read_json, require_unique
+from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA, CATEGORIES_SCHEMA
 from mmvc.evaluation.functional import (
     SCRIPT_WINDOWS,
     STQ_VARIANTS,
@@ -20,8 +22,9 @@ from mmvc.evaluation.functional import (
     vps_numbers,
 )
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
+from mmvc.utils.errors import DataError
 
-from .files import compare_files, find_missing, load_json
+from .files import compare_files, find_missing
 from .report import Report
 
 PathLike = Union[str, Path]
@@ -63,13 +66,20 @@ def evaluate_vps(pred_dir: PathLike,
     """
     if '{video}' not in masks:
         raise ValueError(f'"{masks}" must have {{video}} in the place of the name of a video')
-    gt = load_json(Path(ann_file), dict, ('annotations', 'categories'), 'a file like panoptic_gt_VIPSeg_val.json')
+    gt = read_json(ann_file, {'annotations': ANNOTATIONS_SCHEMA, 'categories': CATEGORIES_SCHEMA},
+                   'a file like panoptic_gt_VIPSeg_val.json')
+    require_unique((category['id'] for category in gt['categories']), 'category id', ann_file)
     gt_segments = _segments_by_frame(gt, ann_file)
     if not gt_segments:
         raise ValueError(f'"{ann_file}" has no annotations: nothing to compare with')
-    isthing = isthing_of(gt['categories'])
+    try:
+        isthing = isthing_of(gt['categories'])
+    except ValueError as error:
+        raise DataError(f'"{ann_file}": {error}') from error
+    _check_categories(gt_segments, len(isthing), ann_file)
     pred_file = Path(pred_dir, 'pred.json')
-    pred = load_json(pred_file, dict, ('annotations', ), 'the segments of the PNGs in "pan_pred", beside it')
+    pred = read_json(pred_file, {'annotations': ANNOTATIONS_SCHEMA},
+                     'the segments of the PNGs in "pan_pred", beside it')
     pred_segments = _segments_by_frame(pred, pred_file)
     _check_categories(pred_segments, len(isthing), pred_file)
 
@@ -105,25 +115,33 @@ def evaluate_vps(pred_dir: PathLike,
 
 
 def _segments_by_frame(content: dict, path: PathLike) -> Dict[str, Dict[str, Segments]]:
-    """Segments by video and by name of the frame, without suffix."""
-    try:
-        return {
-            str(video['video_id']): {Path(frame['file_name']).stem: frame['segments_info']
-                                     for frame in video['annotations']} for video in content['annotations']
+    """Segments by video and by name of the frame, without suffix.
+
+    Raises:
+        DataError: A video, a frame of a video or a segment of a frame occurs twice.
+    """
+    require_unique((str(video['video_id']) for video in content['annotations']), 'video', path)
+    segments = {}
+    for video in content['annotations']:
+        where = f'of video "{video["video_id"]}"'
+        names = [Path(frame['file_name']).stem for frame in video['annotations']]
+        require_unique(names, f'frame {where}', path)
+        for name, frame in zip(names, video['annotations']):
+            require_unique((segment['id'] for segment in frame['segments_info']), f'segment of "{name}" {where}', path)
+        segments[str(video['video_id'])] = {
+            name: frame['segments_info'] for name, frame in zip(names, video['annotations'])
         }
-    except (KeyError, TypeError) as error:
-        raise ValueError(f'"{path}" is not in the format of VIPSeg ({type(error).__name__}: {error}): expected '
-                         'annotations[{video_id, annotations[{file_name, segments_info[{id, category_id}]}]}]'
-                         ) from error
+    return segments
 
 
-def _check_categories(segments: Dict[str, Dict[str, Segments]], num_classes: int, path: Path) -> None:
+def _check_categories(segments: Dict[str, Dict[str, Segments]], num_classes: int,
+                      path: PathLike) -> None:
     for video, frames in segments.items():
         for name, listed in frames.items():
             for segment in listed:
                 if not 0 <= segment['category_id'] < num_classes:
-                    raise ValueError(f'"{path}": segment {segment["id"]} of frame "{name}" of video "{video}" has the '
-                                     f'category {segment["category_id"]}, the categories are 0..{num_classes - 1}')
+                    raise DataError(f'"{path}": segment {segment["id"]} of frame "{name}" of video "{video}" has the '
+                                    f'category {segment["category_id"]}, the categories are 0..{num_classes - 1}')
 
 
 def _score_video(video: VPSVideo, isthing: Sequence[bool]) -> Dict[str, Any]:

@@ -52,5 +52,5 @@ def test_wrong_masks(mask, message):
 
 
 def test_frames_without_instances():
-    with pytest.raises(KeyError, match='test_mode=False'):
+    with pytest.raises(ValueError, match='test_mode=False'):
         LoadFrameInstances()(dict(frame(), instances=None))

@@ -1,0 +1,171 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Loading checkpoints, for all of mmengine, without running code that is in them.
+
+What ``torch.load(weights_only=True)`` refuses mmengine loads as a trusted file; before torch 2.6 it trusts every one.
+Here such a file is refused, and the user is told how to load it nevertheless.
+"""
+
+import contextlib
+import os
+import pickle
+import zipfile
+from typing import Any, BinaryIO, Callable, Optional, Union
+from urllib.parse import urlparse
+
+import mmengine.runner.checkpoint
+import torch
+from mmengine.dist import barrier, get_local_rank
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
+from mmengine.utils import digit_version
+
+from . import safetensors_files
+from .errors import CheckpointError
+from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
+
+TRUST_VARIABLE = 'MMVC_TRUST_CHECKPOINTS'
+MapLocation = Union[str, torch.device, Callable, dict, None]
+
+# before, code could be run in spite of weights_only=True (CVE-2025-32434)
+_TORCH_IS_SAFE = digit_version(torch.__version__) >= digit_version('2.6.0')
+
+
+def trust_checkpoints() -> None:
+    """Load, in this process and those it starts, also checkpoints that run code: what ``--trust-checkpoint`` does.
+
+    Setting the environment variable ``MMVC_TRUST_CHECKPOINTS=1`` has the same effect.
+    """
+    os.environ[TRUST_VARIABLE] = '1'
+
+
+def load_from_local(filename: Union[str, os.PathLike], map_location: MapLocation = None, mmap: bool = False) -> Any:
+    """Load a checkpoint file: weights, alone or with the state of a training, of torch or safetensors.
+
+    Args:
+        filename (str | PathLike): Path of the file.
+        map_location (str, optional): As for :func:`torch.load`.
+        mmap (bool): Whether to leave the tensors on disk until they are used. Defaults to False.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If the file is truncated or no checkpoint, or if reading it could run code and the user did
+            not say that it is to be trusted.
+    """
+    filename = os.path.expanduser(filename)
+    if not os.path.isfile(filename):
+        raise FileNotFoundError(f'checkpoint "{filename}" does not exist')
+    if filename.endswith(safetensors_files.SUFFIX):
+        device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
+        return safetensors_files.load(filename, device)
+    return _load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename))
+
+
+def load_from_http(filename: str, map_location: MapLocation = None, model_dir: Optional[str] = None,
+                   progress: bool = True) -> Any:
+    """Download a checkpoint, once per machine, and load it as :func:`load_from_local` does.
+
+    Args:
+        filename (str): Address.
+        map_location (str, optional): As for :func:`torch.load`.
+        model_dir (str, optional): Folder to keep it in. Defaults to None: torch's.
+        progress (bool): Whether to show a progress bar. Defaults to True.
+
+    Returns:
+        dict: The checkpoint.
+
+    Raises:
+        CheckpointError: As for :func:`load_from_local`.
+    """
+    folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
+    path = os.path.join(folder, os.path.basename(urlparse(filename).path))
+    if get_local_rank() == 0 and not os.path.exists(path):
+        os.makedirs(folder, exist_ok=True)
+        torch.hub.download_url_to_file(filename, path, progress=progress)
+    barrier()
+    return load_from_local(path, map_location)
+
+
+def _load(file: Union[str, BinaryIO], map_location: MapLocation = None, name: Any = None, **kwargs: Any) -> Any:
+    """Load a file of ``torch.save``; ``name`` is what errors call it."""
+    name = name or getattr(file, 'name', 'the checkpoint')
+    try:
+        return load_weights_only(file, map_location, **kwargs)
+    except pickle.UnpicklingError as error:
+        reason = refusal_reason(error)
+        if not _is_pickled(file):
+            raise _broken(name, error) from error
+        if os.environ.get(TRUST_VARIABLE, '0').lower() not in ('1', 'true', 'yes', 'on'):
+            raise CheckpointError(
+                f'checkpoint "{name}" is refused, because it is no file of weights and training state alone, and '
+                f'reading the rest could run code of whoever made it ({reason}). If you trust its source, say so by '
+                f'--trust-checkpoint or by the environment variable {TRUST_VARIABLE}=1') from error
+        print_log(f'{name} is loaded as a trusted file: code in it is run ({reason})', 'current')
+    except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _broken(name, error) from error
+    if hasattr(file, 'seek'):
+        file.seek(0)
+    return torch.load(file, map_location=map_location, weights_only=False)
+
+
+def _is_pickled(file: Union[str, BinaryIO]) -> bool:
+    """Whether it is an archive of torch, or begins as its older files do."""
+    if zipfile.is_zipfile(file):
+        return True
+    with open(file, 'rb') if isinstance(file, str) else contextlib.nullcontext(file) as opened:
+        opened.seek(0)
+        return opened.read(1) == pickle.PROTO
+
+
+def _broken(name: Any, error: Exception) -> CheckpointError:
+    detail = (str(error) or type(error).__name__).splitlines()[0]
+    return CheckpointError(f'checkpoint "{name}" is truncated, corrupt or no checkpoint: copy or train it again '
+                           f'({detail})')
+
+
+def load_weights_only(file: Union[str, BinaryIO], map_location: MapLocation = None, **kwargs: Any) -> Any:
+    """As ``torch.load(weights_only=True)``, with any torch, and knowing what mmengine leaves in a checkpoint.
+
+    Args:
+        file (str | BinaryIO): File of ``torch.save``.
+        map_location (str, optional): As for :func:`torch.load`.
+        **kwargs: As for :func:`torch.load`.
+
+    Returns:
+        Any: Content of the file.
+
+    Raises:
+        UnpicklingError: If the file needs more than the names in :mod:`mmvc.utils.restricted_pickle`.
+        RuntimeError: If it is truncated or corrupt.
+    """
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            if any(entry.endswith('/constants.pkl') for entry in archive.namelist()):
+                raise pickle.UnpicklingError('it is a program of TorchScript')
+    if hasattr(file, 'seek'):
+        file.seek(0)
+    if not _TORCH_IS_SAFE:
+        return torch.load(file, map_location=map_location, pickle_module=CHECKPOINT_PICKLE, weights_only=False,
+                          **kwargs)
+    with torch.serialization.safe_globals([(value, name) for name, value in TRAINING_GLOBALS.items()]):
+        return torch.load(file, map_location=map_location, weights_only=True, **kwargs)
+
+
+def refusal_reason(error: pickle.UnpicklingError) -> str:
+    """The part of torch's message that says what a pickle asked for."""
+    text = str(error).split('WeightsUnpickler error: ')[-1]
+    for rest in (' Please use', ' was not an allowed global', 'Check the documentation'):
+        text = text.split(rest)[0]
+    return ' '.join(text.split())
+
+
+def register_checkpoint_loader() -> None:
+    """Have mmengine load local files and addresses with the functions of this module."""
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
+    module = mmengine.runner.checkpoint  # whose other schemes (torchvision://, s3://, ...) call these by their names
+    module.load_from_http = load_from_http
+    if hasattr(module, '_safe_torch_load'):  # not in 0.10.7
+        module._safe_torch_load = _load

@@ -1,0 +1,43 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Damage that image decoders pass over: they fill what is missing with grey, or decode wrong values."""
+
+import zlib
+from typing import Optional
+
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
+
+
+def find_damage(content: bytes) -> Optional[str]:
+    """Look for signs that an image file is not as it was written, without decoding it.
+
+    Args:
+        content (bytes): Content of the file.
+
+    Returns:
+        str | None: What is wrong: an empty file, a PNG that is cut off or whose checksums do not match, or a JPEG that
+        is cut off. None for anything else; flipped bytes in a JPEG, which has no checksums, are not found.
+    """
+    if not content:
+        return 'the file is empty'
+    if content.startswith(_PNG_SIGNATURE):
+        return _find_png_damage(memoryview(content))
+    # The marker of the end cannot occur in the data of a scan, where a byte 0xff is followed by 0. Without a scan,
+    # both are not found.
+    if content.startswith(_JPEG_START) and content.rfind(_JPEG_END) <= content.rfind(_JPEG_SCAN):
+        return 'the JPEG is cut off'
+    return None
+
+
+def _find_png_damage(content: memoryview) -> Optional[str]:
+    position = len(_PNG_SIGNATURE)
+    while position + 12 <= len(content):
+        stop = position + 8 + int.from_bytes(content[position:position + 4], 'big')
+        if stop + 4 > len(content):
+            break
+        if zlib.crc32(content[position + 4:stop]) != int.from_bytes(content[stop:stop + 4], 'big'):
+            return 'a checksum of the PNG does not match'
+        if content[position + 4:position + 8] == b'IEND':
+            return None
+        position = stop + 4
+    return 'the PNG is cut off'

@@ -1,0 +1,58 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import importlib.util
+import logging
+import sys
+from pathlib import Path
+
+import mmengine.runner
+import pytest
+from mmengine.logging import MessageHub, MMLogger
+
+from mmvc.visualization import VideoSegLocalVisualizer
+
+HERE = Path(__file__).parent
+REPO = HERE.parents[1]
+sys.path.insert(0, str(HERE))  # configs import their toy model from here
+
+
+class Stopped(Exception):
+    """A tool ended with an error message."""
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run a script of ``tools/`` as if from the command line; :class:`Stopped` tells its message.
+
+    Any other exception but SystemExit, that is a traceback for the user, reaches the test.
+    """
+    modules = {}
+
+    def run_tool(name: str, *arguments) -> None:
+        if name not in modules:
+            spec = importlib.util.spec_from_file_location(f'{Path(name).stem}_tool', REPO / f'tools/{name}.py')
+            modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(modules[name])
+        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            modules[name].main()
+        except SystemExit as caught:
+            if caught.code:
+                shown = capsys.readouterr()
+                text = caught.code if isinstance(caught.code, str) else shown.err + shown.out
+                raise Stopped(text) from caught
+
+    return run_tool
+
+
+@pytest.fixture(autouse=True)
+def fresh_mmengine(monkeypatch):
+    """Forget what mmengine keeps by name from earlier runs, which share the second that names them."""
+    # asking compilers for their versions takes longer than a toy training
+    monkeypatch.setattr(mmengine.runner.runner, 'collect_env', dict)
+    yield
+    for kind in (VideoSegLocalVisualizer, MessageHub, MMLogger):
+        kind._instance_dict.clear()
+    for logger in list(logging.Logger.manager.loggerDict):
+        if logger.startswith('mmengine'):
+            logging.getLogger(logger).handlers.clear()
