@@ -10,7 +10,7 @@ from .utils.compiled_ops import ensure_importable_mmcv_ops
 ensure_importable_mmcv_ops()  # must come before anything that imports mmdet
 
 from . import registry  # noqa: E402
-from .utils.checkpoint_compat import register_checkpoint_loader  # noqa: E402
+from .utils.checkpoint_loading import register_checkpoint_loader  # noqa: E402
 from .version import __version__  # noqa: E402
 
 register_checkpoint_loader()

@@ -23,5 +23,7 @@ PARAM_SCHEDULERS = Registry(
     'parameter scheduler', parent=root.PARAM_SCHEDULERS, locations=['mmvc.engine'], scope='mmvc')
 LOOPS = Registry('loop', parent=root.LOOPS, locations=['mmvc.engine'], scope='mmvc')
 RUNNERS = Registry('runner', parent=root.RUNNERS, locations=['mmvc.engine'], scope='mmvc')
+STRATEGIES = Registry('strategy', parent=root.STRATEGIES, locations=['mmvc.engine.sharded_strategy'], scope='mmvc')
+FUNCTIONS = Registry('function', parent=root.FUNCTIONS, locations=['mmvc.engine'], scope='mmvc')
 VISBACKENDS = Registry('vis_backend', parent=root.VISBACKENDS, locations=['mmvc.visualization'], scope='mmvc')
 VISUALIZERS = Registry('visualizer', parent=root.VISUALIZERS, locations=['mmvc.visualization'], scope='mmvc')

@@ -5,7 +5,7 @@
 #
 # SRUN_ARGS holds further arguments of srun.
 set -euo pipefail
-TOOLS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
 if [ $# -lt 4 ]; then
     echo "usage: bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]" >&2
@@ -16,21 +16,4 @@ JOB_NAME="$2"
 CONFIG="$3"
 CHECKPOINT="$4"
 shift 4
-GPUS="${GPUS:-8}"
-GPUS_PER_NODE="${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}"
-
-# the environment that `make` creates, unless another one is active
-if [ -z "${PYTHON:-}" ]; then
-    if [ -z "${VIRTUAL_ENV:-}" ] && [ -x "${TOOLS}/../.venv/bin/python" ]; then
-        PYTHON="${TOOLS}/../.venv/bin/python"
-    else
-        PYTHON=python
-    fi
-fi
-
-# shellcheck disable=SC2086  # SRUN_ARGS is a list of words
-PYTHONPATH="${TOOLS}/..:${PYTHONPATH:-}" exec srun \
-    --partition "${PARTITION}" --job-name "${JOB_NAME}" \
-    --ntasks "${GPUS}" --ntasks-per-node "${GPUS_PER_NODE}" --gres "gpu:${GPUS_PER_NODE}" \
-    --cpus-per-task "${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "${PYTHON}" -u "${TOOLS}/test.py" "${CONFIG}" "${CHECKPOINT}" --launcher slurm "$@"
+launch_srun "${PARTITION}" "${JOB_NAME}" "${TOOLS}/test.py" "${CONFIG}" "${CHECKPOINT}" --launcher slurm "$@"

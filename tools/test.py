@@ -5,28 +5,30 @@ import argparse
 import json
 import os
 import os.path as osp
-import sys
 from typing import Optional
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
+from torch.distributed.elastic.multiprocessing.errors import record
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.engine import (
     LAUNCHERS,
     CheckWeightsHook,
+    OverrideAction,
     UsageError,
     VideoSegVisualizationHook,
-    WeightMismatchError,
     atomic_write,
     build_runner,
     default_work_dir,
     load_config,
+    report_errors,
     require_checkpoint,
     setup_distributed,
 )
 from mmvc.evaluation import VideoMetric
 from mmvc.registry import METRICS
+from mmvc.utils.checkpoint_loading import trust_checkpoints
 
 EXAMPLES = """examples:
   the numbers of a checkpoint:
@@ -60,8 +62,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true',
                         help='test-time augmentation: vote over scales and flips (tta_model and tta_pipeline of the '
                         'config, or scales 0.9 to 1.2, each with its mirror image)')
+    parser.add_argument('--trust-checkpoint', action='store_true',
+                        help='load the checkpoint even if reading it runs code that is in it')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers, not by hand')
@@ -95,9 +99,12 @@ def enable_tta(cfg: Config) -> None:
     dataset.pipeline = cfg.get('tta_pipeline') or make_tta_pipeline(dataset.pipeline)
 
 
-def main() -> None:
-    args = parse_args()
-    try:
+@record  # torchrun ends with the traceback of the process that failed first
+def run(args: argparse.Namespace) -> None:
+    """Evaluate as the command line says."""
+    if args.trust_checkpoint:
+        trust_checkpoints()
+    with report_errors():
         cfg = load_config(args.config, args.cfg_options, args.data_root)
         require_checkpoint(args.checkpoint)
         if cfg.get('test_dataloader') is None:
@@ -114,10 +121,13 @@ def main() -> None:
         if args.show_dir:
             runner.register_hook(VideoSegVisualizationHook(args.show_dir, args.show_fps))
         metrics = runner.test()
-    except (UsageError, WeightMismatchError) as error:
-        sys.exit(f'error: {error}' if is_main_process() else 2)
-    if args.out and is_main_process():
-        atomic_write(args.out, json.dumps({name: float(value) for name, value in metrics.items()}, indent=2).encode())
+        if args.out and is_main_process():
+            numbers = {name: float(value) for name, value in metrics.items()}
+            atomic_write(args.out, json.dumps(numbers, indent=2).encode())
+
+
+def main() -> None:
+    run(parse_args())
 
 
 if __name__ == '__main__':

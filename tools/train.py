@@ -3,26 +3,32 @@
 
 import argparse
 import os
-import sys
 
-from mmengine.config import Config, DictAction
-from mmengine.dist import is_main_process
+from mmengine.config import Config
+from torch.distributed.elastic.multiprocessing.errors import record
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.engine import (
     LAUNCHERS,
+    VIS_BACKENDS,
+    OverrideAction,
     UsageError,
+    accumulate_gradients,
     build_runner,
     default_work_dir,
     enable_amp,
     enable_auto_scale_lr,
+    enable_backends,
+    enable_deterministic,
     last_good_checkpoint,
     load_config,
     load_stages,
     on_main_process,
+    report_errors,
     run_stages,
     setup_distributed,
 )
+from mmvc.utils.checkpoint_loading import trust_checkpoints
 
 EXAMPLES = """examples:
   all stages of a config, one after the other:
@@ -34,6 +40,8 @@ EXAMPLES = """examples:
         --cfg-options optim_wrapper.optimizer.lr=5e-4
   on two processes:
     bash tools/dist_train.sh configs/mvc/dvispp_r18_synthetic.py 2
+  on one GPU instead of eight, with the batch and the schedule of eight:
+    python tools/train.py configs/mvc/dvispp_r50_vspw.py --accumulate 8
 """
 
 
@@ -52,10 +60,19 @@ def parse_args() -> argparse.Namespace:
                         help='discard checkpoints of the stages to be trained (stages only)')
     parser.add_argument('--stages', nargs='+', metavar='NAME', help='train only these stages; default: all')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
+    parser.add_argument('--trust-checkpoint', action='store_true',
+                        help='load checkpoints even if reading them runs code that is in them')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
+    parser.add_argument('--accumulate', type=int, default=1, metavar='N',
+                        help='sum the gradients of N iterations, and train N times as many: the batch, the schedule '
+                        'and the learning rate of N times as many GPUs')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate by the real batch size over auto_scale_lr.base_batch_size')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--deterministic', action='store_true',
+                        help='the same weights, bit for bit, from every run on the same machine; slower on GPUs')
+    parser.add_argument('--watch', nargs='+', choices=list(VIS_BACKENDS), default=[],
+                        help='send losses and metrics there, too')
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config, of every stage: key=value, a.b.c=value, key="[1,2]"')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers, not by hand')
@@ -69,8 +86,13 @@ def prepare(path: str, args: argparse.Namespace) -> Config:
     cfg = load_config(path, args.cfg_options, args.data_root)
     if args.amp:
         enable_amp(cfg)
+    accumulate_gradients(cfg, args.accumulate)
     if args.auto_scale_lr:
         enable_auto_scale_lr(cfg)
+    if args.deterministic:
+        enable_deterministic(cfg)
+    if args.watch:
+        enable_backends(cfg, args.watch)
     cfg.launcher = args.launcher
     return cfg
 
@@ -86,9 +108,12 @@ def train_alone(cfg: Config, resume: bool) -> None:
     build_runner(cfg).train()
 
 
-def main() -> None:
-    args = parse_args()
-    try:
+@record  # torchrun ends with the traceback of the process that failed first
+def run(args: argparse.Namespace) -> None:
+    """Train as the command line says."""
+    if args.trust_checkpoint:
+        trust_checkpoints()
+    with report_errors():
         cfg = prepare(args.config, args)
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
         setup_distributed(args.launcher, cfg)
@@ -99,8 +124,10 @@ def main() -> None:
             raise UsageError(f'config "{args.config}" has no stages: --stages and --overwrite do not apply')
         else:
             train_alone(cfg, args.resume)
-    except UsageError as error:
-        sys.exit(f'error: {error}' if is_main_process() else 2)
+
+
+def main() -> None:
+    run(parse_args())
 
 
 if __name__ == '__main__':

@@ -5,3 +5,4 @@ train_pipeline = [
     dict(type='SampleClip', num_frames=8, frame_range=4, reverse_prob=0.5), *_base_.train_pipeline[1:]
 ]
 train_dataloader = dict(batch_size=1, dataset=dict(pipeline=train_pipeline))
+auto_scale_lr = dict(base_batch_size=1)

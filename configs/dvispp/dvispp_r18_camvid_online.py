@@ -9,3 +9,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=50, by_epoch=False),
     dict(type='CosineAnnealingLR', begin=50, end=max_iters, eta_min=1e-6, by_epoch=False),
 ]
+auto_scale_lr = dict(base_batch_size=2)

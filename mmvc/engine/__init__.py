@@ -1,23 +1,47 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from mmvc.utils.errors import UsageError
+
+from .accumulation import accumulate_gradients
 from .atomic_io import AtomicLocalBackend, atomic_write
 from .checkpoints import is_intact_checkpoint, last_good_checkpoint, require_checkpoint, weight_mismatches
-from .config import build_runner, default_work_dir, enable_amp, enable_auto_scale_lr, load_config
-from .distributed import LAUNCHERS, on_main_process, setup_distributed
-from .errors import UsageError
+from .config import (
+    VIS_BACKENDS,
+    OverrideAction,
+    build_runner,
+    default_work_dir,
+    enable_amp,
+    enable_auto_scale_lr,
+    enable_backends,
+    enable_deterministic,
+    load_config,
+)
+from .distributed import LAUNCHERS, exit_with_message, on_main_process, setup_distributed
 from .hooks import (
+    ActivationCheckpointHook,
     AtomicCheckpointHook,
+    BadSampleHook,
     CheckWeightsHook,
     FinalMetricsHook,
+    HostMemoryHook,
+    NaNGuardHook,
+    NonFiniteError,
+    RandomStateHook,
     VideoSegVisualizationHook,
     WeightMismatchError,
+    checkpoint_activations,
 )
+from .reporting import report_errors
+from .resumable_train_loop import ResumableTrainLoop
 from .stages import Stage, load_stages, plan_stages, run_stages
 from .summary import format_summary
 
 __all__ = [
-    'LAUNCHERS', 'AtomicCheckpointHook', 'AtomicLocalBackend', 'CheckWeightsHook', 'FinalMetricsHook', 'Stage',
-    'UsageError', 'VideoSegVisualizationHook', 'WeightMismatchError', 'atomic_write', 'build_runner',
-    'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'format_summary', 'is_intact_checkpoint',
-    'last_good_checkpoint', 'load_config', 'load_stages', 'on_main_process', 'plan_stages', 'require_checkpoint',
-    'run_stages', 'setup_distributed', 'weight_mismatches'
+    'LAUNCHERS', 'VIS_BACKENDS', 'ActivationCheckpointHook', 'AtomicCheckpointHook', 'AtomicLocalBackend',
+    'BadSampleHook', 'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'NonFiniteError',
+    'OverrideAction', 'RandomStateHook', 'ResumableTrainLoop', 'Stage', 'UsageError', 'VideoSegVisualizationHook',
+    'WeightMismatchError', 'accumulate_gradients', 'atomic_write', 'build_runner', 'checkpoint_activations',
+    'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends', 'enable_deterministic',
+    'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint', 'load_config',
+    'load_stages', 'on_main_process', 'plan_stages', 'report_errors', 'require_checkpoint', 'run_stages',
+    'setup_distributed', 'weight_mismatches'
 ]

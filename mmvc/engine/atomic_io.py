@@ -31,9 +31,9 @@ def atomic_write(path: Union[str, Path], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except OSError as error:  # of a full disk it does not say which file
         temporary.unlink(missing_ok=True)
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     if os.name == 'posix':  # the rename itself lives in the folder, which has to be synced as well
         folder = os.open(path.parent, os.O_RDONLY)
         try:

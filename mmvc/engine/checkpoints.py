@@ -10,8 +10,11 @@ from typing import Dict, List, Optional, Union
 import torch.nn as nn
 from mmengine.logging import print_log
 from torch import Tensor
+from torch.distributed.fsdp import FullStateDictConfig, FullyShardedDataParallel, StateDictType
 
-from .errors import UsageError
+from mmvc.utils import safetensors_files
+from mmvc.utils.checkpoint_loading import load_from_local
+from mmvc.utils.errors import CheckpointError, UsageError
 
 _PERIODIC_NAME = re.compile(r'^(?!best_).*_(\d+)\.pth$')  # iter_100.pth, epoch_3.pth; best_* hold no optimizer state
 
@@ -20,18 +23,21 @@ def is_intact_checkpoint(path: Union[str, Path]) -> bool:
     """Whether a checkpoint file is complete, without unpickling anything.
 
     ``torch.save`` writes a zip archive with a checksum for every tensor: a truncated file has no index, a file with
-    flipped bytes fails its checksum.
+    flipped bytes fails its checksum. A file named ``*.safetensors`` has no checksums; its size is compared with what
+    its header says.
 
     Args:
         path (str | Path): Checkpoint file.
 
     Returns:
-        bool: False if the file is missing, truncated, corrupt or not written by ``torch.save``.
+        bool: False if the file is missing, truncated, corrupt or of another format.
     """
+    if str(path).endswith(safetensors_files.SUFFIX):
+        return safetensors_files.is_complete(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and any(name.endswith('data.pkl') for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
         return False
 
 
@@ -47,7 +53,8 @@ def require_checkpoint(path: Union[str, Path]) -> None:
     if not Path(path).is_file():
         raise UsageError(f'checkpoint "{path}" does not exist')
     with open(path, 'rb') as file:
-        old_format = file.read(2) == b'\x80\x02'  # torch < 1.6: a bare pickle, which has no checksums
+        # torch < 1.6: a bare pickle, which has no checksums
+        old_format = file.read(2) == b'\x80\x02' and not str(path).endswith(safetensors_files.SUFFIX)
     if not old_format and not is_intact_checkpoint(path):
         raise UsageError(f'checkpoint "{path}" is truncated, corrupt or no checkpoint: copy or train it again')
 
@@ -66,8 +73,30 @@ def periodic_checkpoints(folder: Union[str, Path]) -> List[Path]:
     return [path for _, path in sorted(numbered, reverse=True)]
 
 
+def why_not_resumable(path: Union[str, Path]) -> Optional[str]:
+    """Say what keeps a training from going on from a checkpoint; the tensors of an intact file are not loaded.
+
+    Args:
+        path (str | Path): Checkpoint file.
+
+    Returns:
+        str | None: The reason, or None if there is none.
+    """
+    if not is_intact_checkpoint(path):
+        return 'is truncated or corrupt'
+    try:
+        content = load_from_local(path, map_location='cpu', mmap=True)
+    except CheckpointError as error:
+        return f'cannot be read ({error})'
+    missing = [key for key in ('meta', 'state_dict', 'message_hub') if not isinstance(content, dict)
+               or not isinstance(content.get(key), dict)]
+    if missing:
+        return f'was not written by a training of mmengine (it has no {", ".join(missing)})'
+    return None if 'iter' in content['meta'] else 'does not say which iteration it is of'
+
+
 def last_good_checkpoint(work_dir: Union[str, Path]) -> Optional[str]:
-    """Newest checkpoint to resume from; a broken one is named in a warning and passed over.
+    """Newest checkpoint to resume from; a broken or foreign one is named in a warning and passed over.
 
     Args:
         work_dir (str | Path): Work dir of a training. If it holds no checkpoint, the file that its ``last_checkpoint``
@@ -81,10 +110,11 @@ def last_good_checkpoint(work_dir: Union[str, Path]) -> Optional[str]:
     if not candidates and pointer.is_file():
         candidates = periodic_checkpoints(Path(pointer.read_text().strip()).parent)
     for path in candidates:
-        if is_intact_checkpoint(path):
+        problem = why_not_resumable(path)
+        if problem is None:
             return str(path)
-        print_log(f'Checkpoint "{path}" is truncated or corrupt: ignored, the one before it is used instead',
-                  logger='current', level=logging.WARNING)
+        print_log(f'Checkpoint "{path}" {problem}: ignored, the one before it is used instead', logger='current',
+                  level=logging.WARNING)
     return None
 
 
@@ -92,7 +122,7 @@ def weight_mismatches(model: nn.Module, state_dict: Dict[str, Tensor], allow_mis
     """List why the weights of a checkpoint do not fit a model.
 
     Args:
-        model (nn.Module): Model, not wrapped.
+        model (nn.Module): Model, not wrapped, or sharded (then all ranks must call this).
         state_dict (dict[str, Tensor]): Weights of the checkpoint; a leading ``module.`` is ignored.
         allow_missing (bool): Whether the model may have parts that the checkpoint lacks (a stage that adds a module to
             the one before). Defaults to False.
@@ -100,16 +130,24 @@ def weight_mismatches(model: nn.Module, state_dict: Dict[str, Tensor], allow_mis
     Returns:
         list[str]: One line per mismatch; empty if the weights fit.
     """
-    expected = model.state_dict()
+    expected = _whole_state_dict(model)
     given = {re.sub(r'^module\.', '', name): tensor for name, tensor in state_dict.items()}
     lines = [f'{name}: shape {tuple(given[name].shape)} in the checkpoint, {tuple(expected[name].shape)} in the model'
              for name in expected if name in given and given[name].shape != expected[name].shape]
     if not allow_missing:
         optional = {
-            f'{prefix}.{name}'
+            f'{prefix}.{name}'.replace('_fsdp_wrapped_module.', '')
             for prefix, module in model.named_modules() if getattr(module, 'state_is_optional', False)
             for name in module.state_dict()
         }
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
     lines += [f'{name}: not in the model' for name in given if name not in expected]
     return lines
+
+
+def _whole_state_dict(model: nn.Module) -> Dict[str, Tensor]:
+    """Weights by name; of a sharded model those of the whole, on every rank."""
+    if not isinstance(model, FullyShardedDataParallel):
+        return model.state_dict()
+    with FullyShardedDataParallel.state_dict_type(model, StateDictType.FULL_STATE_DICT, FullStateDictConfig()):
+        return model.state_dict()

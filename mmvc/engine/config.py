@@ -1,18 +1,42 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Loading a config the way the tools do: with overrides from the command line."""
 
+import importlib.util
+import os
 import os.path as osp
-from typing import Any, Optional
+from argparse import ArgumentError
+from typing import Any, Optional, Sequence
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
 from mmvc.registry import RUNNERS
+from mmvc.utils.errors import UsageError
 
 from .distributed import wrap_for_cpu
-from .errors import UsageError
 
+#: name on the command line -> class, package to install, module that it imports
+VIS_BACKENDS = dict(
+    tensorboard=('TensorboardVisBackend', 'tensorboard', 'tensorboard'),
+    wandb=('WandbVisBackend', 'wandb', 'wandb'),
+    mlflow=('MLflowVisBackend', 'mlflow', 'mlflow'))
 _DATA_KEYS = tuple(f'{split}_{part}' for split in ('train', 'val', 'test') for part in ('dataloader', 'evaluator'))
+
+
+class OverrideAction(DictAction):
+    """``KEY=VALUE`` arguments as of mmengine, with an error that names the argument that is none."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
+        """Parse the arguments into a dict."""
+        for value in values:
+            key, separator, _ = value.partition('=')
+            if not separator or not all(part.strip() for part in key.split('.')):
+                raise ArgumentError(self, f'"{value}" is not KEY=VALUE, such as optim_wrapper.optimizer.lr=1e-4')
+            try:
+                super().__call__(parser, namespace, [value], option_string)
+            except (AssertionError, ValueError, RecursionError) as error:
+                raise ArgumentError(self, f'"{value}" has a value that cannot be read (are its brackets balanced?)') \
+                    from error
 
 
 def load_config(path: str, cfg_options: Optional[dict] = None, data_root: Optional[str] = None) -> Config:
@@ -36,8 +60,8 @@ def load_config(path: str, cfg_options: Optional[dict] = None, data_root: Option
         cfg = Config.fromfile(path)
     except FileNotFoundError as error:  # a file named in _base_
         raise UsageError(f'config "{path}": {error}') from error
-    except OSError as error:  # a suffix that mmengine does not read
-        raise UsageError(f'config "{path}" cannot be read: {error}') from error
+    except Exception as error:  # a config is code, which can fail in any way
+        raise UsageError(f'config "{path}" cannot be read: {type(error).__name__}: {error}') from error
     old_root = cfg.get('data_root')
     try:
         cfg.merge_from_dict(cfg_options or {})
@@ -123,6 +147,44 @@ def enable_auto_scale_lr(cfg: Config) -> None:
         raise UsageError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the config: the batch '
                          'size that its learning rate is for')
     cfg.auto_scale_lr.enable = True
+    # mmengine compares it with the batch of an iteration
+    cfg.auto_scale_lr.base_batch_size /= (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+
+
+def enable_deterministic(cfg: Config) -> None:
+    """Make a training give the same weights, bit for bit, whenever it is run on the same machine.
+
+    Sets a seed (that of the config, or 0), torch's deterministic algorithms and cuDNN's, and the workspace that cuBLAS
+    needs for them; call it before CUDA is used. An operation that has no deterministic form fails and names itself.
+
+    Args:
+        cfg (Config): Changed in place.
+    """
+    os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    randomness = cfg.get('randomness') or {}
+    cfg.randomness = dict(randomness, seed=randomness.get('seed') or 0, deterministic=True)
+    cfg.env_cfg = dict(cfg.get('env_cfg') or {}, cudnn_benchmark=False)
+
+
+def enable_backends(cfg: Config, names: Sequence[str]) -> None:
+    """Send losses and metrics to further places to watch them.
+
+    Args:
+        cfg (Config): Its ``visualizer.vis_backends`` are added to. Changed in place.
+        names (Sequence[str]): Keys of ``VIS_BACKENDS``.
+
+    Raises:
+        UsageError: If a backend's package is not installed.
+    """
+    visualizer = cfg.setdefault('visualizer', ConfigDict(type='VideoSegLocalVisualizer'))
+    backends = list(visualizer.get('vis_backends') or [dict(type='LocalVisBackend')])
+    for name in names:
+        kind, package, module = VIS_BACKENDS[name]
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(f'--watch {name} needs the package {package}: pip install {package}')
+        if kind not in [backend['type'].split('.')[-1] for backend in backends]:
+            backends.append(dict(type=kind))
+    visualizer['vis_backends'] = backends
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -133,6 +195,13 @@ def build_runner(cfg: Config) -> Runner:
 
     Returns:
         Runner: The runner.
+
+    Raises:
+        UsageError: If the training is to have no iterations, or epochs.
     """
+    for key in ('max_iters', 'max_epochs'):
+        length = (cfg.get('train_cfg') or {}).get(key, 1)
+        if not isinstance(length, int) or length < 1:
+            raise UsageError(f'train_cfg.{key} must be a whole number from 1, found {length!r}')
     wrap_for_cpu(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

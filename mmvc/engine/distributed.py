@@ -4,16 +4,19 @@
 import datetime
 import os
 import subprocess
-from typing import Callable, TypeVar
+import sys
+import time
+from typing import Callable, NoReturn, TypeVar
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, get_rank, init_dist, is_distributed
 from mmengine.utils.dl_utils import set_multi_processing
 
-from .errors import UsageError
+from mmvc.utils.errors import UsageError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
+SECONDS_TO_BE_ENDED = 5
 T = TypeVar('T')
 
 
@@ -88,6 +91,26 @@ def on_main_process(function: Callable[[], T]) -> T:
     if shared[1] is not None:
         raise UsageError(shared[1])
     return shared[0]
+
+
+def exit_with_message(message: str) -> NoReturn:
+    """End this process with a line for the user, without a traceback.
+
+    What is wrong for all processes is said once: the others wait for the launcher to end them, as it does when rank 0
+    is gone. What only another process met, that one says.
+
+    Args:
+        message (str): What is wrong; names the culprit.
+
+    Raises:
+        SystemExit: Always, with a status that is not 0.
+    """
+    names = ('RANK', 'LOCAL_RANK') if 'RANK' in os.environ else ('SLURM_PROCID', 'SLURM_LOCALID')
+    rank, local_rank = (int(os.environ.get(name, 0)) for name in names)
+    if rank == 0:
+        sys.exit(f'error: {message}')
+    time.sleep(SECONDS_TO_BE_ENDED * (1 + (local_rank > 0)))  # on other machines, local rank 0 is to say it
+    sys.exit(f'error on rank {rank}: {message}')
 
 
 def _export_slurm_rank() -> None:

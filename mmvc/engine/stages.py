@@ -21,11 +21,12 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmvc.utils.errors import UsageError
+
 from .atomic_io import atomic_write
 from .checkpoints import is_intact_checkpoint, last_good_checkpoint, periodic_checkpoints
 from .config import build_runner
 from .distributed import on_main_process
-from .errors import UsageError
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook
 from .summary import format_summary
 

@@ -12,7 +12,7 @@ from mmengine.config import Config
 CONFIG_DIR = Path(__file__).parents[2] / 'configs'
 NAMES = sorted(
     path.relative_to(CONFIG_DIR).with_suffix('').as_posix() for path in CONFIG_DIR.glob('*/*.py')
-    if path.parent.name != '_base_')
+    if path.parent.name not in ('_base_', 'challenge'))  # a challenge config is no model's
 STAGES = ('segmenter', 'online', 'offline')
 
 
@@ -67,5 +67,6 @@ def leaves(value, path: str = '') -> Iterator[Tuple[str, object]]:
 
 LIST_NAMES = [name for name in NAMES if '\nstages = [' in (CONFIG_DIR / f'{name}.py').read_text()]
 STAGE_NAMES = [name for name in NAMES if name not in LIST_NAMES]
-MVC_NAMES = [name for name in STAGE_NAMES if name.startswith('mvc/')]
-FULL_SIZE = [name for name in STAGE_NAMES if '_r18_' not in name]
+TRAINVAL_NAMES = [name for name in STAGE_NAMES if '_trainval' in name]
+MVC_NAMES = [name for name in STAGE_NAMES if name.startswith('mvc/') and name not in TRAINVAL_NAMES]
+FULL_SIZE = [name for name in STAGE_NAMES if '_r18_' not in name and name not in TRAINVAL_NAMES]

@@ -79,6 +79,8 @@ def test_all_configs_are_there():
                          for stage in ('', *(f'_{stage}' for stage in STAGES))}
             expected.add(f'minvis/minvis_{name}')
     expected |= {f'dvis/dvis_r50_{dataset}{stage}' for dataset in VIS for stage in ('', '_online', '_offline')}
+    expected |= {f'mvc/dvispp_{backbone}_vspw_trainval{stage}' for backbone in ('r50', 'vitl')
+                 for stage in ('', *(f'_{stage}' for stage in STAGES))}
     assert {name for name in NAMES if '_r18_' not in name} == expected
 
 

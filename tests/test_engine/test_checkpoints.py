@@ -1,5 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import logging
 import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -7,6 +11,7 @@ import torch.nn as nn
 from mmengine.fileio import get_file_backend
 
 from mmvc.engine import (
+    AtomicCheckpointHook,
     UsageError,
     atomic_write,
     is_intact_checkpoint,
@@ -17,7 +22,8 @@ from mmvc.engine import (
 
 
 def save(path, value: int = 0) -> None:
-    torch.save(dict(meta=dict(iter=value), state_dict=dict(w=torch.full((500, ), float(value)))), path)
+    weights = dict(w=torch.full((500, ), float(value)))
+    torch.save(dict(meta=dict(iter=value), state_dict=weights, message_hub=dict()), path)
 
 
 def truncate(path, share: float = 0.6) -> None:
@@ -71,6 +77,69 @@ def test_last_good_checkpoint_passes_over_broken_ones(tmp_path, monkeypatch):
     for value in (2, 9):
         truncate(tmp_path / f'iter_{value}.pth')
     assert last_good_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize('content, reason', [
+    (dict(state_dict=dict(w=torch.zeros(1)), meta=dict(iter=9)), 'was not written by a training.* message_hub'),
+    (dict(w=torch.zeros(1)), 'was not written by a training.* meta, state_dict, message_hub'),
+    ([1, 2], 'was not written by a training'),
+    (dict(state_dict={}, meta={}, message_hub={}), 'does not say which iteration'),
+    (dict(state_dict={}, meta=dict(iter=pytest.raises), message_hub={}), 'cannot be read.*refused.*raises'),
+])
+def test_last_good_checkpoint_passes_over_foreign_files(tmp_path, monkeypatch, content, reason):
+    logged = []
+    monkeypatch.setattr('mmvc.engine.checkpoints.print_log', lambda message, **kwargs: logged.append(message))
+    save(tmp_path / 'iter_2.pth')
+    torch.save(content, tmp_path / 'iter_9.pth')
+    assert last_good_checkpoint(tmp_path) == str(tmp_path / 'iter_2.pth')
+    assert len(logged) == 1 and re.search(f'iter_9.pth" {reason}.*: ignored', logged[0])
+
+
+def test_safetensors_are_recognised(tmp_path):
+    path = tmp_path / 'model.safetensors'
+    path.write_bytes(pytest.importorskip('safetensors.torch').save(dict(w=torch.zeros(500))))
+    require_checkpoint(path)
+    truncate(path, 0.9)
+    with pytest.raises(UsageError, match='model.safetensors" is truncated'):
+        require_checkpoint(path)
+
+
+class TestBestCheckpoint:
+
+    @pytest.fixture
+    def hook(self, tmp_path):
+        """Validates with given scores; ``hook.save`` may be replaced."""
+        hook = AtomicCheckpointHook(by_epoch=False, save_best='score', rule='greater')
+        runner = SimpleNamespace(
+            work_dir=str(tmp_path), iter=0, epoch=0, logger=logging.getLogger('test'), optim_wrapper=None,
+            message_hub=SimpleNamespace(runtime_info={}), call_hook=lambda *args: None)
+        runner.message_hub.update_info = runner.message_hub.runtime_info.__setitem__
+        runner.message_hub.get_info = runner.message_hub.runtime_info.get
+        runner.save_checkpoint = lambda folder, filename, *args, **kwargs: Path(folder, filename).write_text('x')
+        hook.before_train(runner)
+
+        def validate(iteration, score):
+            runner.iter = iteration
+            hook.after_val_epoch(runner, dict(score=score))
+            return sorted(path.name for path in tmp_path.glob('best_*'))
+
+        return SimpleNamespace(validate=validate, runner=runner, folder=tmp_path)
+
+    def test_only_the_best_is_kept(self, hook):
+        assert hook.validate(2, 0.5) == ['best_score_iter_2.pth']
+        assert hook.validate(4, 0.4) == ['best_score_iter_2.pth']
+        assert hook.validate(6, 0.6) == ['best_score_iter_6.pth']
+
+    def test_the_last_one_outlives_a_kill_in_the_writing_of_the_next(self, hook):
+        hook.validate(2, 0.5)
+
+        def killed(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        hook.runner.save_checkpoint = killed
+        with pytest.raises(KeyboardInterrupt):
+            hook.validate(4, 0.6)
+        assert [path.name for path in hook.folder.glob('best_*')] == ['best_score_iter_2.pth']
 
 
 def test_last_good_checkpoint_of_a_hook_with_its_own_folder(tmp_path):

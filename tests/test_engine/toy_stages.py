@@ -2,8 +2,10 @@
 """A model, a dataset and a metric as small as can be, for the machinery around them."""
 
 import os
+import random
 import signal
 
+import numpy as np
 import torch
 import torch.nn as nn
 from mmengine.evaluator import BaseMetric
@@ -27,11 +29,14 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='ToyMetric')
 test_evaluator = val_evaluator
-train_cfg = dict(type='mmengine.IterBasedTrainLoop', max_iters={max_iters}, val_interval=4)
+train_cfg = dict(type='ResumableTrainLoop', max_iters={max_iters}, val_interval=4)
 val_cfg = dict(type='mmengine.ValLoop')
 test_cfg = dict(type='mmengine.TestLoop')
 optim_wrapper = dict(type='mmengine.OptimWrapper', optimizer=dict(type='mmengine.SGD', lr=0.02, momentum=0.9))
-default_hooks = dict(checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=2))
+default_hooks = dict(
+    checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=2, save_best='toy/mIoU'),
+    random_state=dict(type='RandomStateHook'))
+custom_hooks = [dict(type='mmengine.EMAHook', momentum=0.3)]
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=3)
 visualizer = dict(type='VideoSegLocalVisualizer', vis_backends=[dict(type='mmengine.LocalVisBackend')])
@@ -86,6 +91,11 @@ def kill_inside_writes() -> None:
     atomic_io.os = type('os', (), dict(vars(os), fsync=staticmethod(fsync), replace=staticmethod(replace)))
 
 
+def draw() -> float:
+    """A number that needs all generators."""
+    return random.gauss(0, 1) + float(np.random.standard_normal()) + torch.randn(()).item()
+
+
 @DATASETS.register_module()
 class ToyDataset(Dataset):
     METAINFO = dict(classes=('a', 'b'), palette=[(200, 0, 0), (0, 200, 0)])
@@ -99,7 +109,7 @@ class ToyDataset(Dataset):
         return len(self.inputs)
 
     def __getitem__(self, index):
-        return dict(inputs=self.inputs[index], targets=self.inputs[index].sum())
+        return dict(inputs=self.inputs[index] + draw() / 10, targets=self.inputs[index].sum())
 
 
 @MODELS.register_module()
@@ -115,7 +125,7 @@ class ToyModel(BaseModel):
 
     def forward(self, inputs, targets, mode='tensor'):
         KILLER.tick()
-        prediction = self.predict(inputs)
+        prediction = self.predict(inputs + draw() / 10)
         if mode == 'loss':
             return dict(loss=(prediction - targets).square().mean())
         return [dict(error=float(e)) for e in (prediction - targets).abs()]

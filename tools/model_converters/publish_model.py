@@ -19,10 +19,12 @@ from mmvc import __version__
 from mmvc.engine import UsageError, atomic_write, load_config, require_checkpoint, weight_mismatches
 from mmvc.models.losses import ClassMemory
 from mmvc.registry import MODELS
+from mmvc.utils import safetensors_files
+from mmvc.utils.checkpoint_loading import trust_checkpoints
 
-EPILOG = """The file is named <config>_<date>-<first 8 digits of its SHA-256>.pth. It holds weights only: no optimizer,
-no history, no class memory of the refiner's loss. Of a training with averaged weights (EMA) it holds the averaged
-ones, which are what such a training evaluates.
+EPILOG = """The file is named <config>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors. It holds weights
+only: no optimizer, no history, no class memory of the refiner's loss. Of a training with averaged weights (EMA) it
+holds the averaged ones, which are what such a training evaluates.
 
 examples:
   python tools/model_converters/publish_model.py CONFIG work_dirs/NAME/offline/iter_40000.pth
@@ -44,6 +46,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out_dir', nargs='?', default='.', help='folder to write to; default: the current one')
     parser.add_argument('--date', help='YYYYMMDD; default: that of the checkpoint, or today')
     parser.add_argument('--safetensors', action='store_true', help='write the format of safetensors instead')
+    parser.add_argument('--trust-checkpoint', action='store_true',
+                        help='load the checkpoint even if reading it runs code that is in it')
     args = parser.parse_args()
     if args.date and not re.fullmatch(r'20\d{6}', args.date):
         parser.error(f'--date must be YYYYMMDD, found {args.date}')
@@ -56,7 +60,7 @@ def collect_weights(checkpoint: dict, model: torch.nn.Module) -> Dict[str, Tenso
     Raises:
         UsageError: If there are none, if they do not fit the model, or if one of them is infinite or NaN.
     """
-    weights = checkpoint.get('state_dict')
+    weights = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
     if not weights:
         raise UsageError('the checkpoint has no "state_dict": is it one of mmengine? Weights of other projects are '
                          'converted by dvispp_to_mmvc.py')
@@ -81,11 +85,7 @@ def to_bytes(weights: Dict[str, Tensor], meta: dict, as_safetensors: bool) -> by
         UsageError: If safetensors is asked for and not installed.
     """
     if as_safetensors:
-        try:
-            from safetensors.torch import save
-        except ImportError as error:
-            raise UsageError('--safetensors needs the package safetensors: pip install safetensors') from error
-        return save(weights, metadata={name: str(value) for name, value in meta.items()})
+        return safetensors_files.to_bytes(weights, meta)
     buffer = io.BytesIO()
     torch.save(dict(meta=meta, state_dict=weights), buffer)
     return buffer.getvalue()
@@ -93,6 +93,8 @@ def to_bytes(weights: Dict[str, Tensor], meta: dict, as_safetensors: bool) -> by
 
 def main() -> None:
     args = parse_args()
+    if args.trust_checkpoint:
+        trust_checkpoints()
     try:
         cfg = load_config(args.config)
         require_checkpoint(args.checkpoint)

@@ -1,9 +1,16 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from .activation_checkpoint_hook import ActivationCheckpointHook, checkpoint_activations
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .bad_sample_hook import BadSampleHook
 from .check_weights_hook import CheckWeightsHook, WeightMismatchError
 from .final_metrics_hook import FinalMetricsHook
+from .host_memory_hook import HostMemoryHook
+from .nan_guard_hook import NaNGuardHook, NonFiniteError
+from .random_state_hook import RandomStateHook
 from .video_seg_visualization_hook import VideoSegVisualizationHook
 
 __all__ = [
-    'AtomicCheckpointHook', 'CheckWeightsHook', 'FinalMetricsHook', 'VideoSegVisualizationHook', 'WeightMismatchError'
+    'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckWeightsHook', 'FinalMetricsHook',
+    'HostMemoryHook', 'NaNGuardHook', 'NonFiniteError', 'RandomStateHook', 'VideoSegVisualizationHook',
+    'WeightMismatchError', 'checkpoint_activations'
 ]

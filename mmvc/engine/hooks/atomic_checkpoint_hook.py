@@ -1,10 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import logging
 import os.path as osp
-from typing import Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmvc.registry import HOOKS
@@ -15,7 +17,9 @@ class AtomicCheckpointHook(CheckpointHook):
     """Checkpoint hook that leaves a good checkpoint behind whenever the process is killed.
 
     Differences to mmengine's: a checkpoint on local disk is written to a temporary name, synced and renamed, and so is
-    ``last_checkpoint``; the oldest checkpoint is removed after the new one is safe, not before.
+    ``last_checkpoint``; an outdated checkpoint, also a ``best_*`` one, is removed after the new one is safe, not
+    before; and hooks with a method ``gather_for_checkpoint(runner)``, such as :class:`RandomStateHook`, have it called
+    on all ranks before a checkpoint is saved on the first.
 
     Args:
         backend_args (dict, optional): Storage of the checkpoints, see :class:`mmengine.hooks.CheckpointHook`. Defaults
@@ -32,6 +36,12 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
             self.backend_args = dict(backend='atomic_local')
         super().before_train(runner)
+        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if not self.by_epoch and self.interval > 0 and self.interval % steps:
+            print_log(f'A checkpoint is saved every {self.interval} iterations, a step of the optimizer is made every '
+                      f'{steps}: gradients in between are not saved, so a resumed training differs. Let '
+                      'default_hooks.checkpoint.interval be a multiple of optim_wrapper.accumulative_counts',
+                      logger='current', level=logging.WARNING)
 
     def save_if_missing(self, runner: Runner) -> str:
         """Make sure that the weights the training ended with are saved (a training stopped early saves none).
@@ -58,6 +68,7 @@ class AtomicCheckpointHook(CheckpointHook):
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.call_hook('gather_for_checkpoint')
         runner.save_checkpoint(
             self.out_dir,
             filename,
@@ -80,3 +91,32 @@ class AtomicCheckpointHook(CheckpointHook):
                 self.file_backend.remove(path)
             elif self.file_backend.isdir(path):  # DeepSpeed's checkpoints are folders
                 self.file_backend.rmtree(path)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: Dict[str, Any]) -> None:
+        backend, self.file_backend = self.file_backend, _DeferredRemoval(self.file_backend)
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        finally:
+            deferred, self.file_backend = self.file_backend, backend
+        deferred.commit()
+
+
+class _DeferredRemoval:
+    """A storage backend that removes nothing before it is told to."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self._removals: List[Tuple[Callable[[str], None], str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def remove(self, path: str) -> None:
+        self._removals.append((self._backend.remove, path))
+
+    def rmtree(self, path: str) -> None:
+        self._removals.append((self._backend.rmtree, path))
+
+    def commit(self) -> None:
+        for remove, path in self._removals:
+            remove(path)

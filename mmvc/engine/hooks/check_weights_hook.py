@@ -2,6 +2,7 @@
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from mmvc.engine.checkpoints import weight_mismatches
 from mmvc.registry import HOOKS
@@ -29,7 +30,9 @@ class CheckWeightsHook(Hook):
         Raises:
             WeightMismatchError: If a weight has another shape, is not in the model or (unless allowed) is missing.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = runner.model
+        if is_model_wrapper(model) and not isinstance(model, FullyShardedDataParallel):
+            model = model.module
         if isinstance(model, BaseTTAModel):  # it loads weights into the model that it wraps
             model = model.module
         lines = weight_mismatches(model, checkpoint.get('state_dict', checkpoint), self.allow_missing)

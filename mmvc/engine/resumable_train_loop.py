@@ -1,0 +1,89 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import copy
+from typing import Any, Iterator, Optional, Union
+
+import torch.nn as nn
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
+
+from mmvc.registry import LOOPS
+
+
+@LOOPS.register_module(name=['ResumableTrainLoop', 'IterBasedTrainLoop'])  # with default_scope='mmvc' the default
+class ResumableTrainLoop(IterBasedTrainLoop):
+    """Training by iterations that, resumed from a checkpoint, goes on exactly as if it had not stopped.
+
+    Differences to mmengine's: the data begins at the iteration of the checkpoint, without loading what comes before
+    (:class:`ResumableBatchSampler`); what is random in a sample depends on the seed and the sample's place in the
+    training alone (:class:`SeededDataset`), for any number of workers; and a validation that was due when the
+    checkpoint was written, and that the checkpoint does not know of, is made up for. Together with
+    :class:`RandomStateHook`, the weights end the same bit for bit on the CPU, and on GPUs where the operations are
+    deterministic.
+
+    Args:
+        runner (Runner): The runner.
+        dataloader (dict): Config of the dataloader. ``dataset``, ``sampler`` and ``batch_sampler`` are any that are
+            indexed by integers and depend on their seed only.
+        *args: As for :class:`mmengine.runner.IterBasedTrainLoop`.
+        **kwargs: As for :class:`mmengine.runner.IterBasedTrainLoop`.
+
+    Raises:
+        TypeError: ``dataloader`` is a built one, in which the order of the data can no longer be changed.
+    """
+
+    def __init__(self, runner: Runner, dataloader: Union[DataLoader, dict], *args: Any,
+                 **kwargs: Any) -> None:
+        if not isinstance(dataloader, dict):
+            raise TypeError(f'ResumableTrainLoop needs the config of a dataloader, got {type(dataloader).__name__}; '
+                            'train with type="mmengine.IterBasedTrainLoop" to pass one that is built')
+        self._runner = runner
+        self._dataloader_cfg = dataloader
+        loader = self._build_dataloader()
+        # a stand-in, since mmengine 0.10.7 starts to load as soon as it sees a dataloader
+        super().__init__(runner, DataLoader(loader.dataset), *args, **kwargs)
+        self.dataloader = loader
+        self.dataloader_iterator: Optional[Iterator] = None
+
+    def _build_dataloader(self) -> DataLoader:
+        self._seed = self.runner.seed
+        cfg = copy.deepcopy(self._dataloader_cfg)
+        cfg['dataset'] = dict(type='mmvc.SeededDataset', dataset=cfg['dataset'], seed=self._seed)
+        cfg['batch_sampler'] = dict(
+            type='mmvc.ResumableBatchSampler',
+            batch_sampler=cfg.get('batch_sampler'),
+            drop_last=cfg.pop('drop_last', False))
+        # as mmengine's loops do it: of one seed for all ranks or of the rank's own
+        diff_rank_seed = self.runner._randomness_cfg.get('diff_rank_seed', False)
+        return self.runner.build_dataloader(cfg, seed=self._seed, diff_rank_seed=diff_rank_seed)
+
+    def run(self) -> nn.Module:
+        """Train from the current iteration to the last.
+
+        Returns:
+            nn.Module: The trained model.
+        """
+        if self.runner.seed != self._seed:  # the checkpoint was trained with another one
+            self.dataloader = self._build_dataloader()
+        batch_sampler: Any = self.dataloader.batch_sampler
+        batch_sampler.start = self._iter
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        if self._iter > 0 and self.runner.message_hub.runtime_info.get('validated_iter') != self._iter:
+            self._validate_if_due()
+        while self._iter < self._max_iters and not self.stop_training:
+            if self.dataloader_iterator is None:
+                self.dataloader_iterator = iter(self.dataloader)
+            self.runner.model.train()
+            self.run_iter(next(self.dataloader_iterator))
+            self._decide_current_val_interval()
+            self._validate_if_due()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validate_if_due(self) -> None:
+        if (self.runner.val_loop is not None and self._iter >= self.val_begin
+                and (self._iter % self.val_interval == 0 or self._iter == self._max_iters)):
+            # noted before, for the checkpoint that is written again when the validation finds it to be the best
+            self.runner.message_hub.update_info('validated_iter', self._iter)
+            self.runner.val_loop.run()

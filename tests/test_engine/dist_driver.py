@@ -1,0 +1,173 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Runs groups of processes over gloo and writes what they found to a file, for the tests to look at.
+
+Usage: python dist_driver.py OUT.pt JOB [JOB ...]; jobs are the functions below, each with the sizes of its groups. All
+processes are forks of this one, so that the imports, which take longer than the rest, are paid once.
+"""
+
+import datetime
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.logging import MessageHub
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import OptimWrapper
+
+from mmvc.engine import CheckWeightsHook, build_runner, load_config
+
+sys.path += [str(Path(__file__).parents[1] / name) for name in ('test_models', 'test_tools')]
+import tiny_models  # noqa: E402
+import toy_vss  # noqa: E402
+
+NUM_CLIPS = 4
+
+
+def clips(step: int) -> dict:
+    """The global batch of a step: clips with three, two, one and no objects; in step 1 no objects at all."""
+    torch.manual_seed(step)
+    batch = tiny_models.make_batch(NUM_CLIPS, 3, (40, 56))
+    for number, sample in enumerate(batch['data_samples']):
+        for frame in sample:
+            frame.gt_instances = frame.gt_instances[frame.gt_instances.instances_ids < (step != 1) * (3 - number)]
+    return batch
+
+
+def share(batch: dict) -> dict:
+    """The clips of this process, as ``InfiniteSampler`` deals them out."""
+    part = slice(get_rank(), None, get_world_size())
+    return dict(inputs=batch['inputs'][part], data_samples=batch['data_samples'][part])
+
+
+def train(stage: str) -> dict:
+    """Three steps of a stage: guided, without any object, and in the second half."""
+    torch.rand = tiny_models.repeatable_rand
+    torch.manual_seed(0)
+    model = tiny_models.randomize_constants(tiny_models.build_model(stage)).train()
+    initial = {name: value.clone() for name, value in model.state_dict().items()}
+    ddp = MMDistributedDataParallel(model, find_unused_parameters=False, broadcast_buffers=False)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = OptimWrapper(torch.optim.SGD(trained, lr=1e-3))
+    hub, losses = MessageHub.get_current_instance(), []
+    for step, iteration in enumerate((0, 1, 9)):
+        hub.update_info('iter', iteration)
+        hub.update_info('max_iters', 10)
+        log = ddp.train_step(share(clips(step)), optimizer)
+        parts = all_gather_object({name: value.item() for name, value in log.items()})
+        losses.append({name: float(np.mean([part[name] for part in parts])) for name in log})
+    states = all_gather_object({name: value.double().sum().item() for name, value in model.state_dict().items()})
+    assert all(state == states[0] for state in states), 'the processes have drifted apart'
+    return dict(losses=losses, moved={name: (value - initial[name]).double()
+                                      for name, value in model.state_dict().items()})
+
+
+def losses() -> dict:
+    """:func:`train` for every stage."""
+    return {stage: train(stage) for stage in tiny_models.STAGES}
+
+
+def metrics() -> dict:
+    """Numbers of a test of three videos, on every rank."""
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = load_config(toy_vss.write_config(Path(folder, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
+        cfg.work_dir, cfg.launcher, cfg.log_level = folder, 'pytorch', 'ERROR'
+        numbers = all_gather_object(build_runner(cfg).test())
+    assert all(number == numbers[0] for number in numbers)
+    return numbers[0]
+
+
+def sharded_config(work_dir: str, sharded: bool) -> Config:
+    """Stage 3 in miniature on the toy videos, for four steps."""
+    cfg = load_config(toy_vss.write_config(Path(work_dir, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
+    classes = ('dark', 'bright', *(f'class{i}' for i in range(2, tiny_models.NUM_CLASSES)))
+    test = cfg.test_dataloader.dataset
+    test.metainfo = dict(classes=classes, palette=[(0, 0, i) for i in range(len(classes))])
+    frame = [dict(type='LoadFrameFromFile'), dict(type='LoadVideoSegAnnotations')]
+    train = dict(test, test_mode=False, pipeline=[
+        dict(type='SampleClip', num_frames=2, frame_range=2), dict(type='TransformBroadcaster', transforms=frame),
+        dict(type='PackVideoSegInputs')])
+    cfg.merge_from_dict(dict(
+        model=dict(_delete_=True, **tiny_models.STAGES['DVISOffline']), work_dir=work_dir, launcher='pytorch',
+        log_level='ERROR', val_dataloader=dict(dataset=dict(metainfo=test.metainfo)),
+        train_dataloader=dict(dataset=dict(_delete_=True, **train)),
+        optim_wrapper=dict(clip_grad=dict(max_norm=0.01), optimizer=dict(lr=1.0))))
+    cfg.find_unused_parameters, cfg.env_cfg = False, dict(dist_cfg=dict(backend='gloo'))
+    if sharded:
+        cfg.merge_from_dict(dict(runner_type='FlexibleRunner', strategy=dict(type='ShardedStrategy')))
+    return cfg
+
+
+def sharded() -> dict:
+    """Train stage 3 unsharded, sharded, and sharded with a break after two steps: checkpoints of all."""
+    torch.rand = tiny_models.repeatable_rand
+    found = {}
+    with tempfile.TemporaryDirectory() as root:
+        folders = [root]
+        torch.distributed.broadcast_object_list(folders, src=0)
+        for name, is_sharded in (('whole', False), ('sharded', True), ('resumed', True)):
+            work_dir = Path(folders[0], name)
+            work_dir.mkdir(exist_ok=True)
+            cfg = sharded_config(str(work_dir), is_sharded)
+            if name == 'resumed':
+                cfg.load_from, cfg.resume = str(work_dir.parent / 'sharded/iter_2.pth'), True
+            runner = build_runner(cfg)
+            if name == 'resumed':
+                runner.register_hook(CheckWeightsHook())
+            runner.train()
+            if is_sharded:
+                found['share'] = sum(p.numel() for p in runner.model.parameters())
+            torch.distributed.barrier()
+            checkpoint = torch.load(work_dir / 'iter_4.pth', weights_only=False)
+            found[name] = dict(weights=checkpoint['state_dict'], files=sorted(p.name for p in work_dir.glob('iter*')))
+        found['before'] = torch.load(Path(folders[0], 'whole/iter_2.pth'), weights_only=False)['state_dict']
+        torch.distributed.barrier()
+    return found
+
+
+JOBS = dict(sharded=(sharded, (2, )), losses=(losses, (1, 2, 4)), metrics=(metrics, (1, 2, 3, 4)))
+
+
+def run_group(size: int, function) -> object:
+    """Run a function in forked processes that form a group; return rank 0's result."""
+    with tempfile.TemporaryDirectory() as folder:
+        children = []
+        for rank in range(size):
+            child = os.fork()
+            if child == 0:
+                os.environ['LOCAL_RANK'] = str(rank)
+                try:
+                    torch.distributed.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=size,
+                                                         timeout=datetime.timedelta(seconds=60))
+                    result = function()
+                    if rank == 0:
+                        torch.save(result, f'{folder}/result.pt')
+                    torch.distributed.barrier()
+                except BaseException:
+                    traceback.print_exc()
+                    os._exit(1)
+                os._exit(0)
+            children.append(child)
+        failed = [rank for rank, child in enumerate(children) if os.waitpid(child, 0)[1] != 0]
+        if failed:
+            sys.exit(f'{function.__name__}, {size} processes: rank(s) {failed} failed')
+        return torch.load(f'{folder}/result.pt', weights_only=False)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    out, *jobs = sys.argv[1:]
+    results = {}
+    for job in jobs:
+        function, sizes = JOBS[job]
+        results[job] = {size: run_group(size, function) for size in sizes}
+    torch.save(results, out)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,104 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Real groups of processes over gloo: however a batch or a test set is spread, the numbers are the same."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from mmvc.engine import exit_with_message
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / 'test_tools'))
+import toy_vss  # noqa: E402
+
+STAGES = ('MinVIS', 'DVISOnline', 'DVISOffline')
+
+
+def run_driver(out: Path, *jobs: str, **environment: str) -> dict:
+    environment = dict(os.environ, OMP_NUM_THREADS='1', **environment)
+    done = subprocess.run([sys.executable, str(HERE / 'dist_driver.py'), str(out), *jobs], env=environment,
+                          capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return torch.load(out, weights_only=False)
+
+
+@pytest.fixture(scope='module')
+def found(tmp_path_factory):
+    """What groups of 1, 2, 3 and 4 processes found: ``found[job][size]``."""
+    folder = tmp_path_factory.mktemp('dist')
+    videos = Path(toy_vss.write_videos(folder / 'videos', names=('left', 'right', 'still')))
+    mask = cv2.imread(str(videos / 'data/right/mask/001.png'), cv2.IMREAD_UNCHANGED)
+    mask[:, :30] = 2  # the model is wrong about one frame
+    cv2.imwrite(str(videos / 'data/right/mask/001.png'), mask)
+    return run_driver(folder / 'out.pt', 'losses', 'metrics', TOY_VIDEOS=str(videos))
+
+
+@pytest.mark.parametrize('size', [2, 4])
+@pytest.mark.parametrize('stage', STAGES)
+def test_losses_are_those_of_one_process(found, stage, size):
+    """Clips with three, two, one and no objects; no parameter is unused, also where no process has an object."""
+    alone, spread = found['losses'][1][stage], found['losses'][size][stage]
+    for expected, losses in zip(alone['losses'], spread['losses'], strict=True):
+        assert losses.keys() == expected.keys()
+        for name, loss in expected.items():
+            assert losses[name] == pytest.approx(loss, rel=1e-4, abs=1e-4), name
+    assert alone['losses'][0]['loss'] > alone['losses'][1]['loss'] > 0
+    assert alone['losses'][1]['loss_mask'] == 0
+
+
+@pytest.mark.parametrize('size', [2, 4])
+@pytest.mark.parametrize('stage', STAGES)
+def test_weights_move_as_in_one_process(found, stage, size):
+    alone, spread = (found['losses'][n][stage]['moved'] for n in (1, size))
+    largest = max(move.norm() for move in alone.values())
+    assert largest > 0
+    for name, move in alone.items():
+        other = spread[name]
+        if name.endswith('memory.embeds'):  # in the order of the ranks
+            move, other = move.sum(1), other.sum(1)
+        assert (other - move).norm() <= 1e-3 * max(move.norm(), 1e-3 * largest), name
+
+
+@pytest.mark.parametrize('size', [2, 3, 4])
+def test_metrics_are_those_of_one_process(found, size):
+    """Exactly, also where there are more processes than videos."""
+    alone = found['metrics'][1]
+    assert 50 < alone['vss/mIoU'] < 99
+    assert found['metrics'][size] == alone
+
+
+@pytest.mark.slow
+def test_sharded_training_is_the_unsharded_one(tmp_path):
+    """FSDP: each of two processes holds half of the model; checkpoints fit the whole one, and resume exactly."""
+    videos = toy_vss.write_videos(tmp_path / 'videos')
+    found = run_driver(tmp_path / 'out.pt', 'sharded', TOY_VIDEOS=videos)['sharded'][2]
+    whole, sharded, resumed = (found[name]['weights'] for name in ('whole', 'sharded', 'resumed'))
+    assert found['sharded']['files'] == ['iter_2.pth', 'iter_4.pth']
+    parameters = sum(value.numel() for name, value in whole.items() if 'memory' not in name and 'running' not in name)
+    assert 0.4 * parameters < found['share'] < 0.6 * parameters
+    assert whole.keys() == sharded.keys() == resumed.keys()
+    assert max((whole[name] - found['before'][name]).abs().max() for name in whole if 'memory' not in name) > 1e-3
+    for name, value in whole.items():
+        torch.testing.assert_close(sharded[name], value, rtol=0, atol=1e-5)
+        assert torch.equal(resumed[name], sharded[name]), name
+
+
+@pytest.mark.parametrize('rank, local_rank, message, seconds', [
+    ('0', '0', 'error: no such file', []),
+    ('8', '0', 'error on rank 8: no such file', [5]),  # the first of another machine
+    ('9', '1', 'error on rank 9: no such file', [10]),
+])
+def test_an_error_of_all_processes_is_said_by_the_first(monkeypatch, rank, local_rank, message, seconds):
+    """The others give the launcher time to end them, once the first is gone."""
+    slept = []
+    monkeypatch.setattr('time.sleep', slept.append)
+    monkeypatch.setenv('RANK', rank)
+    monkeypatch.setenv('LOCAL_RANK', local_rank)
+    with pytest.raises(SystemExit) as ended:
+        exit_with_message('no such file')
+    assert ended.value.code == message and slept == seconds

@@ -1,0 +1,165 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""A training that is stopped and resumed ends with the weights of one that was not, bit for bit."""
+
+from pathlib import Path
+
+import pytest
+import tiny_models
+import torch
+from mmengine.config import ConfigDict
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+from toy_stages import CONFIG
+
+from mmvc.engine import build_runner, load_config
+from mmvc.registry import OPTIM_WRAPPERS
+from mmvc.visualization import VideoSegLocalVisualizer
+
+
+def forget_other_runners():
+    """As in a new process."""
+    for kept in (MMLogger, MessageHub, VideoSegLocalVisualizer):
+        kept._instance_dict.clear()
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    """Trains the toy model for six iterations (validated after the fourth); returns its final checkpoint."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    (tmp_path / 'toy.py').write_text(CONFIG.format(model='ToyModel', max_iters=6))
+
+    def run(name, resume_from=None, **options):
+        forget_other_runners()
+        cfg = load_config(str(tmp_path / 'toy.py'), options)
+        cfg.work_dir = str(tmp_path / name)
+        if resume_from is not None:
+            cfg.resume, cfg.load_from = True, str(resume_from)
+        torch.rand(7)  # the process may have drawn before
+        build_runner(cfg).train()
+        return torch.load(tmp_path / name / 'iter_6.pth', weights_only=False)
+
+    run.folder = tmp_path
+    return run
+
+
+def differences(one, other, path=''):
+    """Names of the tensors and numbers in nested structures that are not equal."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [line for name in one.keys() | other.keys()
+                for line in differences(one.get(name), other.get(name), f'{path}.{name}')]
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
+        return [line for i, pair in enumerate(zip(one, other)) for line in differences(*pair, f'{path}[{i}]')]
+    same = torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+    return [] if same else [path]
+
+
+def assert_same_training(one, other):
+    assert one['optimizer'] and one['random_state']
+    parts = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers', 'random_state')
+    assert differences(*({name: checkpoint.get(name) for name in parts} for checkpoint in (one, other))) == []
+
+
+def assert_same_score(one, other):
+    assert one['message_hub']['runtime_info']['best_score'] == other['message_hub']['runtime_info']['best_score']
+
+
+WORKERS = {'train_dataloader.num_workers': 2}
+PERSISTENT = {**WORKERS, 'train_dataloader.persistent_workers': True}
+
+
+def test_number_of_workers_changes_nothing(train):
+    whole = train('whole')
+    assert_same_training(train('workers', **WORKERS), whole)
+    assert_same_training(train('persistent', **PERSISTENT), whole)
+
+
+@pytest.mark.parametrize('options', [{}, WORKERS], ids=['0 workers', '2 workers'])
+@pytest.mark.parametrize('iteration', [2, 4])  # right before a validation: 4
+def test_resumed_training_ends_the_same(train, iteration, options):
+    whole = train('whole', **{'default_hooks.checkpoint.max_keep_ckpts': -1})
+    resumed = train('resumed', train.folder / f'whole/iter_{iteration}.pth', **options)
+    assert_same_training(resumed, whole)
+    assert_same_score(resumed, whole)
+
+
+def test_validation_that_the_checkpoint_does_not_know_of_is_made_up_for(train):
+    """As after a kill in the validation of iteration 4: the best checkpoint is written nevertheless."""
+    less = {'default_hooks.checkpoint.rule': 'less'}  # so that the fourth is the best
+    whole = train('whole', **{'default_hooks.checkpoint.max_keep_ckpts': -1, **less})
+    checkpoint = torch.load(train.folder / 'whole/iter_4.pth', weights_only=False)
+    runtime_info = checkpoint['message_hub']['runtime_info']
+    for name in ('best_score', 'best_ckpt', 'validated_iter'):  # as it was written the first time
+        del runtime_info[name]
+    torch.save(checkpoint, train.folder / 'killed.pth')
+    resumed = train('resumed', train.folder / 'killed.pth', **less)
+    assert_same_training(resumed, whole)
+    assert_same_score(resumed, whole)
+    for name in ('whole', 'resumed'):
+        assert [path.name for path in (train.folder / name).glob('best_*')] == ['best_toy_mIoU_iter_4.pth']
+
+
+def test_another_seed_in_the_config_does_not_change_a_resumed_training(train):
+    whole = train('whole', **{'default_hooks.checkpoint.max_keep_ckpts': -1, 'randomness.seed': 11})
+    assert_same_training(train('resumed', train.folder / 'whole/iter_2.pth'), whole)
+
+
+@OPTIM_WRAPPERS.register_module()
+class ScaledOptimWrapper(AmpOptimWrapper):
+    """Loss scaling without a GPU, which AmpOptimWrapper insists on; the scale is doubled every other step."""
+
+    def __init__(self, **kwargs):
+        OptimWrapper.__init__(self, **kwargs)
+        self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=4., growth_interval=2)
+        self._scale_update_param = None
+
+    optim_context = OptimWrapper.optim_context
+
+
+@pytest.mark.skipif(not hasattr(torch, 'amp') or not hasattr(torch.amp, 'GradScaler'), reason='a scaler of GPUs only')
+def test_loss_scale_is_resumed(train):
+    options = {'default_hooks.checkpoint.max_keep_ckpts': -1, 'optim_wrapper.type': 'ScaledOptimWrapper'}
+    whole = train('whole', **options)
+    assert whole['optimizer']['loss_scaler']['scale'] == 32
+    assert_same_training(train('resumed', train.folder / 'whole/iter_4.pth', **options), whole)
+
+
+class Clips(Dataset):
+    metainfo = dict()
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        batch = tiny_models.make_batch(1, 3, (40, 56))
+        return dict(inputs=batch['inputs'][0], data_samples=batch['data_samples'][0])
+
+
+@pytest.mark.parametrize('stage', tiny_models.STAGES)
+def test_every_stage_resumes_exactly(tmp_path, stage):
+    """With query noise, dropped keys, guided assignments that end in the middle, and the class memory."""
+    def train(name, load_from=None):
+        forget_other_runners()
+        cfg = ConfigDict(tiny_models.STAGES[stage])
+        if 'tracker' in cfg:
+            cfg.tracker.noise = dict(type='QueryNoise', mode='wa', prob=0.8)
+        if 'refiner' in cfg:
+            cfg.refiner.cross_attn = dict(type='ObjectMaskedCrossAttention', drop_ratio=0.5)
+        runner = Runner(
+            cfg, str(tmp_path / name), default_scope='mmvc', experiment_name=name, randomness=dict(seed=0),
+            train_dataloader=dict(batch_size=1, num_workers=0, dataset=Clips(),
+                                  sampler=dict(type='InfiniteSampler')),
+            train_cfg=dict(type='ResumableTrainLoop', max_iters=4, val_interval=9),
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)),
+            default_hooks=dict(random_state=dict(type='RandomStateHook'),
+                               checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=1)),
+            visualizer=dict(type='VideoSegLocalVisualizer'),
+            load_from=load_from, resume=load_from is not None)
+        runner.train()
+        return torch.load(tmp_path / name / 'iter_4.pth', weights_only=False)
+
+    whole = train('whole')
+    start = torch.load(tmp_path / 'whole/iter_1.pth', weights_only=False)
+    assert differences(start['state_dict'], whole['state_dict'])
+    assert_same_training(train('resumed', str(tmp_path / 'whole/iter_1.pth')), whole)
