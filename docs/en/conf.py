@@ -32,4 +32,5 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'  # the docstrings name the types
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # attributes of named tuples are members already
 suppress_warnings = ['config.cache']

@@ -2,12 +2,15 @@
 """Metrics as pure functions and streaming accumulators (numpy only, no registry)."""
 
 from .average_precision import MatchedTracks, category_scores, match_tracks, track_scores
+from .fragmentation import count_fragments
+from .identity import count_switches, main_labels
 from .label_maps import encode_panoptic_map, prefetch, read_label_map, read_panoptic_map
+from .occlusion import occlusion_regions, pixels_of
 from .panoptic import PanopticFrame, Segment, compare_panoptic, isthing_of
 from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, semantic_scores, video_miou
 from .stq import SegmentationTrackingQuality, STQCounts, segmentation_quality, stq
 from .summary import STQ_VARIANTS, vis_classes, vps_classes, vps_numbers, vss_classes, vss_numbers, why_undefined
-from .tracks import mean_area, occlusion_score, to_rle, track_areas, track_iou
+from .tracks import mean_area, occlusion_score, track_areas, track_iou
 from .video_consistency import VideoConsistency, mean_consistency, pooled_vc16, window_values
 from .vis import match_video, range_names
 from .vpq import PAPER_WINDOWS, SCRIPT_WINDOWS, VideoPanopticQuality, mean_panoptic_quality, panoptic_quality, vpq
@@ -15,10 +18,11 @@ from .vpq import PAPER_WINDOWS, SCRIPT_WINDOWS, VideoPanopticQuality, mean_panop
 __all__ = [
     'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticFrame', 'SCRIPT_WINDOWS', 'STQCounts',
     'STQ_VARIANTS', 'Segment', 'SegmentationTrackingQuality', 'VideoConsistency', 'VideoPanopticQuality',
-    'category_scores', 'compare_panoptic', 'encode_panoptic_map', 'isthing_of', 'majority_class_baseline',
-    'match_tracks', 'match_video', 'mean_area', 'mean_consistency', 'mean_panoptic_quality', 'occlusion_score',
-    'panoptic_quality', 'per_class_iou', 'pooled_vc16', 'prefetch', 'range_names', 'read_label_map',
-    'read_panoptic_map', 'segmentation_quality', 'semantic_scores', 'stq', 'to_rle', 'track_areas', 'track_iou',
-    'track_scores', 'video_miou', 'vis_classes', 'vpq', 'vps_classes', 'vps_numbers', 'vss_classes', 'vss_numbers',
-    'why_undefined', 'window_values'
+    'category_scores', 'compare_panoptic', 'count_fragments', 'count_switches', 'encode_panoptic_map',
+    'isthing_of', 'main_labels', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
+    'mean_consistency', 'mean_panoptic_quality', 'occlusion_regions', 'occlusion_score', 'panoptic_quality',
+    'per_class_iou', 'pixels_of', 'pooled_vc16', 'prefetch', 'range_names', 'read_label_map', 'read_panoptic_map',
+    'segmentation_quality', 'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'video_miou',
+    'vis_classes', 'vpq', 'vps_classes', 'vps_numbers', 'vss_classes', 'vss_numbers', 'why_undefined',
+    'window_values'
 ]

@@ -28,11 +28,12 @@ class STQCounts(NamedTuple):
 class SegmentationTrackingQuality:
     """Count one video for STQ = sqrt(AQ * SQ).
 
-    A tube is the pixels of one (class, id) in a video. AQ sums over the true tubes g of thing classes
+    A tube is the pixels of one (class, id) in a video. AQ sums over the true tubes g of thing classes::
 
         1 / |g| * sum over p of TPA^2 / (|g| + |p| - TPA),  TPA = |p & g|,
 
-    with p the predicted tubes of any thing class; |p| counts pixels on void and on stuff too, but not those on crowds.
+    with p the predicted tubes of any thing class; the size of p counts pixels on void and on stuff too, but not those
+    on crowds.
 
     Args:
         isthing (Sequence[bool]): Which classes are things, length K.

@@ -21,7 +21,7 @@ def vss_numbers(confusions: Sequence[np.ndarray], windows: Windows) -> Dict[str,
 
     Args:
         confusions (Sequence[np.ndarray]): :attr:`ConfusionMatrix.counts` of each video, (K, K + 1); at least one.
-        windows (dict[int, list[tuple[int, int]]]): Pairs (|C|, |C and P|) of all videos, by window size.
+        windows (dict[int, list[tuple[int, int]]]): Pairs ``(|C|, |C and P|)`` of all videos, by window size.
 
     Returns:
         dict: ``mIoU``, ``VC<n>``, ``aAcc``, ``mAcc``, ``fwIoU``, ``video_mIoU``, ``mIoU_trivial`` and, with windows of

@@ -14,8 +14,8 @@ class VideoConsistency:
 
     In a window of n frames let C be the pixels whose raw ground-truth value (void counts as a value) is the same in
     all n frames, and P those whose predicted value is; whether it is the right class is not asked. VC_n is the mean of
-    |C and P| / |C| over the windows (Miao et al., VSPW, CVPR 2021, Eq. 1). As in the official script the windows start
-    at frames 0 .. T - n - 1: the last possible one is left out, so a video needs n + 1 frames to have any.
+    ``|C and P| / |C|`` over the windows (Miao et al., VSPW, CVPR 2021, Eq. 1). As in the official script the windows
+    start at frames 0 .. T - n - 1: the last possible one is left out, so a video needs n + 1 frames to have any.
 
     Instead of comparing n frames, each pixel counts for how many frames its value has not changed: a window is
     constant where that count has reached n.
@@ -82,10 +82,10 @@ def window_values(windows: Iterable[Tuple[int, int]]) -> np.ndarray:
     """VC of each window.
 
     Args:
-        windows (Iterable[tuple[int, int]]): Pairs (|C|, |C and P|).
+        windows (Iterable[tuple[int, int]]): Pairs ``(|C|, |C and P|)``.
 
     Returns:
-        np.ndarray: |C and P| / |C|, NaN where C is empty, shape (number of windows, ).
+        np.ndarray: ``|C and P| / |C|``, NaN where C is empty, shape (number of windows, ).
     """
     common, kept = np.array(list(windows), dtype=np.float64).reshape(-1, 2).T
     return np.divide(kept, common, out=np.full(len(common), np.nan), where=common > 0)
@@ -95,7 +95,7 @@ def mean_consistency(windows: Iterable[Tuple[int, int]]) -> float:
     """VC_n: one mean over all windows of all videos.
 
     Args:
-        windows (Iterable[tuple[int, int]]): Pairs (|C|, |C and P|) of all videos, in any order.
+        windows (Iterable[tuple[int, int]]): Pairs ``(|C|, |C and P|)`` of all videos, in any order.
 
     Returns:
         float: Fraction, the same to the last bit in every order of the windows; windows with an empty C are left out,
@@ -112,7 +112,7 @@ def pooled_vc16(vc8_windows: Iterable[Tuple[int, int]], vc16_windows: Iterable[T
     it is higher than VC16.
 
     Args:
-        vc8_windows (Iterable[tuple[int, int]]): Pairs (|C|, |C and P|) of all windows of 8 frames.
+        vc8_windows (Iterable[tuple[int, int]]): Pairs ``(|C|, |C and P|)`` of all windows of 8 frames.
         vc16_windows (Iterable[tuple[int, int]]): The same for 16 frames.
 
     Returns:

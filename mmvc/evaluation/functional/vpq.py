@@ -18,7 +18,7 @@ class VideoPanopticQuality:
 
     A window is k consecutive frames (stride 1). In it a segment is a tube: the pixels of one id, with the class (and
     crowd flag) of the first frame of the window that has the id. A true tube g that is no crowd and a predicted tube p
-    of the same class match if
+    of the same class match if::
 
         |p & g| / (|p| + |g| - |p & g| - |p & void|) > 0.5.
 

@@ -1,0 +1,16 @@
+# Tab. 5 of arXiv 2408.10627, second half: patch size x mask ratio in stage 2, on one segmenter trained with MVC-1.
+_base_ = './_testbed.py'
+
+title = 'Patch size (s) x mask ratio (r) of MVC-2, generated videos'
+variants = [
+    dict(name='baseline', overrides=dict(online=_base_.no_mvc2)),
+    *[
+        dict(
+            name=f's{size}_r{ratio}',
+            overrides=dict(online={
+                f'{_base_.mask2}.patch_size': size,
+                f'{_base_.mask2}.mask_ratio': ratio
+            })) for size in (8, 16, 32) for ratio in (0.3, 0.5, 0.7)
+    ],
+]
+metrics = _base_.of_tracker

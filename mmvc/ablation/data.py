@@ -1,0 +1,41 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The generated videos of a plan."""
+
+import fcntl
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from mmvc.datasets.synthetic import PRESETS, SyntheticVideoConfig, make_synthetic_dataset
+from mmvc.utils.errors import UsageError
+
+_DATASET_KEYS = ('formats', 'num_train', 'num_val', 'seed', 'jpeg_quality', 'with_objects')
+
+
+def make_data(data: Optional[Dict[str, Any]]) -> None:
+    """Generate the videos that a plan asks for, unless they are there.
+
+    Args:
+        data (dict, optional): ``data`` of the plan, see :class:`Plan`. None: nothing to do.
+
+    Raises:
+        UsageError: If an entry is unknown or out of range, or the folder holds something else.
+    """
+    if data is None:
+        return
+    entries = dict(data)
+    out_dir, preset = Path(entries.pop('out_dir')), entries.pop('preset', 'default')
+    if preset not in PRESETS:
+        raise UsageError(f'data.preset "{preset}" of the plan is none of {", ".join(PRESETS)}')
+    arguments = {key: entries.pop(key) for key in _DATASET_KEYS if key in entries}
+    unknown = sorted(set(entries) - {field.name for field in fields(SyntheticVideoConfig)})
+    if unknown:
+        raise UsageError(f'data of the plan has no {", ".join(unknown)}: see SyntheticVideoConfig and '
+                         'make_synthetic_dataset')
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with open(out_dir / '.lock', 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # jobs that start at once: the first one writes, the others wait
+        try:
+            make_synthetic_dataset(out_dir, SyntheticVideoConfig(**{**PRESETS[preset], **entries}), **arguments)
+        except (ValueError, FileExistsError) as error:
+            raise UsageError(f'data of the plan: {error}') from error

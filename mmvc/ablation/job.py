@@ -1,0 +1,130 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""One training and the tests of its weights."""
+
+import fcntl
+import gc
+import resource
+import time
+from contextlib import contextmanager
+from numbers import Number
+from typing import Dict, Iterator
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+
+from mmvc.engine import CheckWeightsHook, build_runner, on_main_process, run_stages, setup_distributed
+from mmvc.utils.errors import UsageError
+
+from .attention_share_hook import AttentionShareHook
+from .plan import Evaluation, Training
+from .store import Store
+
+
+def run_training(training: Training, store: Store, launcher: str = 'none') -> None:
+    """Train a stage and test its weights; what is finished is skipped, what was stopped goes on.
+
+    Args:
+        training (Training): What to train.
+        store (Store): Where to put it.
+        launcher (str): How the processes were started, see :func:`setup_distributed`. Defaults to 'none'.
+
+    Raises:
+        UsageError: If the stage before it is not trained, or another process works on this one.
+    """
+    setup_distributed(launcher, training.cfg)
+    on_main_process(lambda: _check_parent(training, store))
+    with _only_one(training, store), _measured(training, store):
+        stages = [store.stage(member) for member in (training.parent, training) if member is not None]
+        for stage in stages:
+            stage.cfg.launcher = launcher
+        if not on_main_process(lambda: store.is_trained(training)):
+            run_stages(stages, [training.stage], resume=True)
+        checkpoint = on_main_process(stages[-1].marker)['checkpoint']
+        for key, evaluation in training.evaluations.items():
+            if on_main_process(lambda key=key: store.numbers(training, key)) is not None:
+                continue
+            numbers = run_evaluation(evaluation, checkpoint, str(store.folder(training) / 'tests' / key), launcher)
+            if is_main_process():
+                store.write(training, key, numbers)
+            barrier()
+
+
+def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launcher: str = 'none') -> Dict[str, float]:
+    """Test weights.
+
+    Args:
+        evaluation (Evaluation): How.
+        checkpoint (str): File of the weights.
+        work_dir (str): Folder for logs.
+        launcher (str): How the processes were started. Defaults to 'none'.
+
+    Returns:
+        dict[str, float]: Numbers by name.
+    """
+    cfg = Config(evaluation.cfg.to_dict(), filename=evaluation.cfg.filename)
+    cfg.work_dir, cfg.experiment_name, cfg.launcher = work_dir, work_dir, launcher
+    cfg.load_from, cfg.resume = checkpoint, False
+    if cfg.get('visualizer'):  # one of its own: mmengine would hand out that of the training
+        cfg.visualizer = dict(type=cfg.visualizer.type, name=work_dir)
+    runner = build_runner(cfg)
+    runner.register_hook(CheckWeightsHook())
+    hook = AttentionShareHook() if evaluation.attention and 'refiner' in cfg.model else None
+    if hook is not None:
+        runner.register_hook(hook)
+    numbers = dict(runner.test())
+    if hook is not None:
+        numbers.update(hook.numbers())
+    del runner
+    gc.collect()  # the runner and its hooks refer to each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return {name: float(value) for name, value in numbers.items() if isinstance(value, Number)}
+
+
+def _check_parent(training: Training, store: Store) -> None:
+    if training.parent is not None and not store.is_trained(training.parent):
+        raise UsageError(f'training "{training.key}" starts from "{training.parent.key}", which is not finished in '
+                         f'"{store.root}": run that first')
+
+
+@contextmanager
+def _only_one(training: Training, store: Store) -> Iterator[None]:
+    """Keep a second process off the folder; the lock ends with the process, however it ends."""
+    if not is_main_process():
+        yield
+        return
+    store.folder(training).mkdir(parents=True, exist_ok=True)
+    with open(store.folder(training) / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f'"{store.folder(training)}" is in use by another process: wait for it') from error
+        except OSError as error:  # a file system without locks
+            print_log(f'"{store.folder(training)}" cannot be locked ({error}): do not start the same plan twice',
+                      logger='current')
+        yield
+
+
+@contextmanager
+def _measured(training: Training, store: Store) -> Iterator[None]:
+    """Write what the training is, and add what it cost (the main process and its data workers) to earlier attempts."""
+    start, cpu = time.time(), _cpu_seconds()
+    try:
+        yield
+    finally:
+        if is_main_process():
+            before = store.cost(training)
+            spent = dict(wall_seconds=time.time() - start, cpu_seconds=_cpu_seconds() - cpu)
+            store.write(training, 'training', dict(
+                stage=training.stage,
+                seed=training.seed,
+                config=training.cfg.filename,
+                starts_from=training.parent and training.parent.key,
+                cost={name: round(before.get(name, 0) + value, 1) for name, value in spent.items()}))
+
+
+def _cpu_seconds() -> float:
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in usage)

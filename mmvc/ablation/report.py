@@ -1,0 +1,56 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The results as Markdown."""
+
+from typing import Any, Dict, List
+
+
+def to_markdown(results: Dict[str, Any]) -> str:
+    """Write the tables of an ablation.
+
+    Args:
+        results (dict): See :func:`gather`.
+
+    Returns:
+        str: Markdown: means and standard deviations, paired differences with intervals, and who shares what.
+    """
+    names = [metric['name'] for metric in results['metrics']]
+    arrows = [f'{metric["name"]} {"↑" if metric["higher_is_better"] else "↓"}' for metric in results['metrics']]
+    seeds = ', '.join(map(str, results['seeds']))
+    level = f'{100 * results["level"]:g} %'
+    lines = [f'# {results["title"]}', '', f'Plan `{results["plan"]}`, seeds {seeds}. Mean ± standard deviation over '
+             'the seeds; a number in brackets says how many, where some are missing.', '']
+    summary = results['summary']
+    lines += _table(['variant', *arrows], [
+        [name, *(_mean(summary[name][metric], len(results['seeds'])) for metric in names)] for name in summary])
+    lines += ['', f'Difference to `{results["baseline"]}`, seed by seed: mean and {level} confidence interval (paired '
+              't; not corrected for the number of comparisons). **Bold**: the interval does not hold 0.', '']
+    lines += _table(['variant', *arrows], [
+        [name, *(_difference(summary[name][metric]['difference']) for metric in names)]
+        for name in summary if name != results['baseline']])
+    lines += ['', '## Trainings', '', 'Variants that agree up to a stage share its training.', '']
+    lines += _table(['training', 'starts from', 'used by', 'CPU minutes', ''], [
+        [f'`{key}`', f'`{entry["starts_from"]}`' if entry['starts_from'] else '', ', '.join(entry['used_by']),
+         f'{entry["cost"]["cpu_seconds"] / 60:.1f}' if entry['cost'] else '', '' if entry['done'] else 'not done']
+        for key, entry in results['trainings'].items()])
+    return '\n'.join(lines) + '\n'
+
+
+def _table(head: List[str], rows: List[List[str]]) -> List[str]:
+    alignment = ['---'] + ['---:'] * (len(head) - 1) if 'training' not in head else ['---'] * len(head)
+    return [f'| {" | ".join(row)} |' for row in [head, alignment, *rows]]
+
+
+def _mean(entry: Dict[str, Any], num_seeds: int) -> str:
+    if entry['mean'] is None:
+        return '-'
+    text = f'{entry["mean"]:.2f}' + ('' if entry['std'] is None else f' ± {entry["std"]:.2f}')
+    return text if entry['n'] == num_seeds else f'{text} ({entry["n"]})'
+
+
+def _difference(entry: Dict[str, Any]) -> str:
+    if entry is None or entry['mean'] is None:
+        return '-'
+    if entry['low'] is None:
+        return f'{entry["mean"]:+.2f}'
+    text = f'{entry["mean"]:+.2f} [{entry["low"]:+.2f}, {entry["high"]:+.2f}]'
+    return text if entry['low'] <= 0 <= entry['high'] else f'**{text}**'

@@ -1,0 +1,101 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Gathering the numbers of all runs of a plan."""
+
+import math
+from typing import Any, Dict, List, Optional
+
+from .plan import Metric, Plan, Run
+from .statistics import describe, paired_difference
+from .store import Store
+
+
+def gather(plan: Plan, store: Store, level: float = 0.95) -> Dict[str, Any]:
+    """Collect what is there, and compare the variants with the baseline.
+
+    Args:
+        plan (Plan): The plan.
+        store (Store): Where its trainings are.
+        level (float): Confidence of the intervals. Defaults to 0.95.
+
+    Returns:
+        dict: For a JSON file, numbers that are not defined as None:
+
+        - ``title``, ``plan``, ``baseline``, ``seeds``, ``level``, ``metrics``;
+        - ``runs``: per variant and seed its ``trainings`` by stage, the ``values`` of the metrics, and all ``numbers``
+          by stage and evaluation; both empty where something is missing;
+        - ``trainings``: by name ``stage``, ``seed``, ``starts_from``, ``used_by``, ``done`` and ``cost``;
+        - ``summary``: variant -> metric -> ``mean``, ``std``, ``n`` and ``difference`` to the baseline over the common
+          seeds (``mean``, ``low``, ``high``, ``p``, ``n``; None for the baseline itself).
+    """
+    runs = [dict(variant=run.variant, seed=run.seed,
+                 trainings={stage: training.key for stage, training in run.trainings.items()},
+                 values={metric.name: value for metric in plan.metrics
+                         if (value := _value(run, metric, store)) is not None},
+                 numbers=_all_numbers(run, store)) for run in plan.runs]
+    by_variant = {variant['name']: {} for variant in plan.variants}
+    for run in runs:
+        by_variant[run['variant']][run['seed']] = run['values']
+    summary = {
+        name: {metric.name: _summarize(metric.name, values, None if name == plan.baseline else
+                                       by_variant[plan.baseline], level) for metric in plan.metrics}
+        for name, values in by_variant.items()
+    }
+    trainings = {
+        training.key: dict(
+            stage=training.stage,
+            seed=training.seed,
+            starts_from=training.parent and training.parent.key,
+            used_by=training.used_by,
+            done=store.is_done(training),
+            cost=store.cost(training))
+        for training in plan.ordered_trainings
+    }
+    return dict(
+        title=plan.title,
+        plan=plan.path,
+        baseline=plan.baseline,
+        seeds=plan.seeds,
+        level=level,
+        metrics=[dict(vars(metric)) for metric in plan.metrics],
+        runs=runs,
+        trainings=trainings,
+        summary=summary)
+
+
+def _value(run: Run, metric: Metric, store: Store) -> Optional[float]:
+    """Value of a metric in a run, None if it is not there."""
+    parts = []
+    for evaluation in (metric.evaluation, metric.minus):
+        if evaluation is not None:
+            key = run.evaluations.get((metric.stage, evaluation))
+            numbers = store.numbers(run.trainings[metric.stage], key) if key else None
+            parts.append((numbers or {}).get(metric.number))
+    if None in parts:
+        return None
+    return parts[0] - parts[1] if metric.minus else parts[0]
+
+
+def _all_numbers(run: Run, store: Store) -> Dict[str, Dict[str, Dict[str, float]]]:
+    """Numbers by stage and evaluation."""
+    found: Dict[str, Dict[str, Dict[str, float]]] = {}
+    for (stage, evaluation), key in run.evaluations.items():
+        numbers = store.numbers(run.trainings[stage], key)
+        if numbers is not None:
+            found.setdefault(stage, {})[evaluation] = numbers
+    return found
+
+
+def _summarize(metric: str, by_seed: Dict[int, Dict[str, float]], baseline: Optional[Dict[int, Dict[str, float]]],
+               level: float) -> Dict[str, Any]:
+    values: List[float] = [numbers[metric] for numbers in by_seed.values() if metric in numbers]
+    entry: Dict[str, Any] = dict(describe(values)._asdict(), difference=None)
+    if baseline is not None:
+        common = [seed for seed, numbers in by_seed.items() if metric in numbers and metric in baseline[seed]]
+        entry['difference'] = _defined(paired_difference([by_seed[seed][metric] for seed in common],
+                                                         [baseline[seed][metric] for seed in common], level)._asdict())
+    return _defined(entry)
+
+
+def _defined(entry: Dict[str, Any]) -> Dict[str, Any]:
+    """Replace NaN, which JSON does not have, by None."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in entry.items()}

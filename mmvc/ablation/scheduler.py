@@ -1,0 +1,57 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Running jobs that wait for each other, several side by side."""
+
+import subprocess
+import time
+from typing import Callable, Dict, List, Mapping, Optional
+
+DONE, FAILED, BLOCKED = 'done', 'failed', 'blocked'
+
+
+def run_jobs(jobs: Mapping[str, Optional[str]],
+             start: Callable[[str, int], subprocess.Popen],
+             num_slots: int = 1,
+             report: Callable[[str, str], None] = lambda job, state: None,
+             poll_seconds: float = 0.2) -> Dict[str, str]:
+    """Run jobs as processes; the failure of one stops only those that need its result.
+
+    Args:
+        jobs (Mapping[str, str | None]): Job -> the job that it waits for, None if it waits for nothing. A job that is
+            not among the keys counts as done. In the order of preference.
+        start (Callable): ``(job, slot) -> process``, slots are numbers from 0.
+        num_slots (int): Jobs at a time. Defaults to 1.
+        report (Callable): ``(job, state)``, called when a job starts (``'started'``) and ends.
+        poll_seconds (float): How often to look. Defaults to 0.2.
+
+    Returns:
+        dict[str, str]: Job -> ``'done'``, ``'failed'`` or ``'blocked'`` (what it waits for failed or is blocked).
+    """
+    states: Dict[str, str] = {}
+    waiting: List[str] = list(jobs)
+    running: Dict[int, tuple] = {}
+    try:
+        while waiting or running:
+            for job in list(waiting):
+                needed = jobs[job]
+                if needed in jobs and states.get(needed) in (FAILED, BLOCKED):
+                    waiting.remove(job)
+                    states[job] = BLOCKED
+                    report(job, BLOCKED)
+                elif len(running) < num_slots and (needed not in jobs or states.get(needed) == DONE):
+                    slot = min(set(range(num_slots)) - set(running))
+                    waiting.remove(job)
+                    running[slot] = (job, start(job, slot))
+                    report(job, 'started')
+            for slot, (job, process) in list(running.items()):
+                if process.poll() is not None:
+                    del running[slot]
+                    states[job] = DONE if process.returncode == 0 else FAILED
+                    report(job, states[job])
+            if running:
+                time.sleep(poll_seconds)
+    finally:  # interrupted: what was trained so far is kept and goes on with the next start
+        for _, process in running.values():
+            process.terminate()
+        for _, process in running.values():
+            process.wait()
+    return states

@@ -1,0 +1,169 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import json
+import math
+import os.path as osp
+from collections import defaultdict
+from typing import Any, Dict, List, Optional
+
+import mmengine.fileio as fileio
+import numpy as np
+
+from mmvc.evaluation.functional import (
+    ConfusionMatrix,
+    count_fragments,
+    count_switches,
+    main_labels,
+    occlusion_regions,
+    pixels_of,
+    read_label_map,
+    semantic_scores,
+)
+from mmvc.registry import METRICS
+
+from .utils import as_array, as_dict, frame_name, log_rows, to_dense, to_sparse
+from .video_metric import VideoMetric
+
+
+@METRICS.register_module()
+class ObjectMetric(VideoMetric):
+    """How well objects are segmented that are hidden, ambiguous or moving: what the mean over all pixels does not say.
+
+    It needs to know the objects of every frame: ``<object_dir>/<video>/<frame>.png``, identity of the visible object
+    (8 bits, 0 = none), and ``<object_dir>/<video>.json``, a list of ``dict(id, category, cue, visible)`` with the
+    visible share of the object in each frame (None: not in the frame) and, optionally, what alone tells its class.
+    ``tools/dataset_converters/make_synthetic.py --with-objects`` writes them.
+
+    Numbers from ``pred_sem_seg`` (VSS), in percent but for ``fragments``:
+
+    - ``mIoU_occluded``, ``mIoU_severe``, ``mIoU_clear``: over the pixels of objects of which less than 95 %, less than
+      50 % and at least 95 % is visible;
+    - ``mAcc_<cue>``: mean over the classes of the share of right pixels, on the objects of a cue;
+    - ``fragments``: predicted segments per visible part of an object, 1 is perfect;
+    - ``class_switches``: share of the frames in which an object's main class is another one than before.
+
+    Numbers from ``pred_panoptic_seg`` (VPS): ``fragments`` and ``identity_switches``, likewise for segment ids.
+
+    Args:
+        object_dir (str): Folder of the objects.
+        num_classes (int, optional): Number of classes. Defaults to None: that of the dataset.
+        backend_args (dict, optional): Where the objects lie. Defaults to None (local disk).
+        prefix (str, optional): Put before the names of the numbers. Defaults to None: ``objects``.
+
+    Raises:
+        FileNotFoundError: If a video has no objects.
+    """
+
+    default_prefix = 'objects'
+
+    def __init__(self,
+                 object_dir: str,
+                 num_classes: Optional[int] = None,
+                 backend_args: Optional[dict] = None,
+                 prefix: Optional[str] = None) -> None:
+        super().__init__(backend_args=backend_args, prefix=prefix)
+        self.object_dir = object_dir
+        self.num_classes = num_classes
+
+    def start_video(self, video_id: str) -> dict:
+        """Read the objects of a video."""
+        path = osp.join(self.object_dir, f'{video_id}.json')
+        try:
+            objects = json.loads(fileio.get_text(path, backend_args=self.backend_args))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'ObjectMetric: the objects of video "{video_id}" are not in "{path}": write the '
+                                    'dataset with make_synthetic.py --with-objects, or set object_dir') from error
+        return dict(
+            video_id=video_id,
+            objects=objects,
+            frame=0,
+            confusions={},
+            labels={thing['id']: [] for thing in objects},
+            kind='class',
+            fragments=[0, 0])
+
+    def add_frame(self, state: dict, frame: dict) -> None:
+        """Count the prediction of a frame, object by object."""
+        path = osp.join(self.object_dir, state['video_id'], f'{frame_name(frame)}.png')
+        ids = read_label_map(path, self.backend_args)
+        pred, void = self._prediction(state, frame)
+        if pred.shape != ids.shape:
+            raise ValueError(f'ObjectMetric: prediction of size {pred.shape} for objects of size {ids.shape} in '
+                             f'"{path}"')
+        if 'pred_sem_seg' in frame:
+            self._compare_classes(state, ids, pred)
+        for segments, parts in count_fragments(ids, pred).values():
+            state['fragments'][0] += segments
+            state['fragments'][1] += parts
+        for identity, label in main_labels(ids, pred, void).items():
+            state['labels'][identity].append(label)
+        state['frame'] += 1
+
+    @staticmethod
+    def _prediction(state: dict, frame: dict) -> tuple:
+        """Return labels (H, W) and the label of pixels without a prediction."""
+        if 'pred_sem_seg' in frame:
+            seg = as_dict(frame['pred_sem_seg'])
+            pred, void = as_array(seg['sem_seg'] if 'sem_seg' in seg else seg['data']), ConfusionMatrix.NO_PREDICTION
+        elif 'pred_panoptic_seg' in frame:
+            state['kind'] = 'identity'
+            pred, void = as_array(as_dict(frame['pred_panoptic_seg'])['panoptic_seg']), 0
+        else:
+            raise KeyError(f'a prediction for video "{state["video_id"]}" has neither pred_sem_seg nor '
+                           'pred_panoptic_seg: ObjectMetric is for VSS and VPS')
+        return pred.reshape(pred.shape[-2:]), void
+
+    def _compare_classes(self, state: dict, ids: np.ndarray, pred: np.ndarray) -> None:
+        """Count right and wrong classes on the objects, by occlusion and by cue."""
+        category = np.full(256, ConfusionMatrix.NO_PREDICTION, np.uint8)
+        visible: Dict[int, float] = {}
+        cues: Dict[str, List[int]] = defaultdict(list)
+        for thing in state['objects']:
+            category[thing['id']] = thing['category']
+            share = thing['visible'][state['frame']]
+            visible.update({thing['id']: share} if share is not None else {})
+            cues[thing.get('cue', '')].append(thing['id'])
+        truth = category[ids]
+        regions = {f'mIoU_{name}': region for name, region in occlusion_regions(ids, visible).items()}
+        regions.update({f'mAcc_{cue}': pixels_of(ids, chosen) for cue, chosen in cues.items() if cue})
+        for name, region in regions.items():
+            if name not in state['confusions']:
+                state['confusions'][name] = ConfusionMatrix(self._num_classes(), label_offset=0)
+            state['confusions'][name].update(np.where(region, truth, ConfusionMatrix.NO_PREDICTION).astype(np.uint8),
+                                             pred)
+
+    def finish_video(self, state: dict) -> dict:
+        """Return the counts of a video."""
+        switches = np.sum([count_switches(labels) for labels in state['labels'].values()] or [(0, 0)], axis=0)
+        return dict(
+            confusions={name: to_sparse(matrix.counts) for name, matrix in state['confusions'].items()},
+            fragments=tuple(state['fragments']),
+            switches=tuple(switches.tolist()),
+            kind=state['kind'])
+
+    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+        """Compute, log and return the numbers; one that is not defined for the data is left out.
+
+        Args:
+            results (list[dict]): One entry per video.
+
+        Returns:
+            dict[str, float]: Numbers by name.
+        """
+        totals: Dict[str, Any] = {}
+        for entry in results:
+            for name, sparse in entry['confusions'].items():
+                totals[name] = totals.get(name, 0) + to_dense(sparse)
+        numbers = {name: 100 * semantic_scores(counts)[name.split('_')[0]] for name, counts in sorted(totals.items())}
+        segments, parts = np.sum([entry['fragments'] for entry in results] or [(0, 0)], axis=0)
+        switches, pairs = np.sum([entry['switches'] for entry in results] or [(0, 0)], axis=0)
+        numbers['fragments'] = float(segments / parts) if parts else math.nan
+        kind = results[0]['kind'] if results else 'class'
+        numbers[f'{kind}_switches'] = float(100 * switches / pairs) if pairs else math.nan
+        numbers = {name: value for name, value in numbers.items() if not math.isnan(value)}
+        log_rows('ObjectMetric: summary', [{'': name, 'value': f'{value:.2f}'} for name, value in numbers.items()])
+        return numbers
+
+    def _num_classes(self) -> int:
+        if self.num_classes is None:
+            self.num_classes = len(self.dataset_meta['classes'])
+        return self.num_classes

@@ -1,0 +1,38 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""A plan over the toy model of tests/test_engine, trained in a second."""
+
+import sys
+from pathlib import Path
+
+ENGINE_TESTS = Path(__file__).parents[1] / 'test_engine'
+sys.path.insert(0, str(ENGINE_TESTS))
+
+from toy_stages import write_configs  # noqa: E402
+
+PLAN = """
+title = 'Toy'
+config = './all.py'
+baseline = 'base'
+seeds = [0, 1]
+variants = [
+    dict(name='base'),
+    dict(name='late', overrides=dict(offline={'optim_wrapper.optimizer.lr': 0.001})),
+    dict(name='early', overrides=dict(online={'optim_wrapper.optimizer.lr': 0.002})),
+    dict(name='tested', test_overrides=dict(offline={'test_evaluator.prefix': 'other'})),
+]
+metrics = [
+    dict(name='mIoU', stage='offline', number='toy/mIoU'),
+    dict(name='mIoU online', stage='online', number='toy/mIoU'),
+    dict(name='loss', stage='offline', number='toy/mIoU', evaluation='hard', minus='clean', higher_is_better=False),
+]
+evaluations = [
+    dict(name='clean'), dict(name='hard', stages=['offline'], overrides={'test_dataloader.dataset.data_root': 'hard'}),
+]
+"""
+
+
+def write_plan(folder: Path, text: str = PLAN) -> str:
+    """Write the plan with the configs of its stages; return its path."""
+    write_configs(folder)
+    (folder / 'plan.py').write_text(text)
+    return str(folder / 'plan.py')

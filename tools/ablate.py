@@ -1,0 +1,88 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Run an ablation: train variants of a config with several seeds, and compare them."""
+
+import argparse
+import sys
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.ablation import AblationRunner
+from mmvc.engine import LAUNCHERS, OverrideAction, report_errors
+
+EPILOG = """
+A plan (configs/mvc/ablations/*.py) names a config with stages, variants of it, seeds and metrics. Variants that agree
+up to a stage share its training: with three variants of the refiner, segmenter and tracker are trained once per seed.
+What is finished is skipped, what was stopped goes on, the failure of one training stops only those that start from it.
+
+  WORK_DIR/trainings/<training>/      logs, checkpoints and numbers; shared by all plans in the same WORK_DIR
+  WORK_DIR/<plan>/results.json        numbers of every run, mean, deviation, paired difference with interval
+  WORK_DIR/<plan>/results.md, .png    the same as tables and as a picture
+
+Changed code is not noticed: remove the folders of trainings that it concerns, or take another WORK_DIR.
+
+examples:
+  what would be trained, and what is done:
+    python tools/ablate.py configs/mvc/ablations/tab4_synthetic.py --dry-run
+  on two cores, two trainings side by side (about an hour):
+    python tools/ablate.py configs/mvc/ablations/tab4_synthetic.py --jobs 2
+  on eight GPUs: eight trainings on one each, or one after the other on all
+    python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --jobs 8 --gpus 1 --data-root data/vspw
+    python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --gpus 8 --data-root data/vspw
+  on a Slurm cluster, eight GPUs each:
+    python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --gpus 8 --slurm-script tab4.sh
+    bash tab4.sh --partition gpu --time 72:00:00
+  more seeds for two of the variants (the baseline always takes part):
+    python tools/ablate.py PLAN --variants mvc1 mvc1_mvc2 --seeds 0 1 2 3 4
+  try the machinery in a minute:
+    python tools/ablate.py PLAN --seeds 0 1 --work-dir work_dirs/try --cfg-options train_cfg.max_iters=4
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False)  # the command line is handed on, without some options
+    add = parser.add_argument
+    add('plan', metavar='PLAN', help='config file of the ablation')
+    add('--work-dir', default='work_dirs/ablations', help='folder for everything (default: %(default)s)')
+    add('--variants', nargs='+', metavar='NAME', help='only these, and the baseline')
+    add('--seeds', nargs='+', type=int, metavar='N', help='instead of those of the plan')
+    add('--data-root', help='folder of the dataset, instead of that of the plan')
+    add('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
+        help='override entries of the configs, of every stage and variant')
+    add('--jobs', type=int, default=1, help='trainings side by side (default: %(default)s)')
+    add('--threads', type=int, help='threads of each process (default: cores / jobs / processes of a job)')
+    add('--gpus', type=int, help='GPUs per training; default: 1, or 0 where there is none')
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument('--dry-run', action='store_true', help='list the trainings and their state, run nothing')
+    mode.add_argument('--report-only', action='store_true', help='write the results of what is finished, run nothing')
+    mode.add_argument('--slurm-script', metavar='FILE', help='write a script that submits the trainings, run nothing')
+    mode.add_argument('--only', type=int, metavar='N', help='run training N of the list in this process')
+    add('--launcher', choices=LAUNCHERS, default='none', help='with --only: how the processes were started')
+    add('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)  # set by launchers
+    args = parser.parse_args()
+    for name in ('jobs', 'threads'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1')
+    if args.gpus is not None and args.gpus < 0:
+        parser.error('--gpus must not be negative')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    with report_errors():
+        runner = AblationRunner(args.plan, args.work_dir, args.variants, args.seeds, args.data_root, args.cfg_options)
+        if args.dry_run:
+            print(runner.listing())
+        elif args.only is not None:
+            runner.run_only(args.only, args.launcher)
+        elif args.report_only:
+            runner.report()
+        elif args.slurm_script:
+            runner.write_slurm_script(args.slurm_script, sys.argv, args.gpus)
+        else:
+            sys.exit(runner.run_all(sys.argv, args.jobs, args.threads, args.gpus))
+
+
+if __name__ == '__main__':
+    main()
