@@ -45,6 +45,8 @@ def parse_args() -> argparse.Namespace:
                         '(default: %(default)s)')
     parser.add_argument('--window', type=int, default=WINDOW, help='side of the SSIM window (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    parser.add_argument('--records', type=Path, metavar='FOLDER',
+                        help='note here what is finished: started again with the same folder, such videos are skipped')
     args = parser.parse_args()
     args.pred = parse_predictions(parser, args.pred)
     if args.window < 3 or args.window % 2 == 0:
@@ -91,7 +93,8 @@ def main() -> None:
     args = parse_args()
     cv2.setNumThreads(1)  # the videos are what runs in parallel
     try:
-        choices = aggregate_folders(args.images, args.pred, args.out, args.label_maps, args.window, args.workers)
+        choices = aggregate_folders(args.images, args.pred, args.out, args.label_maps, args.window, args.workers,
+                                    args.records)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     rows = as_rows(choices)

@@ -2,6 +2,7 @@
 """Ask a multimodal model about segments whose class is in doubt, and correct their class through the whole video."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
@@ -67,6 +68,7 @@ def parse_args() -> argparse.Namespace:
                         help='share of pixels of another class that is a change of class (default: %(default)s)')
     parser.add_argument('--max-margin', type=float, default=defaults.max_margin,
                         help='mean margin up to which a segment is in doubt (default: %(default)s)')
+    parser.add_argument('--resume', action='store_true', help='skip the videos that an earlier run has finished')
     parser.add_argument('--dry-run', action='store_true', help='show the questions and their cost, ask nobody')
     parser.add_argument('--prices', nargs=2, type=float, metavar=('INPUT', 'OUTPUT'),
                         help='price of a million tokens, to estimate the cost')
@@ -78,6 +80,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--api-key-env', default='OPENAI_API_KEY', metavar='VARIABLE',
                         help='environment variable with the key (default: %(default)s)')
     parser.add_argument('--timeout', type=float, default=60, help='seconds to wait for an answer (default: 60)')
+    parser.add_argument('--options', type=json.loads, metavar='JSON',
+                        help='further arguments of a request, instead of {"temperature": 0, "max_tokens": 32}; models '
+                        'that think want {"max_completion_tokens": 2000} or the like')
     parser.add_argument('--device', default='cpu', help='for transformers (default: %(default)s)')
     parser.add_argument('--dtype', help='for transformers, such as bfloat16')
     parser.add_argument('--cache', type=Path, help='folder of the answers (default: AUDIT/cache)')
@@ -111,7 +116,7 @@ def build_backend(args: argparse.Namespace) -> MultimodalBackend:
     """The model of the command line."""
     if args.backend == 'transformers':
         return TransformersBackend(args.model, args.device, args.dtype)
-    return OpenAIBackend(args.model, args.base_url, args.api_key_env, args.timeout)
+    return OpenAIBackend(args.model, args.base_url, args.api_key_env, args.timeout, args.options)
 
 
 def main() -> None:
@@ -122,7 +127,7 @@ def main() -> None:
         asker = None if args.dry_run else Asker(
             build_backend(args), args.cache or args.audit / 'cache', args.requests_per_minute, args.retries)
         audit = correct_folders(args.images, args.pred, None if args.dry_run else args.out, args.audit, table, asker,
-                                settings, args.margins)
+                                settings, args.margins, args.resume)
     except (OSError, ValueError, BackendError) as error:
         raise SystemExit(f'error: {error}') from error
     counts = audit.count()

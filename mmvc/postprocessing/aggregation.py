@@ -4,16 +4,18 @@
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
 
+from mmvc.datasets.base_video_seg import _natural_key as natural_key
 from mmvc.datasets.converters.jobs import files_in, run_jobs, videos_in
 from mmvc.datasets.synthetic.dataset import written_at_once
 from mmvc.evaluation.functional import prefetch, read_label_map
 
 from .motion import estimate_motion, warp_labels
+from .records import fingerprint, read_record, write_record
 from .ssim import WINDOW, label_similarity
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
@@ -81,7 +83,8 @@ def aggregate_folders(images: str,
                       output_dir: Union[str, Path],
                       treatment: str = 'classes',
                       window: int = WINDOW,
-                      workers: int = 1) -> List[VideoChoice]:
+                      workers: int = 1,
+                      record_dir: Optional[Union[str, Path]] = None) -> List[VideoChoice]:
     """Choose a model for every video and collect the chosen predictions in one folder.
 
     Args:
@@ -93,6 +96,9 @@ def aggregate_folders(images: str,
         treatment (str): Of label maps, see :func:`label_similarity`. Defaults to ``'classes'``.
         window (int): Side of SSIM's window in pixels. Defaults to 7.
         workers (int): Number of processes; the result does not depend on it. Defaults to 1.
+        record_dir (str | Path, optional): Folder of a record per finished video. Another run with the same folder
+            skips the videos that are finished, unless their files or the settings have changed. Defaults to None: all
+            videos are done.
 
     Returns:
         list[VideoChoice]: One per video, sorted by name.
@@ -110,7 +116,8 @@ def aggregate_folders(images: str,
         if output_dir.resolve() == Path(folder).resolve():
             raise ValueError(f'the output folder "{output_dir}" is that of model "{name}": choose another one')
     jobs = list(_list_videos(images, {name: Path(folder) for name, folder in predictions.items()}))
-    choose = partial(_choose, output_dir=output_dir, treatment=treatment, window=window)
+    choose = partial(_choose, output_dir=output_dir, treatment=treatment, window=window,
+                     record_dir=None if record_dir is None else Path(record_dir))
     return list(run_jobs(choose, jobs, workers))
 
 
@@ -142,21 +149,32 @@ def _list_videos(images: str, folders: Dict[str, Path]) -> Iterator[_Video]:
         if missing:
             raise FileNotFoundError(f'video "{video}": "{images.replace("{video}", video)}" has no image of frame '
                                     f'{missing[0]} ({len(missing)} missing)')
-        names = sorted(frames[first])
+        names = sorted(frames[first], key=natural_key)
         yield _Video(video, [files[frame] for frame in names],
                      {name: [found[frame] for frame in names] for name, found in frames.items()})
 
 
-def _choose(video: _Video, output_dir: Path, treatment: str, window: int) -> VideoChoice:
+def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record_dir: Optional[Path]) -> VideoChoice:
     """Score the models on one video and copy the best prediction."""
+    target = output_dir / video.name
+    if record_dir is not None:
+        record = record_dir / f'{video.name}.json'
+        settings = dict(models=list(video.predictions), treatment=treatment, window=window)
+        digest = fingerprint(settings, [*video.images, *(path for of in video.predictions.values() for path in of)])
+        known = read_record(record, digest)
+        if known is not None and set(files_in(target, ('.png', ))) == {path.stem for path in video.images}:
+            return VideoChoice(**known)
     frames = prefetch(_read_frame, zip(video.images, zip(*video.predictions.values())))
     scores = motion_consistency(frames, treatment, window)
     scores = dict(zip(video.predictions, scores.tolist()))
     chosen = max(video.predictions, key=lambda name: -2.0 if np.isnan(scores[name]) else scores[name])
-    with written_at_once([output_dir / video.name]) as drafts:
+    with written_at_once([target]) as drafts:
         for path in video.predictions[chosen]:
-            shutil.copyfile(path, drafts[output_dir / video.name] / path.name)
-    return VideoChoice(video.name, len(video.images), scores, chosen)
+            shutil.copyfile(path, drafts[target] / path.name)
+    choice = VideoChoice(video.name, len(video.images), scores, chosen)
+    if record_dir is not None:
+        write_record(record, digest, choice._asdict())
+    return choice
 
 
 def _read_frame(files: Tuple[Path, Tuple[Path, ...]]) -> Tuple[np.ndarray, List[np.ndarray]]:

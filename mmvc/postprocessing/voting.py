@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """One prediction out of many: the votes of test-time augmentation (arXiv 2406.04979, Eq. 8)."""
 
-from typing import Iterable, Optional, Sequence
+from typing import Iterable, List, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -41,18 +41,43 @@ def majority_vote(predictions: Sequence[Tensor], resolutions: Optional[Sequence[
         order = sorted(range(len(predictions)), key=lambda i: -resolutions[i])  # stable: equal ones stay in order
         predictions = [predictions[i] for i in order]
 
-    votes = [torch.ones_like(prediction, dtype=torch.uint8) for prediction in predictions]
-    for i, prediction in enumerate(predictions):
-        for j in range(i):
-            same = (prediction == predictions[j]).view(torch.uint8)
-            votes[i] += same
-            votes[j] += same
+    votes = _count_votes(predictions)
     winner, most = predictions[0].clone(), votes[0]
     for prediction, count in zip(predictions[1:], votes[1:]):
         better = count > most  # not >=: on a tie the earlier, of higher resolution, stays
         winner = torch.where(better, prediction, winner)
         most = torch.maximum(most, count)
     return winner
+
+
+def vote_margin(predictions: Sequence[Tensor], winner: Tensor) -> Tensor:
+    """How clearly a vote was won: a measure of doubt that any predictions give.
+
+    Args:
+        predictions (Sequence[Tensor]): As for :func:`majority_vote`.
+        winner (Tensor): What it returned.
+
+    Returns:
+        Tensor: Share of the votes for the winner less that for the best other class, from 0 (a tie) to 255 (all
+        agree): uint8, of the winner's shape.
+    """
+    won, lost = torch.zeros_like(winner, dtype=torch.uint8), torch.zeros_like(winner, dtype=torch.uint8)
+    for prediction, count in zip(predictions, _count_votes(predictions)):
+        is_winner = prediction == winner
+        won = torch.where(is_winner, count, won)
+        lost = torch.where(is_winner, lost, torch.maximum(lost, count))
+    return ((won - lost).float() * (255 / len(predictions))).round().to(torch.uint8)
+
+
+def _count_votes(predictions: Sequence[Tensor]) -> List[Tensor]:
+    """For each prediction, how many predictions agree with it at each pixel, itself included: uint8."""
+    votes = [torch.ones_like(prediction, dtype=torch.uint8) for prediction in predictions]
+    for i, prediction in enumerate(predictions):
+        for j in range(i):
+            same = (prediction == predictions[j]).view(torch.uint8)
+            votes[i] += same
+            votes[j] += same
+    return votes
 
 
 def soft_vote(scores: Iterable[Tensor]) -> Tensor:

@@ -29,7 +29,9 @@ class ChatServer:
                 text, image = body['messages'][0]['content']
                 picture = base64.b64decode(image['image_url']['url'].split('base64,')[1])
                 owner.requests.append(dict(question=text['text'], picture=picture, key=self.headers['authorization'],
-                                           model=body['model'], time=time.monotonic()))
+                                           model=body['model'], time=time.monotonic(),
+                                           options={key: value for key, value in body.items()
+                                                    if key not in ('model', 'messages')}))
                 self.send_reply(reply(text['text'], picture, len(owner.requests)))
 
             def send_reply(self, answer):

@@ -138,6 +138,40 @@ def test_folders(folders):
     assert read_all(folders['output_dir']) == expected, 'only what was chosen, byte by byte, and nothing older'
 
 
+def test_finished_videos_are_skipped(folders, tmp_path, monkeypatch):
+    arguments = dict(folders, record_dir=tmp_path / 'records')
+    first = aggregate_folders(**arguments)
+    scored = []
+    measure = aggregation.motion_consistency
+    monkeypatch.setattr(aggregation, 'motion_consistency', lambda *args: scored.append(1) or measure(*args))
+    assert str(aggregate_folders(**arguments)) == str(first) and not scored
+    # the output of a video is not complete, a prediction is another one, the settings are others
+    (folders['output_dir'] / 'one' / '003.png').unlink()
+    assert str(aggregate_folders(**arguments)) == str(first) and len(scored) == 1
+    path = folders['predictions']['a'] / 'two' / '003.png'
+    path.write_bytes(path.read_bytes() + b' ')
+    aggregate_folders(**arguments)
+    assert len(scored) == 2
+    aggregate_folders(**arguments, treatment='grey')
+    assert len(scored) == 5
+    aggregate_folders(**folders)
+    assert len(scored) == 8
+
+
+def test_frames_are_in_the_order_of_their_numbers(folders, tmp_path, monkeypatch):
+    for name in 'ab':
+        for kind in (tmp_path / name / 'one', tmp_path / 'data/one/origin'):
+            for path in kind.glob('004.*'):
+                path.rename(path.with_stem('10'))
+            for path in kind.glob('003.*'):
+                path.rename(path.with_stem('9'))
+    orders = []
+    monkeypatch.setattr(aggregation, 'fingerprint', lambda settings, files: orders.append([f.stem for f in files]))
+    monkeypatch.setattr(aggregation, 'write_record', lambda *args: None)
+    aggregate_folders(**folders, record_dir=tmp_path / 'records')
+    assert orders[0][:5] == ['000', '001', '002', '9', '10']
+
+
 def test_workers_give_the_same(folders, tmp_path):
     alone = aggregate_folders(**folders)
     both = aggregate_folders(**{**folders, 'output_dir': tmp_path / 'out2'}, workers=2)

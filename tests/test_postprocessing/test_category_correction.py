@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from chat_server import ChatServer
 
+import mmvc.postprocessing.category_correction.folders as correction_folders
 from mmvc.postprocessing.category_correction import (
     AmbiguousGroup,
     Asker,
@@ -119,6 +120,15 @@ def test_nothing_is_asked_twice(serve, tmp_path):
     Asker(other, tmp_path / 'cache').ask(b'jpeg', QUESTION)
     Asker(backend, tmp_path / 'cache').ask(b'other jpeg', QUESTION)
     assert len(server.requests) == count + 2
+
+
+def test_options_of_a_request(serve, tmp_path):
+    server, backend = serve(lambda *args: 'lake')
+    thinking = OpenAIBackend('toy', server.url, options=dict(max_completion_tokens=2000))
+    for one in (backend, thinking):
+        Asker(one, tmp_path / 'cache').ask(b'jpeg', QUESTION)  # the second one is not answered from the first's cache
+    assert [request['options'] for request in server.requests] == [
+        dict(temperature=0, max_tokens=32), dict(max_completion_tokens=2000)]
 
 
 def test_busy_servers_are_asked_again(serve, tmp_path):
@@ -240,6 +250,26 @@ def test_tool(run, folders, serve, capsys):
     assert 'the &lt;b&gt;sky' in page and inquiries[0]['picture'] in page
     run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url)
     assert '0 answers asked for, 6 from the cache' in capsys.readouterr().out
+
+
+def test_finished_videos_are_skipped(run, folders, serve, capsys, monkeypatch):
+    server, _ = serve(lambda question, picture, n: 'lake' if n > 1 else 500)
+    arguments = ('--out', folders / 'out', '--model', 'toy', '--base-url', server.url, '--resume')
+    with pytest.raises(SystemExit, match='1 questions got no answer'):
+        run(*arguments, '--retries', 0)
+    corrected = []
+    correct = correction_folders.correct_video
+    monkeypatch.setattr(correction_folders, 'correct_video',
+                        lambda video, *args: corrected.append(video) or correct(video, *args))
+    run(*arguments)
+    assert corrected == ['one']  # the one with the question that failed; video "two" has none
+    page, records = ((folders / 'audit' / name).read_text() for name in ('audit.html', 'audit.json'))
+    capsys.readouterr()
+    run(*arguments)
+    assert corrected == ['one'] and '2 segments in doubt, 6 questions' in capsys.readouterr().out
+    assert (folders / 'audit/audit.html').read_text() == page and (folders / 'audit/audit.json').read_text() == records
+    run(*arguments, '--questions', 1)  # other settings, but nothing that was not asked before
+    assert corrected == ['one', 'one', 'two'] and len(server.requests) <= 8
 
 
 def test_dry_run(run, folders, capsys):

@@ -4,7 +4,7 @@ import itertools
 import pytest
 import torch
 
-from mmvc.postprocessing import majority_vote, soft_vote
+from mmvc.postprocessing import majority_vote, soft_vote, vote_margin
 
 
 def maps(*rows):
@@ -44,6 +44,20 @@ def test_resolutions_decide_ties_and_their_order_does_not():
 
 def test_of_equal_resolutions_the_first_decides():
     assert majority_vote(maps([5], [6], [7]), [10, 20, 20]).item() == 6
+
+
+def test_margins_by_hand():
+    predictions = maps(
+        # all agree, 3 against 1, tie, 2 against 1 and 1, four different ones
+        [7, 7, 7, 7, 1],
+        [7, 7, 7, 7, 2],
+        [7, 7, 9, 8, 3],
+        [7, 9, 9, 9, 4],
+    )
+    before = [prediction.clone() for prediction in predictions]
+    margin = vote_margin(predictions, majority_vote(predictions))
+    assert margin.dtype == torch.uint8 and margin.tolist() == [[255, 128, 0, 64, 0]]
+    assert all(torch.equal(*pair) for pair in zip(predictions, before))
 
 
 @pytest.mark.parametrize('count', [1, 2, 3, 8, 9])

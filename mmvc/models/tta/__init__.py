@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from .margin_hook import VoteMarginHook
 from .pipeline import make_tta_pipeline
 from .video_seg_tta import VideoSegTTAModel
 
-__all__ = ['VideoSegTTAModel', 'make_tta_pipeline']
+__all__ = ['VideoSegTTAModel', 'VoteMarginHook', 'make_tta_pipeline']

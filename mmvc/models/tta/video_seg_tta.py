@@ -7,7 +7,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from mmvc.postprocessing.voting import majority_vote, soft_vote
+from mmvc.postprocessing.voting import majority_vote, soft_vote, vote_margin
 from mmvc.registry import MODELS
 
 from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
@@ -28,10 +28,12 @@ class VideoSegTTAModel(BaseTTAModel):
 
     Args:
         voting (str): ``'majority'`` or ``'soft'``. Defaults to ``'majority'``.
+        with_margin (bool): Whether ``pred_sem_seg`` gets ``margin``, see :func:`vote_margin`, for majority voting.
+            Defaults to False.
         **kwargs: ``module``, the model or its config, and others of :class:`mmengine.model.BaseTTAModel`.
 
     Raises:
-        ValueError: ``voting`` is none of these.
+        ValueError: ``voting`` is none of these, or margins are asked of soft voting.
         TypeError: Soft voting is asked for and the model has no :class:`VSSPostprocessor`.
 
     Example:
@@ -39,11 +41,14 @@ class VideoSegTTAModel(BaseTTAModel):
         >>> samples = model.test_step(batch_of_a_pipeline_with_TestTimeAug)
     """
 
-    def __init__(self, voting: str = 'majority', **kwargs) -> None:
+    def __init__(self, voting: str = 'majority', with_margin: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         if voting not in ('majority', 'soft'):
             raise ValueError(f"voting = {voting!r}: expected 'majority' or 'soft'")
+        if with_margin and voting == 'soft':
+            raise ValueError("margins are those of votes: use voting='majority'")
         self.voting = voting
+        self.with_margin = with_margin
         if voting == 'soft':
             if not isinstance(getattr(self.module, 'postprocessor', None), VSSPostprocessor):
                 raise TypeError(f'soft voting needs a model with a VSSPostprocessor, and {type(self.module).__name__} '
@@ -63,14 +68,13 @@ class VideoSegTTAModel(BaseTTAModel):
         merge = self._majority if self.voting == 'majority' else self._soft
         merged = []
         for samples in data_samples_list:
-            for frame, sem_seg in zip(samples[0], merge(samples)):
-                frame.pred_sem_seg = PixelData(sem_seg=sem_seg)
+            for frame, prediction in zip(samples[0], merge(samples)):
+                frame.pred_sem_seg = prediction
             merged.append(samples[0])
         return merged
 
-    @staticmethod
-    def _majority(samples: Sequence[TrackDataSample]) -> Iterator[Tensor]:
-        """Yield label maps (1, H, W)."""
+    def _majority(self, samples: Sequence[TrackDataSample]) -> Iterator[PixelData]:
+        """Yield label maps (1, H, W), with margins if asked for."""
         for frames in zip(*samples):
             maps = []
             for frame in frames:
@@ -80,10 +84,11 @@ class VideoSegTTAModel(BaseTTAModel):
             winner = majority_vote(maps, [input_pixels(frame) for frame in frames])
             for frame in frames:
                 del frame.pred_sem_seg  # memory is free again frame by frame
-            yield winner
+            yield PixelData(sem_seg=winner, margin=vote_margin(maps, winner)) if self.with_margin else \
+                PixelData(sem_seg=winner)
 
     @staticmethod
-    def _soft(samples: Sequence[TrackDataSample]) -> Iterator[Tensor]:
+    def _soft(samples: Sequence[TrackDataSample]) -> Iterator[PixelData]:
         """Yield label maps (1, H, W)."""
         predictions = [sample.pop('video_prediction') for sample in samples]
         dtype = torch.uint8 if predictions[0].class_probs.shape[1] <= 257 else torch.int64  # one is the empty class
@@ -91,7 +96,7 @@ class VideoSegTTAModel(BaseTTAModel):
         for frames in zip(*samples):
             # one after the other: the scores of one prediction are in memory besides their sum
             scores = (unflip(next(scores), frame) for scores, frame in zip(scores_of, frames))
-            yield soft_vote(scores)[None].to(dtype).cpu()
+            yield PixelData(sem_seg=soft_vote(scores)[None].to(dtype).cpu())
 
 
 def class_scores(prediction: VideoPrediction) -> Iterator[Tensor]:

@@ -3,6 +3,7 @@
 
 import base64
 import io
+import json
 import os
 from abc import ABC, abstractmethod
 from typing import Optional
@@ -67,6 +68,9 @@ class OpenAIBackend(MultimodalBackend):
         api_key_env (str): Environment variable that holds the key. Servers at a ``base_url`` may need none. Defaults
             to ``'OPENAI_API_KEY'``.
         timeout (float): Seconds to wait for an answer. Defaults to 60.
+        options (dict, optional): Further arguments of a request, in the place of ``dict(temperature=0,
+            max_tokens=32)``. Models that think before they answer want others, such as
+            ``dict(max_completion_tokens=2000)``. Defaults to None.
 
     Raises:
         BackendError: The client is not installed or there is no key.
@@ -76,8 +80,9 @@ class OpenAIBackend(MultimodalBackend):
                  model: str,
                  base_url: Optional[str] = None,
                  api_key_env: str = 'OPENAI_API_KEY',
-                 timeout: float = 60.0) -> None:
-        super().__init__(f'openai:{model}')
+                 timeout: float = 60.0,
+                 options: Optional[dict] = None) -> None:
+        super().__init__(f'openai:{model}' if options is None else f'openai:{model}:{json.dumps(options)}')
         try:
             import openai
         except ImportError as error:
@@ -88,19 +93,19 @@ class OpenAIBackend(MultimodalBackend):
                                'a server that needs none')
         self._openai = openai
         self._model = model
+        self._options = dict(temperature=0, max_tokens=MAX_ANSWER_TOKENS) if options is None else options
         # asking again is the caller's job, who also keeps to the rate
         self._client = openai.OpenAI(api_key=key or 'none', base_url=base_url, timeout=timeout, max_retries=0)
 
     def ask(self, picture: bytes, question: str) -> str:
-        """Ask with temperature 0; see :meth:`MultimodalBackend.ask`."""
+        """Ask the server; see :meth:`MultimodalBackend.ask`."""
         url = f'data:image/jpeg;base64,{base64.b64encode(picture).decode()}'
         content = [dict(type='text', text=question), dict(type='image_url', image_url=dict(url=url))]
         try:
             reply = self._client.chat.completions.create(
                 model=self._model,
                 messages=[dict(role='user', content=content)],
-                temperature=0,
-                max_tokens=MAX_ANSWER_TOKENS)
+                **self._options)
             return reply.choices[0].message.content or ''
         except (self._openai.RateLimitError, self._openai.InternalServerError) as error:
             raise TemporaryBackendError(f'server: {error}', _seconds(error.response)) from error

@@ -4,22 +4,25 @@
 import html
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Mapping, Optional, Union
 
 import cv2
 import numpy as np
 from mmengine.utils import ProgressBar
 
+from mmvc.datasets.base_video_seg import _natural_key as natural_key
 from mmvc.datasets.converters.jobs import files_in, videos_in, write_whole
 from mmvc.datasets.synthetic.dataset import written_at_once
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.evaluation.functional import read_label_map
 
 from ..aggregation import IMAGE_SUFFIXES
+from ..records import fingerprint, read_record, write_record
 from .asking import Asker
 from .backends import MAX_ANSWER_TOKENS
-from .correction import CorrectionSettings, Finding, correct_video
+from .correction import CorrectionSettings, Finding, Inquiry, correct_video
 from .groups import GroupTable
 
 PathLike = Union[str, Path]
@@ -37,16 +40,31 @@ class Audit:
         self.findings: List[Finding] = []
         self._records: List[dict] = []
 
-    def add(self, findings: List[Finding]) -> None:
-        """Add a video's findings and write everything, so that a run that breaks off leaves its record."""
+    def add(self, findings: List[Finding]) -> List[dict]:
+        """Add a video's findings and write everything, so that a run that breaks off leaves its record.
+
+        Returns:
+            list[dict]: The findings as they are in ``audit.json``, for :meth:`add_again`.
+        """
+        records = []
         for finding in findings:
             record = finding.to_dict()
             for inquiry, written in zip(finding.inquiries, record['inquiries']):
                 written['picture'] = f'pictures/{finding.video}_{finding.segment:03d}_{inquiry.frame:05d}.jpg'
                 write_whole(self.folder / written['picture'], inquiry.picture)
                 inquiry.picture = b''  # on disk now
-            self._records.append(record)
+            records.append(record)
         self.findings += findings
+        self._records += records
+        self.write()
+        return records
+
+    def add_again(self, records: List[dict]) -> None:
+        """Add what an earlier run has found out about a video; its pictures are on disk."""
+        for record in records:
+            inquiries = [Inquiry(**{**inquiry, 'picture': b''}) for inquiry in record['inquiries']]
+            self.findings.append(Finding(**{**record, 'inquiries': inquiries}))
+        self._records += records
         self.write()
 
     def write(self) -> None:
@@ -103,8 +121,11 @@ def correct_folders(images: str,
                     table: GroupTable,
                     asker: Optional[Asker],
                     settings: Optional[CorrectionSettings] = None,
-                    margins_dir: Optional[PathLike] = None) -> Audit:
+                    margins_dir: Union[PathLike, Mapping[str, PathLike], None] = None,
+                    resume: bool = False) -> Audit:
     """Correct ``<pred_dir>/<video>/<frame>.png``.
+
+    What a finished video gave is kept in ``<audit_dir>/videos/``.
 
     Args:
         images (str): Folder of a video's frames, with ``{video}`` in the place of its name.
@@ -115,8 +136,10 @@ def correct_folders(images: str,
         table (GroupTable): Groups of classes.
         asker (Asker, optional): Whom to ask; None: nobody, a dry run.
         settings (CorrectionSettings, optional): What is asked about, and how. Defaults to None: its defaults.
-        margins_dir (str | Path, optional): Folder of ``<video>/<frame>.png``, 8 bits: how sure the prediction was,
-            from 0 to 255. Defaults to None.
+        margins_dir (str | Path | Mapping[str, str | Path], optional): Folder of ``<video>/<frame>.png``, 8 bits: how
+            sure the prediction was, from 0 to 255; or the folder of each video that has one. Defaults to None.
+        resume (bool): Whether to skip videos that an earlier run has finished, unless their files, the model or the
+            settings have changed. Defaults to False.
 
     Returns:
         Audit: What was found, asked and changed.
@@ -134,16 +157,28 @@ def correct_folders(images: str,
     pred_dir = Path(pred_dir)
     if output_dir is not None and pred_dir.resolve() == Path(output_dir).resolve():
         raise ValueError(f'the output folder "{output_dir}" is that of the predictions: choose another one')
+    settings = settings or CorrectionSettings()
     audit = Audit(audit_dir)
     videos = videos_in(pred_dir)
     progress = ProgressBar(len(videos))
     for video in videos:
         frames = files_in(pred_dir / video, ('.png', ))
+        frames = {name: frames[name] for name in sorted(frames, key=natural_key)}
         pictures = _same_frames(Path(images.replace('{video}', video)), IMAGE_SUFFIXES, frames)
-        margins = None
-        if margins_dir is not None:
-            files = _same_frames(Path(margins_dir, video), ('.png', ), frames)
-            margins = [read_label_map(str(path)) / 255 for path in files]
+        folder = margins_dir.get(video) if isinstance(margins_dir, Mapping) else \
+            margins_dir and Path(margins_dir, video)
+        margin_files = [] if folder is None else _same_frames(Path(folder), ('.png', ), frames)
+        if asker is not None:
+            record = audit.folder / 'videos' / f'{video}.json'
+            groups = [asdict(group) for group in table.groups]
+            digest = fingerprint([asker.backend.name, asdict(settings), table.classes, groups],
+                                 [*frames.values(), *pictures, *margin_files])
+            known = read_record(record, digest) if resume else None
+            if known is not None and set(files_in(Path(output_dir, video), ('.png', ))) == set(frames):
+                audit.add_again(known)
+                progress.update()
+                continue
+        margins = [read_label_map(str(path)) / 255 for path in margin_files] or None
         labels = _stack(video, [read_label_map(str(path)) for path in frames.values()])
         if margins is not None and any(margin.shape != labels.shape[1:] for margin in margins):
             raise ValueError(f'video "{video}": margins must have the size of the label maps, {labels.shape[1:]}')
@@ -155,12 +190,14 @@ def correct_folders(images: str,
             return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
         corrected, findings = correct_video(video, labels, read_image, table, asker, settings, margins)
-        audit.add(findings)
+        found = audit.add(findings)
         if asker is not None:
             target = Path(output_dir, video)
             with written_at_once([target]) as drafts:
                 for path, label_map in zip(frames.values(), corrected):
                     (drafts[target] / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
+            if not any(inquiry.error for finding in findings for inquiry in finding.inquiries):
+                write_record(record, digest, found)
         progress.update()
     print()  # the bar does not end its line
     return audit

@@ -11,8 +11,8 @@ from mmengine.structures import PixelData
 from tiny_models import SEGMENTER, build_model, randomize_constants
 
 import mmvc.datasets  # noqa: F401  registers
-from mmvc.models.tta import VideoSegTTAModel, make_tta_pipeline
-from mmvc.postprocessing import majority_vote
+from mmvc.models.tta import VideoSegTTAModel, VoteMarginHook, make_tta_pipeline
+from mmvc.postprocessing import majority_vote, vote_margin
 from mmvc.registry import DATASETS, MODELS
 
 SIZE = (45, 61)  # odd: no scale gives a multiple of the stride
@@ -144,6 +144,19 @@ def test_majority_of_a_real_model(batch):
     merged = sem_seg(sample)
     assert merged.dtype == torch.uint8 and merged.shape == (3, 1, *SIZE)
     assert torch.equal(merged, majority_vote(single, [1, 1, 2, 2, 3, 3, 4, 4]))
+
+
+def test_margins_are_written(batch, tmp_path):
+    pipeline = make_tta_pipeline(PIPELINE, scales=(0.9, 1.1, 1.2))
+    [sample] = VideoSegTTAModel(module=BrightLeft(small=41), with_margin=True).test_step(batch(pipeline))
+    VoteMarginHook(str(tmp_path / 'margins')).after_test_iter(None, 0, outputs=[sample])
+    assert sorted(path.name for path in (tmp_path / 'margins/video').iterdir()) == ['0.png', '1.png', '2.png']
+    single = predict_each(BrightLeft(small=41), batch(pipeline))
+    margin = cv2.imread(str(tmp_path / 'margins/video/1.png'), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(margin, vote_margin(single, sem_seg(sample))[1, 0].numpy())
+    assert len(np.unique(margin)) > 1
+    with pytest.raises(ValueError, match='margins are those of votes'):
+        VideoSegTTAModel(voting='soft', with_margin=True, module=BrightLeft())
 
 
 @pytest.mark.parametrize('stage', ['MinVIS', 'DVISOffline'])

@@ -1,0 +1,123 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What category correction could bring: every question is answered from the ground truth.
+
+    python benchmarks/category_correction.py CONFIG [--answers best] [--work-dir DIR] [--data-root DIR] [--workers 1]
+
+Corrects what the challenge pipeline of a config has predicted, with an oracle in the place of the multimodal model,
+and prints a report. No real model is involved: these numbers are bounds, not results.
+
+- perfect: the oracle names the class that covers most of the segment in the frame that is shown, "none of them" where
+  no one does. A real model cannot answer better. Still the numbers can fall: the whole segment gets the class, also
+  where it was right.
+- best: of all answers, no answer included, the one that makes most of the segment's pixels right through the video: an
+  upper bound (in pixels) of what these questions can bring.
+
+Everything is kept apart from the pipeline's own results, in oracle_<answers>/ in the work dir.
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Dict, Tuple
+
+import cv2
+import numpy as np
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.datasets.converters.jobs import files_in
+from mmvc.engine import UsageError, default_work_dir, load_config
+from mmvc.evaluation.functional import read_label_map
+from mmvc.postprocessing.category_correction import (
+    CorrectionSettings,
+    MultimodalBackend,
+    VideoSegments,
+    draw_picture,
+    make_question,
+)
+from mmvc.postprocessing.category_correction.correction import choose_frames
+from mmvc.postprocessing.challenge import ChallengePipeline, ChallengePlan, load_plan
+from mmvc.postprocessing.challenge.plan import ModelPlan
+
+NONE = 'none of them'
+
+
+class Oracle(MultimodalBackend):
+    """Answers from the ground truth; knows the questions about one set of predictions.
+
+    Args:
+        pipeline (ChallengePipeline): Its images and masks, and the groups and settings of its correction.
+        folder (Path): The predictions that are to be corrected.
+        answers (str): ``'perfect'`` or ``'best'``.
+    """
+
+    def __init__(self, pipeline: ChallengePipeline, folder: Path, answers: str) -> None:
+        super().__init__(f'oracle, {answers} answers')
+        self._answers: Dict[Tuple[str, str], str] = {}
+        plan = pipeline.plan.correction
+        settings = CorrectionSettings(**plan.settings)
+        table = plan.table(pipeline.dataset.metainfo['classes'])
+        for video, images in pipeline.images.items():
+            predictions = files_in(folder / video, ('.png', ))
+            labels = np.stack([read_label_map(str(predictions[Path(image).stem])) for image in images])
+            truth = np.stack([read_label_map(path) for path in pipeline.masks[video]]).astype(int)
+            truth -= pipeline.dataset.label_offset
+            found = VideoSegments(labels, table)
+            for segment in found.find_doubtful(settings.min_area, settings.min_change, settings.max_margin):
+                group = table.groups[segment.group]
+                question = make_question(group.stuff, group.classes)
+                indices = [table.classes.index(name) for name in group.classes]
+                masks = {frame: found.mask(segment, frame) for frame in segment.areas}
+                in_frame = {frame: np.array([np.count_nonzero(truth[frame][mask] == index) for index in indices])
+                            for frame, mask in masks.items()}
+                right = sum(np.count_nonzero((truth[frame] == labels[frame])[mask]) for frame, mask in masks.items())
+                total = sum(in_frame.values())
+                for frame in choose_frames(segment, settings.num_questions):
+                    image = cv2.resize(cv2.imread(images[frame]), labels.shape[:0:-1], interpolation=cv2.INTER_AREA)
+                    counts, least = (in_frame[frame], 0) if answers == 'perfect' else (total, right)
+                    answer = group.classes[int(counts.argmax())] if counts.max() > least else NONE
+                    self._answers[self._key(draw_picture(image, masks[frame], settings.picture), question)] = answer
+
+    def ask(self, picture: bytes, question: str) -> str:
+        """The answer to a question of these predictions."""
+        return self._answers[self._key(picture, question)]
+
+    @staticmethod
+    def _key(picture: bytes, question: str) -> Tuple[str, str]:
+        return hashlib.sha256(picture).hexdigest(), question
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='challenge config, with a correction')
+    parser.add_argument('--answers', choices=('perfect', 'best'), default='best')
+    parser.add_argument('--work-dir', help='of the pipeline, so that its finished steps are used')
+    parser.add_argument('--data-root')
+    parser.add_argument('--workers', type=int, default=1)
+    args = parser.parse_args()
+    work_dir = args.work_dir or default_work_dir(args.config)
+    try:
+        cfg = load_config(args.config)
+        if args.data_root:
+            cfg.dataset.data_root = args.data_root
+        plan = load_plan(cfg)
+        if plan.correction is None:
+            raise UsageError(f'config "{args.config}" has no correction')
+        pipeline = ChallengePipeline(plan, work_dir, workers=args.workers)
+        if not pipeline.masks:
+            raise UsageError(pipeline.report.ground_truth)
+        *before, _ = pipeline.steps
+        if pipeline.unfinished(before[-1]):
+            raise UsageError(f'run the pipeline up to the correction first (correction=None): "{before[-1]}" is not '
+                             f'finished in "{work_dir}"')
+        folder = pipeline.folder(before[-1])
+        given = ModelPlan(f'{before[-1]}_output', predictions=str(folder))
+        alone = ChallengePlan(plan.dataset, {given.name: given}, correction=plan.correction)
+        report = ChallengePipeline(alone, Path(work_dir, f'oracle_{args.answers}'), workers=args.workers,
+                                   backend=Oracle(pipeline, folder, args.answers)).run()
+    except UsageError as error:
+        raise SystemExit(f'error: {error}') from error
+    print(report.to_text())
+
+
+if __name__ == '__main__':
+    main()

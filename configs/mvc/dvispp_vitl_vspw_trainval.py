@@ -1,0 +1,7 @@
+_base_ = './dvispp_vitl_vspw_trainval_offline.py'
+
+stages = [
+    dict(name='segmenter', config='./dvispp_vitl_vspw_trainval_segmenter.py'),
+    dict(name='online', config='./dvispp_vitl_vspw_trainval_online.py'),
+    dict(name='offline', config='./dvispp_vitl_vspw_trainval_offline.py'),
+]

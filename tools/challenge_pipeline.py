@@ -1,0 +1,95 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Predict videos with several models, vote, choose between the models, correct categories, and pack a submission."""
+
+import argparse
+from typing import Optional
+
+from mmengine.config import Config
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.engine import OverrideAction, UsageError, default_work_dir, load_config, report_errors
+from mmvc.postprocessing.category_correction import BackendError
+from mmvc.utils import keep_freed_memory
+
+EPILOG = """
+A config (examples with comments: configs/challenge/) says
+
+  dataset = dict(type='VSPWDataset', data_root='data/VSPW_480p', ann_file='test.txt')
+  models = dict(
+      mvc=dict(config='../mvc/NAME_offline.py', checkpoint='mvc.pth', tta=True),
+      baseline=dict(config='../dvispp/NAME_offline.py', checkpoint='baseline.pth', tta=dict(scales=(1.0, 1.2))),
+      other=dict(predictions='folder/of/pngs'))                              # made by anyone
+  aggregation = dict(models=('mvc', 'baseline', 'other'))                    # or None: off
+  correction = dict(backend=dict(type='openai', model='gpt-4o'))             # or None: off
+
+The work dir gets predictions/, aggregation/, correction/ (with a record of all questions), report.json, report.md and
+submission.zip. Where the dataset has ground truth, the report has the numbers of every step. Stopped anywhere, the
+same command goes on where it was.
+
+examples:
+  # what is done and what is left; computes nothing
+  python tools/challenge_pipeline.py configs/challenge/vspw_test.py --dry-run
+  # everything, each model on 8 GPUs, the other steps in 16 processes
+  python tools/challenge_pipeline.py configs/challenge/vspw_test.py --processes 8 --workers 16
+  # without category correction
+  python tools/challenge_pipeline.py configs/challenge/vspw_test.py --cfg-options correction=None
+  # predict again with one model, and do what follows from it
+  python tools/challenge_pipeline.py configs/challenge/vspw_test.py --redo mvc
+
+The correction's questions and their cost, before anybody is asked:
+  python tools/correct_categories.py --pred WORK_DIR/aggregation --images ... --audit AUDIT --dry-run --prices 2.5 10
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='challenge config')
+    parser.add_argument('--work-dir', help='default: work_dirs/<folder and name of the config>')
+    parser.add_argument('--data-root', help='folder of the dataset, instead of that of the config')
+    parser.add_argument('--processes', type=int, default=1, help='to test a model with, one per GPU (default: 1)')
+    parser.add_argument('--workers', type=int, default=1, help='processes of the other steps (default: 1)')
+    parser.add_argument('--redo', nargs='+', default=[], metavar='STEP',
+                        help='discard what these steps have written: names of models, aggregation, correction')
+    parser.add_argument('--dry-run', action='store_true', help='check the config and say what is left to do')
+    parser.add_argument('--trust-checkpoint', action='store_true',
+                        help='load checkpoints even if reading them runs code that is in them')
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
+                        help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
+    args = parser.parse_args()
+    for name in ('processes', 'workers'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1, found {getattr(args, name)}')
+    return args
+
+
+def load(path: str, cfg_options: Optional[dict], data_root: Optional[str]) -> Config:
+    """Load a challenge config with what the command line says."""
+    cfg = load_config(path, cfg_options)
+    if data_root is not None and cfg.get('dataset'):
+        cfg.dataset.data_root = data_root
+    return cfg
+
+
+def main() -> None:
+    args = parse_args()
+    from mmvc.postprocessing.challenge import ChallengePipeline, load_plan  # slow to import
+    keep_freed_memory()
+    with report_errors():
+        plan = load_plan(load(args.config, args.cfg_options, args.data_root))
+        pipeline = ChallengePipeline(plan, args.work_dir or default_work_dir(args.config), args.processes,
+                                     args.workers, args.trust_checkpoint)
+        if args.dry_run:
+            for step in pipeline.steps:
+                print(f'{step}: {len(pipeline.unfinished(step))} of {len(pipeline.images)} videos left')
+            return
+        pipeline.discard(args.redo)
+        try:
+            report = pipeline.run()
+        except (ValueError, BackendError) as error:  # damaged files, a model that cannot be asked
+            raise UsageError(str(error)) from error
+        print(report.to_text())
+
+
+if __name__ == '__main__':
+    main()
