@@ -3,7 +3,6 @@
 # make test-all      the slow tests too
 # make test-classic  the fast tests on the classic OpenMMLab stack, in .venv-classic
 # make lint          style and spelling
-# make typecheck     the type hints of the public functions
 # make coverage      the fast tests, and how much of the package they run
 # make docs          the documentation, in docs/en/_build/html
 # make wheel         wheel and source archive in dist/, and a smoke test of the wheel with no source tree around
@@ -29,7 +28,7 @@ ifneq ($(JEMALLOC),)
 FAST := LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
 endif
 
-.PHONY: demo test test-all test-classic lint typecheck coverage docs wheel clean
+.PHONY: demo test test-all test-classic lint coverage docs wheel clean
 
 demo: .venv/installed
 	. .venv/bin/activate && $(FAST) bash demo/run_demo.sh
@@ -47,10 +46,8 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/codespell
 
-typecheck: .venv/installed
-	.venv/bin/python -m mypy
-
 coverage: .venv/installed
+	.venv/bin/pip install --quiet pytest-cov
 	.venv/bin/python -m pytest --cov=mmvc --cov-report=term:skip-covered --cov-report=html
 
 docs: .venv/installed

@@ -69,7 +69,12 @@ def parse_args() -> argparse.Namespace:
     for task in (vss, vps, vis):
         task.formatter_class = argparse.RawDescriptionHelpFormatter
         task.epilog = EPILOG
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.task == 'vss' and not 0 <= args.label_offset <= 254:
+        parser.error(f'--label-offset must be in 0..254, found {args.label_offset}')
+    if args.task == 'vss' and args.num_classes is not None and not 1 <= args.num_classes <= 255:
+        parser.error(f'--num-classes must be in 1..255, found {args.num_classes}')
+    return args
 
 
 def class_names(args: argparse.Namespace) -> Sequence[str]:
@@ -101,11 +106,11 @@ def main() -> None:
     keep_freed_memory()
     try:
         report = evaluate(args)
+        print(report.to_text(args.worst))
+        if args.out:
+            print('written:', *report.save(args.out))
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
-    print(report.to_text(args.worst))
-    if args.out:
-        print('written:', *report.save(args.out))
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ from typing import Dict, List, Optional, Tuple, Union
 import torch
 from mmdet.visualization.palette import get_palette
 from mmengine.config import Config, ConfigDict
+from mmengine.fileio import load
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
@@ -25,7 +26,7 @@ def config_files() -> Dict[str, Path]:
     """Find the configs that come with mmvc, in a source tree or an installed package.
 
     Returns:
-        dict[str, Path]: File by name, ``<family>/<config>`` without suffix.
+        dict[str, Path]: File by name: ``<family>/<config>`` without suffix, and the names of the metafiles.
 
     Raises:
         UsageError: There are none.
@@ -34,7 +35,11 @@ def config_files() -> Dict[str, Path]:
     for folder in (package / '.mim' / 'configs', package.parent / 'configs'):
         if folder.is_dir():
             files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
-            return {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
+            named = {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
+            for metafile in sorted(folder.glob('*/metafile.yml')):
+                for model in load(metafile)['Models']:
+                    named.setdefault(model['Name'], folder.parent / model['Config'])
+            return named
     raise UsageError(f'no configs are installed beside "{package}": install mmvc again, or name a config by its path')
 
 
@@ -42,8 +47,8 @@ def find_config(name: str) -> Path:
     """Find a config by path or name.
 
     Args:
-        name (str): Path of a config, or the name of one that comes with mmvc: ``mvc/dvispp_r50_vspw``, or its last
-            part where it is unique.
+        name (str): Path of a config, or the name of one that comes with mmvc: that of its metafile
+            (``mvc_dvispp_r50_vspw_offline``), ``mvc/dvispp_r50_vspw``, or the last part where it is unique.
 
     Returns:
         Path: The file.
@@ -62,10 +67,11 @@ def find_config(name: str) -> Path:
         return files[found[0]]
     if found:
         raise UsageError(f'there are {len(found)} configs called "{name}": say which one, {" or ".join(found)}')
-    short = {key.split('/')[-1]: key for key in files}
-    close = [*difflib.get_close_matches(wanted, files, n=5), *difflib.get_close_matches(wanted, short, n=5)]
+    names = [key for key in files if '/' in key]
+    short = {key.split('/')[-1]: key for key in names}
+    close = [*difflib.get_close_matches(wanted, names, n=5), *difflib.get_close_matches(wanted, short, n=5)]
     close = list(dict.fromkeys(short.get(key, key) for key in close))
-    hint = f'did you mean {", ".join(close)}?' if close else f'known are {", ".join(files)}'
+    hint = f'did you mean {", ".join(close)}?' if close else f'known are {", ".join(names)}'
     raise UsageError(f'"{name}" is neither a config file nor the name of a config of mmvc; {hint}')
 
 

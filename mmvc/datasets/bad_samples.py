@@ -64,7 +64,10 @@ class BadSamplePolicy:
 
         Raises:
             BadSampleError: It cannot be loaded, and more samples than allowed cannot.
+            IndexError: There is no such sample; by this, a loop over the dataset ends.
         """
+        if not -len(self) <= idx < len(self):
+            raise IndexError(f'{type(self).__name__} has {len(self)} samples, asked for number {idx}')
         replaced = []
         while True:
             position = (idx + len(replaced)) % len(self)

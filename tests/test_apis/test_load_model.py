@@ -48,6 +48,8 @@ def test_names_of_configs():
     assert find_config('mvc/dvispp_r18_camvid') == find_config('mvc/dvispp_r18_camvid.py') == files[
         'mvc/dvispp_r18_camvid']
     assert find_config('minvis_r50_vspw') == files['minvis/minvis_r50_vspw']  # unique without its family
+    # a metafile's name
+    assert find_config('mvc_dvispp_r50_vspw_offline') == files['mvc/dvispp_r50_vspw_offline']
     path = str(files['minvis/minvis_r50_vspw'])
     assert find_config(path) == Path(path)
 

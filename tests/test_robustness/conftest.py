@@ -14,9 +14,7 @@ HERE = Path(__file__).parent
 REPO = HERE.parents[1]
 sys.path.insert(0, str(HERE))  # configs import their toy model from here
 
-
-class Stopped(Exception):
-    """A tool ended with an error message."""
+from stopped_tool import Stopped  # noqa: E402
 
 
 @pytest.fixture

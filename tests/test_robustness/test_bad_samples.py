@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import Stopped
 from mmengine.registry import DefaultScope
+from stopped_tool import Stopped
 from toy_training import write_config, write_videos
 
 from mmvc.datasets import JointDataset, VSPWDataset
@@ -87,6 +87,13 @@ def test_a_bad_sample_is_replaced_by_the_next_good_one(root):
     truncate(root / 'data/d/mask/0.png')
     with pytest.raises(BadSampleError, match='d/mask/0.png.*number 3, max_bad_samples of the dataset is 2'):
         dataset[3]
+
+
+def test_a_loop_over_the_dataset_ends(root):
+    dataset = build(root, max_bad_samples=1)
+    assert len(list(dataset)) == len(dataset) == 4
+    with pytest.raises(IndexError, match='has 4 samples, asked for number 4'):
+        dataset[4]
 
 
 def test_no_sample_is_left(root):

@@ -7,9 +7,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from conftest import Stopped
 from mmengine.config import Config
 from mmengine.registry import VISBACKENDS, DefaultScope
+from stopped_tool import Stopped
 from toy_training import write_config, write_videos
 
 from mmvc.engine import enable_backends, enable_deterministic

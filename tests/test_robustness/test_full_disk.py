@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from conftest import Stopped
+from stopped_tool import Stopped
 from toy_training import write_config, write_videos
 
 from mmvc.datasets.converters.jobs import write_whole

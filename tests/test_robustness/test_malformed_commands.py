@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import Stopped
+from stopped_tool import Stopped
 from tiny_datasets import HEIGHT, WIDTH, WRITERS, write_image
 from toy_training import write_config, write_videos
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 import torch
-from conftest import Stopped
+from stopped_tool import Stopped
 from toy_training import write_config, write_videos
 
 from mmvc.engine.hooks.nan_guard_hook import describe_batch, total_norm
