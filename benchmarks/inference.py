@@ -41,6 +41,8 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from mmvc.utils import keep_freed_memory  # noqa: E402
+
 PARTS = ('backbone', 'pixel decoder', 'decoder', 'tracker', 'refiner', 'post')
 OFFICIAL = {
     16: dict(seconds=dict(zip(PARTS, (3.81, 13.6, 4.54, 1.20, 0.89, 2.73))), wall=26.9, peak_mb=7312),
@@ -335,6 +337,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     if args.row:
+        keep_freed_memory()  # as `python -m mmvc.apis` does
         print(json.dumps(run_row(json.loads(args.row))))
         return
     if args.threads:

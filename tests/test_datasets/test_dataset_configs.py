@@ -65,7 +65,8 @@ def write_data(name, cfg):
             categories=[dict(id=i, name=label) for i, label in enumerate(meta['classes'], 1)],
             annotations=[dict(id=1, video_id=1, category_id=1, iscrowd=0, segmentations=[polygon] * 2)]
             if split == 'train' else None)
-        path = Path(cfg.val_evaluator.ann_file.replace('valid', split))
+        layouts = dict(ovis='annotations_{}.json', youtube_vis_2019='{}.json', youtube_vis_2021='{}/instances.json')
+        path = root / layouts[name].format(split)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
     coco = Path(cfg.coco_root)

@@ -13,7 +13,8 @@ from mmvc.models.tta import make_tta_pipeline
 
 from .plan import ModelPlan
 
-TEST_TOOL = Path(__file__).parents[3] / 'tools/test.py'
+PACKAGE = Path(__file__).parents[2]
+TEST_TOOLS = (PACKAGE.parent / 'tools/test.py', PACKAGE / '.mim/tools/test.py')  # of a checkout, of an installation
 
 
 MARGINS = 'margins'
@@ -76,7 +77,10 @@ def run_model(model: ModelPlan, dataset: dict, videos: List[str], output_dir: Pa
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     config = work_dir / 'config.py'
     cfg.dump(str(config))
-    arguments = [str(TEST_TOOL), str(config), model.checkpoint, '--format-only', '--out-dir', str(output_dir),
+    tool = next((path for path in TEST_TOOLS if path.is_file()), None)
+    if tool is None:
+        raise UsageError(f'"{TEST_TOOLS[0]}" is missing, which tests the models: install the package from a checkout')
+    arguments = [str(tool), str(config), model.checkpoint, '--format-only', '--out-dir', str(output_dir),
                  '--work-dir', str(work_dir / 'logs')]
     arguments += ['--tta'] * bool(model.tta) + ['--trust-checkpoint'] * trust_checkpoint
     command = [sys.executable]
