@@ -118,7 +118,8 @@ class TestRunStages:
         ]
         assert numbers['online']['toy/mIoU'] == summary['online']['metrics']['toy/mIoU']
         # only the last two checkpoints are kept
-        assert sorted(path.name for path in (work_dir / 'segmenter').glob('iter_*.pth')) == ['iter_4.pth', 'iter_6.pth']
+        kept = sorted(path.name for path in (work_dir / 'segmenter').glob('iter_*.pth'))
+        assert kept == ['iter_4.pth', 'iter_6.pth']
         assert not list(work_dir.glob('**/*.tmp'))
 
     def test_each_stage_starts_from_the_one_before(self, trained, tmp_path):
