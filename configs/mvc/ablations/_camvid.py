@@ -9,9 +9,6 @@ evaluations = [
     dict(name='masked50', mask=dict(type='RandomPatchMask', patch_size=32, mask_ratio=0.5)),
     dict(name='masked70', mask=dict(type='RandomPatchMask', patch_size=32, mask_ratio=0.7)),
 ]
-no_mvc1 = {'train_dataloader.dataset.pipeline.RandomPatchMask.prob': 0.0}
-no_mvc2 = {'train_dataloader.dataset.pipeline.TubeMask.prob': 0.0}
-no_oma = {'model.refiner.cross_attn.drop_ratio': 0.0}
 of_refiner = [
     dict(name='mIoU', stage='offline', number='vss/mIoU'),
     dict(name='VC8', stage='offline', number='vss/VC8'),

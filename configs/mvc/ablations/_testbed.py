@@ -19,11 +19,6 @@ evaluations = [
     dict(name='masked50', mask=dict(type='RandomPatchMask', patch_size=16, mask_ratio=0.5)),
     dict(name='masked70', mask=dict(type='RandomPatchMask', patch_size=16, mask_ratio=0.7)),
 ]
-mask1 = 'train_dataloader.dataset.pipeline.RandomPatchMask'  # of the segmenter's config
-mask2 = 'train_dataloader.dataset.pipeline.TubeMask'  # of the tracker's config
-no_mvc1 = {f'{mask1}.prob': 0.0}
-no_mvc2 = {f'{mask2}.prob': 0.0}
-no_oma = {'model.refiner.cross_attn.drop_ratio': 0.0}
 of_segmenter = [
     dict(name='mIoU', stage='segmenter', number='vss/mIoU'),
     dict(name='mIoU, occluded', stage='segmenter', number='objects/mIoU_occluded'),

@@ -1,5 +1,5 @@
 # Tab. 5 of arXiv 2408.10627, first half: patch size x mask ratio in stage 1.
-_base_ = './_vspw.py'
+_base_ = ['./_vspw.py', './_variants.py']
 
 title = 'Patch size (s) x mask ratio (r) of MVC-1, VSPW'
 variants = [

@@ -1,5 +1,5 @@
 # Tab. 5 of arXiv 2408.10627, second half: patch size x mask ratio in stage 2, on one segmenter trained with MVC-1.
-_base_ = './_vspw.py'
+_base_ = ['./_vspw.py', './_variants.py']
 
 title = 'Patch size (s) x mask ratio (r) of MVC-2, VSPW'
 variants = [
