@@ -51,9 +51,7 @@ class Store:
 
     def write(self, training: Training, name: str, content: Any) -> None:
         """Write ``<name>.json`` into the folder of a training."""
-        path = self.folder(training) / f'{name}.json'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, json.dumps(content, indent=2).encode())
+        atomic_write(self.folder(training) / f'{name}.json', json.dumps(content, indent=2).encode())
 
     def cost(self, training: Training) -> Dict[str, float]:
         """``wall_seconds`` and ``cpu_seconds`` of a training, tests included; empty if it has not been run."""

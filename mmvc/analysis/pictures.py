@@ -98,5 +98,4 @@ def spread(total: int, count: Optional[int]) -> List[int]:
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, cv2.imencode('.png', image[..., ::-1])[1].tobytes())

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmvc.datasets.transforms import LoadFrameFromFile
 from mmvc.engine import UsageError
+from mmvc.utils.natural_order import natural_key
 
 from .results import SkippedFrame
 from .video_files import open_video
@@ -236,14 +237,14 @@ def _folder(folder: Path, load_image: Optional[Callable]) -> FrameSource:
         found = f'{len(entries)} others, such as "{sorted(entries)[0].name}"' if entries else 'nothing'
         raise UsageError(f'folder "{folder}" holds no images ({", ".join(IMAGE_SUFFIXES)}) but {found}. For a folder '
                          f'of videos, or of folders of frames, pass the pattern "{folder}/*"')
-    return _image_files(sorted(images, key=_natural_key), load_image, name=folder.resolve().name)
+    return _image_files(sorted(images, key=natural_key), load_image, name=folder.resolve().name)
 
 
 def _matches(pattern: str, load_image: Optional[Callable]) -> List[FrameSource]:
     anchor = Path(pattern).anchor
     relative = pattern[len(anchor):] if anchor else pattern
     paths = sorted((path for path in Path(anchor or '.').glob(relative) if not path.name.startswith('.')),
-                   key=_natural_key)
+                   key=natural_key)
     if not paths:
         raise UsageError(f'the pattern "{pattern}" matches no file')
     if all(_is_image(path) for path in paths):
@@ -266,11 +267,6 @@ def _image_files(files: Sequence[Path], load_image: Optional[Callable], name: Op
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _natural_key(path: Path) -> list:
-    """Sort key under which ``frame_2`` comes before ``frame_10``."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r'([0-9]+)', str(path))]
 
 
 def _load_frame(path: str) -> np.ndarray:

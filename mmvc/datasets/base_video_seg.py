@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import os.path as osp
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,15 +10,11 @@ import numpy as np
 
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
+from mmvc.utils.natural_order import natural_key
 
 from .base_video import BaseVideoDataset
 
 VOID_INDEX = 255
-
-
-def _natural_key(name: str) -> list:
-    """Sort key under which ``frame_2`` comes before ``frame_10``."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r'([0-9]+)', name)]
 
 
 @DATASETS.register_module()
@@ -138,7 +133,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
         img_dir = self.data_prefix['img_path'].replace('{video}', video)
         seg_map_dir = self.data_prefix['seg_map_path'].replace('{video}', video)
         self._check_folder(img_dir, video)
-        frames = sorted(self._scan(img_dir, self.img_suffix), key=_natural_key)
+        frames = sorted(self._scan(img_dir, self.img_suffix), key=natural_key)
         if not frames:
             raise DataError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '
                             'check img_suffix or take it off the list')

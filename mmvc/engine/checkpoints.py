@@ -37,7 +37,7 @@ def is_intact_checkpoint(path: Union[str, Path]) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None and any(name.endswith('data.pkl') for name in archive.namelist())
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, RuntimeError):
         return False
 
 

@@ -9,10 +9,10 @@ from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 import cv2
 import numpy as np
 
-from mmvc.datasets.base_video_seg import _natural_key as natural_key
 from mmvc.datasets.converters.jobs import files_in, run_jobs, videos_in
 from mmvc.datasets.synthetic.dataset import written_at_once
 from mmvc.evaluation.functional import prefetch, read_label_map
+from mmvc.utils.natural_order import natural_key
 
 from .motion import estimate_motion, warp_labels
 from .records import fingerprint, read_record, write_record

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from mmengine.utils import ProgressBar
 
-from mmvc.datasets.base_video_seg import _natural_key as natural_key
 from mmvc.datasets.converters.jobs import files_in, videos_in, write_whole
 from mmvc.datasets.synthetic.dataset import written_at_once
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.evaluation.functional import read_label_map
+from mmvc.utils.natural_order import natural_key
 
 from ..aggregation import IMAGE_SUFFIXES
 from ..records import fingerprint, read_record, write_record
