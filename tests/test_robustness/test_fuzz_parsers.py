@@ -16,7 +16,7 @@ from mmvc.engine import OverrideAction, UsageError, require_checkpoint
 from mmvc.evaluation.offline import evaluate_vis, evaluate_vps
 from mmvc.utils.checkpoint_loading import load_from_local
 from mmvc.utils.errors import CheckpointError, DataError
-from mmvc.utils.rle import to_rle
+from mmvc.utils.rle import to_rle, to_rles
 
 hypothesis = pytest.importorskip('hypothesis')
 from hypothesis import HealthCheck, given, settings, strategies as st  # noqa: E402
@@ -214,6 +214,38 @@ def test_true_masks_of_instances_are_accepted(pixels):
         rle = mask_utils.encode(mask)
         rle = to_rle(dict(size=list(rle['size']), counts=counts(rle['counts'])), HEIGHT, WIDTH)
         assert (mask_utils.decode(rle) == mask).all()
+
+
+def runs_of(text: str):
+    """The runs that a text of counts stands for, read character by character; None if it is cut off."""
+    runs, number, place = [], 0, 0
+    for code in (ord(character) - 48 for character in text):
+        number |= (code & 31) << place
+        place += 5
+        if not code & 32:
+            if code & 16:
+                number -= 1 << place
+            runs.append(number + runs[-2] if len(runs) > 2 else number)
+            number = place = 0
+    return None if place else runs
+
+
+masks_of_instances = st.lists(st.booleans(), min_size=HEIGHT * WIDTH, max_size=HEIGHT * WIDTH).map(
+    lambda pixels: mask_utils.encode(np.array(pixels, np.uint8).reshape(HEIGHT, WIDTH, order='F'))['counts'].decode())
+nearly_masks = st.builds(lambda text, at, character: text[:at] + character + text[at + 1:], masks_of_instances,
+                         st.integers(0, 12), st.characters(min_codepoint=48, max_codepoint=111))
+
+
+@fuzz(200)
+@given(texts=st.lists(st.one_of(masks_of_instances, masks_of_instances, masks_of_instances, nearly_masks), max_size=6))
+def test_masks_of_instances_checked_together_are_those_accepted_one_by_one(texts):
+    runs = [runs_of(text) for text in texts]
+    segmentations = [dict(size=[HEIGHT, WIDTH], counts=text) for text in texts]
+    if all(of_text and min(of_text) >= 0 and sum(of_text) == HEIGHT * WIDTH for of_text in runs):
+        assert to_rles(segmentations, HEIGHT, WIDTH) == segmentations
+    else:
+        with pytest.raises(DataError, match='counts'):
+            to_rles(segmentations, HEIGHT, WIDTH)
 
 
 @fuzz(60)

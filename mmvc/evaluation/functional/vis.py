@@ -6,7 +6,7 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
-from mmvc.utils.rle import to_rle
+from mmvc.utils.rle import to_rles
 
 from .average_precision import MatchedTracks, match_tracks
 from .tracks import Track, mean_area, occlusion_score, track_areas, track_iou
@@ -80,7 +80,7 @@ def _track(entry: dict, height: int, width: int, num_frames: int) -> Track:
     if len(entry['segmentations']) != num_frames:
         raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
                          f'{num_frames} frames: give one RLE or null for each frame of the video')
-    return [to_rle(segmentation, height, width) for segmentation in entry['segmentations']]
+    return to_rles(entry['segmentations'], height, width)
 
 
 def _outside(values: Sequence[float], ranges: Dict[str, tuple]) -> np.ndarray:
