@@ -21,17 +21,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 p
 
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
-# jemalloc keeps freed memory instead of handing pages back and forth with the kernel: a CPU training runs faster with it
-JEMALLOC := $(firstword $(wildcard /usr/lib/$(shell uname -m)-linux-gnu/libjemalloc.so.2 /usr/lib64/libjemalloc.so.2 \
-	/usr/lib/libjemalloc.so.2))
-ifneq ($(JEMALLOC),)
-FAST := LD_PRELOAD=$(JEMALLOC) MALLOC_CONF=dirty_decay_ms:-1,muzzy_decay_ms:-1
-endif
-
 .PHONY: demo test test-all test-classic lint coverage docs wheel clean
 
 demo: .venv/installed
-	. .venv/bin/activate && $(FAST) bash demo/run_demo.sh
+	. .venv/bin/activate && bash demo/run_demo.sh
 
 test: .venv/installed
 	.venv/bin/python -m pytest

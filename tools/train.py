@@ -28,6 +28,7 @@ from mmvc.engine import (
     run_stages,
     setup_distributed,
 )
+from mmvc.utils import keep_freed_memory
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 
 EXAMPLES = """examples:
@@ -127,7 +128,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    run(parse_args())
+    args = parse_args()
+    keep_freed_memory()
+    run(args)
 
 
 if __name__ == '__main__':
