@@ -197,10 +197,14 @@ def make_plain(model: torch.nn.Module) -> None:
 
 def run_row(row: dict) -> dict:
     """Segment a video as the row says; write its labels to a file, return the figures."""
+    from mmvc.models.utils import fold_batch_norm
+
     device, size = row['device'], (row['height'], row['width'])
     model = build_model(row['config'], row['weights'], device, row['feature_store'])
     if row['plain']:
         make_plain(model)
+    elif device == 'cpu':
+        model.backbone = fold_batch_norm(model.backbone)  # as the inferencer does
     if row['compile']:
         model.backbone.compile()
         model.head.compile()

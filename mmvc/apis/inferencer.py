@@ -16,7 +16,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from mmvc.engine import UsageError
-from mmvc.models.utils.feature_store import FeatureStore
+from mmvc.models.utils import FeatureStore, fold_batch_norm
 from mmvc.registry import TRANSFORMS
 
 from .frame_reader import FrameReader
@@ -63,7 +63,7 @@ class VideoSegInferencer:
         show_progress (bool): Whether to show progress bars. Defaults to True.
 
     Attributes:
-        model (MinVIS): The model, in evaluation mode.
+        model (MinVIS): The model, in evaluation mode; on CPU with the batch norm of its backbone folded.
         cfg (Config): Its config.
         dataset_meta (dict): ``classes`` and ``palette``.
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``, by the config's post-processing.
@@ -98,6 +98,8 @@ class VideoSegInferencer:
             raise UsageError(f'amp is one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options)
+        if self.device.type == 'cpu':
+            self.model.backbone = fold_batch_norm(self.model.backbone)
         self.task: str = self.model.postprocessor.task
         self.window_size = window_size
         self.show_progress = show_progress

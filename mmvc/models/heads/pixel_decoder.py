@@ -6,8 +6,10 @@ Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Seg
 
 from mmdet.models.layers import MSDeformAttnPixelDecoder as _MSDeformAttnPixelDecoder
 
-from mmvc.models.layers.multi_scale_deformable_attention import MultiScaleDeformableAttention
 from mmvc.registry import MODELS
+
+from ..layers.multi_scale_deformable_attention import MultiScaleDeformableAttention
+from ..layers.piecewise_ffn import PiecewiseFFN
 
 
 @MODELS.register_module()
@@ -19,5 +21,6 @@ class MSDeformAttnPixelDecoder(_MSDeformAttnPixelDecoder):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        for layer in self.encoder.layers:  # mmdet's layer names mmcv's class instead of asking a registry
+        for layer in self.encoder.layers:  # mmdet's layer names mmcv's classes instead of asking a registry
             layer.self_attn = MultiScaleDeformableAttention(**layer.self_attn_cfg)
+            layer.ffn = PiecewiseFFN(**layer.ffn_cfg)

@@ -17,7 +17,10 @@ _UNUSUAL = ('use_separate_proj_weight', 'static_k', 'static_v', 'is_causal')
 class CPUInference(TorchFunctionMode):
     """Context in which convolutions, linear and attention layers run in a faster form, with the same results.
 
-    - 2D convolutions keep their channels last, which saves reordering the features of every 1 x 1 convolution.
+    - 2D convolutions keep their channels last, which saves reordering the features of every 1 x 1 convolution. With
+      one thread, for which PyTorch has a slow form of these, they are linear layers.
+    - Maps are resized with their channels last if they come so; PyTorch does not see it where the map is a part of a
+      larger tensor, and reorders it there and back.
     - ``F.linear`` goes through oneDNN, as convolutions do. PyTorch hands float32 products to MKL, which uses AVX2 on
       AMD processors even where they have AVX-512: half of their speed.
     - ``nn.MultiheadAttention`` neither writes its attention weights to memory, nor their mean over heads, which nobody
@@ -34,7 +37,9 @@ class CPUInference(TorchFunctionMode):
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: Optional[dict] = None) -> Any:
         kwargs = kwargs or {}
         if func is F.conv2d and _is_concerned(args[0]):
-            return func(args[0].contiguous(memory_format=torch.channels_last), *args[1:], **kwargs)
+            return _convolution(*args, **kwargs)
+        if func is F.interpolate and _is_concerned(args[0]) and _is_hidden_channels_last(args[0]):
+            return func(args[0].clone(memory_format=torch.channels_last), *args[1:], **kwargs)
         if func is F.linear and _is_concerned(args[0]):
             return _linear(*args, **kwargs)
         if func is F.multi_head_attention_forward and _is_concerned(args[0]) and _is_usual(args, kwargs):
@@ -47,6 +52,11 @@ def _is_concerned(x: Tensor) -> bool:
             and not torch.is_grad_enabled() and not _autocast_enabled() and not _is_compiling())
 
 
+def _is_hidden_channels_last(x: Tensor) -> bool:
+    """Whether a map has its channels last but strides between batch elements by which PyTorch does not know it."""
+    return x.ndim == 4 and x.stride(1) == 1 and x.stride(0) != x[0].numel()
+
+
 def _is_compiling() -> bool:
     """Whether torch.compile traces this call; its own choice of kernels is at least as good."""
     return hasattr(torch.compiler, 'is_compiling') and torch.compiler.is_compiling()  # from torch 2.3 on
@@ -56,6 +66,15 @@ def _autocast_enabled() -> bool:
     if hasattr(torch, 'get_autocast_dtype'):  # torch >= 2.4
         return torch.is_autocast_enabled('cpu')
     return torch.is_autocast_cpu_enabled()
+
+
+def _convolution(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride: Any = 1, padding: Any = 0,
+                 dilation: Any = 1, groups: int = 1) -> Tensor:  # names as F.conv2d has them
+    input = input.contiguous(memory_format=torch.channels_last)
+    if (torch.get_num_threads() == 1 and input.ndim == 4 and weight.shape[2:] == (1, 1) and groups == 1
+            and stride in (1, (1, 1)) and padding in (0, (0, 0))):
+        return _linear(input.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+    return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:  # names as F.linear has them

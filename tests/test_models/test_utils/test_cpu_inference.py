@@ -91,6 +91,36 @@ def test_convolution_keeps_channels_last():
     torch.testing.assert_close(actual, layers(x), rtol=1e-5, atol=1e-5)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('options, is_linear', [
+    (dict(), True), (dict(bias=False), True), (dict(stride=2), False), (dict(padding=1), False),
+    (dict(padding='same'), False), (dict(groups=2), False), (dict(dilation=2), True),
+    (dict(padding=1, padding_mode='reflect'), True)])
+def test_pointwise_convolution_on_one_thread(calls, options, is_linear):
+    num_threads = torch.get_num_threads()
+    layer, x = nn.Conv2d(8, 6, 1, **options), torch.randn(2, 8, 5, 7)
+    expected = layer(x)
+    torch.set_num_threads(1)
+    try:
+        with CPUInference():
+            actual = layer(x)
+    finally:
+        torch.set_num_threads(num_threads)
+    assert bool(calls) == is_linear
+    assert actual.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_resizing_a_part_of_a_larger_map_keeps_channels_last():
+    x = torch.randn(1, 20, 8).permute(0, 2, 1)[..., :12].view(1, 8, 3, 4)
+    with CPUInference():
+        actual = F.interpolate(x, size=(6, 8), mode='bilinear', align_corners=False)
+    assert actual.is_contiguous(memory_format=torch.channels_last)
+    expected = F.interpolate(x.contiguous(), size=(6, 8), mode='bilinear', align_corners=False)
+    torch.testing.assert_close(actual, expected)
+
+
 def test_training_other_dtypes_and_autocast_run_as_ever(calls):
     layer = nn.Linear(8, 6)
     x = torch.randn(5, 8, requires_grad=True)

@@ -1,0 +1,31 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from typing import Optional
+
+import torch
+from mmcv.cnn.bricks.transformer import FFN
+from torch import Tensor
+
+_TOKENS_AT_ONCE = 2048  # their hidden features fit the cache, and blocks that the allocator keeps when they are freed
+
+
+class PiecewiseFFN(FFN):
+    """mmcv's feed-forward network, which on CPU and without gradient never holds the hidden features of all tokens.
+
+    Arguments, parameters and results are mmcv's.
+    """
+
+    def forward(self, x: Tensor, identity: Optional[Tensor] = None) -> Tensor:
+        """Transform every token and add it to ``identity``.
+
+        Args:
+            x (Tensor): Tokens, shape (B, N, C).
+            identity (Tensor, optional): What the result is added to. Defaults to ``x``.
+
+        Returns:
+            Tensor: Shape (B, N, C).
+        """
+        if x.device.type != 'cpu' or torch.is_grad_enabled():
+            return super().forward(x, identity)
+        identity = x if identity is None else identity
+        pieces = zip(x.split(_TOKENS_AT_ONCE, dim=1), identity.split(_TOKENS_AT_ONCE, dim=1))
+        return torch.cat([super(PiecewiseFFN, self).forward(*piece) for piece in pieces], dim=1)
