@@ -30,7 +30,7 @@ def train_in_two_passes(model: nn.Module, module: nn.Module, data: Union[dict, t
     """
     with optim_wrapper.optim_context(model):
         data = module.data_preprocessor(data, True)
-    modes = PASSES if module.has_masked_pass(data['data_samples']) else PASSES[:1]
+    modes = PASSES if module.has_masked_pass(data['data_samples']) else ('loss', )
     log_vars: Dict[str, Tensor] = {}
     for mode in modes:
         is_last = mode == modes[-1]

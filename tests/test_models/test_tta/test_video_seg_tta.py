@@ -137,6 +137,8 @@ def predict_each(model, data):
 
 def test_majority_of_a_real_model(batch):
     model = randomize_constants(build_model('MinVIS')).eval()
+    for weight in (model.head.cls_embed.weight, list(model.head.mask_embed.parameters())[-2]):
+        torch.nn.init.normal_(weight, std=3.0)  # queries of clearly different classes and masks
     pipeline = make_tta_pipeline(PIPELINE)
     single = predict_each(model, batch(pipeline))
     assert len({tuple(maps.flatten().tolist()) for maps in single}) > 1, 'nothing to vote on'
