@@ -8,6 +8,6 @@ import torch
 @pytest.fixture
 def on_meta(monkeypatch):
     """Build full-size models without memory."""
-    monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))  # Swin reads values from it
+    monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))  # drop path needs values
     with torch.device('meta'):
         yield
