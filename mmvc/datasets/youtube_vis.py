@@ -51,7 +51,8 @@ class YouTubeVISDataset(BaseVideoDataset):
         data_root (str): Root folder of the dataset. Defaults to ''.
         data_prefix (dict, optional): ``img_path``, the folder that the file names in the JSON are relative to. Not
             needed with ``split``. Defaults to None.
-        metainfo (dict, optional): ``classes`` and ``palette`` of another dataset. Defaults to None.
+        metainfo (dict, optional): ``classes`` and, optionally, ``palette`` of another dataset; they replace those of
+            ``version``. Defaults to None.
         **kwargs: Other arguments of :class:`mmengine.dataset.BaseDataset`. With ``test_mode=True`` annotations may be
             absent, and are not read.
 
@@ -78,7 +79,8 @@ class YouTubeVISDataset(BaseVideoDataset):
             if version not in self.VERSIONS:
                 raise DataError(f'{type(self).__name__}: version must be one of {", ".join(self.VERSIONS)}, got '
                                 f'{version!r}')
-            metainfo = {**self.VERSIONS[version], **(metainfo or {})}
+            if 'classes' not in (metainfo or {}):  # given classes replace the palette, too
+                metainfo = {**self.VERSIONS[version], **(metainfo or {})}
         if split is not None:
             ann_file = ann_file or find_path(data_root, split, ANN_FILES)
             data_prefix = data_prefix or dict(img_path=find_path(data_root, split, IMG_FOLDERS))

@@ -163,6 +163,8 @@ def test_versions():
         YouTubeVISDataset(version='2020', split='train')
     with pytest.raises(ValueError, match='must list the class names'):
         YouTubeVISDataset(split='train')
+    meta = YouTubeVISDataset(version='2019', metainfo=dict(classes=('cup', 'plate')), lazy_init=True).metainfo
+    assert meta['classes'] == ('cup', 'plate') and len(meta['palette']) == 2  # not those of the version
 
 
 @pytest.fixture
