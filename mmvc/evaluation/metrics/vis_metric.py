@@ -23,9 +23,9 @@ from .video_metric import VideoMetric
 class VISMetric(VideoMetric):
     """Video instance segmentation: AP and AR of tracks, as the official scripts of YouTube-VIS and OVIS compute them.
 
-    Predictions are ``pred_track_instances`` of each frame: ``labels``, ``scores``, ``instances_ids`` and ``masks`` at
-    the size of the video. The masks of one id are a track; its score is the mean of its scores, its class the most
-    frequent of its labels.
+    Predictions are ``pred_track_instances`` of each frame: ``labels``, ``scores``, ``instances_ids`` (the models of
+    MMDetection call them ``instances_id``) and ``masks`` at the size of the video. The masks of one id are a track;
+    its score is the mean of its scores, its class the most frequent of its labels.
 
     Numbers, in percent: ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, ``AR100``, the same by area (``APs``, ``APm``,
     ``APl``) and, if the annotations tell the occlusion (OVIS), for slightly, moderately and heavily occluded objects
@@ -96,8 +96,9 @@ class VISMetric(VideoMetric):
             raise ValueError(f'video {video["id"]}: predicted masks of shape {masks.shape} for frames of size '
                              f'{(video["height"], video["width"])}: resize them to the size of the video')
         rles = mask_utils.encode(np.asfortranarray(masks.transpose(1, 2, 0))) if len(masks) else []
+        ids = instances['instances_ids'] if 'instances_ids' in instances else instances['instances_id']
         for instance_id, label, score, rle in zip(
-                as_array(instances['instances_ids']).tolist(), as_array(instances['labels']).tolist(),
+                as_array(ids).tolist(), as_array(instances['labels']).tolist(),
                 as_array(instances['scores']).tolist(), rles):
             track = state['tracks'].setdefault(instance_id, dict(masks={}, labels=[], scores=[]))
             track['masks'][state['num_frames']] = rle
