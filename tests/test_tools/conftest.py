@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import importlib.util
 import runpy
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 
 from mmvc.visualization import VideoSegLocalVisualizer
 
-CONVERTERS = Path(__file__).parents[2] / 'tools/dataset_converters'
+HERE = Path(__file__).parent
+TOOLS = HERE.parents[1] / 'tools'
 
 
 @pytest.fixture
@@ -17,12 +19,27 @@ def convert(monkeypatch):
     def run_script(name: str, *arguments):
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         try:
-            runpy.run_path(str(CONVERTERS / f'{name}.py'), run_name='__main__')
+            runpy.run_path(str(TOOLS / f'dataset_converters/{name}.py'), run_name='__main__')
         except SystemExit as caught:
             return caught.code
         return 0
 
     return run_script
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a tool as if from the command line, in this process."""
+    monkeypatch.syspath_prepend(str(HERE))
+
+    def run_tool(name: str, *arguments) -> None:
+        spec = importlib.util.spec_from_file_location(f'{name}_tool', TOOLS / f'{name}.py')
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
+        module.main()
+
+    return run_tool
 
 
 @pytest.fixture(autouse=True)

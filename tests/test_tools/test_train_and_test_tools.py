@@ -1,5 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,21 +12,6 @@ from toy_vss import write_config, write_videos
 
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
-
-
-@pytest.fixture
-def run(monkeypatch):
-    """Run a tool as if from the command line, in this process."""
-    monkeypatch.syspath_prepend(str(HERE))
-
-    def run_tool(name: str, *arguments) -> None:
-        spec = importlib.util.spec_from_file_location(f'{name}_tool', REPO / f'tools/{name}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
-        module.main()
-
-    return run_tool
 
 
 def error_of(run, *arguments) -> str:

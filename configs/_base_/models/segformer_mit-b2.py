@@ -1,5 +1,5 @@
-# SegFormer-B2 of MMSegmentation. A leaf adds `num_classes` of the head and the preprocessor's `size`, which come with the
-# dataset.
+# SegFormer-B2 of MMSegmentation. A leaf adds `num_classes` of the head and the preprocessor's `size`, which come with
+# the dataset.
 model = dict(
     type='mmseg.EncoderDecoder',
     data_preprocessor=dict(

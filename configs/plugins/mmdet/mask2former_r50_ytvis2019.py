@@ -1,5 +1,5 @@
-# MMDetection's Mask2FormerVideo as MMDetection configures it, on the clips and with the metric of this package. Whatever
-# has no prefix is MMDetection's.
+# MMDetection's Mask2FormerVideo as MMDetection configures it, on the clips and with the metric of this package.
+# Whatever has no prefix is MMDetection's.
 _base_ = 'mmdet::mask2former_vis/mask2former_r50_8xb2-8e_youtubevis2019.py'
 
 custom_imports = dict(imports=['mmvc'])

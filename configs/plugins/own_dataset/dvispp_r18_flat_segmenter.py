@@ -1,0 +1,10 @@
+# The small segmenter with masking, on a dataset class that is defined next to this file.
+_base_ = '../../mvc/dvispp_r18_synthetic_segmenter.py'
+
+custom_imports = dict(imports=['configs.plugins.own_dataset.flat_folder_dataset'])
+data_root = 'data/flat'
+dataset = dict(_delete_=True, type='FlatFolderDataset', data_root=data_root)
+train_dataloader = dict(dataset=dict(**dataset, ann_file='train.txt', pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(**dataset, ann_file='val.txt', pipeline=_base_.test_pipeline, test_mode=True))
+test_dataloader = val_dataloader
+model = dict(num_classes=10)
