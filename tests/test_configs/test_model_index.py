@@ -1,25 +1,50 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The model index that `mim` reads: paths, names and metadata."""
+"""The model index that `mim` reads, and the READMEs beside it: paths, names, metadata, numbers."""
+
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
+from config_files import NAMES, load
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
-    'Video Semantic Segmentation': {'mIoU', 'VC8', 'VC16'},
-    'Video Panoptic Segmentation': {'VPQ', 'STQ'},
-    'Video Instance Segmentation': {'AP'},
+    'Video Semantic Segmentation': ('VSSMetric', {'mIoU', 'VC8', 'VC16'}),
+    'Video Panoptic Segmentation': ('VPSMetric', {'VPQ', 'STQ'}),
+    'Video Instance Segmentation': ('VISMetric', {'AP'}),
 }
+DATA = {  # root of a config's dataset -> what it was trained on, what it is tested on
+    'data/VSPW_480p': ('VSPW', 'VSPW val'),
+    'data/VIPSeg_720P': ('VIPSeg', 'VIPSeg val'),
+    'data/ovis': ('OVIS', 'OVIS val'),
+    'data/youtube_vis_2019': ('YouTube-VIS 2019', 'YouTube-VIS 2019 val'),
+    'data/youtube_vis_2021': ('YouTube-VIS 2021', 'YouTube-VIS 2021 val'),
+    'data/camvid': ('CamVid', 'CamVid'),
+    'data/synthetic/vspw': ('generated videos', 'generated videos'),
+}
+DATASETS = '(vspw|vipseg|ovis|ytvis2019|ytvis2021|camvid|synthetic)'
+# {algorithm}_{backbone}_{dataset}, then what tells the configs of a family apart
+NAMING = {
+    'configs/minvis': rf'minvis_(r50|swinl|vitl)_{DATASETS}',
+    'configs/dvis': rf'dvis_r50_{DATASETS}_(online|offline)',
+    'configs/dvispp': rf'dvispp_(r18|r50|swinl|vitl)_{DATASETS}_(segmenter|online|offline)',
+    'configs/mvc': rf'(dvis|dvispp)_(r18|r50|swinl|vitl)_{DATASETS}(_trainval)?_(segmenter|online|offline)',
+    'configs/plugins/mmseg': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',
+    'configs/plugins/mmdet': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',
+}
+KEYS = {'Name', 'In Collection', 'Config', 'Metadata', 'Results', 'Paper Results', 'Weights'}
+
 METAFILES = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
 CONTENTS = {name: yaml.safe_load((ROOT / name).read_text()) for name in METAFILES}
 MODELS = [model for content in CONTENTS.values() for model in content['Models']]
 
 
-def test_every_metafile_is_imported():
+def test_every_family_is_imported():
     found = {str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('metafile.yml')}
-    assert found == set(METAFILES)
+    assert found == set(METAFILES) == {f'{family}/metafile.yml' for family in NAMING}
 
 
 def test_names_are_unique():
@@ -37,18 +62,78 @@ def test_every_stage_of_the_family_is_listed(metafile):
 @pytest.mark.parametrize('metafile', METAFILES)
 def test_collection(metafile):
     collection, = CONTENTS[metafile]['Collections']
-    assert (ROOT / collection['README']).is_file() and collection['README'].startswith(f'{Path(metafile).parent}/')
+    assert collection['README'] == str(Path(metafile).with_name('README.md'))
     assert (ROOT / collection['Code']['URL']).is_file()
-    assert collection['Paper']['URL'].startswith('https://arxiv.org/abs/')
+    assert re.fullmatch(r'https://arxiv\.org/abs/\d{4}\.\d{5}', collection['Paper']['URL'])
+    assert collection['Paper']['Title'] and collection['Metadata']['Architecture']
     assert {model['In Collection'] for model in CONTENTS[metafile]['Models']} == {collection['Name']}
 
 
 @pytest.mark.parametrize('model', MODELS, ids=lambda model: model['Name'])
 def test_model(model):
-    assert model['Name'].endswith(Path(model['Config']).stem)
+    path = Path(model['Config'])
+    assert set(model) <= KEYS and re.fullmatch(NAMING[str(path.parent)], path.stem)
+    assert model['Name'] == (f'mvc_{path.stem}' if path.parent.name == 'mvc' else path.stem)
     result, = model['Results']
-    numbers = {**result['Metrics'], **model.get('Paper Results', {})}
-    assert all(0 <= value <= 100 for value in numbers.values())
-    assert set(result['Metrics']) <= TASKS[result['Task']]
+    metric, numbers = TASKS[result['Task']]
+    assert set(result['Metrics']) <= numbers
+    assert all(0 <= value <= 100 for value in {**result['Metrics'], **model.get('Paper Results', {})}.values())
     if 'Weights' in model:  # nothing is published yet
         assert model['Weights'].endswith('.pth')
+
+    name = str(path.relative_to('configs').with_suffix(''))
+    cfg = load(name) if name in NAMES else Config.fromfile(str(ROOT / path))
+    trained, tested = DATA[cfg.data_root]
+    if '_trainval' in name:
+        trained, tested = 'VSPW train + val', 'VSPW test'
+    assert (model['Metadata']['Training Data'], result['Dataset']) == (trained, tested)
+    assert cfg.val_evaluator.type.split('.')[-1] == metric
+
+
+def numbers_of_metafile(content: dict) -> dict:
+    """Numbers by backbone, stage, dataset and name; ours and the papers'."""
+    numbers = dict(ours={}, papers={})
+    for model in content['Models']:
+        _, backbone, *_, stage = Path(model['Config']).stem.split('_')
+        result, = model['Results']
+        for whose, values in (('ours', result['Metrics']), ('papers', model.get('Paper Results', {}))):
+            for name, value in values.items():
+                key = backbone, stage, result['Dataset'].removesuffix(' val'), name
+                assert key not in numbers[whose]
+                if name not in ('VPQ_Th', 'VPQ_St'):  # not in the tables
+                    numbers[whose][key] = value
+    return numbers
+
+
+def numbers_of_readme(text: str) -> dict:
+    """The same from the tables, whose columns are headed `DATASET NAME / NAME` and whose rows `BACKBONE, STAGE`."""
+    numbers = dict(ours={}, papers={})
+    for section in text.split('\n## ')[1:]:
+        whose = 'ours' if section.startswith('Our numbers') else 'papers'
+        rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in section.splitlines() if '|' in line]
+        for label, *cells in rows[2:]:
+            backbone, stage = label.lower().replace('-', '').split(', ')
+            for head, cell in zip(rows[0][1:], cells):
+                dataset, first = head.split(' / ')[0].rsplit(' ', 1)
+                names = [first, *head.split(' / ')[1:]]
+                for name, value in zip(names, cell.split(' / ') if cell else (), strict=bool(cell)):
+                    numbers[whose][backbone, stage, dataset, name] = float(value)
+    return numbers
+
+
+@pytest.mark.parametrize('metafile', METAFILES)
+def test_numbers_in_readme(metafile):
+    expected = numbers_of_metafile(CONTENTS[metafile])
+    assert numbers_of_readme((ROOT / metafile).with_name('README.md').read_text()) == expected
+    assert bool(expected['papers']) == (Path(metafile).parent.name in ('mvc', 'dvispp'))
+
+
+def test_our_numbers_are_those_of_the_results():
+    """Every number of ours stands in docs/en/results.md, rounded, in one cell or row with those of the same model."""
+    rows = [re.findall(r'\d+\.\d', line) for line in (ROOT / 'docs/en/results.md').read_text().splitlines()]
+    ours = [model['Results'][0]['Metrics'] for model in MODELS if model['Results'][0]['Metrics']]
+    assert len(ours) == 9
+    for metrics in ours:
+        assert any(
+            all(abs(float(cell) - value) < 0.051 for cell, value in zip(row[start:], metrics.values()))
+            for row in rows for start in range(len(row) - 2)), metrics
