@@ -7,6 +7,7 @@ default_hooks = dict(
     checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     random_state=dict(type='RandomStateHook'),
+    check_classes=dict(type='CheckClassesHook'),
     bad_samples=dict(type='BadSampleHook'),
     nan_guard=dict(type='NaNGuardHook'),
     host_memory=dict(type='HostMemoryHook'))

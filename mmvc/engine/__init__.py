@@ -20,6 +20,7 @@ from .hooks import (
     ActivationCheckpointHook,
     AtomicCheckpointHook,
     BadSampleHook,
+    CheckClassesHook,
     CheckWeightsHook,
     FinalMetricsHook,
     HostMemoryHook,
@@ -37,11 +38,11 @@ from .summary import format_summary
 
 __all__ = [
     'LAUNCHERS', 'VIS_BACKENDS', 'ActivationCheckpointHook', 'AtomicCheckpointHook', 'AtomicLocalBackend',
-    'BadSampleHook', 'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'NonFiniteError',
-    'OverrideAction', 'RandomStateHook', 'ResumableTrainLoop', 'Stage', 'UsageError', 'VideoSegVisualizationHook',
-    'WeightMismatchError', 'accumulate_gradients', 'atomic_write', 'build_runner', 'checkpoint_activations',
-    'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends', 'enable_deterministic',
-    'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint', 'load_config',
-    'load_stages', 'on_main_process', 'plan_stages', 'report_errors', 'require_checkpoint', 'run_stages',
-    'setup_distributed', 'weight_mismatches'
+    'BadSampleHook', 'CheckClassesHook', 'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook',
+    'NonFiniteError', 'OverrideAction', 'RandomStateHook', 'ResumableTrainLoop', 'Stage', 'UsageError',
+    'VideoSegVisualizationHook', 'WeightMismatchError', 'accumulate_gradients', 'atomic_write', 'build_runner',
+    'checkpoint_activations', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends',
+    'enable_deterministic', 'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint',
+    'load_config', 'load_stages', 'on_main_process', 'plan_stages', 'report_errors', 'require_checkpoint',
+    'run_stages', 'setup_distributed', 'weight_mismatches'
 ]

@@ -2,6 +2,7 @@
 from .activation_checkpoint_hook import ActivationCheckpointHook, checkpoint_activations
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .bad_sample_hook import BadSampleHook
+from .check_classes_hook import CheckClassesHook
 from .check_weights_hook import CheckWeightsHook, WeightMismatchError
 from .final_metrics_hook import FinalMetricsHook
 from .host_memory_hook import HostMemoryHook
@@ -10,7 +11,7 @@ from .random_state_hook import RandomStateHook
 from .video_seg_visualization_hook import VideoSegVisualizationHook
 
 __all__ = [
-    'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckWeightsHook', 'FinalMetricsHook',
-    'HostMemoryHook', 'NaNGuardHook', 'NonFiniteError', 'RandomStateHook', 'VideoSegVisualizationHook',
-    'WeightMismatchError', 'checkpoint_activations'
+    'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckClassesHook', 'CheckWeightsHook',
+    'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'NonFiniteError', 'RandomStateHook',
+    'VideoSegVisualizationHook', 'WeightMismatchError', 'checkpoint_activations'
 ]
