@@ -1,14 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import importlib.util
-import logging
 import sys
 from pathlib import Path
 
-import mmengine.runner
 import pytest
-from mmengine.logging import MessageHub, MMLogger
-
-from mmvc.visualization import VideoSegLocalVisualizer
 
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
@@ -44,13 +39,7 @@ def run(monkeypatch, capsys):
 
 
 @pytest.fixture(autouse=True)
-def fresh_mmengine(monkeypatch):
-    """Forget what mmengine keeps by name from earlier runs, which share the second that names them."""
-    # asking compilers for their versions takes longer than a toy training
-    monkeypatch.setattr(mmengine.runner.runner, 'collect_env', dict)
+def fresh_mmengine(forget_runs):
+    """Runs that share a second do not meet."""
     yield
-    for kind in (VideoSegLocalVisualizer, MessageHub, MMLogger):
-        kind._instance_dict.clear()
-    for logger in list(logging.Logger.manager.loggerDict):
-        if logger.startswith('mmengine'):
-            logging.getLogger(logger).handlers.clear()
+    forget_runs()
