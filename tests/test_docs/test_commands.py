@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from doc_commands import COMMANDS, NEEDS, PAGES, ROOT, commands_of, marks
+from doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
 from mmengine.config import Config
 from reduced import TRAINING, reduce
 
@@ -101,6 +101,28 @@ def check_python(parse, command):
 @each(of('python'))
 def test_python_options(parse, command):
     check_python(parse, command)
+
+
+@pytest.mark.parametrize('words, message', [
+    ('tools/train.py CONFIG --no-such-option', '--no-such-option'),
+    ('tools/train.py CONFIG --stages', '--stages'),
+    ('tools/evaluate.py vss --pred PRED --gt data --workers many', '--workers'),
+    ('tools/evaluate.py vds --pred PRED --gt data', 'vds'),
+    ('benchmarks/metrics.py --frames 3', '--frames'),
+    ('-m mmvc.apis VIDEO --model mvc/no_such_config', 'no_such_config'),
+    ('tools/train.py CONFIG --cfg-options optim_wraper.optimizer.lr=1', 'optim_wraper'),
+    ('tools/test.py configs/mvc/dvispp_r18_camvid_offline.py A --cfg-options model.trakcer.num_layers=1', 'trakcer'),
+])
+def test_mistakes_are_found(parse, capsys, words, message):
+    with pytest.raises((AssertionError, pytest.fail.Exception)) as caught:
+        check_python(parse, Command('page', 1, ('python', *words.split()), {}, (), False))
+    assert message in str(caught.value) + capsys.readouterr().err
+
+
+@pytest.mark.parametrize('word', ['configs/mvc/no_config.py', 'tools/no_such_tool.py', 'requirements/nothing.txt'])
+def test_missing_files_are_found(word):
+    with pytest.raises(AssertionError, match='does not exist'):
+        test_files_exist(Command('page', 1, ('python', word), {}, (), False))
 
 
 @each(of('bash'))
