@@ -12,7 +12,7 @@ PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs/en').glob('*.md'))]
 MORE_PAGES = [ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'configs').rglob('README.md'))]
 PROGRAMS = ('python', 'bash', 'make', 'mim', 'pip', 'tensorboard')
 #: what a comment `# needs data and GPUs` in the documentation may name
-NEEDS = ('data', 'weights', 'GPUs', 'Slurm', 'network', 'time', 'tensorboard', 'libjemalloc')
+NEEDS = ('data', 'weights', 'GPUs', 'Slurm', 'network', 'time', 'tensorboard', 'mim')
 
 _ENVIRONMENT = re.compile(r'[A-Z_]+=.*')
 _MARK = re.compile(r'#(?:.*[,;])? ?needs (\w+(?:(?:, | and )\w+)*)')

@@ -236,7 +236,8 @@ class MinVIS(BaseModel):
             shapes = padded_shape, img_shape
         if not followed:
             raise ValueError('a video without frames cannot be segmented: check that its file or folder is complete')
-        class_probs, mask_embeds = self.conclude(join_windows(followed))
+        with CPUInference():
+            class_probs, mask_embeds = self.conclude(join_windows(followed))
         return VideoPrediction(class_probs, mask_embeds, masks, *shapes, ori_shape)
 
     @torch.no_grad()

@@ -5,7 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from mmvc.models.layers import ObjectMaskedCrossAttention, ReferringTrackerLayer, TemporalRefinerLayer
+from mmvc.models.layers import (
+    ObjectMaskedCrossAttention,
+    ReferringTrackerLayer,
+    TemporalRefinerLayer,
+    query_layers,
+)
 
 B, T, Q, C = 2, 6, 4, 16
 
@@ -80,6 +85,25 @@ def test_convolutions_see_their_neighbourhood(refiner_layer):
     changed[:, 4] += 1.0 * torch.randn(Q, C)
     difference = (refiner_layer(changed, frames) - refiner_layer(x, frames)).abs().sum((0, 2, 3))
     assert (difference > 0).tolist() == [False, *[True] * 7, False]
+
+
+def test_long_videos_are_refined_in_pieces(refiner_layer, monkeypatch):
+    """Same result, and no piece holds more attention over time, or frames, than it may."""
+    x, frames = torch.randn(2, B, T, Q, C)
+    scores = torch.rand(B, T, Q).round()
+    expected = refiner_layer(x, frames, scores)
+    monkeypatch.setattr(query_layers, '_LOGITS_AT_ONCE', 3 * refiner_layer.time_attn.num_heads * T**2)
+    monkeypatch.setattr(query_layers, '_FRAMES_AT_ONCE', 5)
+    rows = {name: [] for name in ('time_attn', 'object_attn', 'cross_attn', 'ffn')}
+    for name, seen in rows.items():
+        getattr(refiner_layer, name).register_forward_pre_hook(
+            lambda _, inputs, seen=seen: seen.append(len(inputs[0])))
+    with torch.no_grad():
+        torch.testing.assert_close(refiner_layer(x, frames, scores), expected)
+    assert rows == dict(time_attn=[3, 3, 2], object_attn=[5, 5, 2], cross_attn=[5, 5, 2], ffn=[5, 5, 2])
+    monkeypatch.setattr(query_layers, '_LOGITS_AT_ONCE', 1)  # a single course is more: it is taken alone
+    with torch.no_grad():
+        torch.testing.assert_close(refiner_layer(x, frames, scores), expected)
 
 
 def test_single_frame(refiner_layer):
