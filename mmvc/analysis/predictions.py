@@ -115,11 +115,13 @@ class InstanceFiles(PredictionFiles):
 
     def segments(self, video_id: str, frame_id: int, name: str, size: Tuple[int, int]) -> SegmentMap:
         """See :meth:`PredictionFiles.segments`."""
-        masks, labels, ids, scores = [np.zeros((0, *size), bool)], [], [], []
+        masks: List[np.ndarray] = [np.zeros((0, *size), bool)]
+        labels, ids, scores = [], [], []
         for index, label, entry in self._tracks[video_id]:
-            rle = entry['segmentations'][frame_id] if frame_id < len(entry['segmentations']) else None
+            mask = entry['segmentations'][frame_id] if frame_id < len(entry['segmentations']) else None
+            rle = to_rle(mask, *size)
             if rle is not None:
-                mask = mask_utils.decode(to_rle(rle, *size)).astype(bool)
+                mask = mask_utils.decode(rle).astype(bool)
                 masks.append(self._check(mask, size, self.path)[None])
                 labels.append(label)
                 ids.append(index)

@@ -67,7 +67,8 @@ def write_predictions(folder, truth, task, spoil=None):
         (folder / 'pred.json').write_text(json.dumps(dict(annotations=videos)))
     elif task == 'vis':
         unsure = dict(detections[0], score=0.1, category_id=1 + detections[0]['category_id'] % 6)
-        (folder / 'results.json').write_text(json.dumps([unsure, *detections]))
+        unseen = dict(detections[0], segmentations=[[]] * NUM_FRAMES)
+        (folder / 'results.json').write_text(json.dumps([unsure, unseen, *detections]))
     return folder
 
 
