@@ -27,8 +27,8 @@ class LoadFrameInstances(BaseTransform):
     (int64 (N,)), ``gt_instances_ids`` (int64 (N,)) and ``gt_ignore_flags`` (bool (N,)).
 
     Raises:
-        DataError: The frame comes without instances, or a mask has another size than the frame or is not a valid RLE
-            or polygon.
+        DataError: The frame comes without instances, or a mask is empty, has another size than the frame or is not a
+            valid RLE or polygon.
     """
 
     def transform(self, results: dict) -> dict:
@@ -54,6 +54,9 @@ class LoadFrameInstances(BaseTransform):
     @staticmethod
     def _to_rle(instance: dict, height: int, width: int, img_path: str) -> dict:
         try:
-            return to_rle(instance['mask'], height, width)
+            rle = to_rle(instance['mask'], height, width)
+            if rle is None:
+                raise DataError('it has no mask; leave out instances that are not seen in a frame')
+            return rle
         except DataError as error:
             raise DataError(f'instance {instance["instance_id"]} of frame "{img_path}": {error}') from error

@@ -45,6 +45,7 @@ def test_a_mask_without_pixels_stays_empty():
     (dict(TEXT, size=[6, 5]), r'instance 7 of frame "v/0\.jpg": the mask has the size \[6, 5\], the frame \[5, 6\]'),
     (dict(size=[5, 6], counts=[11, 3]), 'add up to 14 pixels instead of 30'),
     ([[0, 0, 1, 1, 2, 2, 3]], 'odd number'),
+    ([], 'it has no mask'),
 ])
 def test_wrong_masks(mask, message):
     with pytest.raises(ValueError, match=message):
