@@ -93,6 +93,8 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'--questions must be at least 1, found {args.questions}')
     if args.requests_per_minute is not None and args.requests_per_minute <= 0:
         parser.error(f'--requests-per-minute must be positive, found {args.requests_per_minute}')
+    if args.retries < 0:
+        parser.error(f'--retries must be at least 0, found {args.retries}')
     if not args.dry_run and not (args.model and args.out):
         parser.error('--model and --out are needed, or --dry-run')
     return args
@@ -140,7 +142,9 @@ def main() -> None:
     print(f'{len(audit.findings)} segments in doubt, {counts["questions"]} questions; '
           + ', '.join(f'{number} {outcome}' for outcome, number in sorted(audit.outcomes().items())))
     if args.prices:
-        print(f'cost: at most about {audit.estimate_cost(*args.prices, args.picture_tokens):.2f}')
+        input_price, output_price = args.prices
+        cost = audit.estimate_cost(input_price, output_price, args.picture_tokens)
+        print(f'cost: at most about {cost:.2f}')
     if asker is not None:
         print(f'{asker.asked} answers asked for, {asker.cached} from the cache; {counts["unusable"]} answers name '
               f'none of the classes and change nothing; written: {args.out}')

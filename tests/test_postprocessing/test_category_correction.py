@@ -189,6 +189,8 @@ def test_backoff_and_rate(tmp_path, monkeypatch):
     assert times == [0, 10, 26, 56, 66, 76]
     with pytest.raises(ValueError, match='positive'):
         Asker(Toy(), tmp_path, requests_per_minute=0)
+    with pytest.raises(ValueError, match='retries must be at least 0'):
+        Asker(Toy(), tmp_path, retries=-1)
 
 
 def test_without_key_or_client(monkeypatch):

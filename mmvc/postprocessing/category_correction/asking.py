@@ -20,7 +20,7 @@ class Asker:
         cache_dir (str | Path): Folder of the answers: one JSON file for each model, question and picture. Whatever
             the model wrote is kept, errors are not.
         requests_per_minute (float, optional): Largest rate. Defaults to None: no limit.
-        retries (int): How often a question is asked again after a temporary error. Defaults to 5.
+        retries (int): How often a question is asked again after a temporary error, at least 0. Defaults to 5.
         backoff (float): Seconds before it is asked again, doubled each time; a server that says how long to wait is
             obeyed. Defaults to 1.
 
@@ -37,6 +37,8 @@ class Asker:
                  backoff: float = 1.0) -> None:
         if requests_per_minute is not None and requests_per_minute <= 0:
             raise ValueError(f'requests_per_minute must be positive, got {requests_per_minute}')
+        if retries < 0:
+            raise ValueError(f'retries must be at least 0, got {retries}')
         self.backend = backend
         self.asked = self.cached = 0
         self._cache_dir = Path(cache_dir)
@@ -68,7 +70,8 @@ class Asker:
         return self._cache_dir / f'{key.hexdigest()}.json'
 
     def _ask_again(self, picture: bytes, question: str) -> str:
-        for attempt in range(self._retries + 1):
+        attempt = 0
+        while True:
             time.sleep(max(0.0, self._next_request - time.monotonic()))
             self._next_request = time.monotonic() + self._interval
             try:
@@ -77,3 +80,4 @@ class Asker:
                 if attempt == self._retries:
                     raise
                 time.sleep(error.retry_after if error.retry_after is not None else self._backoff * 2**attempt)
+            attempt += 1
