@@ -6,7 +6,8 @@ import gc
 import resource
 import time
 from contextlib import contextmanager
-from numbers import Number
+from functools import partial
+from numbers import Real
 from typing import Dict, Iterator
 
 import torch
@@ -41,9 +42,9 @@ def run_training(training: Training, store: Store, launcher: str = 'none') -> No
             stage.cfg.launcher = launcher
         if not on_main_process(lambda: store.is_trained(training)):
             run_stages(stages, [training.stage], resume=True)
-        checkpoint = on_main_process(stages[-1].marker)['checkpoint']
+        checkpoint = on_main_process(stages[-1].final_checkpoint)
         for key, evaluation in training.evaluations.items():
-            if on_main_process(lambda key=key: store.numbers(training, key)) is not None:
+            if on_main_process(partial(store.numbers, training, key)) is not None:
                 continue
             numbers = run_evaluation(evaluation, checkpoint, str(store.folder(training) / 'tests' / key), launcher)
             if is_main_process():
@@ -80,7 +81,7 @@ def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launc
     gc.collect()  # the runner and its hooks refer to each other
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return {name: float(value) for name, value in numbers.items() if isinstance(value, Number)}
+    return {name: float(value) for name, value in numbers.items() if isinstance(value, Real)}
 
 
 def _check_parent(training: Training, store: Store) -> None:

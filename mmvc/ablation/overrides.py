@@ -3,7 +3,7 @@
 
 import hashlib
 import json
-from typing import Any, Mapping
+from typing import Any, List, Mapping
 
 from mmengine.config import Config
 
@@ -33,7 +33,8 @@ def apply_overrides(cfg: Config, overrides: Mapping[str, Any], source: str) -> N
 
 def _with_positions(cfg: Config, key: str) -> str:
     """Replace types by positions in a key, as far as the config has what it names."""
-    parts, here = [], cfg
+    parts: List[str] = []
+    here: Any = cfg
     for part in key.split('.'):
         if isinstance(here, (list, tuple)) and not part.isdigit():
             found = [i for i, item in enumerate(here) if isinstance(item, dict) and _type_of(item) == part]

@@ -27,12 +27,13 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> Dict[str, Any]:
         - ``summary``: variant -> metric -> ``mean``, ``std``, ``n`` and ``difference`` to the baseline over the common
           seeds (``mean``, ``low``, ``high``, ``p``, ``n``; None for the baseline itself).
     """
-    runs = [dict(variant=run.variant, seed=run.seed,
-                 trainings={stage: training.key for stage, training in run.trainings.items()},
-                 values={metric.name: value for metric in plan.metrics
-                         if (value := _value(run, metric, store)) is not None},
-                 numbers=_all_numbers(run, store)) for run in plan.runs]
-    by_variant = {variant['name']: {} for variant in plan.variants}
+    runs: List[Dict[str, Any]] = [
+        dict(variant=run.variant, seed=run.seed,
+             trainings={stage: training.key for stage, training in run.trainings.items()},
+             values={metric.name: value for metric in plan.metrics
+                     if (value := _value(run, metric, store)) is not None},
+             numbers=_all_numbers(run, store)) for run in plan.runs]
+    by_variant: Dict[str, Dict[int, Dict[str, float]]] = {variant['name']: {} for variant in plan.variants}
     for run in runs:
         by_variant[run['variant']][run['seed']] = run['values']
     summary = {
@@ -64,14 +65,15 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> Dict[str, Any]:
 
 def _value(run: Run, metric: Metric, store: Store) -> Optional[float]:
     """Value of a metric in a run, None if it is not there."""
-    parts = []
+    parts: List[float] = []
     for evaluation in (metric.evaluation, metric.minus):
         if evaluation is not None:
             key = run.evaluations.get((metric.stage, evaluation))
             numbers = store.numbers(run.trainings[metric.stage], key) if key else None
-            parts.append((numbers or {}).get(metric.number))
-    if None in parts:
-        return None
+            value = (numbers or {}).get(metric.number)
+            if value is None:
+                return None
+            parts.append(value)
     return parts[0] - parts[1] if metric.minus else parts[0]
 
 

@@ -116,8 +116,8 @@ class AblationRunner:
         make_data(self.plan.data)
         threads = threads or max(1, len(os.sched_getaffinity(0)) // (jobs * max(gpus, 1)))
         numbers = {training.key: i for i, training in enumerate(self.trainings)}
-        todo = {training.key: training.parent and training.parent.key for training in self.trainings
-                if not self.store.is_done(training)}
+        todo = {training.key: None if training.parent is None else training.parent.key
+                for training in self.trainings if not self.store.is_done(training)}
         print(f'{self.plan.title}: {len(self.trainings)} trainings, {len(self.trainings) - len(todo)} done, '
               f'{jobs} at a time with {threads} thread(s) per process', flush=True)
         started: Dict[str, float] = {}

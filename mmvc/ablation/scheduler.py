@@ -33,11 +33,12 @@ def run_jobs(jobs: Mapping[str, Optional[str]],
         while waiting or running:
             for job in list(waiting):
                 needed = jobs[job]
-                if needed in jobs and states.get(needed) in (FAILED, BLOCKED):
+                state = DONE if needed is None or needed not in jobs else states.get(needed)
+                if state in (FAILED, BLOCKED):
                     waiting.remove(job)
                     states[job] = BLOCKED
                     report(job, BLOCKED)
-                elif len(running) < num_slots and (needed not in jobs or states.get(needed) == DONE):
+                elif len(running) < num_slots and state == DONE:
                     slot = min(set(range(num_slots)) - set(running))
                     waiting.remove(job)
                     running[slot] = (job, start(job, slot))

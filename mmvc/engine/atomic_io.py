@@ -9,7 +9,7 @@ from mmengine.fileio import register_backend
 from mmengine.fileio.backends import LocalBackend
 
 
-def atomic_write(path: Union[str, Path], content: bytes) -> None:
+def atomic_write(path: Union[str, Path], content: Union[bytes, memoryview]) -> None:
     """Write a file so that a reader never sees half of it, even after a SIGKILL or a power cut.
 
     The content goes to ``<path>.tmp``, is synced to disk and renamed. The temporary name is always the same: what a
@@ -17,7 +17,7 @@ def atomic_write(path: Union[str, Path], content: bytes) -> None:
 
     Args:
         path (str | Path): File to write; its folder is made if missing.
-        content (bytes): New content.
+        content (bytes | memoryview): New content.
 
     Raises:
         OSError: If the file cannot be written (disk full, no permission); the old file is untouched.

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import Callable, NoReturn, TypeVar
+from typing import Any, Callable, List, NoReturn, TypeVar
 
 import torch
 from mmengine.config import Config
@@ -86,7 +86,7 @@ def on_main_process(function: Callable[[], T]) -> T:
             result = function()
         except UsageError as caught:
             error = str(caught)
-    shared = [result, error]
+    shared: List[Any] = [result, error]
     broadcast_object_list(shared, src=0)
     if shared[1] is not None:
         raise UsageError(shared[1])

@@ -11,9 +11,9 @@ from mmvc.utils.errors import DataError, UsageError
 from .distributed import exit_with_message
 from .hooks import NonFiniteError, WeightMismatchError
 
-#: mmengine's functions that turn a config into objects -> the variable that holds their part of the config
+#: mmengine's functions that turn a config into objects -> the variable that holds their part of the config, if any
 _BUILDERS = dict(build_from_cfg='args', build_optim_wrapper='cfg', build_param_scheduler='scheduler',
-                 build_dataloader='dataloader', from_cfg=None)
+                 build_dataloader='dataloader', from_cfg='')
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import os
-from typing import Optional, Set, Type
+from typing import Any, Optional, Set, Type
 
 import torch
 from mmdet.models.backbones.swin import SwinBlock
@@ -31,7 +31,7 @@ class ShardedStrategy(FSDPStrategy):
         **kwargs: Arguments of :class:`mmengine._strategy.FSDPStrategy`.
     """
 
-    def __init__(self, *, model_wrapper: Optional[dict] = None, **kwargs) -> None:
+    def __init__(self, *, model_wrapper: Optional[dict] = None, **kwargs: Any) -> None:
         on_gpu = torch.cuda.is_available()
         wrapper = dict(type='MMFullyShardedDataParallel', use_orig_params=True,
                        auto_wrap_policy=ModuleWrapPolicy(transformer_layers()))
@@ -51,7 +51,7 @@ class ShardedStrategy(FSDPStrategy):
             built.clip_func = self._clip_grad_norm
         return built
 
-    def _clip_grad_norm(self, params: list, max_norm: float, norm_type: float = 2, **kwargs) -> torch.Tensor:
+    def _clip_grad_norm(self, params: list, max_norm: float, norm_type: float = 2, **kwargs: Any) -> torch.Tensor:
         return self.model.clip_grad_norm_(max_norm, norm_type)  # summed over the processes
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
@@ -60,7 +60,7 @@ class ShardedStrategy(FSDPStrategy):
             FullyShardedDataParallel.optim_state_dict_to_load(
                 model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict))
 
-    def save_checkpoint(self, filename: str, **kwargs) -> None:
+    def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
         """Write a checkpoint that is there as a whole or not at all; called by all processes."""
         if not self._is_full_state_dict():
             super().save_checkpoint(filename, **kwargs)

@@ -83,6 +83,17 @@ class Stage:
             return False
         return content is not None
 
+    def final_checkpoint(self) -> str:
+        """Path of the checkpoint that its marker names.
+
+        Raises:
+            UsageError: It is not finished.
+        """
+        content = self.marker()
+        if content is None:
+            raise UsageError(f'stage "{self.name}" is not finished: see "{self.work_dir}"')
+        return content['checkpoint']
+
     def mark_finished(self, checkpoint: str, iteration: int, metrics: Dict[str, float]) -> None:
         """Write the marker: the last thing a stage does.
 
@@ -242,7 +253,7 @@ def run_stages(stages: Sequence[Stage],
             print_log(f'Stage "{step.name}" is finished: skipped', logger='current')
             continue
         before = stages[index - 1] if index else None
-        _train(stages[index], step, None if before is None else on_main_process(before.marker)['checkpoint'])
+        _train(stages[index], step, None if before is None else on_main_process(before.final_checkpoint))
         if is_main_process():
             _write_summary(stages)
     summary = on_main_process(lambda: _write_summary(stages))

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Callable
+from typing import Any, Callable, NoReturn
 
 _EXT_NAME = 'mmcv._ext'
 
@@ -30,7 +30,7 @@ class _MissingExtension(ModuleType):
         if name.startswith('__'):  # let Python's own look-ups (``__path__``, ``__wrapped__``) fail as usual
             raise AttributeError(name)
 
-        def op(*args, **kwargs):
+        def op(*args: Any, **kwargs: Any) -> NoReturn:
             raise RuntimeError(
                 f"The compiled op '{name}' of mmcv was called, but this mmcv has no compiled extension ({_EXT_NAME}). "
                 'The models of mmvc do not need it; another part of your config does. Build one for your torch: '
@@ -71,5 +71,5 @@ def ensure_importable_mmcv_ops() -> None:
     finally:
         del sys.modules[_EXT_NAME]
     # mmdet takes the class from here, where it is missing if this module was imported before the stand-in was there
-    importlib.import_module('mmcv.cnn.bricks.transformer').MultiScaleDeformableAttention = (
-        ops.MultiScaleDeformableAttention)
+    transformer: Any = importlib.import_module('mmcv.cnn.bricks.transformer')
+    transformer.MultiScaleDeformableAttention = ops.MultiScaleDeformableAttention

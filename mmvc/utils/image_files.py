@@ -37,7 +37,7 @@ def _find_png_damage(content: memoryview) -> Optional[str]:
             break
         if zlib.crc32(content[position + 4:stop]) != int.from_bytes(content[stop:stop + 4], 'big'):
             return 'a checksum of the PNG does not match'
-        if content[position + 4:position + 8] == b'IEND':
+        if bytes(content[position + 4:position + 8]) == b'IEND':
             return None
         position = stop + 4
     return 'the PNG is cut off'

@@ -238,6 +238,9 @@ class TestPlanStages:
         with pytest.raises(UsageError, match='--overwrite --stages segmenter online'):
             plan_stages(stages, ['segmenter'], overwrite=True)
         assert stages[1].finished()
+        assert stages[1].final_checkpoint() == str(Path(stages[1].work_dir, 'iter_2.pth'))
+        with pytest.raises(UsageError, match='stage "segmenter" is not finished'):
+            stages[0].final_checkpoint()
         plan_stages(stages, ['segmenter', 'online'], overwrite=True)
 
     @pytest.mark.parametrize('arguments, message', [

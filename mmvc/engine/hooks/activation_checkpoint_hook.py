@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from fnmatch import fnmatchcase
 from functools import wraps
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
 import torch
 from mmengine.hooks import Hook
@@ -80,7 +80,7 @@ def _fits(name: str, pattern: str) -> bool:
 def _checkpointed(forward: Callable) -> Callable:
 
     @wraps(forward)
-    def wrapper(*args, **kwargs):
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*args, **kwargs)
         return checkpoint(forward, *args, use_reentrant=False, **kwargs)

@@ -27,7 +27,10 @@ class AtomicCheckpointHook(CheckpointHook):
         **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
     """
 
-    def __init__(self, *args, backend_args: Optional[dict] = None, **kwargs) -> None:
+    backend_args: Optional[dict]
+    file_backend: Any  # one of mmengine's, or what defers its removals
+
+    def __init__(self, *args: Any, backend_args: Optional[dict] = None, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self._last_saved_iter: Optional[int] = None
 

@@ -3,7 +3,7 @@ import json
 import logging
 import math
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
@@ -62,7 +62,8 @@ class NaNGuardHook(Hook):
         for wrapper in wrappers:
             log_norm = None if wrapper.clip_grad_kwargs else runner.message_hub.update_scalar
 
-            def check(optimizer: Optimizer, args: tuple, kwargs: dict, log_norm=log_norm) -> None:
+            def check(optimizer: Optimizer, args: tuple, kwargs: dict,
+                      log_norm: Optional[Callable[[str, float], None]] = log_norm) -> None:
                 norm = self._check_gradients(optimizer, names)
                 if log_norm is not None:
                     log_norm('train/grad_norm', norm)

@@ -71,9 +71,9 @@ class VideoSegVisualizationHook(Hook):
                 self._ground_truths[split] = None
         return self._ground_truths[split]
 
-    def _write(self, outputs: Sequence[BaseDataElement], meta: dict, root: Path,
+    def _write(self, outputs: Optional[Sequence[BaseDataElement]], meta: dict, root: Path,
                ground_truth: Optional[GroundTruth]) -> None:
-        for sample in outputs:
+        for sample in outputs or ():
             self.write_video(list(sample.video_data_samples), meta, root, ground_truth)
 
     def write_video(self, frames: List[BaseDataElement], meta: dict, root: Path,

@@ -12,7 +12,7 @@ from mmvc.models.backbones.dinov2_vit_adapter import ARCHITECTURES
 from .loading import OfficialWeightsError
 from .rules import RESNET_RULES, SWIN_RULES, Entry, count_layers, expand, own_side
 
-_RESNETS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
+_RESNETS: Dict[Tuple[int, ...], int] = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101, (3, 8, 36, 3): 152}
 _SWINS = {(96, 6): 'T', (96, 18): 'S', (128, 18): 'B', (192, 18): 'L'}
 
 
