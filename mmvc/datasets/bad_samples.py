@@ -2,6 +2,7 @@
 """What happens when a sample cannot be loaded: it is an error, or, if allowed, it is replaced for all to see."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -36,6 +37,9 @@ class BadSamplePolicy:
     returns None. Other errors are mistakes in the code and are not replaced.
     """
 
+    __len__: Callable[[], int]  # these two are the dataset's
+    get_data_info: Callable[[int], dict]
+
     def set_max_bad_samples(self, max_bad_samples: int, test_mode: bool = False) -> None:
         """Set how many different samples may be bad.
 
@@ -68,7 +72,7 @@ class BadSamplePolicy:
         """
         if not -len(self) <= idx < len(self):
             raise IndexError(f'{type(self).__name__} has {len(self)} samples, asked for number {idx}')
-        replaced = []
+        replaced: list[tuple[str, str]] = []
         while True:
             position = (idx + len(replaced)) % len(self)
             try:
@@ -98,7 +102,7 @@ class BadSamplePolicy:
 
     def _mark(self, sample: Any, replaced: list[tuple[str, str]]) -> None:
         data_samples = sample.get('data_samples') if isinstance(sample, dict) else None
-        if not hasattr(data_samples, 'set_metainfo'):
+        if data_samples is None or not hasattr(data_samples, 'set_metainfo'):
             raise BadSampleError(f'{replaced[-1][0]} cannot be loaded: {replaced[-1][1]}. It is not replaced, because '
                                  'the pipeline does not end in PackVideoSegInputs, so nobody would learn of it')
         data_samples.set_metainfo({REPLACED_KEY: replaced})

@@ -31,7 +31,7 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
 
     METAINFO: dict = dict()
 
-    def __init__(self, *args, max_bad_samples: int = 0, **kwargs) -> None:
+    def __init__(self, *args: Any, max_bad_samples: int = 0, **kwargs: Any) -> None:
         if 'max_refetch' in kwargs:
             raise DataError(f'{type(self).__name__}: max_refetch replaces samples by random ones, which is not done '
                             'here; use max_bad_samples')

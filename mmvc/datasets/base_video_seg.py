@@ -5,6 +5,7 @@ import os
 import os.path as osp
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
                  seg_map_suffix: str | None = None,
                  label_offset: int | None = None,
                  void_values: Sequence[int] | None = None,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         self.img_suffix = self.IMG_SUFFIX if img_suffix is None else img_suffix
         self.seg_map_suffix = self.SEG_MAP_SUFFIX if seg_map_suffix is None else seg_map_suffix
         self.label_offset = self.LABEL_OFFSET if label_offset is None else label_offset

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os.path as osp
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
@@ -114,7 +115,7 @@ class COCOPseudoVideoDataset(BaseVideoDataset):
                  ann_file: str,
                  data_root: str = '',
                  data_prefix: dict = dict(img_path='train2017'),
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         if target not in TARGETS:
             raise DataError(f'{type(self).__name__}: target must be one of {", ".join(TARGETS)}, got {target!r}')
         metainfo, self.mapping = TARGETS[target]

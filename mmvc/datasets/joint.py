@@ -50,16 +50,16 @@ class JointDataset(BadSamplePolicy, ConcatDataset):
         if len(ratio) != len(datasets) or not all(share > 0 for share in ratio):
             raise DataError(f'JointDataset: ratio must have one positive number for each of the {len(datasets)} '
                             f'datasets, got {ratio}')
-        datasets = [DATASETS.build(dataset) if isinstance(dataset, dict) else dataset for dataset in datasets]
-        for dataset in datasets[1:]:
-            if tuple(dataset.metainfo['classes']) != tuple(datasets[0].metainfo['classes']):
-                raise DataError(f'JointDataset: {type(dataset).__name__} and {type(datasets[0]).__name__} differ in '
+        built = [DATASETS.build(dataset) if isinstance(dataset, dict) else dataset for dataset in datasets]
+        for dataset in built[1:]:
+            if tuple(dataset.metainfo['classes']) != tuple(built[0].metainfo['classes']):
+                raise DataError(f'JointDataset: {type(dataset).__name__} and {type(built[0]).__name__} differ in '
                                 'their classes; choose the version or target that goes with the other')
         self.set_max_bad_samples(max_bad_samples)
         self.ratio = tuple(ratio)
         self.pipeline = Compose(pipeline)
-        super().__init__(datasets, lazy_init=lazy_init, ignore_keys=sorted({
-            key for dataset in datasets for key in dataset.metainfo}))
+        super().__init__(built, lazy_init=lazy_init, ignore_keys=sorted({
+            key for dataset in built for key in dataset.metainfo}))
 
     def full_init(self) -> None:
         """Read the annotations and compute how often each dataset is repeated."""

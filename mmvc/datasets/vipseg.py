@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os.path as osp
+from typing import Any
 
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
@@ -54,7 +55,7 @@ class VIPSegDataset(BaseVideoDataset):
                  data_prefix: dict | None = None,
                  metainfo: dict | None = None,
                  img_suffix: str = '.jpg',
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         self.img_suffix = img_suffix
         super().__init__(
             ann_file=ann_file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
@@ -37,7 +38,7 @@ class VSPWImageDataset(BaseSegDataset):
                  ann_file: str,
                  data_prefix: dict | None = None,
                  metainfo: dict | None = None,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         super().__init__(
             ann_file=ann_file,
             data_prefix={**VSPWDataset.DATA_PREFIX, **(data_prefix or {})},

@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 
+from mmengine.dataset import BaseDataset
 from mmengine.dist import get_dist_info
 from torch.utils.data import Sampler
 
@@ -17,15 +18,15 @@ class WholeVideoSampler(Sampler):
     The ranks get runs of consecutive videos with about the same number of frames. Nothing is repeated.
 
     Args:
-        dataset (Sized): Dataset of frames whose data info has ``video_length``, such as :class:`VSPWImageDataset`; the
-            frames of a video follow each other.
+        dataset (BaseDataset): Dataset of frames whose data info has ``video_length``, such as
+            :class:`VSPWImageDataset`; the frames of a video follow each other.
         seed (int, optional): Not used; the runner passes it to every sampler.
 
     Raises:
         DataError: The dataset does not have all frames of a video.
     """
 
-    def __init__(self, dataset: Sized, seed: int | None = None) -> None:
+    def __init__(self, dataset: BaseDataset, seed: int | None = None) -> None:
         rank, world_size = get_dist_info()
         starts = self._video_starts(dataset)
         # a video belongs to the rank in whose share of the frames it begins
@@ -37,7 +38,7 @@ class WholeVideoSampler(Sampler):
         ]
 
     @staticmethod
-    def _video_starts(dataset: Sized) -> list[int]:
+    def _video_starts(dataset: BaseDataset) -> list[int]:
         starts, index = [], 0
         while index < len(dataset):
             starts.append(index)

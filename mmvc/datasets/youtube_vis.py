@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os.path as osp
 from collections import defaultdict
+from typing import Any
 
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
@@ -74,7 +75,7 @@ class YouTubeVISDataset(BaseVideoDataset):
                  data_root: str = '',
                  data_prefix: dict | None = None,
                  metainfo: dict | None = None,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         if version is not None:
             if version not in self.VERSIONS:
                 raise DataError(f'{type(self).__name__}: version must be one of {", ".join(self.VERSIONS)}, got '

@@ -93,5 +93,5 @@ def _check_mask(report: Report, path: Path, size: tuple[int, int] | None, quick:
         if unknown:
             report.add('unknown id', f'{path}: values {unknown}; known are 1 to {num_classes}, 0 and 252 to 255 '
                                      '(void)')
-    if None not in (size, mask_size) and size != mask_size:
+    if size is not None and mask_size is not None and size != mask_size:
         report.add('size', f'{path}: {mask_size[0]} x {mask_size[1]}, its frame {size[0]} x {size[1]}')

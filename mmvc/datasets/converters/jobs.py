@@ -111,12 +111,12 @@ def encode_frame(path: Path, frame: Image.Image, size: tuple[int, int], quality:
     if frame.size == size:
         return path.read_bytes()
     buffer = io.BytesIO()
-    frame.convert('RGB').resize(size, Image.BILINEAR).save(buffer, 'JPEG', quality=quality)
+    frame.convert('RGB').resize(size, Image.Resampling.BILINEAR).save(buffer, 'JPEG', quality=quality)
     return buffer.getvalue()
 
 
 def encode_mask(mask: Image.Image, size: tuple[int, int]) -> bytes:
     """PNG of a mask at a size (nearest neighbour): values and palette stay."""
     buffer = io.BytesIO()
-    mask.resize(size, Image.NEAREST).save(buffer, 'PNG')
+    mask.resize(size, Image.Resampling.NEAREST).save(buffer, 'PNG')
     return buffer.getvalue()

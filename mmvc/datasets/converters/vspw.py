@@ -85,17 +85,17 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, video: str) 
     summary = _count(src, dst, video)
     for frame_path, frame_target, mask_path, mask_target in _pairs(src, dst, video):
         frame_is_there = frame_target.exists()
-        mask_is_there = mask_path is None or mask_target.exists()
-        if frame_is_there and mask_is_there:
+        missing_mask = None if mask_target.exists() else mask_path
+        if frame_is_there and missing_mask is None:
             continue
         frame = open_image(frame_path)
         size = size_at_height(frame.size, height)
         if not frame_is_there:
             write_whole(frame_target, encode_frame(frame_path, frame, size, quality))
-        if not mask_is_there:
-            mask = open_image(mask_path)
+        if missing_mask is not None:
+            mask = open_image(missing_mask)
             if mask.size != frame.size:
-                raise ValueError(f'mask "{mask_path}" (width, height = {mask.size}) differs in size from its frame '
+                raise ValueError(f'mask "{missing_mask}" (width, height = {mask.size}) differs in size from its frame '
                                  f'"{frame_path}" {frame.size}: download both again')
             write_whole(mask_target, encode_mask(mask, size))
     return summary

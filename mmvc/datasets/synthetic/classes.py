@@ -2,7 +2,7 @@
 """The classes of the synthetic world. What tells them apart is data: colours, texture, outline and way of moving."""
 
 from dataclasses import dataclass
-from typing import Callable, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from . import shapes, textures
 from .textures import ColourRange
@@ -94,7 +94,7 @@ THINGS = (
 UNLABELLED = ThingClass('', (0, 0, 0), ((0, 360, .1, .6, .25, .75),), (_DARK,), shapes.disc, shapes.plain, 0.0,
                         ('sway', 'bounce'), 'rock')
 
-METAINFO = dict(
+METAINFO: Dict[str, Any] = dict(
     classes=tuple(c.name for c in STUFF + THINGS),
     palette=[c.palette for c in STUFF + THINGS],
     isthing=[0] * len(STUFF) + [1] * len(THINGS))

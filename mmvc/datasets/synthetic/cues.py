@@ -2,7 +2,7 @@
 """Things whose looks do not tell their class: only their surroundings, their motion or their outline do."""
 
 from dataclasses import replace
-from typing import Callable, Dict, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
 
@@ -15,10 +15,10 @@ from .textures import ColourRange
 
 _NAMES = [kind.name for kind in THINGS]
 _ANY: Tuple[ColourRange, ...] = ((0, 360, .2, .8, .35, .95), )
-_MUTE = dict(colours=_ANY, second=_ANY, turning='rock')  # what all things of a cue share
+_MUTE: Dict[str, Any] = dict(colours=_ANY, second=_ANY, turning='rock')  # what all things of a cue share
 # The looks of both classes of a pair, whatever they look like elsewhere.
-_CONTEXT_LOOK = dict(_MUTE, outline=shapes.square, pattern=shapes.quarters)
-_MOTION_LOOK = dict(_MUTE, outline=shapes.disc, pattern=shapes.bullseye)
+_CONTEXT_LOOK: Dict[str, Any] = dict(_MUTE, outline=shapes.square, pattern=shapes.quarters)
+_MOTION_LOOK: Dict[str, Any] = dict(_MUTE, outline=shapes.disc, pattern=shapes.bullseye)
 
 
 def hover(rng: np.random.Generator, half: np.ndarray, layout: StuffLayout, above: bool, radius: float) -> Path:

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -61,7 +62,7 @@ def parallel_map(function: Callable, jobs: Sequence, workers: int) -> Iterator:
         yield from map(function, jobs)
         return
     # not forked from here, as OpenCV's threads do not survive a fork; a fork server imports the package once for all
-    context = multiprocessing.get_context('spawn')
+    context: BaseContext = multiprocessing.get_context('spawn')
     if 'forkserver' in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context('forkserver')
         context.set_forkserver_preload([__name__])

@@ -29,7 +29,8 @@ def bounce(rng: np.random.Generator, half: np.ndarray) -> Path:
     start = rng.uniform(-half, half)
     angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.015, 0.05)
     velocity = speed * np.array([np.cos(angle), 0.6 * np.sin(angle)])
-    return lambda t: tuple(reflect(float(start[i] + velocity[i] * t), float(half[i])) for i in range(2))
+    return lambda t: (reflect(float(start[0] + velocity[0] * t), float(half[0])),
+                      reflect(float(start[1] + velocity[1] * t), float(half[1])))
 
 
 def hop(rng: np.random.Generator, half: np.ndarray) -> Path:

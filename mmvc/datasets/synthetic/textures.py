@@ -20,7 +20,7 @@ def draw_colour(rng: np.random.Generator, ranges: Sequence[ColourRange]) -> np.n
     Returns:
         ndarray: BGR, float32 (3,), in [0, 255].
     """
-    low_h, high_h, low_s, high_s, low_v, high_v = ranges[rng.integers(len(ranges))]
+    low_h, high_h, low_s, high_s, low_v, high_v = ranges[int(rng.integers(len(ranges)))]
     hsv = np.array([rng.uniform(low_h, high_h) % 360, rng.uniform(low_s, high_s), rng.uniform(low_v, high_v)])
     return cv2.cvtColor(hsv.astype(np.float32).reshape(1, 1, 3), cv2.COLOR_HSV2BGR).reshape(3) * 255
 
@@ -91,7 +91,7 @@ def windows(rng: np.random.Generator, size: int, colour: np.ndarray) -> np.ndarr
     lit = rng.random((rows, columns)) < rng.uniform(0.1, 0.4)
     row, column = (centre * rows).astype(int), (centre * columns).astype(int)
     lit = lit[np.ix_(row, column)]
-    glass = np.where(lit[..., None], np.float32([120, 215, 245]), 0.35 * colour).astype(np.float32)
+    glass = np.where(lit[..., None], np.array([120, 215, 245], np.float32), 0.35 * colour).astype(np.float32)
     wall = paint(colour, colour, np.zeros_like(u), 1 + 0.08 * smooth_noise(rng, size, (32, 32)))
     return np.where(window[..., None], glass, wall).astype(np.uint8)
 

@@ -216,4 +216,5 @@ def generate_video(config: SyntheticVideoConfig, seed: int, index: int, split: s
     """
     video = SyntheticVideo(config, seed, index, split)
     frames: List[SyntheticFrame] = list(video)
-    return SyntheticClip(*(np.stack([frame[i] for frame in frames]) for i in range(3)), video.meta)
+    return SyntheticClip(np.stack([frame.image for frame in frames]), np.stack([frame.sem for frame in frames]),
+                         np.stack([frame.ids for frame in frames]), video.meta)

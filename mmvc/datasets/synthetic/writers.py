@@ -7,7 +7,7 @@ A writer takes the frames of one video and gives back a record of it; the record
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple, Type
 
 import cv2
 import numpy as np
@@ -191,7 +191,7 @@ class YouTubeVISWriter(VideoWriter):
         super().__init__(root, meta)
         self._images = self.make_folder(self.folders.get(meta['split'], meta['split']), 'JPEGImages', meta['name'])
         self._names: List[str] = []
-        self._tracks = {
+        self._tracks: Dict[int, Dict[str, Any]] = {
             instance['id']: dict(category_id=category_ids()[instance['category']], segmentations=[], bboxes=[],
                                  areas=[], occlusion=[])
             for instance in meta['instances']
@@ -229,7 +229,8 @@ class YouTubeVISWriter(VideoWriter):
             for category, i in category_ids().items()
         ]
         for split, items in records.items():
-            videos, annotations = [], []
+            videos: List[dict] = []
+            annotations: List[dict] = []
             for video_id, item in enumerate(items, 1):
                 videos.append(dict(id=video_id, **item['video']))
                 for track in item['tracks']:
@@ -264,4 +265,4 @@ class ObjectWriter:
         write_json(self._folder.with_suffix('.json'), self._objects)
 
 
-WRITERS = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)
+WRITERS: Dict[str, Type[VideoWriter]] = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)

@@ -42,7 +42,8 @@ class RandomPatchMask(BaseTransform):
         patch_size (int): Side of a patch in pixels. Defaults to 32.
         mask_ratio (float): Expected share of hidden patches, in [0, 1]. Defaults to 0.7.
         prob (float, optional): Probability of masking a sample (image or clip), in [0, 1]. None stands for 0.5 in
-            ``mode='switch'``; ``mode='sum'`` masks every sample and takes nothing else. Defaults to None.
+            ``mode='switch'`` and for 1 in ``mode='sum'``, which masks every sample and takes nothing else. Defaults to
+            None.
         mode (str): 'switch' or 'sum'. Defaults to 'switch'.
         mean (sequence[float]): Mean of the channels R, G, B as in the data preprocessor. Defaults to ImageNet's.
         channel_order (str): Order of the channels in ``img``: 'bgr', as loaded by mmcv, or 'rgb'. Defaults to 'bgr'.
@@ -73,14 +74,15 @@ class RandomPatchMask(BaseTransform):
             raise ValueError(f"{name}: channel_order must be 'bgr' or 'rgb', got {channel_order!r}")
         self.patch_size = patch_size
         self.mask_ratio = mask_ratio
-        self.prob = 0.5 if prob is None and mode == 'switch' else prob
+        self.prob = prob if prob is not None else 0.5 if mode == 'switch' else 1.
         self.mode = mode
         self.channel_order = channel_order
         self.mean = np.array(mean if channel_order == 'rgb' else mean[::-1], dtype=np.float32)
 
     def draw_grids(self, frames: list[np.ndarray]) -> list[np.ndarray]:
         """Patch masks, bool (gh, gw), of the frames of a sample: one draw per frame."""
-        return [draw_patch_mask(*frame.shape[:2], self.patch_size, self.mask_ratio) for frame in frames]
+        sizes = [(frame.shape[0], frame.shape[1]) for frame in frames]
+        return [draw_patch_mask(height, width, self.patch_size, self.mask_ratio) for height, width in sizes]
 
     def transform(self, results: dict) -> dict:
         is_clip = isinstance(results['img'], (list, tuple))

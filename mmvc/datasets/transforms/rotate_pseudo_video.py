@@ -49,7 +49,7 @@ class RotatePseudoVideo(BaseTransform):
         if not results.get('pseudo_video', [False])[0]:
             return results
         angles = self.draw_angles(len(results['img']))
-        center = np.random.uniform(*self.center_range, size=2)
+        center = np.random.uniform(self.center_range[0], self.center_range[1], size=2)
         turned = [
             self._turn(image, masks, angle, center)
             for image, masks, angle in zip(results['img'], results['gt_masks'], angles)
@@ -65,8 +65,8 @@ class RotatePseudoVideo(BaseTransform):
         height, width = image.shape[:2]
         point = (float(center[0] * (width - 1)), float(center[1] * (height - 1)))
         matrix = cv2.getRotationMatrix2D(point, float(angle), 1.)
-        turned = [cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST) for mask in masks.masks]
-        turned = np.stack(turned) if turned else np.zeros((0, height, width), np.uint8)
+        planes = [cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST) for mask in masks.masks]
+        turned = np.stack(planes) if planes else np.zeros((0, height, width), np.uint8)
         return cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), BitmapMasks(
             turned, height, width)
 

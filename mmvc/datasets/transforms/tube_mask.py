@@ -24,4 +24,5 @@ class TubeMask(RandomPatchMask):
         sizes = {frame.shape[:2] for frame in frames}
         if len(sizes) > 1:
             raise ValueError(f'TubeMask: the frames of a clip differ in size: {sorted(sizes)}; share resize and crop')
-        return [draw_patch_mask(*sizes.pop(), self.patch_size, self.mask_ratio)] * len(frames)
+        height, width = sizes.pop()
+        return [draw_patch_mask(height, width, self.patch_size, self.mask_ratio)] * len(frames)
