@@ -16,15 +16,15 @@ _LEGEND_SIZE = 12
 _MAX_STRIPES = 6
 
 
-def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int], colors: np.ndarray,
-                     alpha: float) -> np.ndarray:
+def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int],
+                     colors: Union[np.ndarray, Sequence[np.ndarray]], alpha: float) -> np.ndarray:
     """Tint segments and draw their outlines.
 
     Args:
         image (np.ndarray): Image, (H, W, 3).
         segments (np.ndarray): Segment of each pixel, any integer type, (H, W).
         ids (Sequence[int]): N ids to draw; pixels of other values stay as they are.
-        colors (np.ndarray): uint8 (N, 3).
+        colors (np.ndarray | Sequence[np.ndarray]): N colours, uint8 (3, ).
         alpha (float): Strength of the tint, from 0 to 1.
 
     Returns:
@@ -113,13 +113,14 @@ def titled(image: np.ndarray, title: str, height: int = 24) -> np.ndarray:
     return np.concatenate([bar, image])
 
 
-def legend_strip(width: int, names: Sequence[str], colors: Union[np.ndarray, Sequence[np.ndarray]]) -> np.ndarray:
+def legend_strip(width: int, names: Sequence[str],
+                 colors: Union[np.ndarray, Sequence[Union[np.ndarray, Sequence[int]]]]) -> np.ndarray:
     """Draw a legend: colour boxes with names, in as many rows as they need.
 
     Args:
         width (int): Width of the strip.
         names (Sequence[str]): N names.
-        colors (np.ndarray | Sequence[np.ndarray]): For each name a colour (3,) or several (k, 3), drawn as stripes
+        colors (np.ndarray | Sequence): For each name a colour (3,) or several (k, 3), drawn as stripes
             (the first six of them); uint8.
 
     Returns:

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from copy import deepcopy
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import mmcv
 import numpy as np
@@ -108,7 +108,7 @@ def innermost_dataset(dataset: dict) -> dict:
     return dataset
 
 
-def dataset_task(dataset: object) -> str:
+def dataset_task(dataset: Any) -> str:
     """Task of a dataset: ``'vps'`` in the format of VIPSeg, ``'vis'`` in that of YouTube-VIS, otherwise ``'vss'``."""
     while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
         dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset

@@ -33,8 +33,9 @@ class Legend:
         Returns:
             Legend: Itself.
         """
-        for index in [] if segments is None else segments.present():
-            self.add_segment(segments.classes[index], index if index in segments.tracks else None)
+        if segments is not None:
+            for index in segments.present():
+                self.add_segment(segments.classes[index], index if index in segments.tracks else None)
         return self
 
     def add_segment(self, label: int, track: Optional[int] = None) -> None:

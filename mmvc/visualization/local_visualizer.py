@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Optional
+from typing import Any, Optional
 
 import mmcv
 import numpy as np
@@ -26,7 +26,7 @@ class VideoSegLocalVisualizer(Visualizer):
         **kwargs: As for :class:`mmengine.visualization.Visualizer`.
     """
 
-    def __init__(self, name: str = 'visualizer', alpha: float = 0.6, min_width: int = 320, **kwargs) -> None:
+    def __init__(self, name: str = 'visualizer', alpha: float = 0.6, min_width: int = 320, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self.alpha = alpha
         self.min_width = min_width
@@ -67,12 +67,12 @@ class VideoSegLocalVisualizer(Visualizer):
             raise ValueError('the visualizer knows no classes and colours: set dataset_meta = dict(classes=..., '
                              'palette=...)')
         drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width, score_thr=pred_score_thr)
-        layers = {}
+        found = {}
         if data_sample is not None and draw_gt:
-            layers['ground truth'] = _ground_truth(data_sample, meta)
+            found['ground truth'] = _ground_truth(data_sample, meta)
         if data_sample is not None and draw_pred:
-            layers['prediction'] = drawer.prediction(data_sample)
-        layers = {title: segments for title, segments in layers.items() if segments is not None}
+            found['prediction'] = drawer.prediction(data_sample)
+        layers = {title: segments for title, segments in found.items() if segments is not None}
         columns = dict(input=image, **{title: drawer.draw(image, segments) for title, segments in layers.items()})
         panel = drawer.compose_panel(columns, drawer.legend(*layers.values()))
         self.set_image(panel)

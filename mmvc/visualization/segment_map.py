@@ -110,6 +110,18 @@ class SegmentMap:
             return cls.from_masks(tracks.masks, tracks.labels, ids, frozenset(ids), tracks.scores)
         return None
 
+    @classmethod
+    def of_prediction(cls, sample: BaseDataElement, num_classes: int, score_thr: float = 0.) -> 'SegmentMap':
+        """As :meth:`from_sample`, of a sample that must have a prediction.
+
+        Raises:
+            ValueError: It has none.
+        """
+        segments = cls.from_sample(sample, num_classes, score_thr)
+        if segments is None:
+            raise ValueError(f'a sample with {sample.keys()} has no prediction: pass what a model returned')
+        return segments
+
     def present(self) -> List[int]:
         """Ids that have a pixel, in ascending order."""
         return [index for index in np.unique(self.ids).tolist() if index in self.classes]

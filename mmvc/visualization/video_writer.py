@@ -43,7 +43,7 @@ class VideoWriter:
         height, width = frame.shape[:2]
         size = (width + width % 2, height + height % 2)  # the codec halves the colour planes
         if self._writer is None:
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter_fourcc(*'mp4v'), self.fps, size)
+            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*'mp4v'), self.fps, size)
             if not self._writer.isOpened():
                 raise OSError(f'OpenCV cannot write the video "{self.path}": is the folder writable, and was OpenCV '
                               'built with FFmpeg?')

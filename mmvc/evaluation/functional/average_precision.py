@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Average precision and recall of instance tracks (Yang et al., Video Instance Segmentation, ICCV 2019)."""
 
-from typing import Dict, Iterable, NamedTuple, Sequence
+from typing import Dict, Iterable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -112,13 +112,13 @@ def category_scores(videos: Sequence[MatchedTracks],
     return APScores(average, {n: hits[:, rank < n].sum(axis=1) / num_truths for n in max_detections})
 
 
-def track_scores(categories: Dict[int, Sequence[MatchedTracks]],
+def track_scores(categories: Mapping[int, Sequence[MatchedTracks]],
                  ranges: Sequence[str] = ('all', )) -> Dict[str, float]:
     """The table of YouTube-VIS and OVIS.
 
     Args:
-        categories (dict[int, Sequence[MatchedTracks]]): Entries of each category, one per video, in the order of the
-            videos.
+        categories (Mapping[int, Sequence[MatchedTracks]]): Entries of each category, one per video, in the order of
+            the videos.
         ranges (Sequence[str]): Names of the ranges of the entries; the first takes in every track. Defaults to
             ('all', ).
 

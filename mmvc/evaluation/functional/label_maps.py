@@ -3,8 +3,8 @@
 
 import io
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Iterable, Iterator, Optional
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable, Deque, Iterable, Iterator, Optional
 
 import cv2
 import mmengine.fileio as fileio
@@ -112,7 +112,7 @@ def prefetch(function: Callable, items: Iterable, num_threads: int = 2, ahead: i
         Any: ``function(item)``, in the order of the items.
     """
     with ThreadPoolExecutor(num_threads) as pool:
-        waiting = deque()
+        waiting: Deque[Future] = deque()
         for item in items:
             waiting.append(pool.submit(function, item))
             if len(waiting) > ahead:

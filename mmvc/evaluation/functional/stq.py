@@ -1,13 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Segmentation and tracking quality (Weber et al., STEP, NeurIPS 2021 Datasets and Benchmarks)."""
 
-from collections import Counter
-from typing import Dict, Iterable, NamedTuple, Optional, Sequence
+from collections import Counter, defaultdict
+from functools import reduce
+from typing import Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .panoptic import VOID, PanopticFrame
 
+Tube = Tuple[int, int]  # class and id
 CROWD_CONVENTIONS = ('none', 'annotated', 'first_segment')
 
 
@@ -50,7 +52,9 @@ class SegmentationTrackingQuality:
         self.crowd = crowd
         self._first_id: Optional[int] = None
         self._confusion = np.zeros((len(self.isthing), len(self.isthing) + 1), np.int64)
-        self._gt_area, self._pred_area, self._inter = Counter(), Counter(), Counter()
+        self._gt_area: Counter[Tube] = Counter()
+        self._pred_area: Counter[Tube] = Counter()
+        self._inter: Counter[Tuple[Tube, Tube]] = Counter()
 
     def update(self, frame: PanopticFrame) -> None:
         """Take the next frame of the video."""
@@ -61,16 +65,16 @@ class SegmentationTrackingQuality:
             pred_class = frame.pred[pred_id].category_id if pred_id != VOID else None
             if gt_class is not None:
                 self._confusion[gt_class, -1 if pred_class is None else pred_class] += pixels
-            gt_is_thing = gt_class is not None and self.isthing[gt_class]
-            if gt_is_thing and self._is_crowd(gt_id, frame):
+            gt_tube = (gt_class, gt_id) if gt_class is not None and self.isthing[gt_class] else None
+            if gt_tube is not None and self._is_crowd(gt_id, frame):
                 continue
-            pred_is_thing = pred_class is not None and self.isthing[pred_class]
-            if gt_is_thing:
-                self._gt_area[gt_class, gt_id] += pixels
-            if pred_is_thing:
-                self._pred_area[pred_class, pred_id] += pixels
-            if gt_is_thing and pred_is_thing:
-                self._inter[(gt_class, gt_id), (pred_class, pred_id)] += pixels
+            pred_tube = (pred_class, pred_id) if pred_class is not None and self.isthing[pred_class] else None
+            if gt_tube is not None:
+                self._gt_area[gt_tube] += pixels
+            if pred_tube is not None:
+                self._pred_area[pred_tube] += pixels
+            if gt_tube is not None and pred_tube is not None:
+                self._inter[gt_tube, pred_tube] += pixels
 
     def _is_crowd(self, gt_id: int, frame: PanopticFrame) -> bool:
         if self.crowd == 'annotated':
@@ -79,7 +83,7 @@ class SegmentationTrackingQuality:
 
     def compute(self) -> STQCounts:
         """Return the counts of the video."""
-        association = Counter()
+        association: Dict[Tube, float] = defaultdict(float)
         for (gt, pred), tpa in self._inter.items():
             association[gt] += tpa * (tpa / (self._gt_area[gt] + self._pred_area[pred] - tpa))
         total = float(sum(value / self._gt_area[gt] for gt, value in association.items()))
@@ -115,7 +119,7 @@ def stq(videos: Iterable[STQCounts]) -> Dict[str, float]:
         thing tube.
     """
     videos = list(videos)
-    quality = segmentation_quality(sum(video.confusion for video in videos)) if videos else float('nan')
+    quality = segmentation_quality(reduce(np.add, (video.confusion for video in videos))) if videos else float('nan')
     num_tubes = sum(video.num_tubes for video in videos)
     association = sum(video.association for video in videos) / num_tubes if num_tubes else float('nan')
     return dict(STQ=float(np.sqrt(association * quality)), AQ=association, SQ=quality)

@@ -2,7 +2,8 @@
 """From the counts of all videos to the named numbers of a benchmark, and the rows of its table per class."""
 
 import math
-from typing import Dict, List, Sequence
+from functools import reduce
+from typing import Dict, List, Mapping, Sequence
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def vss_numbers(confusions: Sequence[np.ndarray], windows: Windows) -> Dict[str,
         dict: ``mIoU``, ``VC<n>``, ``aAcc``, ``mAcc``, ``fwIoU``, ``video_mIoU``, ``mIoU_trivial`` and, with windows of
         8 and 16, ``VC16_pooled``; fractions, NaN where not defined.
     """
-    counts = sum(confusions)
+    counts = reduce(np.add, confusions)
     scores = semantic_scores(counts)
     numbers = dict(mIoU=scores.pop('mIoU'))
     numbers.update({f'VC{n}': mean_consistency(pairs) for n, pairs in windows.items()})
@@ -52,13 +53,13 @@ def vss_classes(counts: np.ndarray, names: Sequence[str]) -> List[dict]:
              'share': float(in_gt[c] / in_gt.sum())} for c in np.flatnonzero(in_gt)]
 
 
-def vps_numbers(counts: np.ndarray, tubes: Dict[str, Sequence[STQCounts]],
+def vps_numbers(counts: np.ndarray, tubes: Mapping[str, Sequence[STQCounts]],
                 isthing: Sequence[bool]) -> Dict[str, float]:
     """The numbers of VIPSeg.
 
     Args:
         counts (np.ndarray): Sum of :attr:`VideoPanopticQuality.counts` over videos, (5, K, 4), for SCRIPT_WINDOWS.
-        tubes (dict[str, Sequence[STQCounts]]): Counts of each video, by the keys of ``STQ_VARIANTS``.
+        tubes (Mapping[str, Sequence[STQCounts]]): Counts of each video, by the keys of ``STQ_VARIANTS``.
         isthing (Sequence[bool]): Which classes are things, length K.
 
     Returns:
@@ -101,11 +102,11 @@ def vps_classes(counts: np.ndarray, isthing: Sequence[bool], names: Sequence[str
             for c in np.flatnonzero(counts.any(axis=(0, 2)))]
 
 
-def vis_classes(categories: Dict[int, Sequence[MatchedTracks]], names: Dict[int, str]) -> List[dict]:
+def vis_classes(categories: Mapping[int, Sequence[MatchedTracks]], names: Dict[int, str]) -> List[dict]:
     """One row per category that has a true track.
 
     Args:
-        categories (dict[int, Sequence[MatchedTracks]]): As for :func:`track_scores`.
+        categories (Mapping[int, Sequence[MatchedTracks]]): As for :func:`track_scores`.
         names (dict[int, str]): Name of each category id.
 
     Returns:

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Instance tracks: run-length masks per frame, their areas and the IoU between tracks."""
 
-from typing import List, Optional, Sequence
+from typing import Iterable, List, Optional, Sequence
 
 import numpy as np
 from pycocotools import mask as mask_utils
@@ -20,10 +20,10 @@ def track_areas(track: Track) -> np.ndarray:
     return areas
 
 
-def mean_area(areas: Sequence[Optional[float]]) -> float:
+def mean_area(areas: Iterable[Optional[float]]) -> float:
     """Area of a track from its areas per frame: mean over the frames in which it has any, 0 if there is none."""
-    areas = [area for area in areas if area]
-    return float(np.mean(areas)) if areas else 0.0
+    values = [area for area in areas if area]
+    return float(np.mean(values)) if values else 0.0
 
 
 def occlusion_score(levels: Sequence[Optional[str]]) -> float:

@@ -36,6 +36,8 @@ class VideoConsistency:
         self.window_sizes = tuple(window_sizes)
         self.windows: Windows = {n: [] for n in self.window_sizes}
         self._num_frames = 0
+        self._last_gt: np.ndarray
+        self._last_pred: np.ndarray
         self._ending_here: Dict[int, Tuple[int, int]] = {}
 
     def update(self, gt: np.ndarray, pred: np.ndarray) -> None:

@@ -85,5 +85,5 @@ def _track(entry: dict, height: int, width: int, num_frames: int) -> Track:
 
 def _outside(values: Sequence[float], ranges: Dict[str, tuple]) -> np.ndarray:
     """Which values lie outside each range, bool, shape (number of ranges, number of values)."""
-    values = np.asarray(values, dtype=np.float64)
-    return np.stack([(values < low) | (values > high) for low, high in ranges.values()])
+    array = np.asarray(values, dtype=np.float64)
+    return np.stack([(array < low) | (array > high) for low, high in ranges.values()])

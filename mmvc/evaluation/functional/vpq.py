@@ -63,13 +63,14 @@ class VideoPanopticQuality:
             gt = {**frame.gt, **gt}  # the earliest frame decides on the class
             pred = {**frame.pred, **pred}
         overlaps, counts = self._overlaps[k], self.counts[index]
-        gt_area, pred_area = Counter(), Counter()
+        gt_area: Counter[int] = Counter()
+        pred_area: Counter[int] = Counter()
         for (g, p), pixels in overlaps.items():
             gt_area[g] += pixels
             pred_area[p] += pixels
 
         matched_gt, matched_pred = set(), set()
-        on_crowd = Counter()
+        on_crowd: Counter[int] = Counter()
         for (g, p), inter in overlaps.items():
             if g == VOID or p == VOID or gt[g].category_id != pred[p].category_id:
                 continue
@@ -130,9 +131,9 @@ def mean_panoptic_quality(counts: np.ndarray, isthing: Sequence[bool]) -> Dict[s
     """
     quality = panoptic_quality(counts)
     occurs = counts[:, TP:].sum(axis=1) > 0
-    isthing = np.asarray(isthing, dtype=bool)
+    things = np.asarray(isthing, dtype=bool)
     means = {}
-    for name, group in dict(All=occurs, Things=occurs & isthing, Stuff=occurs & ~isthing).items():
+    for name, group in dict(All=occurs, Things=occurs & things, Stuff=occurs & ~things).items():
         means[name] = {key: float(values[group].mean()) if group.any() else float('nan')
                        for key, values in quality.items()}
         means[name]['n'] = int(group.sum())

@@ -94,7 +94,7 @@ class VPSMetric(VideoMetric):
 
     def start_video(self, video_id: str) -> Dict[str, Any]:
         """Return empty counts."""
-        state = dict(video_id=video_id, frames=[])
+        state: Dict[str, Any] = dict(video_id=video_id, frames=[])
         if not self.format_only:
             if video_id not in self._segments:
                 raise KeyError(f'video "{video_id}" is not in {self.ann_file}: evaluate with the annotations of this '

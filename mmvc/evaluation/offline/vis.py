@@ -3,7 +3,7 @@ import os.path as osp
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence, Union
+from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple, Union
 
 from mmvc.datasets.converters.jobs import run_jobs
 from mmvc.datasets.json_files import ID, read_json, require_unique
@@ -64,7 +64,7 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Rep
     _check_ids(gt['annotations'], gt, ann_file)
     _check_ids(detections, gt, results)
 
-    of_video = defaultdict(lambda: ([], []))
+    of_video: Dict[int, Tuple[List[dict], List[dict]]] = defaultdict(lambda: ([], []))
     for side, entries in enumerate((gt['annotations'], detections)):
         for entry in entries:
             of_video[entry['video_id']][side].append(entry)
@@ -104,7 +104,7 @@ def _score_video(video: VISVideo, with_occlusion: bool, results: str) -> Dict[in
         raise ValueError(f'"{results}", video {info["id"]}: {error}') from error
 
 
-def _by_category(matched: Sequence[Dict[int, MatchedTracks]], ids: Sequence[int]) -> Dict[int, List[MatchedTracks]]:
+def _by_category(matched: Sequence[Dict[int, MatchedTracks]], ids: Iterable[int]) -> Dict[int, List[MatchedTracks]]:
     return {category_id: [of_video[category_id] for of_video in matched if category_id in of_video]
             for category_id in ids}
 

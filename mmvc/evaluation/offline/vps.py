@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
@@ -101,13 +101,14 @@ def evaluate_vps(pred_dir: PathLike,
     entries = list(run_jobs(partial(_score_video, isthing=isthing), jobs, workers))
 
     counts = [to_dense(entry['vpq']) for entry in entries]
+    total = reduce(np.add, counts)
     tubes = [_tubes(entry) for entry in entries]
     names = [category['name'] for category in sorted(gt['categories'], key=lambda category: category['id'])]
     return Report(
         task='vps',
         numbers=vps_numbers(
-            sum(counts), {key: [of_video[key] for of_video in tubes] for key in STQ_VARIANTS}, isthing),
-        classes=vps_classes(sum(counts), isthing, names),
+            total, {key: [of_video[key] for of_video in tubes] for key in STQ_VARIANTS}, isthing),
+        classes=vps_classes(total, isthing, names),
         videos=[_video_row(*of_video, isthing) for of_video in zip(jobs, counts, tubes)],
         sort_by='VPQ',
         missing=missing,
@@ -155,8 +156,9 @@ def _score_video(video: VPSVideo, isthing: Sequence[bool]) -> Dict[str, Any]:
                                      video.pred_segments[t])
         except ValueError as error:
             raise ValueError(f'prediction "{video.pred[t]}", ground truth "{video.gt[t]}": {error}') from error
-        for counter in (quality, *tubes.values()):
-            counter.update(frame)
+        quality.update(frame)
+        for tube in tubes.values():
+            tube.update(frame)
     counts = {name: tube.compute() for name, tube in tubes.items()}
     return dict(
         vpq=to_sparse(quality.counts),

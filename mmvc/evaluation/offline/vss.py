@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
@@ -99,7 +99,7 @@ def evaluate_vss(pred_dir: PathLike,
     return Report(
         task='vss',
         numbers=vss_numbers(confusions, windows),
-        classes=vss_classes(sum(confusions), classes),
+        classes=vss_classes(reduce(np.add, confusions), classes),
         videos=[_video_row(job, confusion, entry['windows'])
                 for job, confusion, entry in zip(jobs, confusions, entries)],
         sort_by='mIoU',
