@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Dict, Optional, Tuple, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmvc.registry import MODELS
 
-from .adapter_extractor import Interaction, TokenGeometry
+from .adapter_extractor import Extractor, Interaction, TokenGeometry
 from .dinov2_vit import DINOv2ViT
 from .dinov2_weights import convert_dinov2_weights
 from .spatial_prior import SpatialPriorModule
@@ -102,9 +102,9 @@ class DINOv2ViTAdapter(BaseModule):
                 kaiming_init(module, mode='fan_in' if module.groups > 1 else 'fan_out')
             elif isinstance(module, nn.Linear):
                 trunc_normal_init(module, std=0.02)
-        for interaction in self.interactions:
-            for extractor in (interaction.extractor, *interaction.extra_extractors):
-                extractor.attn.init_weights()
+        for module in self.interactions.modules():
+            if isinstance(module, Extractor):
+                module.attn.init_weights()
         if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
             self._load_pretrained(self.init_cfg['checkpoint'], self.init_cfg.get('prefix', ''))
             self.is_init = True
@@ -131,7 +131,7 @@ class DINOv2ViTAdapter(BaseModule):
             self.vit_module.eval()
         return self
 
-    def _run(self, module: nn.Module, *args) -> Tensor:
+    def _run(self, module: nn.Module, *args: Any) -> Tensor:
         """Call a module, storing only its inputs for the backward pass if ``with_cp``."""
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(module, *args, use_reentrant=False)

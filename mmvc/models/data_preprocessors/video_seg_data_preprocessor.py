@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
@@ -35,7 +36,7 @@ class VideoSegDataPreprocessor(TrackDataPreprocessor):
                  pad_size_divisor: int = 32,
                  bgr_to_rgb: bool = True,
                  pad_mask: bool = True,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         super().__init__(
             mean=mean,
             std=std,

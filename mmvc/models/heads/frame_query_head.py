@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The segmenter's head: Mask2Former (arXiv 2112.01527) with DVIS++'s re-identification branch (arXiv 2312.13305)."""
 
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -46,7 +46,7 @@ class FrameQueryHead(Mask2FormerHead):
                  with_reid: bool = True,
                  reid_channels: Optional[int] = None,
                  reid_loss: Optional[dict] = None,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         unused = ConfigDict(type='mmdet.CrossEntropyLoss', class_weight=None)
         super().__init__(
             num_things_classes=num_classes,

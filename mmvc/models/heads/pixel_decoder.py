@@ -4,6 +4,8 @@
 Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation", CVPR 2022, Sec. 3.2.
 """
 
+from typing import Any
+
 from mmdet.models.layers import MSDeformAttnPixelDecoder as _MSDeformAttnPixelDecoder
 
 from mmvc.registry import MODELS
@@ -19,7 +21,7 @@ class MSDeformAttnPixelDecoder(_MSDeformAttnPixelDecoder):
     Arguments and state dict are those of :class:`mmdet.models.layers.MSDeformAttnPixelDecoder`.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for layer in self.encoder.layers:  # mmdet's layer names mmcv's classes instead of asking a registry
             layer.self_attn = MultiScaleDeformableAttention(**layer.self_attn_cfg)

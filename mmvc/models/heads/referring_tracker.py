@@ -2,7 +2,7 @@
 """The referring tracker: DVIS++, arXiv 2312.13305, Sec. 3.3."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from mmdet.models.layers import MLP
@@ -86,7 +86,7 @@ class ReferringTracker(BaseModule):
                 query_embeds: Tensor,
                 query_embeds_no_norm: Tensor,
                 state: Optional[TrackerState] = None,
-                aux: bool = False) -> Tuple[Dict[str, Tensor], TrackerState]:
+                aux: bool = False) -> Tuple[Dict[str, Any], TrackerState]:
         """Track objects through consecutive frames.
 
         Args:
@@ -125,15 +125,16 @@ class ReferringTracker(BaseModule):
             outputs.append(torch.stack(layer_outputs))
             references.append(reference)
             indices.append(index)
-        outputs = torch.stack(outputs, dim=2)  # (layers, B, T, Q, C)
-        references = torch.stack(references, dim=1)
-        predictions = [self._predict(x, references) for x in (outputs if aux else outputs[-1:])]
+        assert state is not None  # a clip has frames
+        of_layers = torch.stack(outputs, dim=2)  # (layers, B, T, Q, C)
+        of_frames = torch.stack(references, dim=1)
+        predictions = [self._predict(x, of_frames) for x in (of_layers if aux else of_layers[-1:])]
         cls_scores, mask_embeds = predictions.pop()
         out = dict(
             cls_scores=cls_scores,
             mask_embeds=mask_embeds,
-            query_embeds=outputs[-1],
-            references=references,
+            query_embeds=of_layers[-1],
+            references=of_frames,
             indices=torch.stack(indices, dim=1),
             aux=predictions)
         return out, state

@@ -5,7 +5,7 @@ Source: Zhu et al., "Deformable DETR: Deformable Transformers for End-to-End Obj
 """
 
 import math
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Any, List, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -49,10 +49,10 @@ def _attend_by_gather(value: Tensor, shapes: Sequence[Tuple[int, int]], location
     num_queries, heads, num_levels, num_points = weights.shape[1:]
     # Written out for every query and head: an operand that is broadcast over its last few entries is not vectorised.
     rows = min(num_queries, _QUERIES_AT_ONCE), heads, num_levels, num_points
-    widths, starts = _padded_levels(shapes)
+    level_widths, level_starts = _padded_levels(shapes)
     sizes = locations.new_tensor([(w, h) for h, w in shapes])[:, None].expand(*rows, 2).contiguous()
-    widths = locations.new_tensor(widths)[:, None].expand(rows).contiguous()
-    starts = torch.tensor(starts, dtype=torch.int32)[:, None] * heads + torch.arange(
+    widths = locations.new_tensor(level_widths)[:, None].expand(rows).contiguous()
+    starts = torch.tensor(level_starts, dtype=torch.int32)[:, None] * heads + torch.arange(
         heads, dtype=torch.int32)[:, None, None]
     geometry = sizes, widths, starts.expand(rows).contiguous()
     outputs = []
@@ -111,7 +111,7 @@ def _attend_by_grid_sample(value: Tensor, shapes: Sequence[Tuple[int, int]], loc
     num_queries, num_points = locations.shape[1], locations.shape[4]
     grids = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5)  # (L, B, heads, Q, P, 2)
     weights = weights.permute(3, 0, 2, 1, 4)  # (L, B, heads, Q, P)
-    output: Union[Tensor, float] = 0.
+    output: Any = 0.
     levels = value.split([h * w for h, w in shapes], dim=1)
     for level, (h, w), grid, weight in zip(levels, shapes, grids, weights):
         feature = level.permute(0, 2, 3, 1).reshape(batch * heads, dim, h, w)
@@ -145,10 +145,10 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
                 identity: Optional[Tensor] = None,
                 query_pos: Optional[Tensor] = None,
                 key_padding_mask: Optional[Tensor] = None,
-                reference_points: Optional[Tensor] = None,
-                spatial_shapes: Optional[Tensor] = None,
+                reference_points: Tensor = None,  # type: ignore[assignment]  # mmcv's order, but always given
+                spatial_shapes: Tensor = None,  # type: ignore[assignment]  # likewise
                 level_start_index: Optional[Tensor] = None,
-                **kwargs) -> Tensor:
+                **kwargs: Any) -> Tensor:
         """Attend to a few sampled positions of every level around each reference point.
 
         Args:

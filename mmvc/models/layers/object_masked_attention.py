@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Object Masked Attention (OMA): "Rethinking Video Segmentation with Masked Video Consistency", arXiv 2408.10627."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from mmcv.cnn.bricks.transformer import MultiheadAttention
@@ -41,7 +41,7 @@ class ObjectMaskedCrossAttention(MultiheadAttention):
                  drop_ratio: float = 0.5,
                  threshold: float = 0.6,
                  mask_at_test: bool = False,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         for name, value in dict(drop_ratio=drop_ratio, threshold=threshold).items():
             if not 0 <= value <= 1:
                 raise ValueError(f'`{name}` of ObjectMaskedCrossAttention is a probability in [0, 1], got {value}')

@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """A memory of object embeddings, class by class."""
 
+from typing import Any
+
 import torch
 from mmengine.dist import all_gather, broadcast, get_world_size
 from torch import Tensor, nn
@@ -21,6 +23,8 @@ class ClassMemory(nn.Module):
     """
 
     state_is_optional = True  # published weights come without it
+    embeds: Tensor
+    counts: Tensor
 
     def __init__(self, num_classes: int, embed_dims: int, max_len: int = 100) -> None:
         super().__init__()
@@ -60,7 +64,7 @@ class ClassMemory(nn.Module):
             self.embeds[label, count:count + len(new)] = new
         self.counts[classes] = (self.counts[classes] + sizes).clamp(max=self.max_len)
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         own = {prefix + name: buffer for name, buffer in self.named_buffers()}
         if not own.keys() & state_dict.keys():
             state_dict.update(own)  # torch and mmengine hand over a copy

@@ -1,16 +1,16 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The same loss on the output of every decoder layer."""
 
-from typing import Any
-
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
+
+from mmvc.models.task_modules.assigners import HungarianMaskMatcher
 
 Indices = tuple[Tensor, Tensor]
 
 
 def deep_supervision_losses(criterion: nn.Module,
-                            matcher: Any,
+                            matcher: HungarianMaskMatcher,
                             cls_scores_list: list[Tensor],
                             mask_preds_list: list[Tensor],
                             targets: list[InstanceData],
@@ -26,7 +26,7 @@ def deep_supervision_losses(criterion: nn.Module,
 
     Args:
         criterion (nn.Module): A :class:`MaskClassificationLoss`.
-        matcher: The matcher that suits the predictions.
+        matcher (HungarianMaskMatcher): The matcher that suits the predictions.
         cls_scores_list (list[Tensor]): Class logits of the layers, from the first to the final one.
         mask_preds_list (list[Tensor]): Mask logits of the layers.
         targets (list[InstanceData]): One entry per sample, or per clip.
@@ -35,20 +35,19 @@ def deep_supervision_losses(criterion: nn.Module,
             matched anew.
         final_indices (list[tuple[Tensor, Tensor]], optional): The final layer's assignment, where the caller has
             matched it already; the other layers are matched anew.
-        num_points (int, optional): Overrides the number of points of matcher and criterion (not for clips).
+        num_points (int, optional): Overrides the number of points of matcher and criterion.
 
     Returns:
         dict[str, Tensor]: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the final layer and ``d<i>.loss_*`` of layer i
         before it.
     """
     final = len(cls_scores_list) - 1
-    options = {} if num_points is None else dict(num_points=num_points)
     losses = {}
     for i in (final, *range(final)):  # random points are drawn in this order
         cls_scores, mask_preds = cls_scores_list[i], mask_preds_list[i]
         layer_indices = final_indices if indices is None and i == final else indices
         if layer_indices is None:
-            layer_indices = matcher.assign(cls_scores, mask_preds, targets, **options)
+            layer_indices = matcher.assign(cls_scores, mask_preds, targets, num_points)
         layer_targets, layer_weights = targets, sample_weights
         if cls_scores.dim() == 4:
             num_frames = cls_scores.shape[1]
@@ -56,7 +55,7 @@ def deep_supervision_losses(criterion: nn.Module,
             layer_targets = _frames_of(targets)
             layer_indices = [pair for pair in layer_indices for _ in range(num_frames)]
             layer_weights = None if sample_weights is None else sample_weights.repeat_interleave(num_frames)
-        layer_losses = criterion(cls_scores, mask_preds, layer_targets, layer_indices, layer_weights, **options)
+        layer_losses = criterion(cls_scores, mask_preds, layer_targets, layer_indices, layer_weights, num_points)
         losses.update({name if i == final else f'd{i}.{name}': loss for name, loss in layer_losses.items()})
     return losses
 

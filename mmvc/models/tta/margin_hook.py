@@ -31,7 +31,7 @@ class VoteMarginHook(Hook):
                         data_batch: Optional[dict] = None,
                         outputs: Optional[Sequence[TrackDataSample]] = None) -> None:
         """Write the margins of a batch of videos."""
-        for sample in outputs:
+        for sample in outputs or ():
             for frame in sample:
                 margin = frame.pred_sem_seg.margin[0].cpu().numpy()
                 path = self.output_dir / frame.video_id / f'{Path(frame.img_path).stem}.png'

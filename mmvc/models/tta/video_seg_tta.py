@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, List, Sequence, Tuple
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -41,7 +41,7 @@ class VideoSegTTAModel(BaseTTAModel):
         >>> samples = model.test_step(batch_of_a_pipeline_with_TestTimeAug)
     """
 
-    def __init__(self, voting: str = 'majority', with_margin: bool = False, **kwargs) -> None:
+    def __init__(self, voting: str = 'majority', with_margin: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if voting not in ('majority', 'soft'):
             raise ValueError(f"voting = {voting!r}: expected 'majority' or 'soft'")

@@ -9,7 +9,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 # What torch.compile calls for the linear layers of CPU models. There is no public name for it.
-_ONEDNN_LINEAR = getattr(torch.ops.mkldnn, '_linear_pointwise', None) if torch.backends.mkldnn.is_available() else None
+_ONEDNN_LINEAR: Any = None
+if torch.backends.mkldnn.is_available():
+    _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
 # Arguments of F.multi_head_attention_forward beyond the usual ones: with any of them PyTorch's own function runs.
 _UNUSUAL = ('use_separate_proj_weight', 'static_k', 'static_v', 'is_causal')
 

@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import os
 import tempfile
 import weakref
-from typing import BinaryIO, Iterator, List, Optional, Union
+from functools import cached_property
+from io import FileIO
+from typing import Iterator, List, Optional, Union
 
 import torch
 from torch import Tensor
@@ -45,8 +46,7 @@ class FeatureStore:
         self.bytes_in_memory = 0
         self.bytes_on_disk = 0
         self._items: List[Union[Tensor, int]] = []  # a tensor, or its place in the file
-        self._file: Optional[BinaryIO] = None
-        self._template: Optional[Tensor] = None
+        self._template: Tensor
 
     def extend(self, tensors: Tensor) -> None:
         """Append tensors.
@@ -62,7 +62,7 @@ class FeatureStore:
         tensors = tensors.detach()
         if self.dtype is not None and tensors.is_floating_point():
             tensors = tensors.to(self.dtype)
-        if self._template is None:
+        if not self._items:
             self._template = tensors.new_empty(0, *tensors.shape[1:])
         if tensors.shape[1:] != self._template.shape[1:] or tensors.dtype != self._template.dtype:
             raise ValueError(f'a FeatureStore of {tuple(self._template.shape[1:])}, {self._template.dtype} was given '
@@ -76,18 +76,21 @@ class FeatureStore:
             self._items.append(self.bytes_on_disk)
             self._write(tensor)
 
+    @cached_property
+    def _file(self) -> FileIO:
+        file = tempfile.TemporaryFile(dir=self.folder, buffering=0)
+        weakref.finalize(self, file.close)
+        return file
+
     def _write(self, tensor: Tensor) -> None:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self.folder, buffering=0)
-            weakref.finalize(self, self._file.close)
-        content = memoryview(_as_bytes(tensor.cpu().contiguous()))
+        content = _as_bytes(tensor.cpu().contiguous())
         try:
             self._file.seek(self.bytes_on_disk)
             while content:  # one call writes 2 GiB at most
                 content = content[self._file.write(content):]
         except OSError as error:
             folder = self.folder or tempfile.gettempdir()
-            raise OSError(error.errno, f'{os.strerror(error.errno)}: {self.bytes_on_disk / 2**30:.1f} GiB of features '
+            raise OSError(error.errno, f'{error.strerror}: {self.bytes_on_disk / 2**30:.1f} GiB of features '
                           f'are in "{folder}"; choose a folder on a larger disk, or a half-precision dtype') from error
         self.bytes_on_disk += tensor.numel() * tensor.element_size()
 
@@ -100,7 +103,7 @@ class FeatureStore:
         if isinstance(item, Tensor):
             return item
         tensor = torch.empty(self._template.shape[1:], dtype=self._template.dtype)
-        content = memoryview(_as_bytes(tensor))
+        content = _as_bytes(tensor)
         self._file.seek(item)
         while content:
             content = content[self._file.readinto(content):]
@@ -110,6 +113,6 @@ class FeatureStore:
         return (self[index] for index in range(len(self)))
 
 
-def _as_bytes(tensor: Tensor):
+def _as_bytes(tensor: Tensor) -> memoryview:
     """The memory of a contiguous CPU tensor, flat; numpy knows no bfloat16."""
-    return tensor.view(-1).view(torch.uint8).numpy()
+    return tensor.view(-1).view(torch.uint8).numpy().data

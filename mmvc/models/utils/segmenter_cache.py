@@ -7,7 +7,7 @@ import pickle
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -78,12 +78,13 @@ class SegmenterCache:
         self._check_weights(parts)
         frames = inputs.flatten(0, 1)
         paths = [self._path(pixels, frame) for pixels, frame in zip(frames, samples)]
-        entries: List[Optional[Frame]] = [self._load(path, frames.device) for path in paths]
-        found = [index for index, entry in enumerate(entries) if entry is not None]
-        if found and not self._is_checked:
-            self._check_entry(entries[found[0]], segment(frames[None, found[0]:found[0] + 1]), paths[found[0]])
-        self.hits += len(found)
-        missing = [index for index, entry in enumerate(entries) if entry is None]
+        loaded = ((index, self._load(path, frames.device)) for index, path in enumerate(paths))
+        entries = {index: entry for index, entry in loaded if entry is not None}
+        if entries and not self._is_checked:
+            first = min(entries)
+            self._check_entry(entries[first], segment(frames[None, first:first + 1]), paths[first])
+        self.hits += len(entries)
+        missing = [index for index in range(len(paths)) if index not in entries]
         self.misses += len(missing)
         if missing:
             computed = segment(frames[missing][None])
@@ -91,7 +92,7 @@ class SegmenterCache:
                 entries[index] = {name: value[0, position] for name, value in computed.items()}
                 self._save(paths[index], entries[index])
         return {
-            name: torch.stack([entry[name] for entry in entries]).unflatten(0, inputs.shape[:2])
+            name: torch.stack([entries[index][name] for index in range(len(paths))]).unflatten(0, inputs.shape[:2])
             for name in entries[0]
         }
 
@@ -177,7 +178,7 @@ def _is_masked(frame: DetDataSample) -> bool:
 
 def _bytes_of(tensor: Tensor) -> memoryview:
     """The memory of a tensor; numpy knows no bfloat16."""
-    return memoryview(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
 
 
 def _write(path: Path, write: Callable) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Ground truth of packed samples as the losses want it: per frame, or per clip with objects aligned by identity."""
 
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
 import torch
 from mmdet.structures import TrackDataSample
@@ -49,7 +49,8 @@ def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) 
         frames = frame_targets([sample], device)
         ids = torch.cat([frame.instances_ids for frame in frames])
         labels = torch.cat([frame.labels for frame in frames])
-        row_of, first_seen = {}, []
+        row_of: Dict[int, int] = {}
+        first_seen = []
         for position, identity in enumerate(ids.tolist()):
             if identity not in row_of:
                 row_of[identity] = len(row_of)

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """DVIS++: Improved Decoupled Framework for Universal Video Segmentation, arXiv 2312.13305."""
 
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import torch
 from mmdet.structures import TrackDataSample
@@ -31,13 +31,13 @@ class DVISOnline(MinVIS):
         **kwargs: Arguments of :class:`MinVIS`.
     """
 
-    frozen_parts = ('backbone', 'head')
+    frozen_parts: Tuple[str, ...] = ('backbone', 'head')
 
     def __init__(self,
                  tracker: dict,
                  guided_fraction: float = 0.5,
                  segmenter_cache: Optional[dict] = None,
-                 **kwargs) -> None:
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tracker = MODELS.build(tracker, default_args=dict(num_classes=self.num_classes))
         self.guided_fraction = guided_fraction
@@ -88,7 +88,7 @@ class DVISOffline(DVISOnline):
     frozen_parts = ('backbone', 'head', 'tracker')
     is_online = False
 
-    def __init__(self, refiner: dict, **kwargs) -> None:
+    def __init__(self, refiner: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.refiner = MODELS.build(refiner, default_args=dict(num_classes=self.num_classes))
         self._freeze()

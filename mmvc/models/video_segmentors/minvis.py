@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """MinVIS: A Minimal Video Instance Segmentation Framework without Video-based Training, arXiv 2208.02245."""
 
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union, cast
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -99,12 +99,10 @@ class MinVIS(BaseModel):
         Raises:
             ValueError: If the mode is none of these.
         """
-        if mode in ('loss', *PASSES):
+        if mode in ('loss', 'predict', *PASSES):
             return getattr(self, mode)(inputs, data_samples)
-        if mode == 'predict':
-            return self.predict(inputs, data_samples)
         if mode == 'tensor':
-            return self.segment(inputs)
+            return self.segment(cast(Tensor, inputs))
         raise ValueError(f"`mode` is 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
@@ -272,11 +270,11 @@ class MinVIS(BaseModel):
         state = None
         for frames in windows:
             prepared = self.data_preprocessor.prepare_frames(frames)
-            shapes = tuple(prepared.shape[-2:]), tuple(frames.shape[-2:])
+            padded_shape, img_shape = prepared.shape[-2:], frames.shape[-2:]
             for part in prepared.split(_frames_at_once(prepared, len(frames)), dim=1):
                 with CPUInference():
                     out, state = self.follow(self._segment_window(part), state)
-                yield out, *shapes
+                yield out, (padded_shape[0], padded_shape[1]), (img_shape[0], img_shape[1])
 
     def follow(self, segmented: Dict[str, Tensor], state: Any = None) -> Tuple[Dict[str, Tensor], Any]:
         """Continue the objects of a video in its next window.
@@ -298,9 +296,9 @@ class MinVIS(BaseModel):
             else:
                 order.append(match_queries(state, embeds[None]))
             state = reorder_queries(embeds[None], order[-1])
-        order = torch.cat(order)
-        cls_scores = reorder_queries(segmented['cls_scores'][0], order)
-        mask_embeds = reorder_queries(segmented['mask_embeds'][0], order)
+        orders = torch.cat(order)
+        cls_scores = reorder_queries(segmented['cls_scores'][0], orders)
+        mask_embeds = reorder_queries(segmented['mask_embeds'][0], orders)
         masks = decode_masks(mask_embeds, segmented['mask_features'][0])
         return dict(cls_scores=cls_scores[None], mask_features=masks[None]), state
 

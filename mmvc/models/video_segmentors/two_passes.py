@@ -1,26 +1,31 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Masked Video Consistency's "sum" (arXiv 2406.04979, Eq. 4) in the memory of one pass: a backward after each."""
 
+from __future__ import annotations
+
 from contextlib import nullcontext
-from typing import Dict, Union
+from typing import TYPE_CHECKING, Dict, Union
 
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS
-from torch import Tensor, nn
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from .minvis import MinVIS
 
 PASSES = ('clean_loss', 'masked_loss')
 
 
-def train_in_two_passes(model: nn.Module, module: nn.Module, data: Union[dict, tuple, list],
-                        optim_wrapper: OptimWrapper) -> Dict[str, Tensor]:
+def train_in_two_passes(model: Union[MinVIS, MMDistributedDataParallel], module: MinVIS,
+                        data: Union[dict, tuple, list], optim_wrapper: OptimWrapper) -> Dict[str, Tensor]:
     """A training step that frees the clean pass before the masked one begins.
 
     The gradient is that of the sum of both losses, so clipping sees the sum. With gradient accumulation, both passes
     count as one iteration. Clips without a second pass ("switch") have an ordinary step.
 
     Args:
-        model (nn.Module): What is called: the segmentor, or what wraps it.
+        model (MinVIS | MMDistributedDataParallel): What is called: the segmentor, or what wraps it.
         module (MinVIS): The segmentor.
         data (dict | tuple | list): A batch of the data loader.
         optim_wrapper (OptimWrapper): Any one, also of mixed precision.
@@ -29,15 +34,15 @@ def train_in_two_passes(model: nn.Module, module: nn.Module, data: Union[dict, t
         dict[str, Tensor]: Losses for the log, as of a single pass over :meth:`MinVIS.loss`.
     """
     with optim_wrapper.optim_context(model):
-        data = module.data_preprocessor(data, True)
-    modes = PASSES if module.has_masked_pass(data['data_samples']) else ('loss', )
+        batch = module.data_preprocessor(data, True)
+    modes = PASSES if module.has_masked_pass(batch['data_samples']) else ('loss', )
     log_vars: Dict[str, Tensor] = {}
     for mode in modes:
         is_last = mode == modes[-1]
         # the gradients of all ranks are added up once, with the last pass
         with nullcontext() if is_last or not hasattr(model, 'no_sync') else model.no_sync():
             with optim_wrapper.optim_context(model):
-                losses = model._run_forward(data, mode=mode)
+                losses = model._run_forward(batch, mode=mode)
             loss, logs = module.parse_losses(losses)
             del losses
             logs['loss'] = logs['loss'] + log_vars.get('loss', 0)

@@ -24,14 +24,19 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
     """
 
     @torch.no_grad()
-    def assign(self, cls_scores: Tensor, mask_preds: Tensor, clip_targets: list[InstanceData]) -> list[Indices]:
+    def assign(self,
+               cls_scores: Tensor,
+               mask_preds: Tensor,
+               targets: list[InstanceData],
+               num_points: int | None = None) -> list[Indices]:
         """Find one assignment per clip.
 
         Args:
             cls_scores (Tensor): Class logits (B, T, Q, K + 1).
             mask_preds (Tensor): Mask logits (B, T, Q, h, w).
-            clip_targets (list[InstanceData]): B clips with ``labels`` (n,), ``masks`` (n, T, H, W) and ``present``
+            targets (list[InstanceData]): B clips with ``labels`` (n,), ``masks`` (n, T, H, W) and ``present``
                 (n, T), bool: where the object may be matched. An object present nowhere is not matched.
+            num_points (int, optional): Overrides the number of points per frame.
 
         Returns:
             list[tuple[Tensor, Tensor]]: For each clip, query and ground-truth indices (int64), ordered by the frame of
@@ -41,12 +46,12 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
             ValueError: If the number of clips or frames differs between predictions and targets.
         """
         num_clips, num_frames = cls_scores.shape[:2]
-        if [target.present.shape[1] for target in clip_targets] != [num_frames] * num_clips:
+        if [target.present.shape[1] for target in targets] != [num_frames] * num_clips:
             raise ValueError(f'The predictions have {num_clips} clips of {num_frames} frames, but `present` of the '
-                             f'targets has shapes {[tuple(target.present.shape) for target in clip_targets]}; '
+                             f'targets has shapes {[tuple(target.present.shape) for target in targets]}; '
                              'pass one (n, T) tensor per clip.')
         visits, costs = [], []  # (clip, objects that appear), in the order of the random draws
-        for clip, target in enumerate(clip_targets):
+        for clip, target in enumerate(targets):
             present = target.present.bool()
             first_frames = torch.where(present.any(1), present.int().argmax(1), -1)
             for frame in first_frames[first_frames >= 0].unique().tolist():
@@ -54,10 +59,10 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
                 visits.append((clip, objects.cpu().numpy()))
                 costs.append(
                     self.cost(cls_scores[clip, frame], mask_preds[clip, frame], target.labels[objects],
-                              target.masks[objects, frame]))
+                              target.masks[objects, frame], num_points))
 
-        queries = [[np.zeros(0, dtype=np.int64)] for _ in clip_targets]
-        matched = [[np.zeros(0, dtype=np.int64)] for _ in clip_targets]
+        queries = [[np.zeros(0, dtype=np.int64)] for _ in targets]
+        matched = [[np.zeros(0, dtype=np.int64)] for _ in targets]
         for (clip, objects), cost in zip(visits, to_host(costs)):
             cost[np.concatenate(queries[clip])] = FORBIDDEN_COST  # these queries belong to earlier objects
             rows, columns = linear_sum_assignment(cost)

@@ -113,4 +113,5 @@ def to_host(costs: list[Tensor]) -> list:
 
 def to_device(indices: tuple, device: torch.device) -> Indices:
     """Turn the index arrays of scipy into int64 tensors on ``device``."""
-    return tuple(torch.as_tensor(index, dtype=torch.int64, device=device) for index in indices)
+    queries, objects = (torch.as_tensor(index, dtype=torch.int64, device=device) for index in indices)
+    return queries, objects

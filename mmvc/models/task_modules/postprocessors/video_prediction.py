@@ -1,10 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from dataclasses import dataclass
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
 
+from mmvc.models.utils.feature_store import FeatureStore
 from mmvc.models.utils.masks import decode_masks
 from mmvc.models.utils.row_resize import resize_columns, resize_rows, row_taps, strips
 
@@ -24,8 +25,8 @@ class VideoPrediction:
     Attributes:
         class_probs (Tensor): Probability of every class and the empty class, shape (Q, K + 1).
         mask_embeds (Tensor, optional): Shape (T, Q, c). None: ``mask_features`` are mask logits already.
-        mask_features (Sequence[Tensor]): T mask features, each of shape (c, h, w), or mask logits (Q, h, w); a list, a
-            stacked tensor or a :class:`FeatureStore`.
+        mask_features (Sequence[Tensor] | Tensor | FeatureStore): T mask features, each of shape (c, h, w), or mask
+            logits (Q, h, w).
         padded_shape (tuple[int, int]): Height and width of the network's input, padding included.
         img_shape (tuple[int, int]): Height and width of the input without the padding.
         ori_shape (tuple[int, int]): Height and width that the masks are wanted in.
@@ -33,7 +34,7 @@ class VideoPrediction:
 
     class_probs: Tensor
     mask_embeds: Optional[Tensor]
-    mask_features: Sequence[Tensor]
+    mask_features: Union[Sequence[Tensor], Tensor, FeatureStore]
     padded_shape: Tuple[int, int]
     img_shape: Tuple[int, int]
     ori_shape: Tuple[int, int]

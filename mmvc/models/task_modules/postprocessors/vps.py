@@ -54,9 +54,9 @@ class VPSPostprocessor(VideoPostprocessor):
             winners.extend(compete(frame_strips, scores, counts, prediction.ori_shape)[None])
         keep = self._kept(counts).tolist()
         ids, segments = self._number_segments(keep, labels.tolist(), scores.tolist())
-        ids = torch.tensor([*ids, 0], dtype=torch.int32)  # the last entry is what index -1 (void) maps to
+        table = torch.tensor([*ids, 0], dtype=torch.int32)  # the last entry is what index -1 (void) maps to
         for winner in winners:
-            yield _panoptic_sample(ids[winner.long()], segments)
+            yield _panoptic_sample(table[winner.long()], segments)
 
     def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
         """Begin a video whose end is not known: overlaps are counted over the frames so far.
@@ -74,9 +74,10 @@ class VPSPostprocessor(VideoPostprocessor):
             total = totals.setdefault('counts', counts.new_zeros((3, num_queries)))
             total[:, queries] += counts
             keep = self._kept(total[:, queries]).tolist()
-            ids, segments = [0] * len(queries), {}
+            ids = [0] * len(queries)
+            segments: Dict[int, dict] = {}
             for index, query in enumerate(queries.tolist()):
-                label, score = labels[index].item(), scores[index].item()
+                label, score = int(labels[index]), float(scores[index])
                 is_thing = label in self.thing_classes
                 if keep[index]:
                     ids[index] = query + 1 if is_thing else num_queries + 1 + label
@@ -102,7 +103,9 @@ class VPSPostprocessor(VideoPostprocessor):
     def _number_segments(self, keep: List[bool], labels: List[int],
                          scores: List[float]) -> Tuple[List[int], List[dict]]:
         """Segment id of every query (0 = none) and the segments' descriptions; one segment per class of stuff."""
-        ids, segments, stuff = [], [], {}
+        ids: List[int] = []
+        segments: List[dict] = []
+        stuff: Dict[int, dict] = {}
         for kept, label, score in zip(keep, labels, scores):
             is_thing = label in self.thing_classes
             if not kept:
