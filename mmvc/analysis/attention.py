@@ -6,6 +6,7 @@ As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import torch
@@ -49,9 +50,9 @@ class VideoAttention:
 
     plain: List[Tensor] = field(default_factory=list)
     masked: List[Tensor] = field(default_factory=list)
-    background: Optional[Tensor] = None
-    foreground: Optional[Tensor] = None
-    labels: Optional[Tensor] = None
+    background: Tensor = field(default_factory=partial(torch.zeros, (0, 0), dtype=torch.bool))
+    foreground: Tensor = field(default_factory=partial(torch.zeros, 0, dtype=torch.bool))
+    labels: Tensor = field(default_factory=partial(torch.zeros, 0, dtype=torch.int64))
     threshold: float = 0.
 
     def background_share(self, masked: bool = False) -> Tensor:

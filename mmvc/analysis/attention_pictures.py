@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from pathlib import Path
-from typing import Dict, Sequence, Tuple
+from typing import Mapping, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -57,12 +57,12 @@ def heat_map(weights: np.ndarray, num_foreground: int, row_names: Sequence[str],
     return write_texts(picture, texts, _SIZE)
 
 
-def plot_share(path: Path, curves: Dict[str, Sequence[float]]) -> None:
+def plot_share(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
     """Plot the share of the weight on background keys over the frames.
 
     Args:
         path (Path): PNG file to write.
-        curves (dict[str, Sequence[float]]): Share of each frame, in [0, 1], by name.
+        curves (Mapping[str, Sequence[float]]): Share of each frame, in [0, 1], by name.
     """
     figure = Figure(figsize=(7, 3.2), dpi=120, layout='tight')
     axes = figure.add_subplot()

@@ -121,7 +121,8 @@ class AttentionVideo:
     def _segment(self, stack: ExitStack, source: Any, max_frames: Optional[int], drop_ratio: float,
                  seed: int) -> Tuple[Dict[str, VideoAttention], Iterator[FrameResult]]:
         """Attention by model, and the frames with the first model's predictions."""
-        attentions, shown = {}, None
+        attentions: Dict[str, VideoAttention] = {}
+        shown: Iterator[FrameResult] = iter(())
         for name, inferencer in self.models.items():
             try:
                 attention = stack.enter_context(record_attention(inferencer.model, drop_ratio, seed))
@@ -132,8 +133,9 @@ class AttentionVideo:
             if not attention.foreground.any():
                 raise UsageError(f'{name} takes every query of "{head.video}" for background (empty class at least '
                                  f'{attention.threshold}): train it longer, or choose a video of its domain')
+            if not attentions:
+                shown = chain([head], frames)
             attentions[name] = attention
-            shown = shown or chain([head], frames)
         return attentions, shown
 
     def _columns(self, frame: FrameResult, index: int, attentions: Dict[str, VideoAttention], layer: Optional[int],

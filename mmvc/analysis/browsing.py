@@ -109,12 +109,12 @@ class TrainingClips:
         return str(samples[0].get('video_id', Path(samples[0].img_path).stem)), frames
 
     def _frame(self, image: Tensor, sample: BaseDataElement) -> BrowsedFrame:
-        image = np.ascontiguousarray(image.numpy().transpose(1, 2, 0)[..., ::-1])
+        picture = np.ascontiguousarray(image.numpy().transpose(1, 2, 0)[..., ::-1])
         hidden, patch_size = None, 0
         if sample.get('patch_mask') is not None:
             patch_size = sample.patch_size
-            hidden = expand_patch_mask(sample.patch_mask, patch_size, *image.shape[:2])
-        return BrowsedFrame(Path(sample.img_path).stem, image, self._segments(sample), hidden, patch_size)
+            hidden = expand_patch_mask(sample.patch_mask, patch_size, *picture.shape[:2])
+        return BrowsedFrame(Path(sample.img_path).stem, picture, self._segments(sample), hidden, patch_size)
 
     def _segments(self, sample: BaseDataElement) -> Optional[SegmentMap]:
         if 'gt_sem_seg' in sample:

@@ -100,10 +100,10 @@ def draw_differences(image: np.ndarray, wrong: Sequence[np.ndarray]) -> np.ndarr
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) // 2
     out = np.repeat(grey[..., None], 3, axis=2)
-    wrong = np.stack(wrong)
-    out[wrong.all(axis=0)] = WRONG
-    differ = wrong.any(axis=0) & ~wrong.all(axis=0)
-    out[differ] = np.array(MODEL_COLORS, np.uint8)[(~wrong).argmax(axis=0)[differ]]
+    stacked = np.stack(wrong)
+    out[stacked.all(axis=0)] = WRONG
+    differ = stacked.any(axis=0) & ~stacked.all(axis=0)
+    out[differ] = np.array(MODEL_COLORS, np.uint8)[(~stacked).argmax(axis=0)[differ]]
     return out
 
 
@@ -146,7 +146,8 @@ class VideoComparison:
         frame_ids = spread(len(paths), max_frames)
         renamed, legend, has_truth = self._match(video_id, frame_ids)
         with_void = self.dataset.task == 'vis' or not has_truth
-        right, total = Counter(), 0
+        right: Counter[str] = Counter()
+        total = 0
         with PictureWriter(out_dir, video_id, self.drawer, legend, form, fps) as writer:
             for frame_id in frame_ids:
                 image = self.dataset.image(video_id, frame_id)

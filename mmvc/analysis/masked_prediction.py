@@ -6,6 +6,7 @@ As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -177,7 +178,7 @@ class MaskedPrediction:
     @torch.no_grad()
     def _predict(self, video: Tensor, sample: TrackDataSample) -> List[SegmentMap]:
         sample = self.model.predict([video], [sample.clone()])[0]
-        return [SegmentMap.from_sample(frame, self.num_classes, self.score_thr) for frame in sample]
+        return [SegmentMap.of_prediction(frame, self.num_classes, self.score_thr) for frame in sample]
 
     def _truth(self, video_id: str, index: int, size: Tuple[int, int]) -> Optional[SegmentMap]:
         return self.ground_truth.segments(video_id, index, size)
@@ -207,8 +208,8 @@ def summarize(results: Dict[str, MaskedVideo]) -> Dict[str, Any]:
         percent; and the ``mIoU`` of each of the ``videos``.
     """
     ratios = list(next(iter(results.values())).counts)
-    miou = {ratio: 100 * semantic_scores(sum(result.counts[ratio] for result in results.values()))['mIoU']
-            for ratio in ratios}
+    counts = {ratio: reduce(np.add, (result.counts[ratio] for result in results.values())) for ratio in ratios}
+    miou = {ratio: 100 * semantic_scores(of_ratio)['mIoU'] for ratio, of_ratio in counts.items()}
     return dict(
         mIoU={f'{ratio:g}': value for ratio, value in miou.items()},
         fall={f'{ratio:g}': miou[0.] - value for ratio, value in miou.items() if ratio},

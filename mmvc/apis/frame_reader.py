@@ -19,7 +19,7 @@ class FrameReader:
 
     Attributes:
         skipped (list[SkippedFrame]): What was left out in the latest reading.
-        size (tuple[int, int] | None): Height and width of the frames, known from the first one on.
+        size (tuple[int, int]): Height and width of the frames; (0, 0) before the first one.
         num_frames (int): Frames given out in the latest reading.
     """
 
@@ -33,7 +33,7 @@ class FrameReader:
         self.max_frames = max_frames
         self.skip_broken = skip_broken
         self.skipped: List[SkippedFrame] = []
-        self.size: Optional[Tuple[int, int]] = None
+        self.size: Tuple[int, int] = (0, 0)
         self.num_frames = 0
         self._stopped = False
 
@@ -53,9 +53,9 @@ class FrameReader:
         return min(filter(None, (known, self.max_frames)), default=None)
 
     def __iter__(self) -> Iterator[Frame]:
-        self.skipped, self.size, self.num_frames = [], None, 0
+        self.skipped, self.size, self.num_frames = [], (0, 0), 0
         for frame in self.source.read(self.stride):
-            if isinstance(frame, Frame) and self.size not in (None, frame.image.shape[:2]):
+            if isinstance(frame, Frame) and self.num_frames and frame.image.shape[:2] != self.size:
                 frame = SkippedFrame(frame.index, frame.name, self._size_differs(frame))
             if isinstance(frame, SkippedFrame):
                 if not self.skip_broken:
@@ -63,7 +63,7 @@ class FrameReader:
                                      f'{frame.reason}. To leave out such frames: skip_broken (--skip-broken)')
                 self.skipped.append(frame)
                 continue
-            self.size = frame.image.shape[:2]
+            self.size = frame.image.shape[0], frame.image.shape[1]
             self.num_frames += 1
             yield frame
             if self._stopped or self.num_frames == self.max_frames:

@@ -103,7 +103,7 @@ class VideoSegInferencer:
         self.task: str = self.model.postprocessor.task
         self.window_size = window_size
         self.show_progress = show_progress
-        self._amp = amp and self._amp_dtype(amp)
+        self._amp = None if amp is None else self._amp_dtype(amp)
         self._scope = self.cfg.get('default_scope') or 'mmvc'
         if max_memory is not None:
             self.model.feature_store = dict(self.model.feature_store, memory_limit=max_memory * 2**30)

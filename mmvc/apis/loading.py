@@ -98,9 +98,9 @@ def load_model(model: Union[str, Path, Config, ConfigDict, dict, None],
     """
     checkpoint = None if weights is None else _load_checkpoint(weights)
     cfg, label = _config(model, checkpoint, weights, cfg_options)
-    if checkpoint is None and cfg.get('load_from'):
-        weights = cfg.load_from
-        checkpoint = _load_checkpoint(weights)
+    path = weights or cfg.get('load_from')
+    if checkpoint is None and path:
+        checkpoint = _load_checkpoint(path)
     if cfg.get('model') is None:
         raise UsageError(f'{label} has no "model"')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmvc'):
@@ -113,7 +113,7 @@ def load_model(model: Union[str, Path, Config, ConfigDict, dict, None],
         print_log(f'{label} comes without weights: they are RANDOM, and so is what the model predicts. Give a '
                   'checkpoint: weights (--weights)', logger='current', level=30)
     else:
-        _load_weights(built, checkpoint, weights, label)
+        _load_weights(built, checkpoint, path, label)
     return built.to(device).eval(), cfg, meta
 
 

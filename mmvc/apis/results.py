@@ -175,7 +175,7 @@ class InstanceFrame(FrameResult):
 
     def id_map(self, score_thr: float = 0.) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
-        return SegmentMap.from_sample(self.data_sample, len(self.classes), score_thr).ids + 1
+        return SegmentMap.of_prediction(self.data_sample, len(self.classes), score_thr).ids + 1
 
     def segments(self) -> List[Segment]:
         """See :meth:`FrameResult.segments`."""

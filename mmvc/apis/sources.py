@@ -5,7 +5,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Sized, Tuple, Union
 
 import numpy as np
 
@@ -144,8 +144,8 @@ class Arrays(FrameSource):
     """
 
     def __init__(self, frames: Iterable[np.ndarray], name: str) -> None:
-        has_length = hasattr(frames, '__len__') and hasattr(frames, '__getitem__')
-        super().__init__(name, name, num_frames=len(frames) if has_length else None)
+        has_length = isinstance(frames, Sized) and hasattr(frames, '__getitem__')
+        super().__init__(name, name, num_frames=len(frames) if isinstance(frames, Sized) and has_length else None)
         self.frames = frames
         self.repeatable, self.live = has_length, not has_length
 
@@ -180,17 +180,16 @@ def open_sources(inputs: Union[Source, Sequence[Source]],
     Raises:
         UsageError: An input does not exist, is empty, or is nothing of the above.
     """
-    single = isinstance(inputs, (str, Path, int, np.ndarray)) or not isinstance(inputs, (list, tuple))
-    if not single and not len(inputs):
+    items: Sequence[Any] = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    if not items:
         raise UsageError('there is nothing to segment: the list of inputs is empty')
-    if single:
-        sources = _open(inputs, load_image)
-    elif any(isinstance(item, np.ndarray) and item.ndim == 3 for item in inputs):
-        sources = [Arrays(inputs, 'video')]
-    elif all(isinstance(item, (str, Path)) and _is_image(Path(item)) for item in inputs):
-        sources = [_image_files([Path(item) for item in inputs], load_image)]
+    sources: List[FrameSource]
+    if items is inputs and any(isinstance(item, np.ndarray) and item.ndim == 3 for item in items):
+        sources = [Arrays(items, 'video')]
+    elif items is inputs and all(isinstance(item, (str, Path)) and _is_image(Path(item)) for item in items):
+        sources = [_image_files([Path(item) for item in items], load_image)]
     else:
-        sources = [source for item in inputs for source in _open(item, load_image)]
+        sources = [source for item in items for source in _open(item, load_image)]
     taken = set()
     for source in sources:  # clips of one name in two folders, or clip.avi and clip.mp4
         stem, number = source.name, 2

@@ -5,7 +5,7 @@ import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Optional, Sequence, TextIO
+from typing import Dict, Iterator, Optional, Sequence, TextIO
 
 from mmvc.engine import UsageError
 
@@ -20,7 +20,7 @@ def protect_inputs(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
     Raises:
         UsageError: A target is an input, or a folder around it.
     """
-    owners = {}
+    owners: Dict[Path, Path] = {}
     for path in inputs:
         resolved = path.resolve()
         for occupied in (resolved, *resolved.parents):

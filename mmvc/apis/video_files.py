@@ -3,7 +3,7 @@
 
 import math
 from pathlib import Path
-from typing import Iterator, Optional, Tuple, Union
+from typing import Any, Iterator, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -86,7 +86,7 @@ class OpenCVVideo:
     def __enter__(self) -> 'OpenCVVideo':
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: Any) -> None:
         self.close()
 
 
@@ -143,7 +143,7 @@ class PyAVVideo:
     def __enter__(self) -> 'PyAVVideo':
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: Any) -> None:
         self.close()
 
 

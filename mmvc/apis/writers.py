@@ -6,7 +6,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, ContextManager, Dict, Iterator, List, Sequence
+from typing import Callable, ContextManager, Dict, Iterator, List, Sequence, Tuple
 
 import cv2
 import mmcv
@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmvc.engine import UsageError, atomic_write
 from mmvc.evaluation.metrics import VISMetric, VPSMetric, VSSMetric
-from mmvc.visualization import PanelDrawer, VideoWriter, legend_strip, stable_colors
+from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, legend_strip, stable_colors
 
 from .results import FrameResult
 from .staging import staged_file, staged_folder
@@ -111,7 +111,8 @@ class OverlayWriter(Writer):
         settings, width = self.settings, result.image.shape[1]
         drawer = PanelDrawer(settings.classes, settings.palette, settings.opacity, min_width=width, max_width=width,
                              score_thr=settings.score_thr)
-        picture = drawer.draw_prediction(mmcv.bgr2rgb(result.image), result.data_sample)
+        segments = SegmentMap.of_prediction(result.data_sample, len(settings.classes), settings.score_thr)
+        picture = drawer.draw(mmcv.bgr2rgb(result.image), segments)
         if settings.task != 'vss' or len(settings.classes) > _MAX_LEGEND:
             return picture
         legend = legend_strip(width, settings.classes, np.asarray(settings.palette, np.uint8))
@@ -244,18 +245,19 @@ class YouTubeVISWriter(Writer):
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
         described = dict(id=len(self._videos) + 1, name=video.name, height=0, width=0, file_names=[])
-        metric, state = None, None
+        begun: List[Tuple[VISMetric, dict]] = []  # with the first frame, which tells the size
 
         def add(result: FrameResult) -> None:
-            nonlocal metric, state
-            if metric is None:
+            if not begun:
                 described['height'], described['width'] = result.image.shape[:2]
                 metric = self._metric([described])
-                state = metric.start_video(str(described['id']))
+                begun.append((metric, metric.start_video(str(described['id']))))
+            metric, state = begun[0]
             state['video']['file_names'].append(result.name)
             metric.add_frame(state, _as_frame(result))
 
         yield add
+        metric, state = begun[0]
         entry = dict(metric.finish_video(state), video_id=str(described['id']))
         self._finished.append(entry)
         self._videos.append(state['video'])

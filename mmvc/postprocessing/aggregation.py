@@ -165,8 +165,7 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
         if known is not None and set(files_in(target, ('.png', ))) == {path.stem for path in video.images}:
             return VideoChoice(**known)
     frames = prefetch(_read_frame, zip(video.images, zip(*video.predictions.values())))
-    scores = motion_consistency(frames, treatment, window)
-    scores = dict(zip(video.predictions, scores.tolist()))
+    scores = dict(zip(video.predictions, motion_consistency(frames, treatment, window).tolist()))
     chosen = max(video.predictions, key=lambda name: -2.0 if np.isnan(scores[name]) else scores[name])
     with written_at_once([target]) as drafts:
         for path in video.predictions[chosen]:

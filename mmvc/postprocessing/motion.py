@@ -1,13 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Where pixels come from: dense flow between frames, without learning."""
 
-from typing import NamedTuple
+from typing import Any, Dict, NamedTuple
 
 import cv2
 import numpy as np
 
 # OpenCV's documented choice for polynomials over 5 pixels; three levels of half the size each reach about 40 pixels
-_FARNEBACK = dict(pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0)
+_FARNEBACK: Dict[str, Any] = dict(
+    flow=None, pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0)
 
 
 class Motion(NamedTuple):
@@ -44,8 +45,8 @@ def estimate_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
     """
     if earlier.shape != later.shape:
         raise ValueError(f'frames of sizes {earlier.shape} and {later.shape} in one video')
-    forward = cv2.calcOpticalFlowFarneback(earlier, later, None, **_FARNEBACK)
-    backward = cv2.calcOpticalFlowFarneback(later, earlier, None, **_FARNEBACK)
+    forward = cv2.calcOpticalFlowFarneback(earlier, later, **_FARNEBACK)
+    backward = cv2.calcOpticalFlowFarneback(later, earlier, **_FARNEBACK)
     height, width = earlier.shape
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     x, y = columns + backward[..., 0], rows + backward[..., 1]

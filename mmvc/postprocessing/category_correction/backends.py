@@ -6,7 +6,7 @@ import io
 import json
 import os
 from abc import ABC, abstractmethod
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 from PIL import Image
@@ -101,10 +101,11 @@ class OpenAIBackend(MultimodalBackend):
         """Ask the server; see :meth:`MultimodalBackend.ask`."""
         url = f'data:image/jpeg;base64,{base64.b64encode(picture).decode()}'
         content = [dict(type='text', text=question), dict(type='image_url', image_url=dict(url=url))]
+        messages: Any = [dict(role='user', content=content)]  # the client wants its own kinds of dict
         try:
             reply = self._client.chat.completions.create(
                 model=self._model,
-                messages=[dict(role='user', content=content)],
+                messages=messages,
                 **self._options)
             return reply.choices[0].message.content or ''
         except (self._openai.RateLimitError, self._openai.InternalServerError) as error:
@@ -157,7 +158,7 @@ class TransformersBackend(MultimodalBackend):
         return self._processor.decode(answer, skip_special_tokens=True).strip()
 
 
-def _seconds(response: object) -> Optional[float]:
+def _seconds(response: Any) -> Optional[float]:
     """The header ``Retry-After`` in seconds, if there is one."""
     try:
         return float(response.headers['retry-after'])

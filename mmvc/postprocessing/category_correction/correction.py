@@ -117,7 +117,8 @@ def correct_video(video: str,
     """
     settings = settings or CorrectionSettings()
     found = VideoSegments(labels, table, margins)
-    corrected, findings = labels.copy(), []
+    corrected = labels.copy()
+    findings: List[Finding] = []
     for segment in found.find_doubtful(settings.min_area, settings.min_change, settings.max_margin):
         group = table.groups[segment.group]
         finding = Finding(
@@ -141,7 +142,7 @@ def correct_video(video: str,
             except TemporaryBackendError as error:
                 inquiry.error = str(error)
         decide(finding)
-        if finding.outcome == 'changed':
+        if finding.new is not None:
             for frame in segment.areas:
                 corrected[frame][found.mask(segment, frame)] = table.classes.index(finding.new)
     return corrected, findings

@@ -168,7 +168,7 @@ def correct_folders(images: str,
         folder = margins_dir.get(video) if isinstance(margins_dir, Mapping) else \
             margins_dir and Path(margins_dir, video)
         margin_files = [] if folder is None else _same_frames(Path(folder), ('.png', ), frames)
-        if asker is not None:
+        if asker is not None and output_dir is not None:
             record = audit.folder / 'videos' / f'{video}.json'
             groups = [asdict(group) for group in table.groups]
             digest = fingerprint([asker.backend.name, asdict(settings), table.classes, groups],
@@ -191,7 +191,7 @@ def correct_folders(images: str,
 
         corrected, findings = correct_video(video, labels, read_image, table, asker, settings, margins)
         found = audit.add(findings)
-        if asker is not None:
+        if asker is not None and output_dir is not None:
             target = Path(output_dir, video)
             with written_at_once([target]) as drafts:
                 for path, label_map in zip(frames.values(), corrected):

@@ -193,6 +193,7 @@ class ChallengePipeline:
 
     def _aggregate(self, name: str, _: str) -> StepResult:
         settings = self.plan.aggregation
+        assert settings is not None  # or this were no step
         folders = {model: self.folder(model) for model in settings.models}
         choices = aggregate_folders(self._image_folder(), folders, self.folder(name), settings.label_maps,
                                     settings.window, self._workers, self.work_dir / 'records' / AGGREGATION)
@@ -206,6 +207,7 @@ class ChallengePipeline:
 
     def _correct(self, name: str, before: str) -> StepResult:
         settings = self.plan.correction
+        assert settings is not None  # or this were no step
         folder = self.work_dir / CORRECTION
         asker = Asker(self._backend or settings.build_backend(), settings.cache or folder / 'cache',
                       settings.requests_per_minute, settings.retries)

@@ -33,15 +33,15 @@ class ModelPlan:
 
     Args:
         name (str): Name in the report, also of its folder.
-        config (str, optional): Config of the model.
-        checkpoint (str, optional): Its checkpoint.
+        config (str): Config of the model. Defaults to '': none, but predictions.
+        checkpoint (str): Its checkpoint. Defaults to '': none, but predictions.
         tta (bool | dict): False; True for the config's own ``tta_model`` and ``tta_pipeline``, or the paper's scales;
             or a dict with any of ``scales``, ``flip`` and ``voting``. Defaults to False.
         predictions (str, optional): Instead of a model: folder of ``<video>/<frame>.png``, class indices.
     """
     name: str
-    config: Optional[str] = None
-    checkpoint: Optional[str] = None
+    config: str = ''
+    checkpoint: str = ''
     tta: Any = False
     predictions: Optional[str] = None
 
@@ -177,7 +177,7 @@ def load_plan(cfg: Config) -> ChallengePlan:
     models = {}
     for name, entry in cfg.models.items():
         model = _build(f'models["{name}"]', ModelPlan, dict(entry, name=name))
-        if model.config is not None:
+        if model.config:
             model.config = osp.normpath(osp.join(osp.dirname(path), model.config))
         _check_files(model)
         models[name] = model

@@ -5,7 +5,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from prettytable import PrettyTable
 
@@ -54,8 +54,8 @@ class ChallengeReport:
         by_name = {result.name: result for result in self.results}
         rows = []
         for result in self.results:
-            before = by_name.get(result.compared_with)
-            row = dict(step=result.step, name=result.name, details=result.details)
+            before = by_name.get(result.compared_with or '')
+            row: Dict[str, Any] = dict(step=result.step, name=result.name, details=result.details)
             row['compared with'] = result.compared_with or '-'
             row.update((metric, _number(result, metric)) for metric in METRICS)
             for metric in METRICS:
