@@ -6,14 +6,14 @@ By default the clips of the training pipeline are shown, augmented and masked as
 
 import argparse
 import sys
-from typing import Optional
+from typing import Iterable, Iterator, Optional, Tuple
 
 import numpy as np
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.browsing import PatchMasking, TrainingClips, WholeVideo, draw_clip
+from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
 from mmvc.analysis.pictures import FORMATS, spread
 from mmvc.engine import UsageError, load_config
 from mmvc.visualization import GroundTruth, PanelDrawer
@@ -80,15 +80,18 @@ def browse(args: argparse.Namespace) -> None:
         raise UsageError(f'config "{args.config}" has no {args.split}_dataloader')
     np.random.seed(args.seed)
     whole = args.whole or args.videos or args.split != 'train'
-    source = GroundTruth(loader.dataset) if whole else TrainingClips(loader.dataset, masking(args))
-    meta = source.dataset.metainfo if whole else source.metainfo
-    drawer = PanelDrawer(meta['classes'], meta['palette'], args.alpha)
-    max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+    clips: Iterator[Tuple[str, Iterable[BrowsedFrame]]]
     if whole:
-        names = args.videos or [source.videos[index] for index in spread(len(source.videos), args.num)]
-        clips = ((name, WholeVideo(source, name, max_frames, masking(args))) for name in names)
+        truth = GroundTruth(loader.dataset)
+        meta = truth.dataset.metainfo
+        max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+        names = args.videos or [truth.videos[index] for index in spread(len(truth.videos), args.num)]
+        clips = ((name, WholeVideo(truth, name, max_frames, masking(args))) for name in names)
     else:
+        source = TrainingClips(loader.dataset, masking(args))
+        meta = source.metainfo
         clips = (source[index] for index in np.random.permutation(len(source))[:args.num])
+    drawer = PanelDrawer(meta['classes'], meta['palette'], args.alpha)
     for number, (name, frames) in enumerate(clips):
         print(draw_clip(frames, drawer, args.out_dir, f'{number:03d}_{name}', args.form, args.fps), flush=True)
 

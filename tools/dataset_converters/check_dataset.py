@@ -6,10 +6,11 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Callable, Dict
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
 
-CHECKS = dict(
+CHECKS: Dict[str, Callable] = dict(
     vspw=check_vspw,
     vipseg=check_vipseg,
     youtube_vis_2019=partial(check_vis, benchmark='youtube_vis_2019'),

@@ -11,10 +11,10 @@ from typing import Dict, List
 import torch
 from mmengine.registry import init_default_scope
 from prettytable import PrettyTable
-from torch import nn
 
 from mmvc import __version__
 from mmvc.engine import UsageError, atomic_write, load_config, weight_mismatches
+from mmvc.models import MinVIS
 from mmvc.registry import MODELS
 from mmvc.utils.official_weights import (
     ConvertedWeights,
@@ -66,15 +66,16 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def check_fit(weights: ConvertedWeights, model: nn.Module) -> None:
+def check_fit(weights: ConvertedWeights, model: MinVIS) -> None:
     """Load the weights into a model, strictly but for the parts that they are known to lack.
 
     Raises:
         OfficialWeightsError: If the number of classes, a shape or a name differs.
     """
-    if weights.num_classes not in (None, model.num_classes) and 'head.cls_embed.' not in weights.absent:
+    found = weights.num_classes
+    if found is not None and found != model.num_classes and 'head.cls_embed.' not in weights.absent:
         raise OfficialWeightsError(
-            f'the checkpoint has {describe_classes(weights.num_classes)} classes, the model of the config '
+            f'the checkpoint has {describe_classes(found)} classes, the model of the config '
             f'{describe_classes(model.num_classes)}: take the config of the data set that it was trained on, or give '
             '--drop-class-head to start a training from it')
     problems = weight_mismatches(model, weights.state_dict, allow_missing=True)
@@ -91,7 +92,7 @@ def check_fit(weights: ConvertedWeights, model: nn.Module) -> None:
 def summarize(weights: ConvertedWeights) -> str:
     """What was found, and a table of the modules."""
     lines = [f'kind      {weights.kind}', f'backbone  {weights.backbone}']
-    if weights.num_queries is not None:
+    if weights.num_queries is not None and weights.num_classes is not None:  # more than a backbone
         stages = [stage for stage, part in (('segmenter', 'head'), ('tracker', 'tracker'), ('refiner', 'refiner'))
                   if any(name.startswith(f'{part}.') for name in weights.state_dict)]
         lines += [f'stages    {", ".join(stages)}', f'classes   {describe_classes(weights.num_classes)}',
