@@ -44,7 +44,7 @@ def requirements(name: str) -> List[str]:
 def version() -> str:
     """The version in ``mmvc/version.py``, without importing the package."""
     text = (ROOT / 'mmvc' / 'version.py').read_text(encoding='utf-8')
-    return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE).group(1)
+    return re.findall(r"^__version__ = '([^']+)'", text, re.MULTILINE)[0]
 
 
 readme = ROOT / 'README.md'
@@ -58,6 +58,7 @@ setup(
     license='Apache-2.0',
     keywords='computer vision, video segmentation, OpenMMLab',
     packages=find_packages(include=['mmvc', 'mmvc.*']),
+    package_data={'mmvc': ['py.typed']},  # its type hints are for its users, too
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
     extras_require={

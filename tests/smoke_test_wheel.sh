@@ -27,6 +27,7 @@ from mmengine.registry import init_default_scope
 folder = Path(mmvc.__file__).parent
 assert not folder.is_relative_to(sys.argv[1]), f'{folder} is the source tree, not the wheel'
 assert (folder / '.mim' / 'configs' / 'mvc').is_dir() and (folder / '.mim' / 'tools' / 'train.py').is_file()
+assert (folder / 'py.typed').is_file()
 
 from mmengine.config import Config
 
