@@ -3,6 +3,7 @@
 # make test-all      the slow tests too
 # make test-classic  the fast tests on the classic OpenMMLab stack, in .venv-classic
 # make lint          style and spelling
+# make typecheck     the type hints of package and tools
 # make coverage      the fast tests, and how much of the package they run
 # make docs          the documentation, in docs/en/_build/html
 # make wheel         wheel and source archive in dist/, and a smoke test of the wheel with no source tree around
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 p
 
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
-.PHONY: demo test test-all test-classic lint coverage docs wheel clean
+.PHONY: demo test test-all test-classic lint typecheck coverage docs wheel clean
 
 demo: .venv/installed
 	. .venv/bin/activate && bash demo/run_demo.sh
@@ -39,6 +40,9 @@ lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/codespell
 
+typecheck: .venv/installed
+	.venv/bin/mypy
+
 coverage: .venv/installed
 	.venv/bin/pip install --quiet pytest-cov
 	.venv/bin/python -m pytest --cov=mmvc --cov-report=term:skip-covered --cov-report=html
@@ -54,7 +58,7 @@ wheel: .venv/installed
 	bash tests/smoke_test_wheel.sh dist/*.whl
 
 clean:
-	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache
+	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache .mypy_cache
 	find mmvc tests tools configs demo benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # $(call install,FOLDER,STACK). torch comes first, in a step of its own, and mmcv is built in an isolated environment that
