@@ -22,7 +22,6 @@ from mmvc.evaluation.functional import (
     read_label_map,
     semantic_scores,
     video_miou,
-    window_values,
 )
 from mmvc.evaluation.metrics import VSSMetric, video_metric
 from mmvc.registry import METRICS
@@ -61,7 +60,8 @@ def test_video_consistency_equals_official(data_dir, case):
     for n in (8, 16):
         for name, (_, windows) in counted.items():
             clips = [math.nan if v is None else v for v in expected['videos'][name][f'VC{n}_clips']]
-            np.testing.assert_allclose(window_values(windows[n]), clips, atol=1e-9, rtol=0)
+            values = [kept / common if common else math.nan for common, kept in windows[n]]
+            np.testing.assert_allclose(values, clips, atol=1e-9, rtol=0)
         pooled = [pair for _, windows in counted.values() for pair in windows[n]]
         assert close(mean_consistency(pooled), official[f'VC{n}'])
         assert len(pooled) == official[f'num_clips_VC{n}']

@@ -11,7 +11,7 @@ from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, s
 from .stq import SegmentationTrackingQuality, STQCounts, segmentation_quality, stq
 from .summary import STQ_VARIANTS, vis_classes, vps_classes, vps_numbers, vss_classes, vss_numbers, why_undefined
 from .tracks import mean_area, occlusion_score, track_areas, track_iou
-from .video_consistency import VideoConsistency, mean_consistency, pooled_vc16, window_values
+from .video_consistency import VideoConsistency, mean_consistency, pooled_vc16
 from .vis import match_video, range_names
 from .vpq import PAPER_WINDOWS, SCRIPT_WINDOWS, VideoPanopticQuality, mean_panoptic_quality, panoptic_quality, vpq
 
@@ -23,6 +23,5 @@ __all__ = [
     'mean_consistency', 'mean_panoptic_quality', 'occlusion_regions', 'occlusion_score', 'panoptic_quality',
     'per_class_iou', 'pixels_of', 'pooled_vc16', 'prefetch', 'range_names', 'read_label_map', 'read_panoptic_map',
     'segmentation_quality', 'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'video_miou',
-    'vis_classes', 'vpq', 'vps_classes', 'vps_numbers', 'vss_classes', 'vss_numbers', 'why_undefined',
-    'window_values'
+    'vis_classes', 'vpq', 'vps_classes', 'vps_numbers', 'vss_classes', 'vss_numbers', 'why_undefined'
 ]

@@ -80,19 +80,6 @@ class VideoConsistency:
         run += 1
 
 
-def window_values(windows: Iterable[Tuple[int, int]]) -> np.ndarray:
-    """VC of each window.
-
-    Args:
-        windows (Iterable[tuple[int, int]]): Pairs ``(|C|, |C and P|)``.
-
-    Returns:
-        np.ndarray: ``|C and P| / |C|``, NaN where C is empty, shape (number of windows, ).
-    """
-    common, kept = np.array(list(windows), dtype=np.float64).reshape(-1, 2).T
-    return np.divide(kept, common, out=np.full(len(common), np.nan), where=common > 0)
-
-
 def mean_consistency(windows: Iterable[Tuple[int, int]]) -> float:
     """VC_n: one mean over all windows of all videos.
 
