@@ -88,18 +88,6 @@ class PanelDrawer:
             return picture
         return write_labels(picture, resized, {index: self._label(resized, index) for index in present})
 
-    def draw_sem_seg(self, image: np.ndarray, sem_seg: np.ndarray) -> np.ndarray:
-        """Draw classes in the colours of the dataset.
-
-        Args:
-            image (np.ndarray): Frame, (H, W, 3).
-            sem_seg (np.ndarray): Class indices, (H, W); other values (255) are left out.
-
-        Returns:
-            np.ndarray: Picture at the size of a panel.
-        """
-        return self.draw(image, SegmentMap.from_sem_seg(sem_seg, len(self.classes)))
-
     def draw_prediction(self, image: np.ndarray, sample: BaseDataElement) -> Optional[np.ndarray]:
         """Draw what a model predicted for a frame: classes (VSS), segments (VPS) or instances (VIS).
 

@@ -136,9 +136,10 @@ class TestPanelDrawer:
     def test_sizes(self, width, expected):
         image = np.zeros((width // 2, width, 3), np.uint8)
         sem_seg = np.zeros((width // 2, width), np.uint8)
-        picture = self.drawer.draw_sem_seg(image, sem_seg)
+        segments = SegmentMap.from_sem_seg(sem_seg, 3)
+        picture = self.drawer.draw(image, segments)
         assert picture.shape == (expected // 2, expected, 3)
-        legend = self.drawer.legend(SegmentMap.from_sem_seg(sem_seg, 3))
+        legend = self.drawer.legend(segments)
         panel = self.drawer.compose_panel({'input': image, 'prediction': picture}, legend)
         assert panel.shape[1] == 2 * expected
         assert panel.shape[0] == 24 + expected // 2 + 30
@@ -184,7 +185,7 @@ class TestPanelDrawer:
         with pytest.raises(ValueError, match='3 colours for 2 classes'):
             PanelDrawer(CLASSES[:2], PALETTE)
         with pytest.raises(ValueError, match='must agree'):
-            self.drawer.draw_sem_seg(np.zeros((4, 6, 3), np.uint8), np.zeros((4, 5), np.uint8))
+            self.drawer.draw(np.zeros((4, 6, 3), np.uint8), SegmentMap.from_sem_seg(np.zeros((4, 5), np.uint8), 3))
 
 
 class TestSegmentMap:
