@@ -11,6 +11,8 @@ import torch
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.structures import InstanceData
 
+from mmvc.datasets.base_video_seg import VOID_INDEX
+
 
 def _pack(labels: np.ndarray, instances_ids: np.ndarray, masks: np.ndarray) -> InstanceData:
     height, width = masks.shape[1:]
@@ -20,10 +22,10 @@ def _pack(labels: np.ndarray, instances_ids: np.ndarray, masks: np.ndarray) -> I
         masks=BitmapMasks(masks.astype(np.uint8, copy=False), height, width))
 
 
-def entities_from_semantic(seg_map: np.ndarray, void_index: int = 255) -> InstanceData:
+def entities_from_semantic(seg_map: np.ndarray) -> InstanceData:
     """One entity per class present in ``seg_map`` ((H, W) class indices); its label is its id (VSS)."""
     classes = np.unique(seg_map)
-    classes = classes[classes != void_index]
+    classes = classes[classes != VOID_INDEX]
     return _pack(classes, classes, seg_map == classes[:, None, None])
 
 

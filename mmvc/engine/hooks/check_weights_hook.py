@@ -7,6 +7,8 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from mmvc.engine.checkpoints import weight_mismatches
 from mmvc.registry import HOOKS
 
+MAX_LINES = 20  # mismatches that the error names
+
 
 @HOOKS.register_module()
 class CheckWeightsHook(Hook):
@@ -15,14 +17,12 @@ class CheckWeightsHook(Hook):
     Args:
         allow_missing (bool): Whether the model may have parts that the checkpoint lacks, as a stage has that adds a
             module to the one before. Defaults to False.
-        max_lines (int): Mismatches to name in the error. Defaults to 20.
     """
 
     priority = 'VERY_LOW'  # after hooks that rewrite the checkpoint (averaged weights)
 
-    def __init__(self, allow_missing: bool = False, max_lines: int = 20) -> None:
+    def __init__(self, allow_missing: bool = False) -> None:
         self.allow_missing = allow_missing
-        self.max_lines = max_lines
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare names and shapes.
@@ -37,10 +37,10 @@ class CheckWeightsHook(Hook):
             model = model.module
         lines = weight_mismatches(model, checkpoint.get('state_dict', checkpoint), self.allow_missing)
         if lines:
-            more = [f'... and {len(lines) - self.max_lines} more'] if len(lines) > self.max_lines else []
+            more = [f'... and {len(lines) - MAX_LINES} more'] if len(lines) > MAX_LINES else []
             raise WeightMismatchError(
                 f'{len(lines)} weights of the checkpoint do not fit the model of the config (another number of '
-                'classes, another architecture?):\n  ' + '\n  '.join(lines[:self.max_lines] + more))
+                'classes, another architecture?):\n  ' + '\n  '.join(lines[:MAX_LINES] + more))
 
 
 class WeightMismatchError(RuntimeError):

@@ -99,19 +99,18 @@ def encode_panoptic_map(ids: np.ndarray) -> bytes:
     return cv2.imencode('.png', bgr)[1].tobytes()
 
 
-def prefetch(function: Callable, items: Iterable, num_threads: int = 2, ahead: int = 4) -> Iterator[Any]:
-    """Map in order, computing a few results ahead in threads: decoding images leaves Python to the other threads.
+def prefetch(function: Callable, items: Iterable, ahead: int = 4) -> Iterator[Any]:
+    """Map in order, computing a few results ahead in two threads: decoding images leaves Python to the other threads.
 
     Args:
         function (Callable): Called with each item.
         items (Iterable): The items.
-        num_threads (int): Number of threads. Defaults to 2.
         ahead (int): How many results are computed, and held, ahead. Defaults to 4.
 
     Yields:
         Any: ``function(item)``, in the order of the items.
     """
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(2) as pool:
         waiting: Deque[Future] = deque()
         for item in items:
             waiting.append(pool.submit(function, item))
