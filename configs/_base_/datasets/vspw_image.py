@@ -4,6 +4,13 @@ dataset_type = 'VSPWImageDataset'
 data_root = 'data/VSPW_480p'
 num_classes = 124
 crop_size = (480, 480)
+data_preprocessor = dict(
+    type='mmseg.SegDataPreProcessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    seg_pad_val=255,
+    size=crop_size)
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

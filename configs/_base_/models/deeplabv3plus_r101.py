@@ -1,14 +1,8 @@
 # DeepLabv3+ of MMSegmentation, ResNet-101 with output stride 8. A leaf adds `num_classes` of both heads and the
-# preprocessor's `size`, which come with the dataset.
+# `data_preprocessor`, which come with the dataset.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='mmseg.EncoderDecoder',
-    data_preprocessor=dict(
-        type='mmseg.SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        seg_pad_val=255),
     backbone=dict(
         type='mmseg.ResNetV1c',
         depth=101,

@@ -1,13 +1,7 @@
-# SegFormer-B2 of MMSegmentation. A leaf adds `num_classes` of the head and the preprocessor's `size`, which come with
-# the dataset.
+# SegFormer-B2 of MMSegmentation. A leaf adds `num_classes` of the head and the `data_preprocessor`, which come with the
+# dataset.
 model = dict(
     type='mmseg.EncoderDecoder',
-    data_preprocessor=dict(
-        type='mmseg.SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        seg_pad_val=255),
     backbone=dict(
         type='mmseg.MixVisionTransformer',
         embed_dims=64,

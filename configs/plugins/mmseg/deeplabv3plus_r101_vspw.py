@@ -5,6 +5,6 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
+    data_preprocessor=_base_.data_preprocessor,
     decode_head=dict(num_classes=_base_.num_classes),
     auxiliary_head=dict(num_classes=_base_.num_classes))

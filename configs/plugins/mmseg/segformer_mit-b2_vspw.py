@@ -4,4 +4,4 @@ _base_ = [
     '../../_base_/schedules/adamw_poly_160k.py', '../../_base_/default_runtime.py'
 ]
 
-model = dict(data_preprocessor=dict(size=_base_.crop_size), decode_head=dict(num_classes=_base_.num_classes))
+model = dict(data_preprocessor=_base_.data_preprocessor, decode_head=dict(num_classes=_base_.num_classes))
