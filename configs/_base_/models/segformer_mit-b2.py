@@ -1,5 +1,5 @@
-# SegFormer-B2 of MMSegmentation. A leaf adds `num_classes` of the head and the `data_preprocessor`, which come with the
-# dataset.
+# SegFormer-B2 of MMSegmentation. A leaf adds `num_classes` of the head and the `data_preprocessor`, which come with
+# the dataset.
 model = dict(
     type='mmseg.EncoderDecoder',
     backbone=dict(
