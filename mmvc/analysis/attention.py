@@ -30,7 +30,8 @@ def attention_weights(module: ObjectMaskedCrossAttention, query: Tensor, key: Te
         Tensor: Weights, mean over the heads, shape (N, Q, K); each row adds up to 1.
     """
     query, key = query.transpose(0, 1), key.transpose(0, 1)  # mmcv's module transposes likewise
-    return module.attn(query, key, key, key_padding_mask=dropped, need_weights=True)[1]
+    weights = module.attn(query, key, key, key_padding_mask=dropped, average_attn_weights=False)[1]  # (N, heads, Q, K)
+    return weights.mean(dim=1)
 
 
 @dataclass
@@ -107,7 +108,7 @@ class VideoAttention:
 
 @contextmanager
 def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0) -> Iterator[VideoAttention]:
-    """Record the refiner's cross-attention of the next video, without touching what the model computes.
+    """Record the refiner's cross-attention of the latest video, without touching what the model computes.
 
     Args:
         model (DVISOffline): Model in evaluation mode.
@@ -132,20 +133,29 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
                         'offline stage')
     record = VideoAttention()
 
-    def take_layer(module: ObjectMaskedCrossAttention, args: Tuple[Tensor, ...]) -> None:
+    layers = model.refiner.layers
+    plain: List[List[Tensor]] = [[] for _ in layers]  # of each layer, by pieces of the video
+    masked: List[List[Tensor]] = [[] for _ in layers]
+    background: List[Tensor] = []
+
+    def take_layer(index: int, module: ObjectMaskedCrossAttention, args: Tuple[Tensor, ...]) -> None:
         query, key, empty_scores = args
-        record.threshold = module.threshold
-        record.background = (empty_scores >= module.threshold).cpu()
-        dropped = _draw_dropped(module, empty_scores, drop_ratio, seed + len(record.plain))
-        record.plain.append(attention_weights(module, query, key).float().cpu())
-        record.masked.append(attention_weights(module, query, key, dropped).float().cpu())
+        if index == 0:
+            background.append((empty_scores >= module.threshold).cpu())
+        dropped = _draw_dropped(module, empty_scores, drop_ratio, seed + sum(map(len, plain)))
+        plain[index].append(attention_weights(module, query, key).float().cpu())
+        masked[index].append(attention_weights(module, query, key, dropped).float().cpu())
 
     def take_result(module: torch.nn.Module, args: Any, result: Dict[str, Tensor]) -> None:
+        record.plain, record.masked = ([torch.cat(pieces) for pieces in weights] for weights in (plain, masked))
+        record.background, record.threshold = torch.cat(background), layers[0].cross_attn.threshold
         probs = result['cls_scores'][0].float().softmax(dim=-1).cpu()
         record.foreground = probs[:, -1] < record.threshold
         record.labels = probs[:, :-1].argmax(dim=-1)
+        for pieces in (*plain, *masked, background):
+            pieces.clear()
 
-    handles = [layer.cross_attn.register_forward_pre_hook(take_layer) for layer in model.refiner.layers]
+    handles = [layer.cross_attn.register_forward_pre_hook(partial(take_layer, i)) for i, layer in enumerate(layers)]
     handles.append(model.refiner.register_forward_hook(take_result))
     try:
         with torch.no_grad():

@@ -88,6 +88,15 @@ def test_recording_agrees_with_the_refiner_and_changes_nothing(model, monkeypatc
         torch.testing.assert_close(masked, softmax_by_hand(module, query, key, dropped))
 
 
+def test_a_video_refined_in_pieces_is_recorded_as_a_whole(model, monkeypatch):
+    with record_attention(model) as attention:
+        run(model)
+        whole = attention.plain, attention.background
+        monkeypatch.setattr('mmvc.models.layers.query_layers._FRAMES_AT_ONCE', 2)
+        run(model)
+    torch.testing.assert_close((attention.plain, attention.background), whole)
+
+
 def test_shares_by_hand():
     attention = VideoAttention(
         plain=[torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]]]), torch.tensor([[[1., 0., 0.], [0., 0., 1.]]])],

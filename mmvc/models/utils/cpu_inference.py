@@ -26,7 +26,7 @@ class CPUInference(TorchFunctionMode):
     - ``F.linear`` goes through oneDNN, as convolutions do. PyTorch hands float32 products to MKL, which uses AVX2 on
       AMD processors even where they have AVX-512: half of their speed.
     - ``nn.MultiheadAttention`` neither writes its attention weights to memory, nor their mean over heads, which nobody
-      reads. The second output is None.
+      reads. The second output is None. Who asks for the weights of each head gets PyTorch's own form.
 
     Only float32 on CPU without gradient is affected; all else, autocast and compiled code included, runs as ever. Sums
     are rounded in another order, as they are with another number of threads.
@@ -87,7 +87,8 @@ def _is_usual(args: tuple, kwargs: dict) -> bool:
     """Whether a call of attention has a batch, one matrix of weights for q, k, v, and no dropout or added keys."""
     bias_k, bias_v, add_zero_attn, dropout = args[7:11]
     return (args[0].ndim == 3 and bias_k is None and bias_v is None and not add_zero_attn
-            and not (dropout and kwargs.get('training', True)) and not any(kwargs.get(name) for name in _UNUSUAL))
+            and not (dropout and kwargs.get('training', True)) and kwargs.get('average_attn_weights', True)
+            and not any(kwargs.get(name) for name in _UNUSUAL))
 
 
 def _attention(args: tuple, kwargs: dict) -> Tensor:

@@ -75,6 +75,9 @@ def test_attention_with_options_is_left_to_pytorch(calls):
             output, weights = attention(query, query.clone(), value)
         expected, expected_weights = attention(query, query.clone(), value)
         torch.testing.assert_close([output, weights], [expected, expected_weights])
+    attention = nn.MultiheadAttention(12, 3).eval()
+    with CPUInference():
+        assert attention(query, query.clone(), query, average_attn_weights=False)[1].shape == (2, 3, 4, 4)
     attention = nn.MultiheadAttention(12, 3, dropout=0.5).train()
     with CPUInference():
         assert attention(query, query.clone(), query)[1] is not None
