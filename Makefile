@@ -20,6 +20,9 @@ TORCH ?= torch==2.13.0
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 
+# on all cores, the tests of a module in one process: they share what they have trained
+PARALLEL := -n auto --dist loadscope
+
 REQUIREMENTS := $(wildcard requirements/*.txt)
 
 .PHONY: demo test test-all test-classic lint typecheck coverage docs wheel clean
@@ -28,13 +31,13 @@ demo: .venv/installed
 	. .venv/bin/activate && bash demo/run_demo.sh
 
 test: .venv/installed
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(PARALLEL)
 
 test-all: .venv/installed
-	.venv/bin/python -m pytest -m ''
+	.venv/bin/python -m pytest $(PARALLEL) -m ''
 
 test-classic: .venv-classic/installed
-	.venv-classic/bin/python -m pytest
+	.venv-classic/bin/python -m pytest $(PARALLEL)
 
 lint: .venv/installed
 	.venv/bin/ruff check .

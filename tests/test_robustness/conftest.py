@@ -41,5 +41,6 @@ def run(monkeypatch, capsys):
 @pytest.fixture(autouse=True)
 def fresh_mmengine(forget_runs):
     """Runs that share a second do not meet."""
+    forget_runs()
     yield
     forget_runs()
