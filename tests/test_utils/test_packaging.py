@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 import mmvc
 
@@ -29,3 +30,6 @@ def test_each_stack_is_complete_and_pinned(file):
 
 def test_version():
     assert re.fullmatch(r'\d+\.\d+\.\d+', mmvc.__version__)
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == mmvc.__version__
+    assert f'## {mmvc.__version__} ' in (ROOT / 'docs/en/changelog.md').read_text()
