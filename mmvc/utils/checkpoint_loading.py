@@ -8,6 +8,7 @@ Here such a file is refused, and the user is told how to load it nevertheless.
 import contextlib
 import os
 import pickle
+import re
 import zipfile
 from typing import Any, BinaryIO, Callable, Optional, Union
 from urllib.parse import urlparse
@@ -28,6 +29,8 @@ MapLocation = Union[str, torch.device, Callable, dict, None]
 
 # before, code could be run in spite of weights_only=True (CVE-2025-32434)
 _TORCH_IS_SAFE = digit_version(torch.__version__) >= digit_version('2.6.0')
+# what torch puts before the reason, to set weights_only to False among it
+_ADVICE = re.compile(r'Weights only load failed\.|In PyTorch 2\.\d+, we changed.*?from a trusted source\.', re.DOTALL)
 
 
 def trust_checkpoints() -> None:
@@ -154,11 +157,11 @@ def load_weights_only(file: Union[str, BinaryIO], map_location: MapLocation = No
 
 
 def refusal_reason(error: pickle.UnpicklingError) -> str:
-    """The part of torch's message that says what a pickle asked for."""
-    text = str(error).split('WeightsUnpickler error: ')[-1]
+    """The part of torch's message that says what a pickle asked for, without its advice to load it nevertheless."""
+    text = _ADVICE.sub(' ', str(error).split('WeightsUnpickler error: ')[-1])
     for rest in (' Please use', ' was not an allowed global', 'Check the documentation'):
         text = text.split(rest)[0]
-    return ' '.join(text.split())
+    return ' '.join(text.split()).rstrip('.')
 
 
 def register_checkpoint_loader() -> None:

@@ -1,7 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import argparse
 import http.server
 import os
 import pickle
+import re
 import threading
 
 import mmengine.runner.checkpoint
@@ -128,6 +130,25 @@ def test_code_is_refused_and_not_run(tmp_path, load, old_format):
                        TRUST_VARIABLE) as caught:
         load(path)
     assert not (tmp_path / 'trace').exists() and '\n' not in str(caught.value)
+
+
+class RunsCommand:
+
+    def __reduce__(self):
+        return os.system, ('true', )
+
+
+@pytest.mark.parametrize('content, name', [(RunsCommand(), f'{os.name}.system'),  # torch blocks its whole module
+                                           (argparse.Namespace(a=1), 'argparse.Namespace')])
+def test_a_refusal_names_what_was_asked_for_and_not_how_to_get_it_from_torch(tmp_path, load, content, name):
+    torch.save(dict(state_dict={}, extra=content), tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path / 'evil.pth')
+    message = str(caught.value)
+    reason = re.search(r'made it \((.*)\)\. If you trust its source', message)[1]
+    assert re.fullmatch(rf"(.* GLOBAL |it refers to '){name}('| whose module {os.name} is blocked)?", reason)
+    for advice in ('weights_only', 'torch.load', 'safe_globals', 'http'):
+        assert advice not in message
 
 
 @pytest.mark.parametrize('arguments', [(HistoryBuffer, '__init__'), ('', 'format'), (np.ndarray, 'tofile')])
