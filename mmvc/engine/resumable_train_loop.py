@@ -8,6 +8,9 @@ from torch.utils.data import DataLoader
 
 from mmvc.registry import LOOPS
 
+# a name that begins with "val" would be logged as a metric
+VALIDATED, _OLD_VALIDATED = 'last_validated_iter', 'validated_iter'
+
 
 @LOOPS.register_module(name=['ResumableTrainLoop', 'IterBasedTrainLoop'])  # with default_scope='mmvc' the default
 class ResumableTrainLoop(IterBasedTrainLoop):
@@ -68,7 +71,9 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         batch_sampler.start = self._iter
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
-        if self._iter > 0 and self.runner.message_hub.runtime_info.get('validated_iter') != self._iter:
+        info = self.runner.message_hub.runtime_info
+        validated = info.pop(_OLD_VALIDATED, None)
+        if self._iter > 0 and self._iter not in (info.get(VALIDATED), validated):
             self._validate_if_due()
         while self._iter < self._max_iters and not self.stop_training:
             if self.dataloader_iterator is None:
@@ -85,5 +90,5 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         if (self.runner.val_loop is not None and self._iter >= self.val_begin
                 and (self._iter % self.val_interval == 0 or self._iter == self._max_iters)):
             # noted before, for the checkpoint that is written again when the validation finds it to be the best
-            self.runner.message_hub.update_info('validated_iter', self._iter)
+            self.runner.message_hub.update_info(VALIDATED, self._iter)
             self.runner.val_loop.run()

@@ -11,7 +11,7 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
-from toy_stages import CONFIG
+from toy_stages import CONFIG, ToyMetric
 
 from mmvc.engine import build_runner, load_config
 from mmvc.registry import OPTIM_WRAPPERS
@@ -90,7 +90,7 @@ def test_validation_that_the_checkpoint_does_not_know_of_is_made_up_for(train):
     whole = train('whole', **{'default_hooks.checkpoint.max_keep_ckpts': -1, **less})
     checkpoint = torch.load(train.folder / 'whole/iter_4.pth', weights_only=False)
     runtime_info = checkpoint['message_hub']['runtime_info']
-    for name in ('best_score', 'best_ckpt', 'validated_iter'):  # as it was written the first time
+    for name in ('best_score', 'best_ckpt', 'last_validated_iter'):  # as it was written the first time
         del runtime_info[name]
     torch.save(checkpoint, train.folder / 'killed.pth')
     resumed = train('resumed', train.folder / 'killed.pth', **less)
@@ -98,6 +98,26 @@ def test_validation_that_the_checkpoint_does_not_know_of_is_made_up_for(train):
     assert_same_score(resumed, whole)
     for name in ('whole', 'resumed'):
         assert [path.name for path in (train.folder / name).glob('best_*')] == ['best_toy_mIoU_iter_4.pth']
+
+
+@pytest.mark.parametrize('key', ['last_validated_iter', 'validated_iter'])
+def test_validation_that_the_checkpoint_knows_of_is_not_repeated(train, monkeypatch, key):
+    """Under the name of today and that of older checkpoints, which was logged among the metrics."""
+    less = {'default_hooks.checkpoint.rule': 'less', 'default_hooks.checkpoint.max_keep_ckpts': -1}
+    train('whole', **less)
+    checkpoint = torch.load(train.folder / 'whole/iter_4.pth', weights_only=False)
+    runtime_info = checkpoint['message_hub']['runtime_info']
+    runtime_info[key] = runtime_info.pop('last_validated_iter')
+    torch.save(checkpoint, train.folder / 'older.pth')
+    validated = []
+    compute = ToyMetric.compute_metrics
+    monkeypatch.setattr(ToyMetric, 'compute_metrics', lambda *args: validated.append(1) or compute(*args))
+    train('resumed', train.folder / 'older.pth', **less)
+    assert len(validated) == 1, 'at the end'
+    for name in ('whole', 'resumed'):
+        log, = (train.folder / name).glob('*/*.log')
+        lines = [line for line in log.read_text().splitlines() if 'Iter(val)' in line and 'mIoU' in line]
+        assert lines and not any('validated' in line for line in lines)
 
 
 def test_another_seed_in_the_config_does_not_change_a_resumed_training(train):
