@@ -141,6 +141,11 @@ class TestBestCheckpoint:
             hook.validate(4, 0.6)
         assert [path.name for path in hook.folder.glob('best_*')] == ['best_score_iter_2.pth']
 
+    def test_one_of_the_same_name_is_not_removed(self, hook):
+        """As when a validation that the checkpoint knows of is repeated with a better score."""
+        hook.validate(2, 0.5)
+        assert hook.validate(2, 0.6) == ['best_score_iter_2.pth']
+
 
 def test_last_good_checkpoint_of_a_hook_with_its_own_folder(tmp_path):
     work_dir, elsewhere = tmp_path / 'work', tmp_path / 'elsewhere'

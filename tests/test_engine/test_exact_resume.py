@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from toy_stages import CONFIG, ToyMetric
 
 from mmvc.engine import build_runner, load_config
+from mmvc.engine.atomic_io import AtomicLocalBackend
 from mmvc.registry import OPTIM_WRAPPERS
 from mmvc.visualization import VideoSegLocalVisualizer
 
@@ -118,6 +119,32 @@ def test_validation_that_the_checkpoint_knows_of_is_not_repeated(train, monkeypa
         log, = (train.folder / name).glob('*/*.log')
         lines = [line for line in log.read_text().splitlines() if 'Iter(val)' in line and 'mIoU' in line]
         assert lines and not any('validated' in line for line in lines)
+
+
+@pytest.mark.parametrize('killed_at, saved, left', [
+    ('iter_2.pth', 4, {'iter_5.pth', 'iter_6.pth', 'best_toy_mIoU_iter_6.pth'}),
+    ('best_toy_mIoU_iter_2.pth', 4, {'iter_5.pth', 'iter_6.pth', 'best_toy_mIoU_iter_6.pth'}),
+])
+def test_a_kill_before_an_outdated_checkpoint_is_removed(train, monkeypatch, killed_at, saved, left):
+    """It is removed when the training is resumed, and nothing else is."""
+    options = {'default_hooks.checkpoint.interval': 1, 'train_cfg.val_interval': 2}
+    remove, scores = AtomicLocalBackend.remove, iter(range(9))
+    monkeypatch.setattr(ToyMetric, 'compute_metrics', lambda *args: dict(mIoU=next(scores)))
+
+    def killed(backend, path):
+        if Path(path).name == killed_at:
+            raise KeyboardInterrupt
+        remove(backend, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AtomicLocalBackend, 'remove', killed)
+        with pytest.raises(KeyboardInterrupt):
+            train('killed', **options)
+    folder = train.folder / 'killed'
+    (folder / 'iter_1.pth').write_text('put there by the user')
+    assert (folder / killed_at).exists() and (folder / f'iter_{saved}.pth').exists()
+    train('killed', folder / f'iter_{saved}.pth', **options)
+    assert {path.name for path in folder.glob('*.pth')} == left | {'iter_1.pth'}
 
 
 def test_another_seed_in_the_config_does_not_change_a_resumed_training(train):

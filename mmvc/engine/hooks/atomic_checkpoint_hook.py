@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend
@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 
 from mmvc.registry import HOOKS
 
+_OUTDATED = 'outdated_ckpts'
+
 
 @HOOKS.register_module(name=['AtomicCheckpointHook', 'CheckpointHook'])  # with default_scope='mmvc' it is the default
 class AtomicCheckpointHook(CheckpointHook):
@@ -18,8 +20,9 @@ class AtomicCheckpointHook(CheckpointHook):
 
     Differences to mmengine's: a checkpoint on local disk is written to a temporary name, synced and renamed, and so is
     ``last_checkpoint``; an outdated checkpoint, also a ``best_*`` one, is removed after the new one is safe, not
-    before; and hooks with a method ``gather_for_checkpoint(runner)``, such as :class:`RandomStateHook`, have it called
-    on all ranks before a checkpoint is saved on the first.
+    before, or when the training is resumed after a kill in between; and hooks with a method
+    ``gather_for_checkpoint(runner)``, such as :class:`RandomStateHook`, have it called on all ranks before a
+    checkpoint is saved on the first.
 
     Args:
         backend_args (dict, optional): Storage of the checkpoints, see :class:`mmengine.hooks.CheckpointHook`. Defaults
@@ -39,6 +42,8 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
             self.backend_args = dict(backend='atomic_local')
         super().before_train(runner)
+        self._remove([path for path in runner.message_hub.runtime_info.get(_OUTDATED, ())
+                      if osp.dirname(path) == osp.dirname(self.file_backend.join_path(self.out_dir, '_'))])
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if not self.by_epoch and self.interval > 0 and self.interval % steps:
             print_log(f'A checkpoint is saved every {self.interval} iterations, a step of the optimizer is made every '
@@ -61,16 +66,18 @@ class AtomicCheckpointHook(CheckpointHook):
         return self.last_ckpt
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        outdated = None
+        outdated = self._outdated_best()
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-                outdated = self.keep_ckpt_ids[0]
+                oldest = self.filename_tmpl.format(self.keep_ckpt_ids[0])
+                outdated.append(self.file_backend.join_path(self.out_dir, oldest))
             self.keep_ckpt_ids.append(step)  # of bounded length: drops the oldest
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
 
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.message_hub.update_info(_OUTDATED, outdated)  # for a kill before they are removed
         runner.call_hook('gather_for_checkpoint')
         runner.save_checkpoint(
             self.out_dir,
@@ -84,42 +91,45 @@ class AtomicCheckpointHook(CheckpointHook):
             **self.args)
         self._last_saved_iter = meta['iter']
 
-        if not is_main_process():
-            return
-        pointer = osp.join(runner.work_dir, 'last_checkpoint')
-        get_file_backend(backend_args=dict(backend='atomic_local')).put_text(str(self.last_ckpt), pointer)
-        if outdated is not None:
-            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(outdated))
+        if is_main_process():
+            pointer = osp.join(runner.work_dir, 'last_checkpoint')
+            get_file_backend(backend_args=dict(backend='atomic_local')).put_text(str(self.last_ckpt), pointer)
+        self._remove(outdated)
+
+    def _remove(self, paths: List[str]) -> None:
+        """Remove checkpoints, on the first rank, those that are there."""
+        for path in paths if is_main_process() else ():
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
             elif self.file_backend.isdir(path):  # DeepSpeed's checkpoints are folders
                 self.file_backend.rmtree(path)
 
+    def _outdated_best(self) -> List[str]:
+        """Best checkpoints that better ones, saved just now, have replaced."""
+        best = (getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values())
+        return [path for path in getattr(self.file_backend, 'removed', ()) if path not in best]
+
     def _save_best_checkpoint(self, runner: Runner, metrics: Dict[str, Any]) -> None:
         backend, self.file_backend = self.file_backend, _DeferredRemoval(self.file_backend)
         try:
             super()._save_best_checkpoint(runner, metrics)
+            outdated = self._outdated_best()
         finally:
-            deferred, self.file_backend = self.file_backend, backend
-        deferred.commit()
+            self.file_backend = backend
+        self._remove(outdated)
 
 
 class _DeferredRemoval:
-    """A storage backend that removes nothing before it is told to."""
+    """A storage backend that only notes what it is to remove."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self._removals: List[Tuple[Callable[[str], None], str]] = []
+        self.removed: List[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
     def remove(self, path: str) -> None:
-        self._removals.append((self._backend.remove, path))
+        self.removed.append(path)
 
-    def rmtree(self, path: str) -> None:
-        self._removals.append((self._backend.rmtree, path))
-
-    def commit(self) -> None:
-        for remove, path in self._removals:
-            remove(path)
+    rmtree = remove
