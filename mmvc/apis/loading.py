@@ -103,17 +103,19 @@ def load_model(model: Union[str, Path, Config, ConfigDict, dict, None],
         checkpoint = _load_checkpoint(path)
     if cfg.get('model') is None:
         raise UsageError(f'{label} has no "model"')
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmvc'):
+    scope = cfg.get('default_scope') or 'mmvc'
+    with DefaultScope.overwrite_default_scope(scope):
         built = MODELS.build(cfg.model)
         if not isinstance(built, MinVIS):
             raise UsageError(f'{label} describes a {type(built).__name__}: only MinVIS, DVISOnline and DVISOffline '
                              'segment videos here')
-        meta = _dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
     if checkpoint is None:
         print_log(f'{label} comes without weights: they are RANDOM, and so is what the model predicts. Give a '
                   'checkpoint: weights (--weights)', logger='current', level=30)
     else:
-        _load_weights(built, checkpoint, path, label)
+        _load_weights(built, checkpoint, path, label)  # before the classes: it lists what does not fit
+    with DefaultScope.overwrite_default_scope(scope):
+        meta = _dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
     return built.to(device).eval(), cfg, meta
 
 

@@ -134,12 +134,14 @@ def test_weights_of_another_stage(save, stage, of_config):
     assert 'refiner.' in str(caught.value) or 'tracker.' in str(caught.value)
 
 
-def test_weights_of_another_number_of_classes(save):
+@pytest.mark.parametrize('meta', [{}, dict(dataset_meta=dict(classes=CLASSES, palette=PALETTE))], ids=['', 'named'])
+def test_weights_of_another_number_of_classes(save, meta):
+    """The weights are listed, also where the checkpoint names its classes, as those of a training do."""
     cfg = tiny_config()
     cfg.model.num_classes = 3
     cfg.test_dataloader.dataset.metainfo = dict(classes=('a', 'b', 'c'))
     with pytest.raises(UsageError, match='another number of classes.*2 weights differ') as caught:
-        load_model(cfg, save('MinVIS'))
+        load_model(cfg, save('MinVIS', **meta))
     lines = str(caught.value).splitlines()
     assert lines[1].split() == 'head.cls_embed.weight: shape (11, 32) in the checkpoint, (4, 32) in the model'.split()
 
