@@ -8,6 +8,8 @@ from typing import Optional, Sequence
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.numbers import NumberArgument
+from mmvc.visualization import FPS_RANGE
 
 from .inferencer import VideoSegInferencer
 from .results import VideoResult
@@ -63,24 +65,29 @@ def build_parser(prog: Optional[str] = None) -> argparse.ArgumentParser:
     output.add_argument('--formats', nargs='+', choices=FORMATS, default=['overlay'], help='overlay: VIDEO.mp4; '
                         'masks: masks/VIDEO/FRAME.png; rle: VIDEO.json, run-length encoded as in COCO; official: as '
                         'the server of VSPW, VIPSeg or YouTube-VIS takes it; default: overlay')
-    output.add_argument('--fps', type=float, help='frames per second of the overlay; default: those of the input, or '
-                        '10 if it does not tell')
-    output.add_argument('--opacity', type=float, default=0.6, help='strength of the colours of the overlay, 0 to 1; '
-                        'default: %(default)s')
-    output.add_argument('--score-thr', type=float, default=0.3, help='instances that score less are not drawn (VIS); '
-                        'default: %(default)s')
+    output.add_argument('--fps', type=NumberArgument(*FPS_RANGE),
+                        help='frames per second of the overlay; default: those of the input, or 10 if it does not '
+                        'tell')
+    output.add_argument('--opacity', type=NumberArgument(0, 1), default=0.6,
+                        help='strength of the colours of the overlay, 0 to 1; default: %(default)s')
+    output.add_argument('--score-thr', type=NumberArgument(0, 1), default=0.3,
+                        help='instances that score less are not drawn (VIS); default: %(default)s')
     frames = parser.add_argument_group('frames')
-    frames.add_argument('--stride', type=int, default=1, metavar='N', help='take every N-th frame; default: 1')
-    frames.add_argument('--max-frames', type=int, metavar='N', help='stop after N frames; default: all')
+    frames.add_argument('--stride', type=NumberArgument(1, whole=True), default=1, metavar='N',
+                        help='take every N-th frame; default: 1')
+    frames.add_argument('--max-frames', type=NumberArgument(1, whole=True), metavar='N',
+                        help='stop after N frames; default: all')
     frames.add_argument('--skip-broken', action='store_true', help='report and leave out frames that cannot be read '
                         'or have another size, instead of stopping there')
     speed = parser.add_argument_group('speed and memory')
     speed.add_argument('--online', action='store_true', help='decide every frame when it is seen, in memory that does '
                        'not grow, instead of with the whole video in view; needs an online model')
-    speed.add_argument('--window-size', type=int, metavar='N', help='frames that go through the network at once: does '
-                       'not change the result; default: as the config says, 1 for cameras')
-    speed.add_argument('--max-memory', type=float, metavar='GIB', help='memory for the features of a video; the rest '
-                       'goes to the folder for temporary files (TMPDIR); default: 1')
+    speed.add_argument('--window-size', type=NumberArgument(1, whole=True), metavar='N',
+                       help='frames that go through the network at once: does not change the result; default: as the '
+                       'config says, 1 for cameras')
+    speed.add_argument('--max-memory', type=NumberArgument(0), metavar='GIB',
+                       help='memory for the features of a video; the rest goes to the folder for temporary files '
+                       '(TMPDIR); default: 1')
     speed.add_argument('--amp', choices=('bf16', 'fp16'), help='half precision: faster on GPUs, and results differ a '
                        'little')
     speed.add_argument('--compile', action='store_true', help='compile the network first: takes a minute or more, '

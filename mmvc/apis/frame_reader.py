@@ -2,6 +2,7 @@
 from typing import Iterator, List, Optional, Tuple
 
 from mmvc.engine import UsageError
+from mmvc.utils.numbers import check_number
 
 from .results import SkippedFrame
 from .sources import Frame, FrameSource
@@ -25,9 +26,9 @@ class FrameReader:
 
     def __init__(self, source: FrameSource, stride: int = 1, max_frames: Optional[int] = None,
                  skip_broken: bool = False) -> None:
-        for name, value in (('stride', stride), ('max_frames', max_frames)):
-            if value is not None and value < 1:
-                raise UsageError(f'{name} must be at least 1, got {value}')
+        check_number('stride', stride, 1, whole=True)
+        if max_frames is not None:
+            check_number('max_frames', max_frames, 1, whole=True)
         self.source = source
         self.stride = stride
         self.max_frames = max_frames

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
+import cv2
 import numpy as np
 import torch
 from mmcv.transforms import Compose
@@ -18,6 +19,8 @@ from torch import Tensor
 from mmvc.engine import UsageError
 from mmvc.models.utils import FeatureStore, fold_batch_norm
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.numbers import check_number
+from mmvc.visualization import FPS_RANGE
 
 from .frame_reader import FrameReader
 from .loading import frame_transforms, load_model
@@ -90,10 +93,10 @@ class VideoSegInferencer:
                  compile: bool = False,
                  cfg_options: Optional[dict] = None,
                  show_progress: bool = True) -> None:
-        if window_size is not None and window_size < 1:
-            raise UsageError(f'window_size must be at least 1, got {window_size}')
-        if max_memory is not None and max_memory < 0:
-            raise UsageError(f'max_memory is in GiB and at least 0, got {max_memory}')
+        if window_size is not None:
+            check_number('window_size', window_size, 1, whole=True)
+        if max_memory is not None:
+            check_number('max_memory', max_memory, 0)
         if amp not in (None, *AMP_DTYPES):
             raise UsageError(f'amp is one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
@@ -118,7 +121,7 @@ class VideoSegInferencer:
     def __call__(self,
                  inputs: Union[Source, Sequence[Source]],
                  out_dir: Union[str, Path, None] = None,
-                 formats: Sequence[str] = ('overlay', ),
+                 formats: Union[str, Sequence[str]] = ('overlay', ),
                  online: bool = False,
                  fps: Optional[float] = None,
                  opacity: float = 0.6,
@@ -135,8 +138,8 @@ class VideoSegInferencer:
                 3), a list or iterator of arrays (H, W, 3). Arrays are BGR, uint8.
             out_dir (str | Path, optional): Folder to write to. Files of the same names are replaced once the new ones
                 are complete. Defaults to None: nothing is written.
-            formats (Sequence[str]): What to write: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with COCO's
-                run-length encoding), ``'official'`` (as the benchmark's server takes it). Defaults to
+            formats (str | Sequence[str]): What to write: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with
+                COCO's run-length encoding), ``'official'`` (as the benchmark's server takes it). Defaults to
                 ``('overlay', )``.
             online (bool): Whether every frame is decided when it is seen, by the class scores of the frames so far,
                 instead of by those of the whole video. Needs an online model, and is always so for one and a camera,
@@ -159,10 +162,10 @@ class VideoSegInferencer:
         Raises:
             UsageError: An input cannot be read, an argument does not fit, or ``out_dir`` cannot be written to.
         """
-        if not 0 <= opacity <= 1:
-            raise UsageError(f'opacity must lie in [0, 1], got {opacity}')
-        if fps is not None and fps <= 0:
-            raise UsageError(f'fps must be positive, got {fps}')
+        check_number('opacity', opacity, 0, 1)
+        check_number('score_thr', score_thr, 0, 1)
+        if fps is not None:
+            check_number('fps', fps, *FPS_RANGE)
         readers = [FrameReader(source, stride, max_frames, skip_broken)
                    for source in open_sources(inputs, self._load_image)]
         writers = {}
@@ -298,7 +301,11 @@ class VideoSegInferencer:
             ori_shape=[size] * count,
             homography_matrix=[np.eye(3, dtype=np.float32)] * count)
         with DefaultScope.overwrite_default_scope(self._scope):
-            return self.pipeline(results)['inputs']
+            try:
+                return self.pipeline(results)['inputs']
+            except cv2.error as error:  # a size that becomes zero, for one
+                raise UsageError(f'frames of {size[1]}x{size[0]} do not pass through the test pipeline of the config: '
+                                 f'{" ".join(error.err.split())} ({error.func})') from error
 
     @staticmethod
     def _device(name: Optional[str]) -> torch.device:

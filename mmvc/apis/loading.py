@@ -17,7 +17,9 @@ from mmengine.runner import CheckpointLoader
 import mmvc
 from mmvc.engine import UsageError, load_config, require_checkpoint, weight_mismatches
 from mmvc.models import MinVIS
+from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
+from mmvc.utils.numbers import check_number
 
 _MAX_LINES = 20
 
@@ -101,10 +103,11 @@ def load_model(model: Union[str, Path, Config, ConfigDict, dict, None],
     path = weights or cfg.get('load_from')
     if checkpoint is None and path:
         checkpoint = _load_checkpoint(path)
-    if cfg.get('model') is None:
+    if not isinstance(cfg.get('model'), dict):
         raise UsageError(f'{label} has no "model"')
     scope = cfg.get('default_scope') or 'mmvc'
     with DefaultScope.overwrite_default_scope(scope):
+        _check_model(cfg.model, label)
         built = MODELS.build(cfg.model)
         if not isinstance(built, MinVIS):
             raise UsageError(f'{label} describes a {type(built).__name__}: only MinVIS, DVISOnline and DVISOffline '
@@ -140,6 +143,15 @@ def _config(model: Union[str, Path, Config, ConfigDict, dict, None], checkpoint:
         raise UsageError(f'model is a config, its path or its name, got {type(model).__name__}')
     cfg.merge_from_dict(cfg_options or {})
     return cfg, label
+
+
+def _check_model(model: dict, label: str) -> None:
+    """Refuse values that a model takes and a video would fail with."""
+    check_number(f'model.window_size of {label}', model.get('window_size', 1), 1, whole=True)
+    try:
+        FeatureStore(**(model.get('feature_store') or {}))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f'model.feature_store of {label} cannot be used: {error}') from error
 
 
 def _load_checkpoint(weights: str) -> dict:

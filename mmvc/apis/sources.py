@@ -4,8 +4,9 @@
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Sized, Tuple, Union
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Sized, Tuple, Union, cast
 
 import numpy as np
 
@@ -155,12 +156,13 @@ class Arrays(FrameSource):
             if index % stride:
                 continue
             name = f'{index:08d}'
-            if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8:
+            if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.size \
+                    and image.dtype == np.uint8:
                 yield Frame(index, name, image)
             else:
                 found = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
                 yield SkippedFrame(index, f'frame {index} of {self.description}',
-                                   f'frames are uint8 arrays (H, W, 3) in BGR, found {found}')
+                                   f'frames are non-empty uint8 arrays (H, W, 3) in BGR, found {found}')
 
 
 def open_sources(inputs: Union[Source, Sequence[Source]],
@@ -207,13 +209,15 @@ def _open(item: Source, load_image: Optional[Callable]) -> List[FrameSource]:
         source.is_image = item.ndim == 3
         return [source]
     iterable = hasattr(item, '__iter__') or hasattr(item, '__getitem__')
-    if isinstance(item, (bool, bytes, dict)) or not (iterable or isinstance(item, (Path, int))):
+    if isinstance(item, (bool, bytes, dict)) or not (iterable or isinstance(item, (Path, Integral))):
         raise UsageError(f'cannot read frames from {item!r}: expected a path, a pattern, arrays or a camera number')
-    if isinstance(item, int):
-        return [Camera(item)]
+    if isinstance(item, Integral):
+        return [Camera(int(item))]
     if not isinstance(item, (str, Path)):
-        return [Arrays(item, 'video')]
+        return [Arrays(cast(Iterable[np.ndarray], item), 'video')]
     text, path = str(item), Path(item)
+    if not text.strip():
+        raise UsageError('an input is an empty text: name a file, a folder, a pattern, an address or a camera number')
     if path.is_dir():
         return [_folder(path, load_image)]
     if path.is_file():

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from mmvc.engine import UsageError
+from mmvc.visualization import FPS_RANGE
 
 #: position, image (BGR) or what is wrong, number of frames that this stands for
 Decoded = Tuple[int, Union[np.ndarray, str], int]
@@ -33,7 +34,8 @@ class OpenCVVideo:
         self.path = path
         self._capture = cv2.VideoCapture(path)
         fps, num_frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.fps: Optional[float] = fps if math.isfinite(fps) and fps > 0 else None
+        # cameras and streams that do not know it may say 90000
+        self.fps: Optional[float] = fps if 0 < fps <= FPS_RANGE[1] else None
         self.num_frames: Optional[int] = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
 
     @property

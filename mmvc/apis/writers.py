@@ -6,7 +6,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, ContextManager, Dict, Iterator, List, Sequence, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, List, Sequence, Tuple, Union
 
 import cv2
 import mmcv
@@ -282,11 +282,11 @@ OFFICIAL_WRITERS = dict(vss=VSPWWriter, vps=VIPSegWriter, vis=YouTubeVISWriter)
 FORMATS = ('overlay', 'masks', 'rle', 'official')
 
 
-def build_writers(formats: Sequence[str], settings: WriterSettings) -> Dict[str, Writer]:
+def build_writers(formats: Union[str, Sequence[str]], settings: WriterSettings) -> Dict[str, Writer]:
     """Make the writers of a run, and see that their folder can be written to.
 
     Args:
-        formats (Sequence[str]): Among ``FORMATS``.
+        formats (str | Sequence[str]): One or several of ``FORMATS``.
         settings (WriterSettings): What all writers share.
 
     Returns:
@@ -295,6 +295,7 @@ def build_writers(formats: Sequence[str], settings: WriterSettings) -> Dict[str,
     Raises:
         UsageError: A format is unknown, or the folder cannot be written to.
     """
+    formats = [formats] if isinstance(formats, str) else formats
     kinds = dict(overlay=OverlayWriter, masks=MaskWriter, rle=RLEWriter, official=OFFICIAL_WRITERS[settings.task])
     unknown = sorted(set(formats) - kinds.keys())
     if unknown or not formats:

@@ -8,10 +8,10 @@ from .local_visualizer import VideoSegLocalVisualizer
 from .panel import PanelDrawer
 from .segment_map import SegmentMap
 from .text import text_size, write_texts
-from .video_writer import VideoWriter
+from .video_writer import FPS_RANGE, VideoWriter
 
 __all__ = [
-    'GroundTruth', 'Legend', 'PanelDrawer', 'SegmentMap', 'VideoSegLocalVisualizer', 'VideoWriter', 'dataset_task',
-    'hide_pixels', 'innermost_dataset', 'legend_strip', 'outline_region', 'overlay_segments', 'stable_colors',
-    'text_size', 'titled', 'write_labels', 'write_texts'
+    'FPS_RANGE', 'GroundTruth', 'Legend', 'PanelDrawer', 'SegmentMap', 'VideoSegLocalVisualizer', 'VideoWriter',
+    'dataset_task', 'hide_pixels', 'innermost_dataset', 'legend_strip', 'outline_region', 'overlay_segments',
+    'stable_colors', 'text_size', 'titled', 'write_labels', 'write_texts'
 ]

@@ -7,13 +7,22 @@ from typing import Optional, Type, Union
 import cv2
 import numpy as np
 
+from mmvc.utils.errors import DataError
+from mmvc.utils.numbers import check_number
+
+#: frames per second that OpenCV can write into an mp4
+FPS_RANGE = (0.01, 600)
+
 
 class VideoWriter:
     """Writes an mp4 that appears under its name only when it is complete.
 
     Args:
         path (str | Path): File to write, ending in ``.mp4``; its folder is made if missing.
-        fps (float): Frames per second.
+        fps (float): Frames per second, within ``FPS_RANGE``.
+
+    Raises:
+        UsageError: ``fps`` is out of range.
 
     Examples:
         >>> with VideoWriter('out.mp4', fps=10) as writer:
@@ -22,8 +31,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: Union[str, Path], fps: float) -> None:
-        if fps <= 0:
-            raise ValueError(f'fps must be positive, found {fps}')
+        check_number('fps', fps, *FPS_RANGE)
         self.path = Path(path)
         self.fps = fps
         # OpenCV chooses the container by the ending, so the temporary name keeps it
@@ -43,13 +51,15 @@ class VideoWriter:
         height, width = frame.shape[:2]
         size = (width + width % 2, height + height % 2)  # the codec halves the colour planes
         if self._writer is None:
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*'mp4v'), self.fps, size)
+            # the format counts in 16 bits: numbers above 65 may have two decimals
+            fps = round(self.fps, 2) if self.fps > 65 else self.fps
+            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
             if not self._writer.isOpened():
                 raise OSError(f'OpenCV cannot write the video "{self.path}": is the folder writable, and was OpenCV '
                               'built with FFmpeg?')
             self._size = size
         if size != self._size:
-            raise ValueError(f'frames of the video "{self.path}" differ in size: {size} after {self._size}')
+            raise DataError(f'frames of the video "{self.path}" differ in size: {size} after {self._size}')
         frame = np.pad(frame, ((0, size[1] - height), (0, size[0] - width), (0, 0)), mode='edge')
         self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
 

@@ -286,13 +286,32 @@ def test_many_inputs(make_inferencer, frame_folder, video_file, tmp_path):
         assert len(list(result.files['official'].iterdir())) == 8
 
 
+def test_a_format_may_be_a_string(make_inferencer, frames, tmp_path):
+    result, = make_inferencer()(frames[:1], out_dir=tmp_path / 'out', formats='rle')
+    assert list(result.files) == ['rle']
+    with pytest.raises(UsageError, match='got overlays'):
+        make_inferencer()(frames, out_dir=tmp_path / 'out', formats='overlays')
+
+
+def test_frames_that_the_pipeline_cannot_resize(make_inferencer):
+    with pytest.raises(UsageError, match='frames of 5000x1 do not pass'):
+        make_inferencer()([np.zeros((1, 5000, 3), np.uint8)])
+
+
 def test_arguments_are_checked(make_inferencer, frames):
-    for kwargs, message in ((dict(window_size=0), 'window_size'), (dict(max_memory=-1), 'max_memory'),
-                            (dict(amp='fp8'), 'bf16, fp16'), (dict(device='cuda:99'), 'cuda:99')):
+    for kwargs, message in ((dict(window_size=0), 'window_size'), (dict(window_size=1.5), 'window_size'),
+                            (dict(max_memory=-1), 'max_memory'), (dict(max_memory=float('nan')), 'max_memory'),
+                            (dict(amp='fp8'), 'bf16, fp16'), (dict(device='cuda:99'), 'cuda:99'),
+                            (dict(cfg_options={'model.window_size': 0}), 'model.window_size of the config'),
+                            (dict(cfg_options={'model.window_size': 'a'}), "window_size .* got 'a'"),
+                            (dict(cfg_options={'model.feature_store': dict(dtype='int8')}), 'feature_store .*int8'),
+                            (dict(cfg_options={'model.feature_store': dict(limit=1)}), 'feature_store .*limit')):
         with pytest.raises(UsageError, match=message):
             make_inferencer(**kwargs)
     inferencer = make_inferencer()
-    for kwargs in (dict(opacity=1.5), dict(fps=0), dict(max_frames=0)):
+    nan = float('nan')
+    for kwargs in (dict(opacity=1.5), dict(fps=0), dict(fps=nan), dict(fps=1e9), dict(score_thr=1.5),
+                   dict(score_thr=nan), dict(max_frames=0), dict(stride=1.5), dict(stride=np.int64(0))):
         with pytest.raises(UsageError, match=next(iter(kwargs))):
             inferencer(frames, **kwargs)
     with pytest.raises(UsageError, match='takes one video'):

@@ -104,7 +104,7 @@ def test_frames_of_one_name_get_numbers(tmp_path, frames):
 
 def test_a_camera(monkeypatch, frames):
     """By number or its text; it has no end, and closes when one has seen enough."""
-    opened = []
+    opened, rates = [], [30.]
 
     class FakeCapture:
         def __init__(self, path):
@@ -122,17 +122,19 @@ def test_a_camera(monkeypatch, frames):
             return True, frames[self.count % 8]
 
         def get(self, key):
-            return {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_FRAME_COUNT: -1.0}.get(key, 0.0)
+            return {cv2.CAP_PROP_FPS: rates[0], cv2.CAP_PROP_FRAME_COUNT: -1.0}.get(key, 0.0)
 
         def release(self):
             self.closed = True
 
     monkeypatch.setattr(cv2, 'VideoCapture', FakeCapture)
-    for spec in (1, '1'):
+    for spec in (1, '1', np.int64(1)):
         source, = open_sources(spec)
         assert type(source) is Camera and source.live and source.endless and source.num_frames is None
         found, _ = read(source, max_frames=20)
         assert len(found) == 20 and source.fps == 30
+    rates[0] = 90000.
+    assert open_sources(1)[0].fps is None  # it does not know
     with pytest.raises(UsageError, match='camera 7 cannot be opened'):
         open_sources('7')
     assert all(capture.closed for capture in opened)
@@ -163,6 +165,7 @@ def test_missing_and_empty(tmp_path):
                           ([tmp_path / 'no.jpg', tmp_path / 'no2.jpg'], 'no.jpg" does not exist'),
                           (None, 'cannot read frames from None'),
                           (1.5, 'cannot read frames from 1.5'),
+                          ('', 'empty text'),
                           (np.zeros((3, 4), np.uint8), r'shape \(H, W, 3\) or \(T, H, W, 3\), got \(3, 4\)')):
         with pytest.raises(UsageError, match=message):
             open_sources(spec)
@@ -178,7 +181,8 @@ def test_not_a_video(tmp_path, monkeypatch):
 
 
 def test_arrays_are_checked(frames):
-    for bad, found in ((frames[0][..., 0], r'uint8 \(75, 110\)'), (frames[0] / 255, 'float64'), ('x', 'str')):
+    for bad, found in ((frames[0][..., 0], r'uint8 \(75, 110\)'), (frames[0] / 255, 'float64'), ('x', 'str'),
+                       (np.zeros((0, 9, 3), np.uint8), r'uint8 \(0, 9, 3\)')):
         with pytest.raises(UsageError, match=f'frame 1 of .*uint8 arrays .* in BGR, found {found}'):
             read(Arrays([frames[0], bad], 'video'))
         found, skipped = read(Arrays([frames[0], bad, frames[2]], 'video'), skip_broken=True)

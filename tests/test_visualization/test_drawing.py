@@ -7,7 +7,9 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
+from mmvc.engine import UsageError
 from mmvc.visualization import (
+    FPS_RANGE,
     PanelDrawer,
     SegmentMap,
     VideoSegLocalVisualizer,
@@ -232,8 +234,18 @@ class TestVideoWriter:
             writer.write(np.zeros((60, 100, 3), np.uint8))
             writer.write(np.zeros((60, 102, 3), np.uint8))
         assert not list(tmp_path.iterdir())
-        with pytest.raises(ValueError, match='fps'):
-            VideoWriter(tmp_path / 'b.mp4', fps=0)
+
+    @pytest.mark.parametrize('fps', [0, -1, 1e9, float('nan')])
+    def test_frame_rates_that_cannot_be_written(self, tmp_path, fps):
+        with pytest.raises(UsageError, match='fps must lie in'):
+            VideoWriter(tmp_path / 'b.mp4', fps)
+
+    @pytest.mark.parametrize('fps', [*FPS_RANGE, 23.976, 143.8561])
+    def test_frame_rates_that_can_be_written(self, tmp_path, fps):
+        with VideoWriter(tmp_path / 'b.mp4', fps) as writer:
+            writer.write(np.zeros((60, 100, 3), np.uint8))
+        capture = cv2.VideoCapture(str(tmp_path / 'b.mp4'))
+        assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, abs=0.01)
 
 
 class TestVisualizer:

@@ -36,7 +36,7 @@ class FeatureStore:
     DTYPES = {None: None, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
     def __init__(self, memory_limit: float = 2**30, dtype: Optional[str] = None, folder: Optional[str] = None) -> None:
-        if memory_limit < 0:
+        if not memory_limit >= 0:  # nan is none
             raise ValueError(f'memory_limit of FeatureStore is a number of bytes, at least 0; got {memory_limit}')
         if dtype not in self.DTYPES:
             raise ValueError(f'dtype of FeatureStore is one of {list(self.DTYPES)}, got {dtype!r}')

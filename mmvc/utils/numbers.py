@@ -1,0 +1,53 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Numbers from outside, checked where they come in: nan fits no range."""
+
+import argparse
+import math
+import numbers
+from typing import Any, Union
+
+from .errors import UsageError
+
+
+def check_number(name: str, value: Any, low: float, high: float = math.inf, whole: bool = False) -> None:
+    """Refuse what is no number, or lies out of its range.
+
+    Args:
+        name (str): How to speak of it in messages.
+        value (Any): What was given.
+        low (float): Smallest value.
+        high (float): Largest value. Defaults to infinity.
+        whole (bool): Whether it must be an integer. Defaults to False.
+
+    Raises:
+        UsageError: It is not.
+    """
+    kind = numbers.Integral if whole else numbers.Real
+    limits = f'must be at least {low:g}' if high == math.inf else f'must lie in [{low:g}, {high:g}]'
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= float(value) <= high:
+        raise UsageError(f'{name} {limits}{" and be a whole number" if whole else ""}, got {value!r}')
+
+
+class NumberArgument:
+    """Type of a command-line argument that is a number in a range; see :func:`check_number`.
+
+    Examples:
+        >>> parser.add_argument('--score-thr', type=NumberArgument(0, 1))
+    """
+
+    def __init__(self, low: float, high: float = math.inf, whole: bool = False) -> None:
+        self.low = low
+        self.high = high
+        self.whole = whole
+
+    def __call__(self, text: str) -> Union[int, float]:
+        """Read the number."""
+        try:
+            value = int(text) if self.whole else float(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f'it must be a {"whole " * self.whole}number, got {text!r}') from error
+        try:
+            check_number('it', value, self.low, self.high, self.whole)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return value
