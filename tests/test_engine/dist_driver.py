@@ -5,22 +5,27 @@ Usage: python dist_driver.py OUT.pt JOB [JOB ...]; jobs are the functions below,
 processes are forks of this one, so that the imports, which take longer than the rest, are paid once.
 """
 
+import contextlib
 import datetime
+import multiprocessing
 import os
 import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dist import all_gather_object, get_rank, get_world_size
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 
-from mmvc.engine import CheckWeightsHook, build_runner, load_config
+from mmvc.engine import ActivationCheckpointHook, CheckWeightsHook, build_runner, load_config
 
 sys.path += [str(Path(__file__).parents[1] / name) for name in ('test_models', 'test_tools')]
 import tiny_models  # noqa: E402
@@ -82,8 +87,8 @@ def metrics() -> dict:
     return numbers[0]
 
 
-def sharded_config(work_dir: str, sharded: bool) -> Config:
-    """Stage 3 in miniature on the toy videos, for four steps."""
+def training_config(work_dir: Path, model: dict, transforms: Sequence[dict] = ()) -> Config:
+    """A model in miniature on clips of the toy videos, for four steps."""
     cfg = load_config(toy_vss.write_config(Path(work_dir, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
     classes = ('dark', 'bright', *(f'class{i}' for i in range(2, tiny_models.NUM_CLASSES)))
     test = cfg.test_dataloader.dataset
@@ -91,46 +96,90 @@ def sharded_config(work_dir: str, sharded: bool) -> Config:
     frame = [dict(type='LoadFrameFromFile'), dict(type='LoadVideoSegAnnotations')]
     train = dict(test, test_mode=False, pipeline=[
         dict(type='SampleClip', num_frames=2, frame_range=2), dict(type='TransformBroadcaster', transforms=frame),
-        dict(type='PackVideoSegInputs')])
+        *transforms, dict(type='PackVideoSegInputs')])
     cfg.merge_from_dict(dict(
-        model=dict(_delete_=True, **tiny_models.STAGES['DVISOffline']), work_dir=work_dir, launcher='pytorch',
-        log_level='ERROR', val_dataloader=dict(dataset=dict(metainfo=test.metainfo)),
+        model=dict(_delete_=True, **model), work_dir=str(work_dir), launcher='pytorch', log_level='ERROR',
+        val_dataloader=dict(dataset=dict(metainfo=test.metainfo)),
         train_dataloader=dict(dataset=dict(_delete_=True, **train)),
+        default_hooks=dict(random_state=dict(type='RandomStateHook')),
         optim_wrapper=dict(clip_grad=dict(max_norm=0.01), optimizer=dict(lr=1.0))))
     cfg.find_unused_parameters, cfg.env_cfg = False, dict(dist_cfg=dict(backend='gloo'))
-    if sharded:
-        cfg.merge_from_dict(dict(runner_type='FlexibleRunner', strategy=dict(type='ShardedStrategy')))
     return cfg
 
 
-def sharded() -> dict:
-    """Train stage 3 unsharded, sharded, and sharded with a break after two steps: checkpoints of all."""
-    torch.rand = tiny_models.repeatable_rand
-    found = {}
+@contextlib.contextmanager
+def common_folder() -> Iterator[Path]:
+    """A temporary folder that all ranks know."""
     with tempfile.TemporaryDirectory() as root:
         folders = [root]
         torch.distributed.broadcast_object_list(folders, src=0)
-        for name, is_sharded in (('whole', False), ('sharded', True), ('resumed', True)):
-            work_dir = Path(folders[0], name)
-            work_dir.mkdir(exist_ok=True)
-            cfg = sharded_config(str(work_dir), is_sharded)
-            if name == 'resumed':
-                cfg.load_from, cfg.resume = str(work_dir.parent / 'sharded/iter_2.pth'), True
-            runner = build_runner(cfg)
-            if name == 'resumed':
-                runner.register_hook(CheckWeightsHook())
-            runner.train()
-            if is_sharded:
-                found['share'] = sum(p.numel() for p in runner.model.parameters())
-            torch.distributed.barrier()
-            checkpoint = torch.load(work_dir / 'iter_4.pth', weights_only=False)
-            found[name] = dict(weights=checkpoint['state_dict'], files=sorted(p.name for p in work_dir.glob('iter*')))
-        found['before'] = torch.load(Path(folders[0], 'whole/iter_2.pth'), weights_only=False)['state_dict']
+        yield Path(folders[0])
         torch.distributed.barrier()
+
+
+def finish(cfg: Config, resume_from: Optional[Path] = None, hooks: Sequence[Hook] = ()) -> Tuple[Runner, dict]:
+    """Train to the fourth step; return the runner and the checkpoint."""
+    if resume_from is not None:
+        cfg.load_from, cfg.resume = str(resume_from), True
+    runner = build_runner(cfg)
+    for hook in hooks:
+        runner.register_hook(hook)
+    runner.train()
+    torch.distributed.barrier()
+    return runner, torch.load(Path(cfg.work_dir, 'iter_4.pth'), weights_only=False)
+
+
+def resumed() -> dict:
+    """Train stage 1 with masked frames in one go, and with a break after two steps and two workers from then on."""
+    masks, found = dict(type='RandomPatchMask', patch_size=8), {}
+    with common_folder() as root:
+        for name, workers, start in (('whole', 0, None), ('resumed', 2, root / 'whole/iter_2.pth')):
+            (root / name).mkdir(exist_ok=True)
+            cfg = training_config(root / name, tiny_models.SEGMENTER, [masks])
+            cfg.train_dataloader.num_workers = workers
+            cfg.optim_wrapper.optimizer = dict(type='AdamW', lr=1e-3)
+            _, found[name] = finish(cfg, start)
+        found['before'] = torch.load(root / 'whole/iter_2.pth', weights_only=False)
     return found
 
 
-JOBS = dict(sharded=(sharded, (2, )), losses=(losses, (1, 2, 4)), metrics=(metrics, (1, 2, 3, 4)))
+VIT = dict(
+    type='DINOv2ViTAdapter', arch=dict(embed_dims=64, depth=4, num_heads=4), spatial_channels=8, pretrained_grid=5)
+VIT_SEGMENTER = dict(
+    tiny_models.SEGMENTER, backbone=VIT, head=dict(tiny_models.SEGMENTER['head'], in_channels=[64] * 4))
+RECOMPUTED = dict(VIT_SEGMENTER, backbone=dict(VIT, with_cp=True, frozen_vit=False))
+#: model, and whether the hook recomputes activations where it is sharded
+SHARDED = dict(offline=(tiny_models.STAGES['DVISOffline'], False), vit=(VIT_SEGMENTER, False),
+               recomputed=(RECOMPUTED, True))
+
+
+def sharded() -> dict:
+    """Train models unsharded, sharded, and sharded with a break after two steps: checkpoints of all."""
+    torch.rand = tiny_models.repeatable_rand
+    found = {}
+    for case, (model, recompute) in SHARDED.items():
+        found[case] = {}
+        with common_folder() as root:
+            for name in ('whole', 'sharded', 'resumed'):
+                (root / name).mkdir(exist_ok=True)
+                cfg = training_config(root / name, model)
+                hooks = []
+                if name != 'whole':
+                    cfg.merge_from_dict(dict(runner_type='FlexibleRunner', strategy=dict(type='ShardedStrategy')))
+                    hooks += [ActivationCheckpointHook()] if recompute else []
+                if name == 'resumed':
+                    hooks.append(CheckWeightsHook())
+                runner, checkpoint = finish(cfg, root / 'sharded/iter_2.pth' if name == 'resumed' else None, hooks)
+                if name != 'whole':
+                    found[case]['share'] = sum(p.numel() for p in runner.model.parameters())
+                found[case][name] = dict(weights=checkpoint['state_dict'],
+                                         files=sorted(p.name for p in (root / name).glob('iter*')))
+            found[case]['before'] = torch.load(root / 'whole/iter_2.pth', weights_only=False)['state_dict']
+    return found
+
+
+JOBS = dict(sharded=(sharded, (2, )), resumed=(resumed, (1, 2)),
+            losses=(losses, (1, 2, 4)), metrics=(metrics, (1, 2, 3, 4)))
 
 
 def run_group(size: int, function) -> object:
@@ -151,6 +200,8 @@ def run_group(size: int, function) -> object:
                 except BaseException:
                     traceback.print_exc()
                     os._exit(1)
+                for worker in multiprocessing.active_children():  # of data loaders, which an exit like this leaves
+                    worker.kill()
                 os._exit(0)
             children.append(child)
         failed = [rank for rank, child in enumerate(children) if os.waitpid(child, 0)[1] != 0]

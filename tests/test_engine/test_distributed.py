@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from test_exact_resume import assert_same_training, differences
 
 from mmvc.engine import exit_with_message
 
@@ -35,7 +36,7 @@ def found(tmp_path_factory):
     mask = cv2.imread(str(videos / 'data/right/mask/001.png'), cv2.IMREAD_UNCHANGED)
     mask[:, :30] = 2  # the model is wrong about one frame
     cv2.imwrite(str(videos / 'data/right/mask/001.png'), mask)
-    return run_driver(folder / 'out.pt', 'losses', 'metrics', TOY_VIDEOS=str(videos))
+    return run_driver(folder / 'out.pt', 'losses', 'metrics', 'resumed', TOY_VIDEOS=str(videos))
 
 
 @pytest.mark.parametrize('size', [2, 4])
@@ -72,11 +73,27 @@ def test_metrics_are_those_of_one_process(found, size):
     assert found['metrics'][size] == alone
 
 
+@pytest.mark.parametrize('size', [1, 2])
+def test_resumed_training_ends_the_same(found, size):
+    """Stage 1 with real transforms, and data workers only after the break: weights, optimizer and generators."""
+    found = found['resumed'][size]
+    assert len(found['whole']['random_state']) == size
+    assert_same_training(found['resumed'], found['whole'])
+    assert differences(found['before']['state_dict'], found['whole']['state_dict'])
+
+
+@pytest.fixture(scope='module')
+def found_sharded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('sharded')
+    videos = toy_vss.write_videos(folder / 'videos')
+    return run_driver(folder / 'out.pt', 'sharded', TOY_VIDEOS=videos)['sharded'][2]
+
+
 @pytest.mark.slow
-def test_sharded_training_is_the_unsharded_one(tmp_path):
+@pytest.mark.parametrize('case', ['offline', 'vit', 'recomputed'])
+def test_sharded_training_is_the_unsharded_one(found_sharded, case):
     """FSDP: each of two processes holds half of the model; checkpoints fit the whole one, and resume exactly."""
-    videos = toy_vss.write_videos(tmp_path / 'videos')
-    found = run_driver(tmp_path / 'out.pt', 'sharded', TOY_VIDEOS=videos)['sharded'][2]
+    found = found_sharded[case]
     whole, sharded, resumed = (found[name]['weights'] for name in ('whole', 'sharded', 'resumed'))
     assert found['sharded']['files'] == ['iter_2.pth', 'iter_4.pth']
     parameters = sum(value.numel() for name, value in whole.items() if 'memory' not in name and 'running' not in name)
