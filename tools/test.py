@@ -79,17 +79,29 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def writes_predictions(evaluator: ConfigDict) -> bool:
+    """Whether a metric can write predictions in the format of a benchmark."""
+    metric = METRICS.get(evaluator.type)
+    return metric is not None and issubclass(metric, VideoMetric) and metric.WRITES_PREDICTIONS
+
+
 def request_predictions(cfg: Config, out_dir: Optional[str], format_only: bool) -> None:
-    """Let the metrics write the predictions to a folder and, if ``format_only``, do nothing else."""
+    """Let the metrics write the predictions to a folder and, if ``format_only``, do nothing else.
+
+    Metrics that write nothing stay as they are; with ``format_only`` they are taken out.
+    """
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    for evaluator in evaluators:
-        metric = METRICS.get(evaluator.type)
-        if metric is None or not issubclass(metric, VideoMetric):
-            raise UsageError(f'{evaluator.type} does not write predictions in the format of a benchmark: take it out '
-                             'of test_evaluator, or drop --format-only and --out-dir')
+    writing = [evaluator for evaluator in evaluators if writes_predictions(evaluator)]
+    if not writing:
+        names = ', '.join(evaluator.type for evaluator in evaluators)
+        raise UsageError(f'{names} does not write predictions in the format of a benchmark: add a metric that does '
+                         'to test_evaluator, or drop --format-only and --out-dir')
+    for evaluator in writing:
         evaluator.output_dir = out_dir or evaluator.get('output_dir') or osp.join(cfg.work_dir, 'results')
         if format_only:
             evaluator.format_only = True
+    if format_only:
+        cfg.test_evaluator = writing
 
 
 def enable_tta(cfg: Config) -> None:

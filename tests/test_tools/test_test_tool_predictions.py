@@ -15,6 +15,7 @@ from toy_vss import ToyVSS, write_config, write_videos
 from mmvc.engine import UsageError
 from mmvc.evaluation.functional import read_label_map
 from mmvc.evaluation.offline import evaluate_vss, list_masks
+from mmvc.registry import METRICS
 
 HERE = Path(__file__).parent
 
@@ -75,6 +76,17 @@ def test_where_predictions_go(tool):
     cfg.test_evaluator = dict(type='DumpResults')
     with pytest.raises(UsageError, match='DumpResults does not write predictions'):
         tool.request_predictions(cfg, 'here', True)
+
+
+@pytest.mark.parametrize('format_only, left', [(False, ['VSSMetric', 'ObjectMetric']), (True, ['VSSMetric'])])
+def test_metrics_that_write_nothing_are_no_hindrance(tool, format_only, left):
+    """As in the configs of the ablations; the metrics are built from what is left."""
+    cfg = Config(dict(work_dir='work', test_evaluator=[
+        dict(type='VSSMetric'), dict(type='ObjectMetric', object_dir='objects')]))
+    tool.request_predictions(cfg, 'here', format_only)
+    metrics = [METRICS.build(evaluator) for evaluator in cfg.test_evaluator]
+    assert [type(metric).__name__ for metric in metrics] == left
+    assert metrics[0].output_dir == 'here' and metrics[0].format_only == format_only
 
 
 TTA_PIPELINE = """

@@ -54,6 +54,7 @@ class ObjectMetric(VideoMetric):
     """
 
     default_prefix = 'objects'
+    WRITES_PREDICTIONS = False
 
     def __init__(self,
                  object_dir: str,

@@ -29,6 +29,8 @@ class VideoMetric(BaseMetric):
         prefix (str, optional): Put before the names of the numbers. Defaults to None (``default_prefix``).
     """
 
+    WRITES_PREDICTIONS = True  # whether it takes output_dir and format_only
+
     def __init__(self,
                  output_dir: Optional[str] = None,
                  format_only: bool = False,
