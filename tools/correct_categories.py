@@ -80,7 +80,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--api-key-env', default='OPENAI_API_KEY', metavar='VARIABLE',
                         help='environment variable with the key (default: %(default)s)')
     parser.add_argument('--timeout', type=float, default=60, help='seconds to wait for an answer (default: 60)')
-    parser.add_argument('--options', type=json.loads, metavar='JSON',
+    parser.add_argument('--options', type=parse_options, metavar='JSON',
                         help='further arguments of a request, instead of {"temperature": 0, "max_tokens": 32}; models '
                         'that think want {"max_completion_tokens": 2000} or the like')
     parser.add_argument('--device', default='cpu', help='for transformers (default: %(default)s)')
@@ -98,6 +98,17 @@ def parse_args() -> argparse.Namespace:
     if not args.dry_run and not (args.model and args.out):
         parser.error('--model and --out are needed, or --dry-run')
     return args
+
+
+def parse_options(text: str) -> dict:
+    """Arguments of a request."""
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is not JSON ({error})') from error
+    if not isinstance(options, dict):
+        raise argparse.ArgumentTypeError(f'expected a JSON object such as {{"max_tokens": 32}}, found {text!r}')
+    return options
 
 
 def load_groups(path: Optional[str]) -> Tuple[Sequence[AmbiguousGroup], Sequence[str]]:
@@ -150,7 +161,8 @@ def main() -> None:
               f'none of the classes and change nothing; written: {args.out}')
     print(f'record: {args.audit / "audit.html"}')
     if counts['failed']:
-        raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record; run again to ask them')
+        raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record; run again to ask them; '
+                         f'the last error: {audit.last_error()}')
 
 
 if __name__ == '__main__':

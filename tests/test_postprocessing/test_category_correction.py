@@ -18,6 +18,7 @@ from mmvc.postprocessing.category_correction import (
     GroupTable,
     OpenAIBackend,
     TemporaryBackendError,
+    UnreachableError,
     correct_folders,
     correct_video,
 )
@@ -132,10 +133,11 @@ def test_options_of_a_request(serve, tmp_path):
 
 
 def test_busy_servers_are_asked_again(serve, tmp_path):
-    replies = [429, 500, 503, ('wait', 0.6), b'{"choices": []}', 'lake']
+    replies = [429, 500, 503, ('wait', 0.6), b'{"choices": []}', b'{"cho',
+               b'{"choices": [{"message": {"content": ["lake"]}}]}', 'lake']
     server, backend = serve(lambda question, picture, n: replies[n - 1], timeout=0.3)
-    assert asker(backend, tmp_path).ask(b'jpeg', QUESTION) == 'lake'
-    assert len(server.requests) == 6
+    assert asker(backend, tmp_path, retries=7).ask(b'jpeg', QUESTION) == 'lake'
+    assert len(server.requests) == 8
 
 
 def test_a_question_without_answer_changes_nothing_and_is_asked_by_the_next_run(serve, tmp_path):
@@ -153,9 +155,51 @@ def test_a_question_without_answer_changes_nothing_and_is_asked_by_the_next_run(
 def test_server_that_is_not_there(serve, tmp_path):
     server, backend = serve(lambda *args: 'lake')
     server.close()
-    with pytest.raises(TemporaryBackendError, match='not reached'):
-        asker(backend, tmp_path, retries=1).ask(b'jpeg', QUESTION)
+    patient = asker(backend, tmp_path, retries=1)
+    for picture in (b'1', b'2'):
+        with pytest.raises(TemporaryBackendError, match='not reached'):
+            patient.ask(picture, QUESTION)
+    with pytest.raises(BackendError, match='3 questions in a row did not reach the server') as caught:
+        patient.ask(b'3', QUESTION)
+    assert not isinstance(caught.value, TemporaryBackendError)
     server.close = lambda: None
+
+
+def test_a_server_that_is_there_again_is_not_given_up(tmp_path):
+    failures = [UnreachableError('away')] * 2 + [TemporaryBackendError('busy')] + [UnreachableError('away')] * 2 + [
+        None, UnreachableError('away'), None]
+
+    class Toy:
+        name = 'toy'
+
+        def ask(self, picture, question):
+            failure = failures.pop(0)
+            if failure:
+                raise failure
+            return 'lake'
+
+    impatient = asker(Toy(), tmp_path, retries=0)
+    for picture in map(str, range(8)):
+        try:
+            impatient.ask(picture.encode(), QUESTION)
+        except TemporaryBackendError:
+            pass
+    assert impatient.asked == 2 and not failures
+
+
+@pytest.mark.parametrize('options', [dict(max_tokns=5), dict(model='other')])
+def test_options_that_the_client_does_not_know_end_the_run(serve, tmp_path, options):
+    server, backend = serve(lambda *args: 'lake', options=options)
+    with pytest.raises(BackendError, match=next(iter(options))) as caught:
+        correct(backend, tmp_path)
+    assert not isinstance(caught.value, TemporaryBackendError)
+    assert not server.requests
+
+
+def test_options_must_be_a_dict():
+    pytest.importorskip('openai')
+    with pytest.raises(BackendError, match='expected a dict'):
+        OpenAIBackend('toy', 'http://localhost:1/v1', options=[1])
 
 
 @pytest.mark.parametrize('status', [400, 401, 404])
@@ -285,7 +329,7 @@ def test_dry_run(run, folders, capsys):
 
 def test_failures_are_reported(run, folders, serve):
     server, _ = serve(lambda *args: 500)
-    with pytest.raises(SystemExit, match='6 questions got no answer'):
+    with pytest.raises(SystemExit, match='6 questions got no answer.*the last error: server: .*failure 500'):
         run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url, '--retries', 0)
     assert np.array_equal(read_labels(folders / 'out/one'), pool())
 
@@ -321,6 +365,10 @@ def test_wrong_folders(folders):
 
 
 def test_tool_errors(run, folders, capsys):
+    for options in ('{"max_tokens": 5', '[1]'):
+        with pytest.raises(SystemExit):
+            run('--dry-run', '--options', options)
+        assert 'error: argument --options: ' in capsys.readouterr().err.splitlines()[-1]
     with pytest.raises(SystemExit):
         run('--model', 'toy')
     assert '--dry-run' in capsys.readouterr().err

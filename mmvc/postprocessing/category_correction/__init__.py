@@ -2,7 +2,14 @@
 """Doubtful classes, decided by a multimodal model."""
 
 from .asking import Asker
-from .backends import BackendError, MultimodalBackend, OpenAIBackend, TemporaryBackendError, TransformersBackend
+from .backends import (
+    BackendError,
+    MultimodalBackend,
+    OpenAIBackend,
+    TemporaryBackendError,
+    TransformersBackend,
+    UnreachableError,
+)
 from .correction import CorrectionSettings, Finding, Inquiry, correct_video
 from .folders import Audit, correct_folders
 from .groups import VSPW_GROUPS, AmbiguousGroup, GroupTable
@@ -12,6 +19,6 @@ from .segments import Segment, VideoSegments
 __all__ = [
     'PROMPT', 'VSPW_GROUPS', 'AmbiguousGroup', 'Asker', 'Audit', 'BackendError', 'CorrectionSettings', 'Finding',
     'GroupTable', 'Inquiry', 'MultimodalBackend', 'OpenAIBackend', 'Segment', 'TemporaryBackendError',
-    'TransformersBackend', 'VideoSegments', 'correct_folders', 'correct_video', 'draw_picture', 'make_question',
-    'parse_answer'
+    'TransformersBackend', 'UnreachableError', 'VideoSegments', 'correct_folders', 'correct_video', 'draw_picture',
+    'make_question', 'parse_answer'
 ]

@@ -9,7 +9,10 @@ from typing import Optional, Union
 
 from mmvc.engine.atomic_io import atomic_write
 
-from .backends import MultimodalBackend, TemporaryBackendError
+from .backends import BackendError, MultimodalBackend, TemporaryBackendError, UnreachableError
+
+#: Questions in a row that get no sign of life from the server, after which it counts as absent.
+MAX_UNREACHED = 3
 
 
 class Asker:
@@ -45,19 +48,31 @@ class Asker:
         self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
         self._retries, self._backoff = retries, backoff
         self._next_request = 0.0
+        self._unreached = 0  # questions in a row
 
     def ask(self, picture: bytes, question: str) -> str:
         """Ask one question, see :meth:`MultimodalBackend.ask`.
 
         Raises:
             TemporaryBackendError: The backend still had no answer after the last retry.
-            BackendError: Asking again would not help.
+            BackendError: Asking again would not help; also if the server was not reached for three questions in a row.
         """
         path = self._path(picture, question)
         if path.is_file():
             self.cached += 1
             return json.loads(path.read_text(encoding='utf-8'))['answer']
-        answer = self._ask_again(picture, question)
+        try:
+            answer = self._ask_again(picture, question)
+        except UnreachableError as error:
+            self._unreached += 1
+            if self._unreached == MAX_UNREACHED:
+                raise BackendError(f'{MAX_UNREACHED} questions in a row did not reach the server, the last one: '
+                                   f'{error}') from error
+            raise
+        except TemporaryBackendError:
+            self._unreached = 0
+            raise
+        self._unreached = 0
         self.asked += 1
         record = dict(model=self.backend.name, question=question, answer=answer)
         atomic_write(path, json.dumps(record, indent=1, ensure_ascii=False).encode())

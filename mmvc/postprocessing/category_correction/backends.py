@@ -31,6 +31,10 @@ class TemporaryBackendError(BackendError):
         self.retry_after = retry_after
 
 
+class UnreachableError(TemporaryBackendError):
+    """The server did not say anything: not there, or too slow."""
+
+
 class MultimodalBackend(ABC):
     """A model that answers questions about pictures.
 
@@ -73,7 +77,7 @@ class OpenAIBackend(MultimodalBackend):
             ``dict(max_completion_tokens=2000)``. Defaults to None.
 
     Raises:
-        BackendError: The client is not installed or there is no key.
+        BackendError: The client is not installed, there is no key, or the options are no dict.
     """
 
     def __init__(self,
@@ -82,6 +86,8 @@ class OpenAIBackend(MultimodalBackend):
                  api_key_env: str = 'OPENAI_API_KEY',
                  timeout: float = 60.0,
                  options: Optional[dict] = None) -> None:
+        if not isinstance(options, (dict, type(None))):
+            raise BackendError(f'options = {options!r} of a request: expected a dict of arguments by name')
         super().__init__(f'openai:{model}' if options is None else f'openai:{model}:{json.dumps(options)}')
         try:
             import openai
@@ -107,15 +113,17 @@ class OpenAIBackend(MultimodalBackend):
                 model=self._model,
                 messages=messages,
                 **self._options)
-            return reply.choices[0].message.content or ''
         except (self._openai.RateLimitError, self._openai.InternalServerError) as error:
             raise TemporaryBackendError(f'server: {error}', _seconds(error.response)) from error
         except self._openai.APIConnectionError as error:  # time-outs are of this kind
-            raise TemporaryBackendError(f'server not reached: {error}') from error
+            raise UnreachableError(f'server not reached: {error}') from error
         except self._openai.OpenAIError as error:
             raise BackendError(f'model "{self._model}": {error}') from error
-        except (AttributeError, IndexError, TypeError) as error:
+        except TypeError as error:  # the client does not know an option
+            raise BackendError(f'options {self._options} of a request: {error}') from error
+        except json.JSONDecodeError as error:
             raise TemporaryBackendError(f'the reply is not of the protocol ({error})') from error
+        return _text(reply)
 
 
 class TransformersBackend(MultimodalBackend):
@@ -156,6 +164,17 @@ class TransformersBackend(MultimodalBackend):
             tokens = self._model.generate(**inputs, max_new_tokens=MAX_ANSWER_TOKENS, do_sample=False)
         answer = tokens[0, inputs['input_ids'].shape[1]:]
         return self._processor.decode(answer, skip_special_tokens=True).strip()
+
+
+def _text(reply: Any) -> str:
+    """What the model wrote."""
+    try:
+        text = reply.choices[0].message.content or ''
+    except (AttributeError, IndexError, TypeError) as error:
+        raise TemporaryBackendError(f'the reply is not of the protocol ({error})') from error
+    if not isinstance(text, str):
+        raise TemporaryBackendError(f'the reply is not of the protocol (content {text!r} is no text)')
+    return text
 
 
 def _seconds(response: Any) -> Optional[float]:

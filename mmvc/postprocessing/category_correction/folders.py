@@ -85,6 +85,11 @@ class Audit:
             unusable=sum(inquiry.answer is not None and inquiry.choice is None for inquiry in inquiries),
             failed=sum(inquiry.error is not None for inquiry in inquiries))
 
+    def last_error(self) -> Optional[str]:
+        """Why the last of the questions without answer has none."""
+        errors = [inquiry.error for finding in self.findings for inquiry in finding.inquiries if inquiry.error]
+        return errors[-1] if errors else None
+
     def estimate_cost(self, input_price: float, output_price: float, picture_tokens: int) -> float:
         """Most that the questions can cost.
 

@@ -220,7 +220,7 @@ class ChallengePipeline:
               f'record: {folder / "audit.html"}')
         if counts['failed']:
             raise UsageError(f'{counts["failed"]} questions got no answer, see "{folder / "audit.html"}": run again '
-                             'to ask them')
+                             f'to ask them; the last error: {audit.last_error()}')
         return StepResult('correction', name, f'{outcomes.get("changed", 0)} of {len(audit.findings)} segments, '
                           f'{asker.backend.name}', str(self.folder(name)), before)
 
