@@ -123,6 +123,36 @@ def test_nothing_is_asked_twice(serve, tmp_path):
     assert len(server.requests) == count + 2
 
 
+@pytest.mark.parametrize('content', ['', '{"answer": "la', '[]', '{"answer": null}', '{"model": "toy"}', '\udcff'])
+def test_a_damaged_cache_counts_as_none(tmp_path, content):
+
+    class Toy:
+        name = 'toy'
+
+        def ask(self, picture, question):
+            return 'lake'
+
+    asker(Toy(), tmp_path).ask(b'jpeg', QUESTION)
+    [path] = (tmp_path / 'cache').iterdir()
+    path.write_text(content, errors='surrogateescape')
+    again = asker(Toy(), tmp_path)
+    assert again.ask(b'jpeg', QUESTION) == 'lake' and (again.asked, again.cached) == (1, 0)
+    assert again.ask(b'jpeg', QUESTION) == 'lake' and (again.asked, again.cached) == (1, 1)
+
+
+def test_only_text_is_kept(tmp_path):
+
+    class Toy:
+        name = 'toy'
+
+        def ask(self, picture, question):
+            return None
+
+    with pytest.raises(BackendError, match='toy answered None'):
+        asker(Toy(), tmp_path).ask(b'jpeg', QUESTION)
+    assert not (tmp_path / 'cache').exists()
+
+
 def test_options_of_a_request(serve, tmp_path):
     server, backend = serve(lambda *args: 'lake')
     thinking = OpenAIBackend('toy', server.url, options=dict(max_completion_tokens=2000))

@@ -58,9 +58,10 @@ class Asker:
             BackendError: Asking again would not help; also if the server was not reached for three questions in a row.
         """
         path = self._path(picture, question)
-        if path.is_file():
+        known = _read_answer(path)
+        if known is not None:
             self.cached += 1
-            return json.loads(path.read_text(encoding='utf-8'))['answer']
+            return known
         try:
             answer = self._ask_again(picture, question)
         except UnreachableError as error:
@@ -72,6 +73,8 @@ class Asker:
         except TemporaryBackendError:
             self._unreached = 0
             raise
+        if not isinstance(answer, str):
+            raise BackendError(f'{self.backend.name} answered {answer!r}: expected text')
         self._unreached = 0
         self.asked += 1
         record = dict(model=self.backend.name, question=question, answer=answer)
@@ -96,3 +99,12 @@ class Asker:
                     raise
                 time.sleep(error.retry_after if error.retry_after is not None else self._backoff * 2**attempt)
             attempt += 1
+
+
+def _read_answer(path: Path) -> Optional[str]:
+    """The answer in a file of the cache; None if there is none, or the file is damaged."""
+    try:
+        answer = json.loads(path.read_text(encoding='utf-8'))['answer']
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return answer if isinstance(answer, str) else None
