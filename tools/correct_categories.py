@@ -158,7 +158,8 @@ def main() -> None:
         print(f'cost: at most about {cost:.2f}')
     if asker is not None:
         print(f'{asker.asked} answers asked for, {asker.cached} from the cache; {counts["unusable"]} answers name '
-              f'none of the classes and change nothing; written: {args.out}')
+              f'none of the classes and change nothing, {counts["refused"]} questions were refused')
+        print(f'written: {args.out}')
     print(f'record: {args.audit / "audit.html"}')
     if counts['failed']:
         raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record; run again to ask them; '

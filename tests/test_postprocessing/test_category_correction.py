@@ -232,13 +232,62 @@ def test_options_must_be_a_dict():
         OpenAIBackend('toy', 'http://localhost:1/v1', options=[1])
 
 
-@pytest.mark.parametrize('status', [400, 401, 404])
+@pytest.mark.parametrize('status', [401, 404])
 def test_errors_that_stay_end_the_run(serve, tmp_path, status):
     server, backend = serve(lambda *args: status)
     with pytest.raises(BackendError, match=f'failure {status}') as caught:
         correct(backend, tmp_path)
     assert not isinstance(caught.value, TemporaryBackendError)
     assert len(server.requests) == 1
+
+
+def test_a_refused_picture_does_not_end_the_run(serve, tmp_path):
+    server, backend = serve(lambda question, picture, n: 400 if n in (1, 2, 4, 5, 6) else 'lake')
+    _, findings = correct(backend, tmp_path)
+    inquiries = [inquiry for finding in findings for inquiry in finding.inquiries]
+    assert [inquiry.refused for inquiry in inquiries] == [True, True, False, True, True, True]
+    assert inquiries[0].answer is None and inquiries[0].error.startswith('refused: ')
+    assert len(server.requests) == 6, 'refused questions are not repeated'
+
+
+def test_settings_that_are_refused_end_the_run(serve, tmp_path):
+    server, backend = serve(lambda *args: 400)
+    with pytest.raises(BackendError, match='the first 3 questions were refused.*failure 400'):
+        correct(backend, tmp_path)
+    assert len(server.requests) == 3
+
+
+def test_a_refused_picture_is_not_asked_again(run, folders, serve, capsys):
+    server, _ = serve(lambda question, picture, n: 400 if n == 2 else 'lake')
+    arguments = ('--out', folders / 'out', '--model', 'toy', '--base-url', server.url, '--resume')
+    for _ in range(2):
+        run(*arguments)
+        assert '1 questions were refused' in capsys.readouterr().out
+    assert len(server.requests) == 6
+
+
+def test_answers_of_another_server_are_not_taken(serve, tmp_path):
+    answers = [Asker(serve(lambda *args, answer=answer: answer)[1], tmp_path).ask(b'jpeg', QUESTION)
+               for answer in ('lake', 'sea')]
+    assert answers == ['lake', 'sea']
+    name = OpenAIBackend('toy', 'http://user:pass@localhost:1/v1?token=key').name
+    assert name == 'openai:toy@http://localhost:1/v1/'
+
+
+def test_waiting_has_an_end(tmp_path, monkeypatch):
+    waits, failures = [], [TemporaryBackendError('busy', retry_after=1e9)]
+    monkeypatch.setattr('time.sleep', waits.append)
+
+    class Toy:
+        name = 'toy'
+
+        def ask(self, picture, question):
+            if failures:
+                raise failures.pop()
+            return 'lake'
+
+    asker(Toy(), tmp_path).ask(b'jpeg', QUESTION)
+    assert max(waits) == 60
 
 
 def test_backoff_and_rate(tmp_path, monkeypatch):
@@ -273,7 +322,7 @@ def test_without_key_or_client(monkeypatch):
     monkeypatch.delenv('OPENAI_BASE_URL', raising=False)
     with pytest.raises(BackendError, match='OPENAI_API_KEY holds no key'):
         OpenAIBackend('toy')
-    assert OpenAIBackend('toy', 'http://localhost:1/v1').name == 'openai:toy'
+    assert OpenAIBackend('toy', 'http://localhost:1/v1').name.startswith('openai:toy@')
     monkeypatch.setitem(sys.modules, 'openai', None)
     with pytest.raises(BackendError, match='pip install openai'):
         OpenAIBackend('toy', 'http://localhost:1/v1')

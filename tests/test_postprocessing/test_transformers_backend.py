@@ -49,7 +49,7 @@ def model_dir(tmp_path_factory):
 @pytest.mark.parametrize('dtype', [None, 'bfloat16'])
 def test_a_model_in_this_process(model_dir, dtype):
     backend = TransformersBackend(model_dir, dtype=dtype)
-    assert backend.name == f'transformers:{model_dir}'
+    assert backend.name == f'transformers:{model_dir}' + (f':{dtype}' if dtype else '')
     picture = cv2.imencode('.jpg', np.full((20, 30, 3), 90, np.uint8))[1].tobytes()
     answer = backend.ask(picture, QUESTION)
     assert answer.split() == ['lake'] * 32, 'the answer alone, without the question'
@@ -58,6 +58,12 @@ def test_a_model_in_this_process(model_dir, dtype):
 def test_errors(model_dir, tmp_path, monkeypatch):
     with pytest.raises(BackendError, match='cannot be loaded'):
         TransformersBackend(str(tmp_path))
+
+
+@pytest.mark.parametrize('dtype', ['nonsense', 'int64', 'nn'])
+def test_wrong_type(dtype):
+    with pytest.raises(BackendError, match='expected a floating-point type'):
+        TransformersBackend('any', dtype=dtype)
 
 
 def test_without_transformers(monkeypatch):

@@ -6,6 +6,7 @@ from .backends import (
     BackendError,
     MultimodalBackend,
     OpenAIBackend,
+    RefusedError,
     TemporaryBackendError,
     TransformersBackend,
     UnreachableError,
@@ -18,7 +19,7 @@ from .segments import Segment, VideoSegments
 
 __all__ = [
     'PROMPT', 'VSPW_GROUPS', 'AmbiguousGroup', 'Asker', 'Audit', 'BackendError', 'CorrectionSettings', 'Finding',
-    'GroupTable', 'Inquiry', 'MultimodalBackend', 'OpenAIBackend', 'Segment', 'TemporaryBackendError',
-    'TransformersBackend', 'UnreachableError', 'VideoSegments', 'correct_folders', 'correct_video', 'draw_picture',
-    'make_question', 'parse_answer'
+    'GroupTable', 'Inquiry', 'MultimodalBackend', 'OpenAIBackend', 'RefusedError', 'Segment',
+    'TemporaryBackendError', 'TransformersBackend', 'UnreachableError', 'VideoSegments', 'correct_folders',
+    'correct_video', 'draw_picture', 'make_question', 'parse_answer'
 ]

@@ -9,10 +9,14 @@ from typing import Optional, Union
 
 from mmvc.engine.atomic_io import atomic_write
 
-from .backends import BackendError, MultimodalBackend, TemporaryBackendError, UnreachableError
+from .backends import BackendError, MultimodalBackend, RefusedError, TemporaryBackendError, UnreachableError
 
 #: Questions in a row that get no sign of life from the server, after which it counts as absent.
 MAX_UNREACHED = 3
+#: Questions in a row that are refused before any is answered, after which the settings are to blame.
+MAX_REFUSED = 3
+#: Seconds that a server can make us wait.
+MAX_WAIT = 60.0
 
 
 class Asker:
@@ -25,7 +29,7 @@ class Asker:
         requests_per_minute (float, optional): Largest rate. Defaults to None: no limit.
         retries (int): How often a question is asked again after a temporary error, at least 0. Defaults to 5.
         backoff (float): Seconds before it is asked again, doubled each time; a server that says how long to wait is
-            obeyed. Defaults to 1.
+            obeyed, up to a minute. Defaults to 1.
 
     Attributes:
         asked (int): Questions that the backend has answered.
@@ -48,14 +52,16 @@ class Asker:
         self._interval = 60 / requests_per_minute if requests_per_minute else 0.0
         self._retries, self._backoff = retries, backoff
         self._next_request = 0.0
-        self._unreached = 0  # questions in a row
+        self._unreached = self._refused = 0  # questions in a row
 
     def ask(self, picture: bytes, question: str) -> str:
         """Ask one question, see :meth:`MultimodalBackend.ask`.
 
         Raises:
             TemporaryBackendError: The backend still had no answer after the last retry.
-            BackendError: Asking again would not help; also if the server was not reached for three questions in a row.
+            RefusedError: The server refused this question.
+            BackendError: Asking again would not help; also if three questions in a row did not reach the server, or
+                the first three were refused.
         """
         path = self._path(picture, question)
         known = _read_answer(path)
@@ -64,6 +70,11 @@ class Asker:
             return known
         try:
             answer = self._ask_again(picture, question)
+        except RefusedError as error:
+            self._unreached, self._refused = 0, self._refused + 1
+            if self._refused == MAX_REFUSED and not self.asked + self.cached:
+                raise BackendError(f'the first {MAX_REFUSED} questions were refused, the last one: {error}') from error
+            raise
         except UnreachableError as error:
             self._unreached += 1
             if self._unreached == MAX_UNREACHED:
@@ -97,7 +108,8 @@ class Asker:
             except TemporaryBackendError as error:
                 if attempt == self._retries:
                     raise
-                time.sleep(error.retry_after if error.retry_after is not None else self._backoff * 2**attempt)
+                wait = self._backoff * 2**attempt if error.retry_after is None else min(error.retry_after, MAX_WAIT)
+                time.sleep(wait)
             attempt += 1
 
 

@@ -35,6 +35,10 @@ class UnreachableError(TemporaryBackendError):
     """The server did not say anything: not there, or too slow."""
 
 
+class RefusedError(BackendError):
+    """The server does not take this request: what it thinks of the picture, or the settings are wrong."""
+
+
 class MultimodalBackend(ABC):
     """A model that answers questions about pictures.
 
@@ -58,6 +62,7 @@ class MultimodalBackend(ABC):
 
         Raises:
             TemporaryBackendError: Asking again may help.
+            RefusedError: It will not for this question; others may be answered.
             BackendError: It will not.
         """
 
@@ -88,7 +93,6 @@ class OpenAIBackend(MultimodalBackend):
                  options: Optional[dict] = None) -> None:
         if not isinstance(options, (dict, type(None))):
             raise BackendError(f'options = {options!r} of a request: expected a dict of arguments by name')
-        super().__init__(f'openai:{model}' if options is None else f'openai:{model}:{json.dumps(options)}')
         try:
             import openai
         except ImportError as error:
@@ -102,6 +106,8 @@ class OpenAIBackend(MultimodalBackend):
         self._options = dict(temperature=0, max_tokens=MAX_ANSWER_TOKENS) if options is None else options
         # asking again is the caller's job, who also keeps to the rate
         self._client = openai.OpenAI(api_key=key or 'none', base_url=base_url, timeout=timeout, max_retries=0)
+        address = self._client.base_url.copy_with(userinfo=b'', query=None)  # names are published, passwords not
+        super().__init__(':'.join([f'openai:{model}@{address}', *([] if options is None else [json.dumps(options)])]))
 
     def ask(self, picture: bytes, question: str) -> str:
         """Ask the server; see :meth:`MultimodalBackend.ask`."""
@@ -117,6 +123,8 @@ class OpenAIBackend(MultimodalBackend):
             raise TemporaryBackendError(f'server: {error}', _seconds(error.response)) from error
         except self._openai.APIConnectionError as error:  # time-outs are of this kind
             raise UnreachableError(f'server not reached: {error}') from error
+        except self._openai.BadRequestError as error:
+            raise RefusedError(f'refused: {error}') from error
         except self._openai.OpenAIError as error:
             raise BackendError(f'model "{self._model}": {error}') from error
         except TypeError as error:  # the client does not know an option
@@ -136,11 +144,14 @@ class TransformersBackend(MultimodalBackend):
             loads it as.
 
     Raises:
-        BackendError: ``transformers`` is not installed, or the model cannot be loaded.
+        BackendError: ``transformers`` is not installed, the model cannot be loaded, or there is no such type.
     """
 
     def __init__(self, model: str, device: str = 'cpu', dtype: Optional[str] = None) -> None:
-        super().__init__(f'transformers:{model}')
+        super().__init__(':'.join(['transformers', model, *([dtype] if dtype else [])]))
+        torch_type = getattr(torch, dtype, None) if dtype else None
+        if dtype and not (isinstance(torch_type, torch.dtype) and torch_type.is_floating_point):
+            raise BackendError(f'dtype = {dtype!r}: expected a floating-point type of torch, such as bfloat16')
         try:
             from transformers import AutoModelForImageTextToText, AutoProcessor
         except ImportError as error:
@@ -151,7 +162,7 @@ class TransformersBackend(MultimodalBackend):
             self._model = AutoModelForImageTextToText.from_pretrained(model).eval()
         except (OSError, ValueError) as error:
             raise BackendError(f'model "{model}" cannot be loaded: {error}') from error
-        self._model.to(device=device, dtype=getattr(torch, dtype) if dtype else None)
+        self._model.to(device=device, dtype=torch_type)
 
     def ask(self, picture: bytes, question: str) -> str:
         """Ask without sampling; see :meth:`MultimodalBackend.ask`."""
@@ -180,6 +191,7 @@ def _text(reply: Any) -> str:
 def _seconds(response: Any) -> Optional[float]:
     """The header ``Retry-After`` in seconds, if there is one."""
     try:
-        return float(response.headers['retry-after'])
+        seconds = float(response.headers['retry-after'])
     except (KeyError, ValueError):
         return None
+    return seconds if seconds >= 0 else None  # no more is NaN

@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from .asking import Asker
-from .backends import TemporaryBackendError
+from .backends import RefusedError, TemporaryBackendError
 from .groups import GroupTable
 from .questions import draw_picture, make_question, parse_answer
 from .segments import Segment, VideoSegments
@@ -25,6 +25,7 @@ class Inquiry:
         answer (str, optional): What the model wrote; None if it was not asked or did not answer.
         choice (str, optional): The class that the answer names, None if it names none of those asked about.
         error (str, optional): Why there is no answer.
+        refused (bool): Whether there will be none: the server does not take the request. Defaults to False.
     """
     frame: int
     question: str
@@ -32,6 +33,7 @@ class Inquiry:
     answer: Optional[str] = None
     choice: Optional[str] = None
     error: Optional[str] = None
+    refused: bool = False
 
 
 @dataclass
@@ -139,8 +141,8 @@ def correct_video(video: str,
             try:
                 inquiry.answer = asker.ask(inquiry.picture, inquiry.question)
                 inquiry.choice = parse_answer(inquiry.answer, group.stuff, group.classes)
-            except TemporaryBackendError as error:
-                inquiry.error = str(error)
+            except (RefusedError, TemporaryBackendError) as error:
+                inquiry.error, inquiry.refused = str(error), isinstance(error, RefusedError)
         decide(finding)
         if finding.new is not None:
             for frame in segment.areas:

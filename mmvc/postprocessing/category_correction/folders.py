@@ -78,16 +78,21 @@ class Audit:
         return dict(Counter(finding.outcome for finding in self.findings))
 
     def count(self) -> Dict[str, int]:
-        """Numbers of questions, of answers that name no class asked about, and of questions that got no answer."""
+        """Numbers of questions, of unusable answers, of questions that got no answer yet, and of refused ones.
+
+        Unusable are those that name no class asked about.
+        """
         inquiries = [inquiry for finding in self.findings for inquiry in finding.inquiries]
         return dict(
             questions=len(inquiries),
             unusable=sum(inquiry.answer is not None and inquiry.choice is None for inquiry in inquiries),
-            failed=sum(inquiry.error is not None for inquiry in inquiries))
+            failed=sum(inquiry.error is not None and not inquiry.refused for inquiry in inquiries),
+            refused=sum(inquiry.refused for inquiry in inquiries))
 
     def last_error(self) -> Optional[str]:
-        """Why the last of the questions without answer has none."""
-        errors = [inquiry.error for finding in self.findings for inquiry in finding.inquiries if inquiry.error]
+        """Why the last of the questions without answer that may still get one has none."""
+        errors = [inquiry.error for finding in self.findings for inquiry in finding.inquiries
+                  if inquiry.error and not inquiry.refused]
         return errors[-1] if errors else None
 
     def estimate_cost(self, input_price: float, output_price: float, picture_tokens: int) -> float:
@@ -201,7 +206,7 @@ def correct_folders(images: str,
             with written_at_once([target]) as drafts:
                 for path, label_map in zip(frames.values(), corrected):
                     (drafts[target] / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
-            if not any(inquiry.error for finding in findings for inquiry in finding.inquiries):
+            if not any(inquiry.error and not inquiry.refused for finding in findings for inquiry in finding.inquiries):
                 write_record(record, digest, found)
         progress.update()
     print()  # the bar does not end its line

@@ -216,7 +216,7 @@ class ChallengePipeline:
                                 CorrectionSettings(**settings.settings), self._margins(), resume=True)
         counts, outcomes = audit.count(), audit.outcomes()
         print(f'{len(audit.findings)} segments in doubt, {counts["questions"]} questions ({asker.asked} asked now, '
-              f'{asker.cached} from the cache), {counts["unusable"]} unusable answers; '
+              f'{asker.cached} from the cache), {counts["unusable"]} unusable answers, {counts["refused"]} refused; '
               f'record: {folder / "audit.html"}')
         if counts['failed']:
             raise UsageError(f'{counts["failed"]} questions got no answer, see "{folder / "audit.html"}": run again '
