@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from mmvc.engine import UsageError
 from mmvc.visualization import GroundTruth, Legend, PanelDrawer, SegmentMap, outline_region
 
 from .pictures import PictureWriter, spread
@@ -116,12 +117,12 @@ class VideoComparison:
         drawer (PanelDrawer): Draws the segments.
 
     Raises:
-        ValueError: There are too few or too many models.
+        UsageError: There are too few or too many models.
     """
 
     def __init__(self, dataset: GroundTruth, models: Dict[str, PredictionFiles], drawer: PanelDrawer) -> None:
         if not 1 < len(models) <= len(MODEL_COLORS):
-            raise ValueError(f'two to {len(MODEL_COLORS)} models can be compared, got {len(models)}')
+            raise UsageError(f'two to {len(MODEL_COLORS)} models can be compared, got {len(models)}')
         self.dataset = dataset
         self.models = models
         self.drawer = drawer

@@ -15,6 +15,7 @@ import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
+from mmvc.engine import UsageError
 from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
 from mmvc.models import MinVIS
 from mmvc.visualization import GroundTruth, PanelDrawer, SegmentMap, hide_pixels
@@ -89,7 +90,7 @@ class MaskedPrediction:
         score_thr (float): Predicted instances that score less are left out (VIS). Defaults to 0.3.
 
     Raises:
-        ValueError: A ratio is out of range.
+        UsageError: A ratio is out of range.
     """
 
     def __init__(self,
@@ -101,7 +102,7 @@ class MaskedPrediction:
                  tube: bool = False,
                  score_thr: float = 0.3) -> None:
         if not ratios or not all(0 < ratio <= 1 for ratio in ratios):
-            raise ValueError(f'mask ratios lie in (0, 1], got {list(ratios)}')
+            raise UsageError(f'mask ratios lie in (0, 1], got {list(ratios)}')
         self.model = model
         self.dataset = dataset
         self.ground_truth = ground_truth
@@ -120,9 +121,9 @@ class MaskedPrediction:
             MaskedVideo: The result.
 
         Raises:
-            ValueError: The video has no ground truth.
+            UsageError: There is no such video, or it has no ground truth.
         """
-        item = self.dataset[self.ground_truth.videos.index(video_id)]
+        item = self.dataset[self.ground_truth.index(video_id)]
         video, sample = item['inputs'], item['data_samples']
         height, width = sample[0].img_shape[:2]
         result = MaskedVideo()
@@ -171,7 +172,8 @@ class MaskedPrediction:
                     'ground truth': image if truth is None else drawer.draw(image, truth),
                     f'prediction, mIoU {miou[0.]:.1%}': drawer.draw(image, result.predictions[0.][index]),
                     f'{ratio:.0%} masked': hide_pixels(image, result.hidden[ratio][index]),
-                    f'prediction for it, mIoU {miou[ratio]:.1%}': drawer.draw(image, result.predictions[ratio][index]),
+                    f'prediction for it, mIoU {miou[ratio]:.1%}': drawer.draw(
+                        image, result.predictions[ratio][index]),
                 })
         return writer.path
 
@@ -193,7 +195,7 @@ class MaskedPrediction:
                 confusion.update(truth.class_map(void), segments.class_map(void))
                 labelled += 1
         if not labelled:
-            raise ValueError(f'video "{video_id}" has no ground truth to measure with: choose another video or split')
+            raise UsageError(f'video "{video_id}" has no ground truth to measure with: choose another video or split')
         return confusion.counts
 
 

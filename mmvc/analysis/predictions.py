@@ -12,6 +12,7 @@ from mmvc.datasets.json_files import ID, read_json
 from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA
 from mmvc.datasets.youtube_vis import CATEGORIES_SCHEMA
 from mmvc.evaluation.functional import read_label_map, read_panoptic_map
+from mmvc.utils.errors import DataError
 from mmvc.utils.rle import to_rle
 from mmvc.visualization import GroundTruth, SegmentMap
 
@@ -48,13 +49,13 @@ class PredictionFiles:
 
         Raises:
             FileNotFoundError: There is none.
-            ValueError: It is damaged, or of another size than the frame.
+            DataError: It is damaged, or of another size than the frame.
         """
         raise NotImplementedError
 
     def _check(self, ids: np.ndarray, size: Tuple[int, int], path: Path) -> np.ndarray:
         if ids.shape != size:
-            raise ValueError(f'prediction "{path}" has the size {ids.shape}, its frame {size}: predictions are '
+            raise DataError(f'prediction "{path}" has the size {ids.shape}, its frame {size}: predictions are '
                              'written at the original size')
         return ids
 
@@ -109,7 +110,7 @@ class InstanceFiles(PredictionFiles):
             tracks = self._tracks[str(entry['video_id'])]
             if entry['score'] >= score_thr:
                 if entry['category_id'] not in labels:
-                    raise ValueError(f'"{self.path}" has the category {entry["category_id"]}, which '
+                    raise DataError(f'"{self.path}" has the category {entry["category_id"]}, which '
                                      f'"{dataset.dataset.ann_file}" does not have')
                 tracks.append((len(tracks), labels[entry['category_id']], entry))
 

@@ -8,6 +8,7 @@ import numpy as np
 from mmvc.datasets import BaseVideoDataset, COCOPseudoVideoDataset, VIPSegDataset, YouTubeVISDataset
 from mmvc.datasets.transforms import LoadFrameInstances, LoadVideoSegAnnotations
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import UsageError
 
 from .segment_map import SegmentMap
 
@@ -24,7 +25,7 @@ class GroundTruth:
 
     Raises:
         FileNotFoundError: A file or folder of the dataset is missing.
-        ValueError: The dataset is damaged, or not one of videos.
+        ValueError: The dataset is damaged (:class:`DataError`), or not one of videos (:class:`UsageError`).
 
     Examples:
         >>> ground_truth = GroundTruth(cfg.test_dataloader.dataset)
@@ -42,7 +43,7 @@ class GroundTruth:
         except (KeyError, OSError, ValueError):  # no annotations, or not of all frames
             self.dataset = DATASETS.build(dict(cfg, test_mode=True))
         if not isinstance(self.dataset, BaseVideoDataset):
-            raise ValueError(f'{cfg["type"]} is no dataset of videos')
+            raise UsageError(f'{cfg["type"]} is no dataset of videos')
         self._indices: Dict[str, int] = {
             self.dataset.get_data_info(index)['video_id']: index for index in range(len(self.dataset))
         }
@@ -57,6 +58,19 @@ class GroundTruth:
     def videos(self) -> List[str]:
         """Names of the videos."""
         return list(self._indices)
+
+    def index(self, video_id: str) -> int:
+        """Position of a video in the dataset.
+
+        Args:
+            video_id (str): Name of the video.
+
+        Raises:
+            UsageError: There is no such video.
+        """
+        if video_id not in self._indices:
+            raise UsageError(f'the dataset "{self.dataset.ann_file}" has no video "{video_id}"')
+        return self._indices[video_id]
 
     def frames(self, video_id: str) -> List[str]:
         """Image files of a video, in order."""
@@ -96,9 +110,7 @@ class GroundTruth:
             self._load_map.transform(frame)['gt_seg_map'], len(self.dataset.metainfo['classes']))
 
     def _info(self, video_id: str) -> dict:
-        if video_id not in self._indices:
-            raise ValueError(f'the dataset "{self.dataset.ann_file}" has no video "{video_id}"')
-        return self.dataset.get_data_info(self._indices[video_id])
+        return self.dataset.get_data_info(self.index(video_id))
 
 
 def innermost_dataset(dataset: dict) -> dict:

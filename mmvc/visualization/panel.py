@@ -4,6 +4,9 @@ from typing import Dict, Optional, Sequence
 import numpy as np
 from mmengine.structures import BaseDataElement
 
+from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.numbers import check_number
+
 from .colors import stable_colors
 from .drawing import BACKGROUND, overlay_segments, resize_width, titled
 from .labels import write_labels
@@ -48,10 +51,9 @@ class PanelDrawer:
         self.classes = tuple(classes)
         self.palette = np.asarray(palette, np.uint8).reshape(-1, 3)
         if len(self.palette) != len(self.classes):
-            raise ValueError(f'palette has {len(self.palette)} colours for {len(self.classes)} classes: give one '
+            raise UsageError(f'palette has {len(self.palette)} colours for {len(self.classes)} classes: give one '
                              'each, in the metainfo of the dataset')
-        if not 0 <= alpha <= 1:
-            raise ValueError(f'alpha must lie in [0, 1], found {alpha}')
+        check_number('alpha', alpha, 0, 1)
         self.alpha = alpha
         self.min_width = min_width
         self.max_width = max_width
@@ -73,10 +75,10 @@ class PanelDrawer:
             np.ndarray: Picture at the size of a panel.
 
         Raises:
-            ValueError: Image and segments differ in size.
+            DataError: Image and segments differ in size.
         """
         if image.shape[:2] != segments.ids.shape:
-            raise ValueError(f'the map to draw has shape {segments.ids.shape}, its frame {image.shape[:2]}: they must '
+            raise DataError(f'the map to draw has shape {segments.ids.shape}, its frame {image.shape[:2]}: they must '
                              'agree')
         ids = segments.ids if segments.ids.dtype == np.uint8 else segments.ids.astype(np.int32)  # what OpenCV resizes
         resized = SegmentMap(self.resize(ids, nearest=True), segments.classes, segments.tracks)

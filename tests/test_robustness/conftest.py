@@ -14,7 +14,7 @@ from stopped_tool import Stopped  # noqa: E402
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Run a script of ``tools/`` as if from the command line; :class:`Stopped` tells its message.
+    """Run a script of ``tools/``, or ``mmvc.apis``, as if from the command line; :class:`Stopped` tells its message.
 
     Any other exception but SystemExit, that is a traceback for the user, reaches the test.
     """
@@ -22,9 +22,12 @@ def run(monkeypatch, capsys):
 
     def run_tool(name: str, *arguments) -> None:
         if name not in modules:
-            spec = importlib.util.spec_from_file_location(f'{Path(name).stem}_tool', REPO / f'tools/{name}.py')
-            modules[name] = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(modules[name])
+            if name == 'mmvc.apis':
+                modules[name] = importlib.import_module('mmvc.apis.cli')
+            else:
+                spec = importlib.util.spec_from_file_location(f'{Path(name).stem}_tool', REPO / f'tools/{name}.py')
+                modules[name] = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(modules[name])
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         capsys.readouterr()
         try:

@@ -115,6 +115,13 @@ COCO = 'dataset_converters/coco_to_pseudo_video'
 SYNTHETIC = 'dataset_converters/make_synthetic'
 PUBLISH = 'model_converters/publish_model {toy}'
 CONVERT = 'model_converters/dvispp_to_mmvc'
+ANALYSIS = 'analysis_tools/'
+BROWSE = ANALYSIS + 'browse_dataset {toy} --data-root {videos} --out-dir {out}'
+MODELS = ' --pred a={pred} b={pred2}'
+COMPARE = ANALYSIS + 'compare_videos {toy} --data-root {videos} --split train --out-dir {out}' + MODELS
+MASKED = ANALYSIS + 'masked_prediction {toy} {good} --out-dir {out}'
+ATTENTION = ANALYSIS + 'show_attention {toy} {good} --out-dir {out}'
+APIS = 'mmvc.apis {videos}/data/a/origin --model {toy} --weights {good} --out-dir {out}'
 COMMANDS = [
     # command line [| damage], what the message must name
     ('train {nowhere}.py', 'nowhere.py" does not exist'),
@@ -256,6 +263,41 @@ COMMANDS = [
      '{groups}', 'groups.py'),
     ('correct_categories --images {vspw}/data/{{video}}/origin --pred {pred} --audit {out} --dry-run --config '
      '{nowhere}', 'nowhere'),
+    (BROWSE + ' --cfg-options foo', '"foo" is not KEY=VALUE'),
+    (BROWSE + ' --cfg-options train_dataloader.dataset.type=NoSuchSet', 'NoSuchSet'),
+    (BROWSE + ' --split test', 'no test_dataloader'),
+    (BROWSE + ' --videos street', 'no video "street"'),
+    (BROWSE + ' --max-frames 0', '--max-frames: it must be at least 1'),
+    (BROWSE + ' --fps 0', '--fps: it must lie in'),
+    (COMPARE, 'pred/a/0.png'),
+    (COMPARE + ' --pred a={pred} b={nowhere}', 'nowhere'),
+    (COMPARE + ' --pred a={pred}', 'two to 5 models'),
+    (COMPARE + ' --score-thr 2', '--score-thr: it must lie in'),
+    (COMPARE + ' --alpha nan', '--alpha: it must lie in'),
+    (COMPARE + ' --cfg-options =1', '"=1" is not KEY=VALUE'),
+    (MASKED, 'PoisonedModel'),
+    (MASKED + ' --max-frames 0', '--max-frames: it must be at least 1'),
+    (MASKED + ' --num 0', '--num: it must be at least 1'),
+    (MASKED + ' --cfg-options model.nix=1', "'nix'"),
+    (ANALYSIS + 'masked_prediction {toy} {cut_pth}', 'cut.pth" is truncated'),
+    (ATTENTION + ' --fps 0', '--fps: it must lie in'),
+    (ATTENTION + ' --layer -1', '--layer: it must be at least 0'),
+    (ATTENTION + ' --cfg-options model.nix=1', "'nix'"),
+    (ATTENTION + ' --baseline {toy} {nowhere}', 'PoisonedModel'),
+    (ANALYSIS + 'show_attention {nowhere} {good}', 'nowhere" does not exist'),
+    (APIS, 'PoisonedModel'),
+    (APIS + ' --max-memory nan', '--max-memory: it must be at least 0'),
+    (APIS + ' --weights {text_pth}', 'text.pth'),
+    (APIS + ' --model {syntax}', 'syntax.py'),
+    (APIS + ' --formats gif', "'gif'"),
+    ('mmvc.apis {nowhere}.mp4', 'nowhere.mp4" does not exist'),
+    ('ablate {toy} --work-dir {work} --dry-run', 'toy.py'),
+    ('ablate {nowhere}', 'nowhere" does not exist'),
+    ('ablate {toy} --jobs 0', '--jobs'),
+    ('ablate {toy} --cfg-options foo', '"foo" is not KEY=VALUE'),
+    ('challenge_pipeline {toy} --work-dir {work} --dry-run', 'models'),
+    ('challenge_pipeline {nowhere}', 'nowhere" does not exist'),
+    ('challenge_pipeline {toy} --workers 0', '--workers'),
 ]
 
 

@@ -77,8 +77,8 @@ def test_browse_dataset_errors(run, make_config):
     config, _ = make_config()
     assert 'no video "street"' in run('browse_dataset', config, '--videos', 'street')
     assert 'no val_dataloader' in run('browse_dataset', config, '--split', 'val')
-    assert '--mask-ratio must lie' in run('browse_dataset', config, '--mask-ratio', 2)
-    assert '--num must be at least 1' in run('browse_dataset', config, '--num', 0)
+    assert '--mask-ratio: it must lie' in run('browse_dataset', config, '--mask-ratio', 2)
+    assert '--num: it must be at least 1' in run('browse_dataset', config, '--num', 0)
 
 
 def test_compare_videos(run, make_config, sets, tmp_path):
@@ -133,6 +133,7 @@ def test_masked_prediction(run, make_config, tmp_path):
         tmp_path / 'numbers')
     assert [path.name for path in (tmp_path / 'numbers').iterdir()] == ['masked_prediction.json']
     assert '--mask-ratio must lie' in run('masked_prediction', config, checkpoint, '--mask-ratio', 0)
+    assert 'no video "street"' in run('masked_prediction', config, checkpoint, '--videos', 'street', '--device', 'cpu')
     assert 'does not exist' in run('masked_prediction', config, 'nowhere.pth')
 
 

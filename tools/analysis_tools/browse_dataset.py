@@ -5,18 +5,17 @@ By default the clips of the training pipeline are shown, augmented and masked as
 """
 
 import argparse
-import sys
 from typing import Iterable, Iterator, Optional, Tuple
 
 import numpy as np
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
 from mmvc.analysis.pictures import FORMATS, spread
-from mmvc.engine import UsageError, load_config
-from mmvc.visualization import GroundTruth, PanelDrawer
+from mmvc.engine import OverrideAction, UsageError, load_config, report_errors
+from mmvc.utils.numbers import NumberArgument
+from mmvc.visualization import FPS_RANGE, GroundTruth, PanelDrawer
 
 EXAMPLES = """examples:
   eight clips as stage 1 is trained on them, each on a sheet: image, ground truth, masked image:
@@ -42,27 +41,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--whole', action='store_true', help='whole videos as stored, instead of the clips of the '
                         'training pipeline; always so for val and test')
     parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos, whole')
-    parser.add_argument('--num', type=int, default=8, help='number of clips or videos; default: %(default)s')
-    parser.add_argument('--max-frames', type=int, help='frames shown of a whole video, evenly spread; default: 6 on a '
-                        'sheet, otherwise all')
+    parser.add_argument('--num', type=NumberArgument(1, whole=True), default=8,
+                        help='number of clips or videos; default: %(default)s')
+    parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
+                        help='frames shown of a whole video, evenly spread; default: 6 on a sheet, otherwise all')
     mask = parser.add_argument_group('masking', 'default: as the training pipeline says, on every clip; of whole '
                                      'videos nothing is hidden unless one of these is given')
-    mask.add_argument('--mask-ratio', type=float, help='share of hidden patches, 0 to 1; default: 0.7')
-    mask.add_argument('--patch-size', type=int, help='side of a patch in pixels; default: 32')
+    mask.add_argument('--mask-ratio', type=NumberArgument(0, 1), help='share of hidden patches, 0 to 1; default: 0.7')
+    mask.add_argument('--patch-size', type=NumberArgument(1, whole=True),
+                      help='side of a patch in pixels; default: 32')
     mask.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
-    parser.add_argument('--alpha', type=float, default=0.6, help='strength of the colours; default: %(default)s')
-    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--alpha', type=NumberArgument(0, 1), default=0.6,
+                        help='strength of the colours; default: %(default)s')
+    parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
+                        help='frames per second of a video; default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='another seed draws other clips; default: %(default)s')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
-    args = parser.parse_args()
-    if args.mask_ratio is not None and not 0 <= args.mask_ratio <= 1:
-        parser.error(f'--mask-ratio must lie in [0, 1], found {args.mask_ratio}')
-    for name in ('num', 'patch_size', 'max_frames'):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            parser.error(f'--{name.replace("_", "-")} must be at least 1, found {getattr(args, name)}')
-    return args
+    return parser.parse_args()
 
 
 def masking(args: argparse.Namespace) -> Optional[PatchMasking]:
@@ -97,10 +94,9 @@ def browse(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    try:
-        browse(parse_args())
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    args = parse_args()
+    with report_errors():
+        browse(args)
 
 
 if __name__ == '__main__':

@@ -5,19 +5,18 @@ No model is needed: predictions are read from folders in the formats of the benc
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Tuple
 
-from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.comparison import VideoComparison
 from mmvc.analysis.pictures import FORMATS
 from mmvc.analysis.predictions import open_predictions
-from mmvc.engine import UsageError, load_config
-from mmvc.visualization import GroundTruth, PanelDrawer
+from mmvc.engine import OverrideAction, UsageError, load_config, report_errors
+from mmvc.utils.numbers import NumberArgument
+from mmvc.visualization import FPS_RANGE, GroundTruth, PanelDrawer
 
 EXAMPLES = """
 FOLDER holds what tools/test.py --format-only --out-dir FOLDER writes:
@@ -51,20 +50,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='test',
                         help='dataset of which dataloader; default: %(default)s')
     parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos; default: all')
-    parser.add_argument('--max-frames', type=int, help='frames of a video, evenly spread; default: 6 on a sheet, '
-                        'otherwise all')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='tracks that score less are left out (VIS); '
-                        'default: %(default)s')
-    parser.add_argument('--alpha', type=float, default=0.6, help='strength of the colours; default: %(default)s')
-    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
+                        help='frames of a video, evenly spread; default: 6 on a sheet, otherwise all')
+    parser.add_argument('--score-thr', type=NumberArgument(0, 1), default=0.3,
+                        help='tracks that score less are left out (VIS); default: %(default)s')
+    parser.add_argument('--alpha', type=NumberArgument(0, 1), default=0.6,
+                        help='strength of the colours; default: %(default)s')
+    parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
+                        help='frames per second of a video; default: %(default)s')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
     args = parser.parse_args()
     if len(dict(args.pred)) < len(args.pred):
         parser.error('--pred: two models have the same name')
-    if args.max_frames is not None and args.max_frames < 1:
-        parser.error(f'--max-frames must be at least 1, found {args.max_frames}')
     return args
 
 
@@ -91,10 +90,9 @@ def compare(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    try:
-        compare(parse_args())
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    args = parse_args()
+    with report_errors():
+        compare(args)
 
 
 if __name__ == '__main__':

@@ -3,14 +3,13 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
-
-from mmengine.config import DictAction
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.pictures import FORMATS
-from mmvc.engine import atomic_write
+from mmvc.engine import OverrideAction, atomic_write, report_errors
+from mmvc.utils.numbers import NumberArgument
+from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
 For every video and ratio: input, ground truth, prediction, masked input and the prediction for it, side by side.
@@ -35,27 +34,28 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--mask-ratio', type=float, nargs='+', default=[0.7], metavar='R',
                         help='shares of hidden patches, above 0 and up to 1; default: 0.7')
-    parser.add_argument('--patch-size', type=int, default=32, help='side of a patch in pixels; default: %(default)s')
+    parser.add_argument('--patch-size', type=NumberArgument(1, whole=True), default=32,
+                        help='side of a patch in pixels; default: %(default)s')
     parser.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
     parser.add_argument('--out-dir', default='work_dirs/masked_prediction', help='folder to write to; default: '
                         '%(default)s')
     parser.add_argument('--form', choices=(*FORMATS, 'none'), default='sheet', help='a sheet with a row per frame, a '
                         'picture per frame, a video, or only the numbers; default: %(default)s')
     parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos; default: all')
-    parser.add_argument('--num', type=int, help='only the first videos, as many as this')
-    parser.add_argument('--max-frames', type=int, help='frames of a video to draw, evenly spread (all are measured); '
-                        'default: 6 on a sheet, otherwise all')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='instances that score less are left out (VIS); '
-                        'default: %(default)s')
-    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--num', type=NumberArgument(1, whole=True), help='only the first videos, as many as this')
+    parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
+                        help='frames of a video to draw, evenly spread (all are measured); default: 6 on a sheet, '
+                        'otherwise all')
+    parser.add_argument('--score-thr', type=NumberArgument(0, 1), default=0.3,
+                        help='instances that score less are left out (VIS); default: %(default)s')
+    parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
+                        help='frames per second of a video; default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='another seed hides other patches; default: %(default)s')
     parser.add_argument('--device', help='such as cpu, cuda, cuda:1; default: an accelerator if there is one')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
     args = parser.parse_args()
-    if args.patch_size < 1:
-        parser.error(f'--patch-size must be at least 1, found {args.patch_size}')
     if not all(0 < ratio <= 1 for ratio in args.mask_ratio):
         parser.error(f'--mask-ratio must lie in (0, 1], found {args.mask_ratio}')
     return args
@@ -97,10 +97,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    try:
-        run(parse_args())
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
+    args = parse_args()
+    with report_errors():
+        run(args)
 
 
 if __name__ == '__main__':

@@ -7,15 +7,14 @@ Attention (OMA); measured is the share of the weight that goes to background que
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import List, Tuple
 
-from mmengine.config import DictAction
-
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.pictures import FORMATS
-from mmvc.engine import UsageError, atomic_write
+from mmvc.engine import OverrideAction, atomic_write, report_errors
+from mmvc.utils.numbers import NumberArgument
+from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
 Each frame shows input, prediction and heat maps: a row per query of an object, a column per query of the segmenter,
@@ -45,15 +44,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out-dir', default='work_dirs/attention', help='folder to write to; default: %(default)s')
     parser.add_argument('--form', choices=FORMATS, default='video', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
-    parser.add_argument('--layer', type=int, help='layer of the refiner to draw, from 0; default: mean of all')
+    parser.add_argument('--layer', type=NumberArgument(0, whole=True),
+                        help='layer of the refiner to draw, from 0; default: mean of all')
     parser.add_argument('--drop-ratio', type=float, default=0.5, help='share of the background keys that OMA drops, '
                         'where the model\'s own is 0; default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='of what OMA drops; default: %(default)s')
-    parser.add_argument('--max-frames', type=int, help='stop after this many frames of the video; default: all')
-    parser.add_argument('--fps', type=float, default=10, help='frames per second of a video; default: %(default)s')
+    parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
+                        help='stop after this many frames of the video; default: all')
+    parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
+                        help='frames per second of a video; default: %(default)s')
     parser.add_argument('--device', help='such as cpu, cuda, cuda:1; default: an accelerator if there is one')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
     args = parser.parse_args()
     if not 0 < args.drop_ratio <= 1:
@@ -79,10 +81,9 @@ def show(args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    try:
-        show(parse_args())
-    except (OSError, UsageError) as error:
-        sys.exit(f'error: {error}')
+    args = parse_args()
+    with report_errors():
+        show(args)
 
 
 if __name__ == '__main__':
