@@ -170,9 +170,9 @@ class MaskedPrediction:
                 writer.add(Path(self.ground_truth.frames(video_id)[index]).stem, {
                     'input': image,
                     'ground truth': image if truth is None else drawer.draw(image, truth),
-                    f'prediction, mIoU {miou[0.]:.1%}': drawer.draw(image, result.predictions[0.][index]),
+                    f'prediction, video mIoU {miou[0.]:.1%}': drawer.draw(image, result.predictions[0.][index]),
                     f'{ratio:.0%} masked': hide_pixels(image, result.hidden[ratio][index]),
-                    f'prediction for it, mIoU {miou[ratio]:.1%}': drawer.draw(
+                    f'prediction for it, video mIoU {miou[ratio]:.1%}': drawer.draw(
                         image, result.predictions[ratio][index]),
                 })
         return writer.path

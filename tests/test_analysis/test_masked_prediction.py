@@ -68,7 +68,12 @@ def test_numbers_and_pictures(sets, tmp_path, task):
     assert result.hidden[0.5][0].shape == SIZE and 0.2 < result.hidden[0.5][0].mean() < 0.8
     meta = masked.ground_truth.dataset.metainfo
     drawer = PanelDrawer(meta['classes'], meta['palette'], min_width=64, labels=False)
+    titles, compose = [], drawer.compose_panel
+    drawer.compose_panel = lambda columns, legend=None: titles.append(list(columns)) or compose(columns, legend)
     path = masked.draw(video, result, 0.5, drawer, str(tmp_path), 'frames')
+    for columns in titles:  # the numbers are not the frame's
+        assert columns[2] == f'prediction, video mIoU {result.miou()[0.]:.1%}'
+        assert columns[4] == f'prediction for it, video mIoU {result.miou()[0.5]:.1%}'
     assert path.name == f'{video}_r0.5'
     panel = cv2.imread(str(sorted(path.glob('*.png'))[0]))[24:24 + SIZE[0], :, ::-1]
     image, truth, clean, hidden, predicted = (part[:, 1:-1] for part in np.split(panel[:, :5 * 64], 5, axis=1))
