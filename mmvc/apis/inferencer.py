@@ -241,9 +241,10 @@ class VideoSegInferencer:
         """Give the frames of a video with their prediction."""
         if not self.model.is_online and (online or reader.source.endless and reader.max_frames is None):
             what = 'is to be segmented while it is read' if online else 'has no end'
+            more = '' if online else ', or take a part of it (max_frames, --max-frames)'
             raise UsageError(f'{type(self.model).__name__} refines a video as a whole, but '
-                             f'{reader.source.description} {what}: use the config and checkpoint of the online stage, '
-                             'or take a part of it (max_frames, --max-frames)')
+                             f'{reader.source.description} {what}: use the config and checkpoint of the online stage'
+                             f'{more}')
         track = track or (lambda items, total, description: iter(items))
         return self._online(reader, track) if online else self._two_passes(reader, track)
 
@@ -380,7 +381,7 @@ def _files(source: FrameSource) -> List[Path]:
     """Files and folders that a source reads."""
     if isinstance(source, ImageFiles):
         return [*source.files]
-    return [Path(source.path)] if isinstance(source, VideoFile) and not source.live else []
+    return [Path(source.path)] if isinstance(source, VideoFile) and '://' not in source.path else []
 
 
 @contextmanager

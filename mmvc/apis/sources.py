@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Sized, Tuple, Union, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from .results import SkippedFrame
 from .video_files import open_video
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
+#: addresses of what has no end by its nature
+LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp')
 Source = Union[str, Path, int, np.ndarray, Sequence[np.ndarray], Iterable[np.ndarray]]
 
 
@@ -94,17 +98,21 @@ class ImageFiles(FrameSource):
 
 
 class VideoFile(FrameSource):
-    """A video file, or with ``live`` a stream that OpenCV opens by its address.
+    """A video file, or what OpenCV opens by its address.
+
+    An address is a stream, live and without end, by its scheme (``LIVE_SCHEMES``) or where the number of frames is not
+    known. What a web server has complete (``https://.../clip.mp4``) is a video as any other.
 
     Args:
         path (str): File or address.
-        live (bool): Whether it is a stream. Defaults to False.
     """
 
-    def __init__(self, path: str, live: bool = False) -> None:
+    def __init__(self, path: str) -> None:
         with open_video(path) as video:
+            live = '://' in path and (path.split('://')[0].lower() in LIVE_SCHEMES or video.num_frames is None)
             super().__init__(
-                _stream_name(path) if live else Path(path).stem, path, video.fps, None if live else video.num_frames)
+                _address_name(path) if '://' in path else Path(path).stem, path, video.fps,
+                None if live else video.num_frames)
         self.path = path
         self.live = self.endless = live
         self.repeatable = not live
@@ -171,9 +179,9 @@ def open_sources(inputs: Union[Source, Sequence[Source]],
 
     Args:
         inputs: One input or a list of them. A string or path names a video file, a folder of frames, an image, a glob
-            pattern, a stream (``rtsp://...``) or, as a number, a camera. An array (H, W, 3) is one image; an array
-            (T, H, W, 3), a list of arrays or an iterator of arrays is one video. A list of image files is one video,
-            too, and so is a pattern that matches images.
+            pattern, an address (``rtsp://...``, ``https://...``, ``file://...``) or, as a number, a camera. An array
+            (H, W, 3) is one image; an array (T, H, W, 3), a list of arrays or an iterator of arrays is one video. A
+            list of image files is one video, too, and so is a pattern that matches images.
         load_image (Callable, optional): See :class:`ImageFiles`.
 
     Returns:
@@ -215,7 +223,10 @@ def _open(item: Source, load_image: Optional[Callable]) -> List[FrameSource]:
         return [Camera(int(item))]
     if not isinstance(item, (str, Path)):
         return [Arrays(cast(Iterable[np.ndarray], item), 'video')]
-    text, path = str(item), Path(item)
+    text = str(item)
+    if text.lower().startswith('file://'):
+        text = url2pathname(urlsplit(text).path)
+    path = Path(text)
     if not text.strip():
         raise UsageError('an input is an empty text: name a file, a folder, a pattern, an address or a camera number')
     if path.is_dir():
@@ -227,7 +238,7 @@ def _open(item: Source, load_image: Optional[Callable]) -> List[FrameSource]:
     if text.isdecimal():
         return [Camera(int(text))]
     if '://' in text:
-        return [VideoFile(text, live=True)]
+        return [VideoFile(text)]
     if re.search(r'[*?\[]', text):
         return _matches(text, load_image)
     raise UsageError(f'"{path}" does not exist: it is no file, folder, pattern or camera number')
@@ -276,7 +287,7 @@ def _load_frame(path: str) -> np.ndarray:
     return LoadFrameFromFile()(dict(img_path=path))['img']
 
 
-def _stream_name(address: str) -> str:
+def _address_name(address: str) -> str:
     return re.sub(r'[^A-Za-z0-9.]+', '_', address.split('://')[-1].split('@')[-1]).strip('_.') or 'stream'
 
 

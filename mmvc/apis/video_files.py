@@ -172,7 +172,7 @@ def open_video(path: Union[str, int]) -> Union[OpenCVVideo, PyAVVideo]:
     if readable:
         return OpenCVVideo(path)
     if '://' in path:
-        raise UsageError(f'the stream "{path}" cannot be opened: check the address and the network')
+        raise UsageError(f'the address "{path}" cannot be opened: check the address and the network')
     return _open_by_pyav(path)
 
 

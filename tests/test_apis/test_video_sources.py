@@ -140,6 +140,37 @@ def test_a_camera(monkeypatch, frames):
     assert all(capture.closed for capture in opened)
 
 
+@pytest.mark.parametrize('address, num_frames, live', [
+    ('https://host/videos/clip.mp4', 8, False), ('http://host/live', -1, True), ('HTTP://host/list.m3u8', -9e18, True),
+    ('rtsp://user:secret@host/1', 8, True), ('rtmp://host/1', -1, True), ('udp://@:1234', -1, True)])
+def test_what_an_address_is(monkeypatch, frames, address, num_frames, live):
+    """A video as any other where its length is known, unless the scheme is that of streams."""
+
+    class FakeCapture:
+        isOpened = grab = lambda self: True
+        release = lambda self: None  # noqa: E731
+
+        def __init__(self, path):
+            assert path == address
+
+        def get(self, key):
+            return {cv2.CAP_PROP_FPS: 25.0, cv2.CAP_PROP_FRAME_COUNT: num_frames}[key]
+
+    monkeypatch.setattr(cv2, 'VideoCapture', FakeCapture)
+    source, = open_sources(address)
+    assert type(source) is VideoFile and source.live == source.endless == live and source.repeatable == (not live)
+    assert source.num_frames == (None if live else 8) and source.name.strip('_') and 'secret' not in source.name
+
+
+def test_a_file_by_its_address(video_file, tmp_path):
+    spaced = tmp_path / 'a b.avi'
+    spaced.write_bytes(video_file.read_bytes())
+    source, = open_sources(spaced.as_uri())
+    assert not source.live and source.repeatable and source.num_frames == 8 and source.path == str(spaced)
+    with pytest.raises(UsageError, match='no.mp4" does not exist'):
+        open_sources('file:///no.mp4')
+
+
 def test_a_stopped_reader_ends(frames):
     reader = FrameReader(Arrays((frames[index % 8] for index in range(100)), 'generator'))
     for frame in reader:
