@@ -206,18 +206,24 @@ class VideoSegInferencer:
             max_frames (int, optional): Stop after this many frames. Defaults to None: all.
             skip_broken (bool): Whether to leave out frames that cannot be read, with a warning. Defaults to False.
 
-        Yields:
-            FrameResult: :class:`SemanticFrame`, :class:`PanopticFrame` or :class:`InstanceFrame`.
+        Returns:
+            Iterator[FrameResult]: :class:`SemanticFrame`, :class:`PanopticFrame` or :class:`InstanceFrame`.
 
         Raises:
-            UsageError: The source cannot be read, or the model is offline and the source has no end.
+            UsageError: At once: the source cannot be opened, an argument does not fit, or the model is offline and the
+                source has no end. While iterating: a frame cannot be read.
         """
         sources = [source] if isinstance(source, FrameSource) else open_sources(source, self._load_image)
         if len(sources) != 1:
             raise UsageError(f'stream() takes one video, got {len(sources)}: stream them one after the other')
         reader = FrameReader(sources[0], stride, max_frames, skip_broken)
-        yield from self._frames(reader, self.model.is_online if online is None else online)
-        _warn_of_skipped(reader)
+        frames = self._frames(reader, self.model.is_online if online is None else online)
+
+        def with_warnings() -> Iterator[FrameResult]:
+            yield from frames
+            _warn_of_skipped(reader)
+
+        return with_warnings()
 
     def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
                  track: Track) -> VideoResult:

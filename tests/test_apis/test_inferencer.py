@@ -200,11 +200,12 @@ def test_an_endless_source_needs_an_online_model(make_inferencer, frames, video_
     source.endless = True
     inferencer = make_inferencer('DVISOffline')
     with pytest.raises(UsageError, match='DVISOffline refines a video as a whole.*has no end.*--max-frames'):
-        next(inferencer.stream(source))
+        inferencer.stream(source)
     assert len(list(inferencer.stream(source, max_frames=2))) == 2
     assert len(list(make_inferencer('DVISOnline').stream(source))) == 8
-    with pytest.raises(UsageError, match='while it is read'):
+    with pytest.raises(UsageError, match='while it is read') as caught:
         inferencer(frames, online=True)
+    assert 'frames)' not in str(caught.value)  # a part of it would be refused, too
 
 
 def test_keeps_the_frames_of_a_recording(make_inferencer, frames):
@@ -315,4 +316,7 @@ def test_arguments_are_checked(make_inferencer, frames):
         with pytest.raises(UsageError, match=next(iter(kwargs))):
             inferencer(frames, **kwargs)
     with pytest.raises(UsageError, match='takes one video'):
-        next(inferencer.stream([np.stack(frames), np.stack(frames)]))
+        inferencer.stream([np.stack(frames), np.stack(frames)])
+    for source, kwargs, message in (('nofile.mp4', {}, 'does not exist'), (frames, dict(stride=0), 'stride')):
+        with pytest.raises(UsageError, match=message):  # before the first frame is asked for
+            inferencer.stream(source, **kwargs)
