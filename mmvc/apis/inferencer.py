@@ -2,9 +2,9 @@
 import signal
 import threading
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Callable, Deque, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, ContextManager, Deque, Iterable, Iterator, List, Optional, Sequence, Union
 
 import cv2
 import numpy as np
@@ -17,12 +17,13 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from mmvc.engine import UsageError
-from mmvc.models.utils import FeatureStore, fold_batch_norm
+from mmvc.models.utils import fold_batch_norm
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.numbers import check_number
 from mmvc.visualization import FPS_RANGE
 
 from .frame_reader import FrameReader
+from .kept_frames import KeptFrames
 from .loading import frame_transforms, load_model
 from .progress import FrameProgress
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
@@ -55,8 +56,9 @@ class VideoSegInferencer:
         device (str, optional): Such as ``'cuda:0'``. Defaults to None: an accelerator if there is one, else the CPU.
         window_size (int, optional): Frames that go through the network at once. More are faster on a GPU and need more
             memory. Defaults to None: ``window_size`` of the model; 1 for cameras and streams.
-        max_memory (float, optional): GiB that the features of a video may take in memory; the rest goes to the
-            system's temporary folder. Defaults to None: as the model's ``feature_store`` says, or 1 GiB.
+        max_memory (float, optional): GiB that the features of a video may take in memory, together with its panoptic
+            maps and with the frames of a source that can be read only once; the rest goes to the system's temporary
+            folder. Defaults to None: as the model's ``feature_store`` says, or 1 GiB.
         amp (str, optional): ``'bf16'`` or ``'fp16'``: run the network in half precision, which changes the result a
             little. Defaults to None: full precision.
         compile (bool): Whether to compile backbone and head with :func:`torch.compile`: a minute or more at first,
@@ -266,12 +268,14 @@ class VideoSegInferencer:
         name, total = reader.source.name, reader.expected_frames
         again: Iterable[Frame] = reader
         frames: Iterable[Frame] = reader
+        shared_limit: ContextManager = nullcontext()
         if not reader.source.repeatable:
-            again = kept = _KeptFrames(self.model.feature_store)
+            again = kept = KeptFrames(self.model.feature_store)
+            shared_limit = kept.share_limit(self.model)
             frames = kept.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
         first = next(windows)
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), self._autocast(), shared_limit:
             prediction = self.model.predict_video(_chain(first, windows), reader.size)
         del first
         again = track(again, len(prediction), f'{name}: decode masks')
@@ -354,28 +358,6 @@ class VideoSegInferencer:
     def _result(self, reader: FrameReader, frame: Frame, sample: Any) -> FrameResult:
         return FRAME_RESULTS[self.task](reader.source.name, frame.index, frame.name, frame.image, sample,
                                         self.dataset_meta['classes'])
-
-
-class _KeptFrames:
-    """Frames of a source that cannot be read twice: in memory up to a limit, on disk beyond it.
-
-    Args:
-        feature_store (dict): Arguments of :class:`FeatureStore`; a ``dtype`` does not touch images.
-    """
-
-    def __init__(self, feature_store: dict) -> None:
-        self._images = FeatureStore(**feature_store)
-        self._names: List[Tuple[int, str]] = []
-
-    def keep(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Pass frames on, and keep them."""
-        for frame in frames:
-            self._images.extend(torch.from_numpy(np.ascontiguousarray(frame.image))[None])
-            self._names.append((frame.index, frame.name))
-            yield frame
-
-    def __iter__(self) -> Iterator[Frame]:
-        return (Frame(*name, image.numpy()) for name, image in zip(self._names, self._images))
 
 
 def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:

@@ -17,6 +17,7 @@ from toy_configs import CLASSES, POSTPROCESSORS, tiny_config
 from mmvc.apis import InstanceFrame, PanopticFrame, SemanticFrame
 from mmvc.apis.sources import VideoFile
 from mmvc.engine import UsageError
+from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS
 
 TASKS = tuple(POSTPROCESSORS)
@@ -216,6 +217,28 @@ def test_keeps_the_frames_of_a_recording(make_inferencer, frames):
     assert len(results) == 5
     for result, frame in zip(results, frames):
         assert np.array_equal(result.image, frame)
+
+
+@pytest.mark.parametrize('max_memory', [2**-12, 1])
+def test_one_limit_for_all_that_is_kept(make_inferencer, frames, monkeypatch, tmp_path, max_memory):
+    """Features, the frames of a recording and panoptic maps; and all of them in the model's folder."""
+    stores, extend = [], FeatureStore.extend
+
+    def watched(store, tensors):
+        extend(store, tensors)
+        if not any(store is known for known in stores):
+            stores.append(store)
+
+    monkeypatch.setattr(FeatureStore, 'extend', watched)
+    options = {'model.feature_store': dict(folder=str(tmp_path))}
+    inferencer = make_inferencer('DVISOffline', 'vps', max_memory=max_memory, cfg_options=options)
+    before = inferencer.model.feature_store
+    assert len(list(inferencer.stream(iter(frames)))) == 8
+    assert len(stores) == 3 and all(store.folder == str(tmp_path) for store in stores)
+    in_memory = sum(store.bytes_in_memory for store in stores)
+    assert 0 < in_memory <= max_memory * 2**30
+    assert (sum(store.bytes_on_disk for store in stores) == 0) == (max_memory == 1)
+    assert inferencer.model.feature_store is before
 
 
 @pytest.mark.parametrize('size', [(1, 1), (33, 47), (110, 31), (75, 110)])

@@ -21,6 +21,8 @@ class FeatureStore:
         dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to keep floating-point tensors in half the space, at the
             cost of their last digits. Defaults to None: as they come.
         folder (str, optional): Folder of the file. Defaults to None: the system's temporary one.
+        shared_with (FeatureStore, optional): Store whose memory limit and folder this one shares, instead of having
+            its own: both together stay within the limit. Defaults to None.
 
     Raises:
         ValueError: ``memory_limit`` is negative, or ``dtype`` is none of these.
@@ -35,16 +37,23 @@ class FeatureStore:
 
     DTYPES = {None: None, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
-    def __init__(self, memory_limit: float = 2**30, dtype: Optional[str] = None, folder: Optional[str] = None) -> None:
+    def __init__(self,
+                 memory_limit: float = 2**30,
+                 dtype: Optional[str] = None,
+                 folder: Optional[str] = None,
+                 shared_with: Optional['FeatureStore'] = None) -> None:
+        self.bytes_in_memory = 0
+        self.bytes_on_disk = 0
+        self._budget: _Budget = _Budget() if shared_with is None else shared_with._budget
+        if shared_with is not None:
+            memory_limit, folder = shared_with.memory_limit, shared_with.folder
         if not memory_limit >= 0:  # nan is none
             raise ValueError(f'memory_limit of FeatureStore is a number of bytes, at least 0; got {memory_limit}')
         if dtype not in self.DTYPES:
             raise ValueError(f'dtype of FeatureStore is one of {list(self.DTYPES)}, got {dtype!r}')
-        self.memory_limit = memory_limit
+        self.memory_limit: float = memory_limit
         self.dtype = self.DTYPES[dtype]
-        self.folder = folder
-        self.bytes_in_memory = 0
-        self.bytes_on_disk = 0
+        self.folder: Optional[str] = folder
         self._items: List[Union[Tensor, int]] = []  # a tensor, or its place in the file
         self._template: Tensor
 
@@ -68,7 +77,8 @@ class FeatureStore:
             raise ValueError(f'a FeatureStore of {tuple(self._template.shape[1:])}, {self._template.dtype} was given '
                              f'{tuple(tensors.shape[1:])}, {tensors.dtype}: all frames of a video must be of one size')
         num_bytes = tensors.numel() * tensors.element_size()
-        if self.bytes_in_memory + num_bytes <= self.memory_limit:
+        if self._budget.used + num_bytes <= self.memory_limit:
+            self._budget.used += num_bytes
             self.bytes_in_memory += num_bytes
             self._items.extend(tensors)
             return
@@ -94,6 +104,9 @@ class FeatureStore:
                           f'are in "{folder}"; choose a folder on a larger disk, or a half-precision dtype') from error
         self.bytes_on_disk += tensor.numel() * tensor.element_size()
 
+    def __del__(self) -> None:
+        self._budget.used -= self.bytes_in_memory  # others may go on with it
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -111,6 +124,13 @@ class FeatureStore:
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[index] for index in range(len(self)))
+
+
+class _Budget:
+    """Bytes in memory of all stores that share a limit."""
+
+    def __init__(self) -> None:
+        self.used = 0
 
 
 def _as_bytes(tensor: Tensor) -> memoryview:

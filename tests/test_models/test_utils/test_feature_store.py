@@ -56,6 +56,22 @@ def test_leaves_nothing_behind(tmp_path):
     assert file.closed and os.listdir(tmp_path) == []
 
 
+def test_stores_that_share_a_limit(tmp_path):
+    """Together within it; what one gives up, the other may take."""
+    first = FeatureStore(memory_limit=100, folder=str(tmp_path))
+    second = FeatureStore(memory_limit=1e9, shared_with=first)
+    assert second.folder == str(tmp_path) and second.memory_limit == 100
+    first.extend(torch.zeros(15, 4, dtype=torch.uint8))
+    second.extend(torch.ones(11, 4, dtype=torch.uint8))
+    second.extend(torch.ones(10, 4, dtype=torch.uint8))
+    assert (first.bytes_in_memory, second.bytes_in_memory, second.bytes_on_disk) == (60, 40, 44)
+    assert len(second) == 21 and all(tensor.all() for tensor in second)
+    del second
+    gc.collect()
+    first.extend(torch.zeros(10, 4, dtype=torch.uint8))
+    assert first.bytes_in_memory == 100 and first.bytes_on_disk == 0
+
+
 def test_errors_name_the_remedy(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='at least 0; got -1'):
         FeatureStore(-1)

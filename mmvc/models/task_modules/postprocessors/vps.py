@@ -49,7 +49,9 @@ class VPSPostprocessor(VideoPostprocessor):
             dict(id, category_id, isthing, score) of the segments seen in the frame.
         """
         queries, scores, labels = self._candidates(prediction.class_probs)
-        winners, counts = FeatureStore(), torch.zeros((3, len(queries)), dtype=torch.int64, device=queries.device)
+        masks = prediction.mask_features
+        winners = FeatureStore(shared_with=masks if isinstance(masks, FeatureStore) else None)
+        counts = torch.zeros((3, len(queries)), dtype=torch.int64, device=queries.device)
         for frame_strips in prediction.strips(queries):
             winners.extend(compete(frame_strips, scores, counts, prediction.ori_shape)[None])
         keep = self._kept(counts).tolist()
