@@ -94,7 +94,8 @@ def edit(change):
     ('vipseg', '*_train.json', cut, {'unreadable file'}),
     ('vipseg', '*_train.json', edit(lambda c: c['annotations'].pop()), {'frame without mask'}),
     ('vipseg', '*_train.json', edit(lambda c: c['videos'].pop()), {'annotation'}),
-    ('vipseg', '*_train.json', edit(lambda c: c['videos'][0]['images'].pop()), {'mask without frame'}),
+    ('vipseg', '*_train.json', edit(lambda c: c['videos'][0]['images'].pop()),
+     {'mask without frame', 'annotation'}),
     ('vipseg', '*_train.json', edit(lambda c: c['categories'].clear()), {'unknown id'}),
     ('vipseg', '*_train.json', edit(lambda c: c.pop('categories')), {'annotation'}),
     ('ytvis', 'train/JPEGImages/*/*.jpg', remove, {'missing file'}),
@@ -119,6 +120,45 @@ def test_damage_is_found(roots, name, pattern, damage, kinds):
     assert all(f'\n{kind}: ' in text for kind in kinds)
     if path.suffix in ('.jpg', '.png'):
         assert path.stem in report.problems[0][1] and 'train_00000' in report.problems[0][1], 'the file is named'
+
+
+def twice(key):
+    return edit(lambda content: content[key].append(content[key][0]))
+
+
+def change_class(content):
+    """Give the first segment of a video another class in the last frame that has it."""
+    frames = content['annotations'][0]['annotations']
+    segment = frames[0]['segments_info'][0]
+    later = [s for frame in frames[1:] for s in frame['segments_info'] if s['id'] == segment['id']]
+    later[-1]['category_id'] = (segment['category_id'] + 1) % len(content['categories'])
+
+
+def repeat_segment(content):
+    segments = content['annotations'][0]['annotations'][0]['segments_info']
+    segments.append(segments[0])
+
+
+@pytest.mark.parametrize('name, file, damage, message', [
+    ('ytvis', 'train/instances.json', twice('annotations'), 'id in annotations'),
+    ('ytvis', 'train/instances.json', twice('videos'), 'id in videos'),
+    ('ytvis', 'train/instances.json', twice('categories'), 'id in categories'),
+    ('ytvis', 'valid/instances.json', edit(lambda c: c['videos'][0].update(file_names=[])), 'has no frames'),
+    ('vipseg', 'panoptic_gt_VIPSeg_train.json', twice('videos'), 'video_id in videos'),
+    ('vipseg', 'panoptic_gt_VIPSeg_train.json', twice('annotations'), 'video_id in annotations'),
+    ('vipseg', 'panoptic_gt_VIPSeg_train.json', twice('categories'), 'id in categories'),
+    ('vipseg', 'panoptic_gt_VIPSeg_train.json', edit(repeat_segment), 'has the segment'),
+    ('vipseg', 'panoptic_gt_VIPSeg_train.json', edit(change_class), 'in an earlier frame'),
+    ('vipseg', 'panoptic_gt_VIPSeg_train.json', edit(lambda c: c['videos'][0]['images'].pop()), 'not among'),
+    ('vipseg', 'panoptic_gt_VIPSeg_train.json', edit(lambda c: c.update(videos=[], annotations=[])), 'has no videos'),
+    ('vspw', 'train.txt', lambda path: path.write_text(f'{path.read_text()}\ntrain_00000'), '"train_00000" 2 times'),
+    ('vspw', 'train.txt', lambda path: path.write_text('\n'), 'train.txt" is empty'),
+    ('vspw', 'val.txt', lambda path: path.write_text('train_00000'), 'and so does train.txt'),
+    ('vspw', 'val.txt', lambda path: path.write_text('val_00000 val_00000'), 'val_00000 val_00000'),
+])
+def test_what_the_datasets_refuse_is_found(roots, name, file, damage, message):
+    damage(roots[name] / file)
+    assert any(message in what for _, what in check(roots, name, quick=True).problems)
 
 
 def test_no_annotations_of_a_validation_set_is_no_problem(roots):

@@ -2,25 +2,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 from prettytable import PrettyTable
 
+from mmvc.datasets.base_video import BaseVideoDataset
 from mmvc.utils.image_files import find_damage
 
 # What to do about each kind of problem.
 REMEDIES = {
-    'missing file': 'download or convert the dataset again; an interrupted conversion goes on where it stopped',
-    'unreadable file': 'download or convert these files again',
+    'missing file': 'download or convert the dataset again; a converter makes what is missing if it is started again',
+    'unreadable file': 'download these files again; a converter replaces those that are empty or cut off, others '
+                       'have to be deleted first',
     'frame without mask': 'download or convert the masks again, or remove the frames',
     'mask without frame': 'download the frames again, or remove the masks',
     'size': 'frame and mask (or annotation) must have one size: convert both from the same release',
     'unknown id': 'ids that the dataset does not define: correct the mask or the annotation file; check a dataset of '
                   'your own with --own',
     'annotation': 'the annotation file contradicts itself or its masks: convert or download it again',
+    'list': 'write one name per line, each video once and in one split only',
+    'refused': 'the dataset class does not load it, for the reason given',
     'total': 'not the number of the benchmark: the download or conversion is incomplete, or it is another release',
 }
 
@@ -44,6 +48,17 @@ class Report:
         """Note a problem."""
         assert kind in REMEDIES, kind
         self.problems.append((kind, what))
+
+    def attempt(self, kind: str, load: Callable[[], object]) -> None:
+        """Note a problem if ``load`` raises an error about files or their content."""
+        try:
+            load()
+        except (OSError, ValueError) as error:
+            self.add(kind, str(error))
+
+    def attempt_to_load(self, dataset: Callable[[], BaseVideoDataset]) -> None:
+        """Note a problem if a dataset (built without reading anything) refuses its files."""
+        self.attempt('refused', lambda: dataset().load_data_list())
 
     def count(self, split: str, **numbers: int) -> None:
         """Add to the counts of a split."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mmvc.datasets.converters.jobs import files_in, run_jobs
-from mmvc.datasets.json_files import read_json
-from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA, CATEGORIES_SCHEMA, VIDEOS_SCHEMA
+from mmvc.datasets.json_files import read_json, require_unique
+from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA, CATEGORIES_SCHEMA, VIDEOS_SCHEMA, VIPSegDataset
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
 from mmvc.evaluation.functional import read_panoptic_map
 from mmvc.utils.errors import DataError
@@ -57,6 +57,7 @@ def check_vipseg(root: Path,
     """
     report = Report()
     for split in splits:
+        known = len(report.problems)
         path = root / f'panoptic_gt_VIPSeg_{split}.json'
         report.count(split, videos=0, frames=0, labelled=0)
         content = load_annotations(report, path, SCHEMA)
@@ -65,12 +66,19 @@ def check_vipseg(root: Path,
         names = {category['id']: category['name'] for category in content['categories']}
         if not own and names != dict(enumerate(VSPW_CLASSES)):
             report.add('annotation', f'{path}: the categories are not the 124 classes of VIPSeg in their order')
+        for key, identity in (('videos', 'video_id'), ('annotations', 'video_id'), ('categories', 'id')):
+            ids = [str(entry[identity]) for entry in content[key]]
+            report.attempt('annotation', partial(require_unique, ids, f'{identity} in {key}', path))
         annotations = {video['video_id']: video['annotations'] for video in content['annotations']}
         for video_id in annotations.keys() - {video['video_id'] for video in content['videos']}:
             report.add('annotation', f'{path}: annotations of video "{video_id}", which is not among the videos')
         jobs = [(video, annotations.get(video['video_id'])) for video in content['videos']]
         for video_report in run_jobs(partial(_check_video, root, split, quick, set(names)), jobs, workers):
             report.merge(video_report)
+        if len(report.problems) == known:
+            dataset = partial(VIPSegDataset, ann_file=path.name, data_root=str(root), test_mode=split == 'test',
+                              metainfo=dict(classes=[names[index] for index in sorted(names)]), lazy_init=True)
+            report.attempt_to_load(dataset)
     if not own:
         for split in splits:
             if split in VIDEOS:
@@ -83,6 +91,7 @@ def _check_video(root: Path, split: str, quick: bool, category_ids: set[int], jo
     video, annotations = job
     name = str(video['video_id'])
     segments = {frame['file_name']: frame['segments_info'] for frame in annotations or ()}
+    _check_segments(report, name, [image['file_name'] for image in video['images']], annotations or ())
     files = files_in(root / 'panomasksRGB' / name, ('.png', ))
     report.count(split, videos=1, frames=len(video['images']), labelled=len(segments))
     stems = set()
@@ -104,6 +113,24 @@ def _check_video(root: Path, split: str, quick: bool, category_ids: set[int], jo
     for stem in files.keys() - stems:
         report.add('mask without frame', str(files[stem]))
     return report
+
+
+def _check_segments(report: Report, video: str, frames: list[str], annotations: Sequence[dict]) -> None:
+    """Note frames and segments that are listed twice, frames of no video, and segments that change their class."""
+    for names, key in ((frames, 'images'), ([frame['file_name'] for frame in annotations], 'annotations')):
+        report.attempt('annotation', partial(require_unique, names, f'frame in {key}', f'video {video}'))
+    class_of: dict[int, int] = {}
+    for frame in annotations:
+        where = f'video {video}, frame {frame["file_name"]}'
+        if frame['file_name'] not in frames:
+            report.add('annotation', f'{where}: is annotated, but not among the images of the video')
+        ids = [segment['id'] for segment in frame['segments_info']]
+        report.attempt('annotation', partial(require_unique, ids, 'segment', where))
+        for segment in frame['segments_info']:
+            before = class_of.setdefault(segment['id'], segment['category_id'])
+            if before != segment['category_id']:
+                report.add('annotation', f'{where}: segment {segment["id"]} has the category '
+                                         f'{segment["category_id"]}, in an earlier frame {before}')
 
 
 def _check_mask(report: Report, path: Path, size: tuple[int, int] | None, quick: bool, category_ids: set[int],

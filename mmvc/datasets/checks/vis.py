@@ -9,7 +9,7 @@ from pathlib import Path
 from pycocotools import mask as mask_utils
 
 from mmvc.datasets.converters.jobs import run_jobs
-from mmvc.datasets.json_files import ID
+from mmvc.datasets.json_files import ID, require_unique
 from mmvc.datasets.ovis import OVISDataset
 from mmvc.datasets.youtube_vis import (
     ANN_FILES,
@@ -62,6 +62,7 @@ def check_vis(root: Path,
     """
     report = Report()
     for split in splits:
+        known = len(report.problems)
         path = root / find_path(str(root), split, ANN_FILES)
         report.count(split, videos=0, frames=0, labelled=0, instances=0)
         content = load_annotations(report, path, SCHEMA)
@@ -72,6 +73,12 @@ def check_vis(root: Path,
         jobs = [(video, annotations[video['id']]) for video in content['videos']]
         for video_report in run_jobs(partial(_check_video, folder, split, quick), jobs, workers):
             report.merge(video_report)
+        if len(report.problems) == known:
+            dataset = partial(
+                YouTubeVISDataset, ann_file=str(path), data_prefix=dict(img_path=str(folder)), lazy_init=True,
+                metainfo=dict(classes=[category['name'] for category in content['categories']]),
+                test_mode=not content.get('annotations'))
+            report.attempt_to_load(dataset)
         if not own:
             report.expect(split, 'videos', VIDEOS[benchmark][split])
     return report
@@ -80,6 +87,9 @@ def check_vis(root: Path,
 def _by_video(report: Report, path: Path, content: dict, split: str,
               classes: Sequence[str] | None) -> dict[int, list[dict]]:
     """Annotations of each video; what is wrong with the file as a whole is noted."""
+    for key in ('videos', 'categories', 'annotations'):
+        ids = [entry['id'] for entry in content.get(key) or ()]
+        report.attempt('annotation', partial(require_unique, ids, f'id in {key}', path))
     names = {category['id']: category['name'] for category in content['categories']}
     if classes is not None and set(names.values()) != set(classes):
         report.add('annotation', f'{path}: the categories are not the classes of the benchmark; they differ by '
@@ -104,6 +114,8 @@ def _by_video(report: Report, path: Path, content: dict, split: str,
 def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[dict]]) -> Report:
     report = Report()
     video, annotations = job
+    if not video['file_names']:
+        report.add('annotation', f'video {video["id"]} has no frames')
     for name in video['file_names']:
         size = report.image_size(folder / name, quick)
         if size is not None:

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -37,19 +38,31 @@ def check_vspw(root: Path,
         Report: What was found.
     """
     report = Report()
+    split_of: dict[str, str] = {}
     for split in splits:
+        known = len(report.problems)
         path = root / f'{split}.txt'
         report.count(split, videos=0, frames=0, labelled=0)
         if not path.is_file():
             report.add('missing file', str(path))
             continue
         try:
-            videos = path.read_text(encoding='utf-8').split()
+            lines = path.read_text(encoding='utf-8').splitlines()
         except UnicodeDecodeError as error:
             report.add('unreadable file', f'{path}: {error}')
             continue
-        for video_report in run_jobs(partial(_check_video, root, split, quick, num_classes), videos, workers):
+        names = Counter(line.strip() for line in lines if line.strip())
+        for video, times in names.items():
+            if times > 1:
+                report.add('list', f'{path}: names video "{video}" {times} times')
+            if split_of.setdefault(video, split) != split:
+                report.add('list', f'{path}: names video "{video}", and so does {split_of[video]}.txt')
+        for video_report in run_jobs(partial(_check_video, root, split, quick, num_classes), list(names), workers):
             report.merge(video_report)
+        if len(report.problems) == known:
+            dataset = partial(VSPWDataset, ann_file=path.name, data_root=str(root), test_mode=split == 'test',
+                              lazy_init=True)
+            report.attempt_to_load(dataset)
     if not own:
         for split in splits:
             report.expect(split, 'videos', VIDEOS[split])
