@@ -5,12 +5,13 @@ import gzip
 import json
 import math
 import shutil
+import weakref
 
 import cv2
 import numpy as np
 import pytest
 
-from mmvc.evaluation.functional import encode_panoptic_map
+from mmvc.evaluation.functional import STQCounts, encode_panoptic_map, stq, vss_numbers
 from mmvc.evaluation.offline import evaluate_vis, evaluate_vps, evaluate_vss, list_masks
 
 CLASSES = [f'class {index}' for index in range(124)]
@@ -164,6 +165,26 @@ def test_vss_errors(vss):
         list_masks(gt, 'test.txt')
     with pytest.raises(ValueError, match='{video}'):
         list_masks(gt, masks='masks')
+
+
+@pytest.mark.parametrize('reduce', [
+    lambda matrices: vss_numbers(matrices, {8: []})[0]['video_mIoU'],
+    lambda matrices: stq(STQCounts(matrix, 0.0, 0) for matrix in matrices)['SQ'],
+])
+def test_one_confusion_matrix_is_in_memory_at_a_time(reduce):
+    """However many videos there are; the sum is another one."""
+    made, most = [], []
+
+    def matrices():
+        for _ in range(20):
+            matrix = np.eye(4, 5, dtype=np.int64)
+            made.append(weakref.ref(matrix))
+            most.append(sum(reference() is not None for reference in made))
+            yield matrix
+            del matrix
+
+    assert reduce(matrices()) == 1
+    assert len(most) == 20 and max(most) <= 3
 
 
 # --- VPS ---

@@ -2,7 +2,6 @@
 """Segmentation and tracking quality (Weber et al., STEP, NeurIPS 2021 Datasets and Benchmarks)."""
 
 from collections import Counter, defaultdict
-from functools import reduce
 from typing import Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -112,14 +111,18 @@ def stq(videos: Iterable[STQCounts]) -> Dict[str, float]:
     """STQ over videos.
 
     Args:
-        videos (Iterable[STQCounts]): Counts of each video.
+        videos (Iterable[STQCounts]): Counts of each video. They are not kept: of an iterator, one is in memory at a
+            time.
 
     Returns:
         dict: ``STQ``, ``AQ``, ``SQ``: fractions. NaN where not defined: SQ without a labelled pixel, AQ without a true
         thing tube.
     """
-    videos = list(videos)
-    quality = segmentation_quality(reduce(np.add, (video.confusion for video in videos))) if videos else float('nan')
-    num_tubes = sum(video.num_tubes for video in videos)
-    association = sum(video.association for video in videos) / num_tubes if num_tubes else float('nan')
+    confusion, association, num_tubes = None, 0.0, 0
+    for video in videos:
+        confusion = video.confusion.copy() if confusion is None else np.add(confusion, video.confusion, out=confusion)
+        association += video.association
+        num_tubes += video.num_tubes
+    quality = float('nan') if confusion is None else segmentation_quality(confusion)
+    association = association / num_tubes if num_tubes else float('nan')
     return dict(STQ=float(np.sqrt(association * quality)), AQ=association, SQ=quality)

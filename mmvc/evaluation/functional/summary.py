@@ -2,8 +2,7 @@
 """From the counts of all videos to the named numbers of a benchmark, and the rows of its table per class."""
 
 import math
-from functools import reduce
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -17,25 +16,36 @@ from .vpq import FN, FP, PAPER_WINDOWS, SCRIPT_WINDOWS, TP, mean_panoptic_qualit
 STQ_VARIANTS = {'': 'none', '_vipseg_script': 'first_segment'}
 
 
-def vss_numbers(confusions: Sequence[np.ndarray], windows: Windows) -> Dict[str, float]:
+def vss_numbers(confusions: Iterable[np.ndarray], windows: Windows) -> Tuple[Dict[str, float], np.ndarray]:
     """The numbers of VSPW.
 
     Args:
-        confusions (Sequence[np.ndarray]): :attr:`ConfusionMatrix.counts` of each video, (K, K + 1); at least one.
+        confusions (Iterable[np.ndarray]): :attr:`ConfusionMatrix.counts` of each video, (K, K + 1); at least one. They
+            are not kept: of an iterator, one is in memory at a time.
         windows (dict[int, list[tuple[int, int]]]): Pairs ``(|C|, |C and P|)`` of all videos, by window size.
 
     Returns:
-        dict: ``mIoU``, ``VC<n>``, ``aAcc``, ``mAcc``, ``fwIoU``, ``video_mIoU``, ``mIoU_trivial`` and, with windows of
-        8 and 16, ``VC16_pooled``; fractions, NaN where not defined.
+        tuple: ``mIoU``, ``VC<n>``, ``aAcc``, ``mAcc``, ``fwIoU``, ``video_mIoU``, ``mIoU_trivial`` and, with windows
+        of 8 and 16, ``VC16_pooled``, fractions, NaN where not defined; and the sum of the matrices.
     """
-    counts = reduce(np.add, confusions)
+    confusions = iter(confusions)
+    first = next(confusions)
+    counts = first.copy()
+
+    def added() -> Iterator[np.ndarray]:
+        yield first
+        for confusion in confusions:
+            np.add(counts, confusion, out=counts)
+            yield confusion
+
+    of_videos = video_miou(added())
     scores = semantic_scores(counts)
     numbers = dict(mIoU=scores.pop('mIoU'))
     numbers.update({f'VC{n}': mean_consistency(pairs) for n, pairs in windows.items()})
-    numbers.update(scores, video_mIoU=video_miou(confusions), mIoU_trivial=majority_class_baseline(counts)['mIoU'])
+    numbers.update(scores, video_mIoU=of_videos, mIoU_trivial=majority_class_baseline(counts)['mIoU'])
     if {8, 16} <= set(windows):
         numbers['VC16_pooled'] = pooled_vc16(windows[8], windows[16])
-    return numbers
+    return numbers, counts
 
 
 def vss_classes(counts: np.ndarray, names: Sequence[str]) -> List[dict]:
@@ -53,13 +63,13 @@ def vss_classes(counts: np.ndarray, names: Sequence[str]) -> List[dict]:
              'share': float(in_gt[c] / in_gt.sum())} for c in np.flatnonzero(in_gt)]
 
 
-def vps_numbers(counts: np.ndarray, tubes: Mapping[str, Sequence[STQCounts]],
+def vps_numbers(counts: np.ndarray, tubes: Mapping[str, Iterable[STQCounts]],
                 isthing: Sequence[bool]) -> Dict[str, float]:
     """The numbers of VIPSeg.
 
     Args:
         counts (np.ndarray): Sum of :attr:`VideoPanopticQuality.counts` over videos, (5, K, 4), for SCRIPT_WINDOWS.
-        tubes (Mapping[str, Sequence[STQCounts]]): Counts of each video, by the keys of ``STQ_VARIANTS``.
+        tubes (Mapping[str, Iterable[STQCounts]]): Counts of each video, by the keys of ``STQ_VARIANTS``.
         isthing (Sequence[bool]): Which classes are things, length K.
 
     Returns:

@@ -2,7 +2,7 @@
 import json
 import math
 import os.path as osp
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -161,9 +161,7 @@ class VPSMetric(VideoMetric):
             return {}
         shape = (len(SCRIPT_WINDOWS), len(self._isthing), 4)
         counts = sum((to_dense(entry['vpq']) for entry in results), np.zeros(shape))
-        confusions = [to_dense(entry['confusion']) for entry in results]
-        tubes = {suffix: [STQCounts(confusion, *entry['tubes'][suffix])
-                          for confusion, entry in zip(confusions, results)] for suffix in STQ_VARIANTS}
+        tubes = {suffix: stq_counts(results, suffix) for suffix in STQ_VARIANTS}
         numbers = vps_numbers(counts, tubes, self._isthing)
         self._log(counts, numbers, [entry['num_frames'] for entry in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
@@ -179,6 +177,16 @@ class VPSMetric(VideoMetric):
         log_rows('VPSMetric: summary', [{'': name, '%': value} for name, value in numbers.items()])
         for line in why_undefined(numbers, num_frames):
             print_log(line, logger='current')
+
+
+def stq_counts(entries: Iterable[dict], suffix: str) -> Iterator[STQCounts]:
+    """Counts of each video for :func:`vps_numbers`, one confusion matrix in memory at a time.
+
+    Args:
+        entries (Iterable[dict]): ``confusion`` (sparse) and ``tubes`` of each video.
+        suffix (str): Key of ``STQ_VARIANTS``.
+    """
+    return (STQCounts(to_dense(entry['confusion']), *entry['tubes'][suffix]) for entry in entries)
 
 
 def _listed(segments: List[dict], ids: np.ndarray) -> List[dict]:

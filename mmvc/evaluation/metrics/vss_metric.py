@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import math
 import os.path as osp
-from functools import reduce
 from typing import Dict, List, Optional, Sequence
 
 import cv2
@@ -123,11 +122,11 @@ class VSSMetric(VideoMetric):
         if self.format_only:
             print_log(f'VSSMetric: predictions of {len(results)} videos are in {self.output_dir}', logger='current')
             return {}
-        per_video = [to_dense(entry['confusion']) for entry in results]
-        per_video = per_video or [np.zeros((self._num_classes(), self._num_classes() + 1), np.int64)]
+        empty = np.zeros((self._num_classes(), self._num_classes() + 1), np.int64)
+        per_video = (to_dense(entry['confusion']) for entry in results) if results else [empty]
         windows = {n: [pair for entry in results for pair in entry['windows'][n]] for n in self.window_sizes}
-        numbers = vss_numbers(per_video, windows)
-        self._log(reduce(np.add, per_video), numbers, [entry['num_frames'] for entry in results])
+        numbers, counts = vss_numbers(per_video, windows)
+        self._log(counts, numbers, [entry['num_frames'] for entry in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
     def _log(self, counts: np.ndarray, numbers: Dict[str, float], num_frames: List[int]) -> None:

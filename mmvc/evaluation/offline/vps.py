@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
@@ -12,7 +12,6 @@ from mmvc.evaluation.functional import (
     SCRIPT_WINDOWS,
     STQ_VARIANTS,
     SegmentationTrackingQuality,
-    STQCounts,
     VideoPanopticQuality,
     compare_panoptic,
     isthing_of,
@@ -22,6 +21,7 @@ from mmvc.evaluation.functional import (
     vps_numbers,
 )
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
+from mmvc.evaluation.metrics.vps_metric import stq_counts
 from mmvc.utils.errors import DataError
 
 from .files import compare_files, find_missing
@@ -100,16 +100,15 @@ def evaluate_vps(pred_dir: PathLike,
     ]
     entries = list(run_jobs(partial(_score_video, isthing=isthing), jobs, workers))
 
-    counts = [to_dense(entry['vpq']) for entry in entries]
-    total = reduce(np.add, counts)
-    tubes = [_tubes(entry) for entry in entries]
+    total = to_dense(entries[0]['vpq'])
+    for entry in entries[1:]:
+        total += to_dense(entry['vpq'])
     names = [category['name'] for category in sorted(gt['categories'], key=lambda category: category['id'])]
     return Report(
         task='vps',
-        numbers=vps_numbers(
-            total, {key: [of_video[key] for of_video in tubes] for key in STQ_VARIANTS}, isthing),
+        numbers=vps_numbers(total, {key: stq_counts(entries, key) for key in STQ_VARIANTS}, isthing),
         classes=vps_classes(total, isthing, names),
-        videos=[_video_row(*of_video, isthing) for of_video in zip(jobs, counts, tubes)],
+        videos=[_video_row(job, entry, isthing) for job, entry in zip(jobs, entries)],
         sort_by='VPQ',
         missing=missing,
         unused=unused)
@@ -170,13 +169,8 @@ def _read(path: Optional[str]) -> Optional[np.ndarray]:
     return None if path is None else read_panoptic_map(path)
 
 
-def _tubes(entry: Dict[str, Any]) -> Dict[str, STQCounts]:
-    confusion = to_dense(entry['confusion'])
-    return {name: STQCounts(confusion, *counts) for name, counts in entry['tubes'].items()}
-
-
-def _video_row(video: VPSVideo, counts: np.ndarray, tubes: Dict[str, STQCounts], isthing: Sequence[bool]) -> dict:
-    numbers = vps_numbers(counts, {'': [tubes['']]}, isthing)
+def _video_row(video: VPSVideo, entry: Dict[str, Any], isthing: Sequence[bool]) -> dict:
+    numbers = vps_numbers(to_dense(entry['vpq']), {'': stq_counts([entry], '')}, isthing)
     names = ('VPQ', 'VPQ_thing', 'VPQ_stuff', *(f'VPQ{k}' for k in SCRIPT_WINDOWS), 'STQ', 'AQ', 'SQ')
     return dict(video=video.name, frames=len(video.gt), missing=video.pred.count(None),
                 **{name: numbers[name] for name in names})

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
@@ -94,14 +94,13 @@ def evaluate_vss(pred_dir: PathLike,
     score = partial(_score_video, num_classes=len(classes), label_offset=label_offset)
     entries = list(run_jobs(score, jobs, workers))
 
-    confusions = [to_dense(entry['confusion']) for entry in entries]
     windows = {n: [pair for entry in entries for pair in entry['windows'][n]] for n in entries[0]['windows']}
+    numbers, counts = vss_numbers((to_dense(entry['confusion']) for entry in entries), windows)
     return Report(
         task='vss',
-        numbers=vss_numbers(confusions, windows),
-        classes=vss_classes(reduce(np.add, confusions), classes),
-        videos=[_video_row(job, confusion, entry['windows'])
-                for job, confusion, entry in zip(jobs, confusions, entries)],
+        numbers=numbers,
+        classes=vss_classes(counts, classes),
+        videos=[_video_row(job, entry) for job, entry in zip(jobs, entries)],
         sort_by='mIoU',
         missing=missing,
         unused=unused)
@@ -129,8 +128,9 @@ def _read(path: Optional[str]) -> Optional[np.ndarray]:
     return None if path is None else read_label_map(path)
 
 
-def _video_row(video: VSSVideo, confusion: np.ndarray, windows: dict) -> dict:
-    numbers = vss_numbers([confusion], windows)
+def _video_row(video: VSSVideo, entry: Dict[str, Any]) -> dict:
+    windows = entry['windows']
+    numbers, _ = vss_numbers([to_dense(entry['confusion'])], windows)
     names = ('mIoU', 'aAcc', 'mAcc', 'fwIoU', *(f'VC{n}' for n in windows))
     return dict(video=video.name, frames=len(video.gt), missing=video.pred.count(None),
                 **{name: numbers[name] for name in names})
