@@ -216,6 +216,42 @@ def test_vspw_resumes(convert, vspw_source, tmp_path, capsys):
     assert lost.read_bytes() == content and kept.stat().st_mtime_ns == before
 
 
+def test_vspw_repairs_and_keeps_its_settings(convert, vspw_source, tmp_path):
+    dst = tmp_path / 'out'
+    assert convert('vspw_to_480p', vspw_source, dst, '--height', 48) == 0
+    damaged = {path: path.read_bytes() for path in (dst / 'data/a/mask/0000.png', dst / 'data/b/origin/0001.jpg')}
+    for path, length in zip(damaged, (0, 60)):
+        path.write_bytes(damaged[path][:length])
+    assert convert('vspw_to_480p', vspw_source, dst, '--height', 48) == 0
+    assert all(path.read_bytes() == content for path, content in damaged.items())
+    assert 'with height 48, quality 75, not height 32' in convert('vspw_to_480p', vspw_source, dst, '--height', 32)
+    assert convert('vspw_to_480p', vspw_source, dst, '--height', 32, '--overwrite') == 0
+    assert {cv2.imread(str(path)).shape[0] for path in dst.glob('data/*/*/*')} == {32}
+
+
+def test_vspw_whose_lists_name_what_is_not_there(convert, vspw_source, tmp_path):
+    (vspw_source / 'val.txt').write_text('b\nnowhere\n')
+    assert 'names videos that' in convert('vspw_to_480p', vspw_source, tmp_path / 'out')
+    (vspw_source / 'val.txt').write_text('b\n')
+    (vspw_source / 'data/b/mask/0001.png').unlink()
+    assert 'b/origin/0001.jpg" of video "b" of val.txt has no mask' in convert(
+        'vspw_to_480p', vspw_source, tmp_path / 'out', '--dry-run')
+
+
+def test_vipseg_repairs_and_keeps_its_settings(convert, vipseg_source, tmp_path):
+    src, dst = vipseg_source[0], tmp_path / 'out'
+    assert convert('vipseg_to_720p', src, dst, '--height', 36) == 0
+    names = ('images/v00/00000000.jpg', 'panomasks/v00/00000001.png', 'panomasksRGB/v01/00000002.png')
+    before = {dst / name: (dst / name).read_bytes() for name in names}
+    for path, damage in zip(before, (lambda path: path.unlink(), lambda path: path.write_bytes(b''), os.remove)):
+        damage(path)
+    assert convert('vipseg_to_720p', src, dst, '--height', 36) == 0
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert 'with height 36, quality 75' in convert('vipseg_to_720p', src, dst, '--height', 36, '--quality', 50)
+    assert convert('vipseg_to_720p', src, dst, '--height', 18, '--overwrite') == 0
+    assert {cv2.imread(str(path)).shape[0] for path in dst.glob('*/v0*/*')} == {18}
+
+
 def test_frames_that_have_the_size_are_copied(convert, vspw_source, tmp_path):
     assert convert('vspw_to_480p', vspw_source, tmp_path / 'out', '--height', 60) == 0
     name = 'data/a/origin/0000.jpg'

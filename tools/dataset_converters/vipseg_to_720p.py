@@ -17,8 +17,10 @@ DST: images/<video>/*.jpg       frames, resized bilinearly to HEIGHT rows and in
 Files and annotations equal those of the official scripts, but for the colours of things, which are random there and
 here always the same for the same video. Each colour mask is read back and compared.
 
-Finished videos are noted in DST/.records and kept: after an interruption, start the same command again. To convert a
-video anew, delete its note. Check the result with tools/dataset_converters/check_dataset.py vipseg DST.
+Finished videos are noted in DST/.records and kept: after an interruption, or if files of DST are missing, empty or cut
+off, start the same command again. Another height or quality is refused without --overwrite.
+
+Check the result with tools/dataset_converters/check_dataset.py vipseg DST.
 
 examples:
   python tools/dataset_converters/vipseg_to_720p.py ~/downloads/VIPSeg data/VIPSeg_720P --dry-run
@@ -35,13 +37,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--quality', type=int, default=75, help='JPEG quality, 1 to 100 (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
+    parser.add_argument('--overwrite', action='store_true', help='convert everything anew, over what is in DST')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     try:
-        counts = convert_vipseg(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run)
+        counts = convert_vipseg(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run,
+                                overwrite=args.overwrite)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     print(f'{"would convert" if args.dry_run else "converted"} {counts["videos"]} videos ({counts["frames"]} frames); '

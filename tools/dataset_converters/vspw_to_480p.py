@@ -11,8 +11,10 @@ SRC: data/<video>/{origin/*.jpg,mask/*.png}, train.txt, val.txt, test.txt (masks
 DST: the same tree, frames resized bilinearly to HEIGHT rows and int(HEIGHT * width / height) columns, masks by nearest
      neighbour, so that their values stay
 
-A file that is in DST is complete and is kept: after an interruption, start the same command again. Files are never
-changed in SRC. Check the result with tools/dataset_converters/check_dataset.py vspw DST.
+Whole files in DST are kept: after an interruption, or if files of DST are missing, empty or cut off, start the same
+command again. Another height or quality is refused without --overwrite. Files are never changed in SRC.
+
+Check the result with tools/dataset_converters/check_dataset.py vspw DST.
 
 examples:
   # what is there to do?
@@ -31,13 +33,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--quality', type=int, default=75, help='JPEG quality, 1 to 100 (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
+    parser.add_argument('--overwrite', action='store_true', help='convert everything anew, over what is in DST')
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     try:
-        summary = convert_vspw(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run)
+        summary = convert_vspw(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run,
+                               overwrite=args.overwrite)
     except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from error
     print(f'{"would convert" if args.dry_run else "converted"} {summary.videos} videos: {summary.frames} frames, '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,8 +13,12 @@ from mmengine.utils import ProgressBar
 from PIL import Image
 
 from mmvc.datasets.synthetic.dataset import parallel_map
-from mmvc.utils.errors import DataError
+from mmvc.engine.atomic_io import atomic_write
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import find_damage
+
+SPLITS = ('train', 'val', 'test')
+SETTINGS = '.settings.json'  # what the files of a folder were converted with
 
 
 def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
@@ -73,6 +78,64 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:  # of a full disk it does not say which file
         draft.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
+    """Note in ``dst`` what its files are converted with.
+
+    Args:
+        dst (Path): Root of the result.
+        settings (dict): What the content of the files depends on.
+        overwrite (bool): Whether other settings than before are accepted.
+
+    Raises:
+        UsageError: Files in ``dst`` were converted with other settings.
+    """
+    path = dst / SETTINGS
+    before = json.loads(path.read_bytes()) if path.is_file() else settings
+    if before != settings and not overwrite:
+        raise UsageError(f'"{dst}" was converted with {_in_words(before)}, not {_in_words(settings)}: ask for the '
+                         'same, choose another folder, or convert everything anew with --overwrite')
+    atomic_write(path, json.dumps(settings).encode())
+
+
+def _in_words(settings: dict) -> str:
+    return ', '.join(f'{name} {value}' for name, value in settings.items())
+
+
+def is_whole(path: Path, size: tuple[int, int]) -> bool:
+    """Whether an image is there, complete (see :func:`find_damage`) and of a size (width, height)."""
+    try:
+        content = path.read_bytes()
+        if find_damage(content) is not None:
+            return False
+        with Image.open(io.BytesIO(content)) as image:
+            return image.size == size
+    except OSError:
+        return False
+
+
+def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
+    """Videos of the lists ``<split>.txt`` that there are, by split.
+
+    Raises:
+        DataError: A list is not text.
+        FileNotFoundError: A list names a video that is not among ``videos``.
+    """
+    lists = {}
+    for split in SPLITS:
+        path = src / f'{split}.txt'
+        if path.is_file():
+            try:
+                lines = path.read_text(encoding='utf-8').splitlines()
+            except UnicodeDecodeError as error:
+                raise DataError(f'"{path}" is not text in UTF-8 ({error}): download it again') from error
+            lists[split] = {line.strip() for line in lines if line.strip()}
+            missing = sorted(lists[split] - set(videos))
+            if missing:
+                raise FileNotFoundError(f'"{path}" names videos that "{src}" lacks: '
+                                        f'{", ".join(missing[:10])}{" ..." if len(missing) > 10 else ""}')
+    return lists
 
 
 def open_image(path: Path) -> Image.Image:

@@ -12,14 +12,16 @@ import numpy as np
 from mmvc.datasets.vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.evaluation.functional import encode_panoptic_map, read_panoptic_map
-from mmvc.utils.errors import DataError
 
 from .jobs import (
     check_sizes,
     encode_frame,
     encode_mask,
     files_in,
+    is_whole,
+    keep_settings,
     open_image,
+    read_lists,
     run_jobs,
     size_at_height,
     videos_in,
@@ -27,7 +29,6 @@ from .jobs import (
 )
 from .panoptic_ids import SegmentIds
 
-SPLITS = ('train', 'val', 'test')
 CATEGORIES = tuple(
     dict(id=index, name=name, isthing=int(name in VSPW_THING_CLASSES), color=list(colour))
     for index, (name, colour) in enumerate(zip(VSPW_CLASSES, VSPW_PALETTE)))
@@ -40,7 +41,8 @@ def convert_vipseg(src: Path,
                    quality: int = 75,
                    workers: int = 1,
                    dry_run: bool = False,
-                   categories: Sequence[dict] = CATEGORIES) -> dict[str, int]:
+                   categories: Sequence[dict] = CATEGORIES,
+                   overwrite: bool = False) -> dict[str, int]:
     """Resize VIPSeg and write its masks and annotations in the panoptic format, as the official scripts do.
 
     Every colour mask is read back and compared before its video counts as finished.
@@ -49,46 +51,67 @@ def convert_vipseg(src: Path,
         src (Path): Root of the download: ``imgs/<video>/*.jpg``, ``panomasks/<video>/*.png`` (not for test videos) and
             ``{train,val,test}.txt``.
         dst (Path): Root of the result: ``images``, ``panomasks``, ``panomasksRGB`` and
-            ``panoptic_gt_VIPSeg{,_<split>}.json``. Finished videos in it are kept.
+            ``panoptic_gt_VIPSeg{,_<split>}.json``. Finished videos in it are kept, unless a file of theirs is missing
+            or damaged.
         height (int): Height of the result in pixels. Defaults to 720.
         quality (int): JPEG quality, 1 to 100. Defaults to 75.
         workers (int): Number of processes. Defaults to 1.
         dry_run (bool): Whether to only count. Defaults to False.
         categories (sequence[dict]): ``id``, ``name``, ``isthing`` and ``color`` of the classes. Defaults to VIPSeg's.
+        overwrite (bool): Whether to convert everything anew. Defaults to False.
 
     Returns:
         dict[str, int]: Counts: ``videos``, ``frames``, ``unlabelled_videos`` and ``already_there`` (videos).
 
     Raises:
         FileNotFoundError: ``src`` is not VIPSeg, or a frame of a labelled video has no mask.
+        UsageError: ``dst`` was converted with another height or quality.
         ValueError: A file cannot be decoded, frame and mask differ in size, or a mask has a value without a class.
     """
     check_sizes(height, quality)
     videos = videos_in(src / 'imgs')
-    lists = _read_lists(src, videos)
+    lists = read_lists(src, videos)
     records = {video: dst / RECORDS / f'{video}.json' for video in videos}
+    noted = [] if overwrite else [video for video in videos if records[video].exists()]
+    whole = run_jobs(partial(_is_finished, dst, height), [(video, records[video]) for video in noted], workers)
+    finished = {video for video, is_finished in zip(noted, whole) if is_finished}
     counts = dict(
         videos=len(videos),
         frames=sum(len(_frames(src, video)) for video in videos),
         unlabelled_videos=sum(not (src / 'panomasks' / video).is_dir() for video in videos),
-        already_there=sum(record.exists() for record in records.values()))
+        already_there=len(finished))
     if dry_run:
         return counts
+    if overwrite:  # before the settings are noted: no video of others counts as finished then
+        for record in records.values():
+            record.unlink(missing_ok=True)
+    keep_settings(dst, dict(height=height, quality=quality), overwrite)
     convert = partial(_convert_video, src, dst, height, quality, categories)
-    for video, record in run_jobs(convert, [video for video in videos if not records[video].exists()], workers):
+    for video, record in run_jobs(convert, [video for video in videos if video not in finished], workers):
         atomic_write(records[video], json.dumps(record).encode())
     loaded = {video: json.loads(path.read_bytes()) for video, path in records.items()}
-    lists[''] = {video for video, record in loaded.items() if record['annotation'] is not None}
-    for suffix, names in lists.items():
+    lists['all'] = {video for video, record in loaded.items() if record['annotation'] is not None}
+    for split, names in lists.items():
+        suffix = '' if split == 'all' else f'_{split}'
         _write_annotations(dst / f'panoptic_gt_VIPSeg{suffix}.json',
                            [record for video, record in loaded.items() if video in names], categories)
         if suffix:
-            shutil.copyfile(src / f'{suffix[1:]}.txt', dst / f'{suffix[1:]}.txt')
+            shutil.copyfile(src / f'{split}.txt', dst / f'{split}.txt')
     return counts
 
 
 def _frames(src: Path, video: str) -> dict[str, Path]:
     return files_in(src / 'imgs' / video, ('.jpg', '.jpeg', '.png'))
+
+
+def _is_finished(dst: Path, height: int, job: tuple[str, Path]) -> bool:
+    """Whether every file that the record of a video speaks of is there, whole and of the height."""
+    video, record = job
+    content = json.loads(record.read_bytes())
+    folders = dict(images='.jpg') if content['annotation'] is None else dict(
+        images='.jpg', panomasks='.png', panomasksRGB='.png')
+    return all(is_whole(dst / folder / video / f'{image["id"]}{suffix}', (image['width'], height))
+               for image in content['video']['images'] for folder, suffix in folders.items())
 
 
 def _convert_video(src: Path, dst: Path, height: int, quality: int, categories: Sequence[dict],
@@ -131,23 +154,6 @@ def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int]
     if not np.array_equal(read_panoptic_map(str(target)), ids):
         raise OSError(f'"{target}" does not hold what was written to it: check the disk, and run again')
     return segments
-
-
-def _read_lists(src: Path, videos: list[str]) -> dict[str, set[str]]:
-    """Videos of each list, by the suffix of its annotation file."""
-    lists = {}
-    for split in SPLITS:
-        path = src / f'{split}.txt'
-        if path.is_file():
-            try:
-                lists[f'_{split}'] = set(path.read_text(encoding='utf-8').split())
-            except UnicodeDecodeError as error:
-                raise DataError(f'"{path}" is not text in UTF-8 ({error}): download it again') from error
-            missing = sorted(lists[f'_{split}'] - set(videos))
-            if missing:
-                raise FileNotFoundError(f'"{path}" names videos that "{src / "imgs"}" lacks: '
-                                        f'{", ".join(missing[:10])}{" ..." if len(missing) > 10 else ""}')
-    return lists
 
 
 def _write_annotations(path: Path, records: list[dict], categories: Sequence[dict]) -> None:

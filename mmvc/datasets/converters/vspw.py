@@ -6,19 +6,22 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from .jobs import (
     check_sizes,
     encode_frame,
     encode_mask,
     files_in,
+    is_whole,
+    keep_settings,
     open_image,
+    read_lists,
     run_jobs,
     size_at_height,
     videos_in,
     write_whole,
 )
-
-LISTS = ('train.txt', 'val.txt', 'test.txt')
 
 
 @dataclass
@@ -35,34 +38,53 @@ class VSPWSummary:
 
 
 def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, workers: int = 1,
-                 dry_run: bool = False) -> VSPWSummary:
+                 dry_run: bool = False, overwrite: bool = False) -> VSPWSummary:
     """Resize VSPW: frames bilinear, masks nearest, width = int(height * width / height).
 
     Args:
         src (Path): Root of the full-resolution release: ``data/<video>/{origin,mask}`` and the lists.
-        dst (Path): Root of the result, in the same layout. Files in it are kept: an interrupted run goes on.
+        dst (Path): Root of the result, in the same layout. Whole files in it are kept: an interrupted run goes on.
         height (int): Height of the result in pixels. Defaults to 480.
         quality (int): JPEG quality, 1 to 100. Defaults to 75.
         workers (int): Number of processes. Defaults to 1.
         dry_run (bool): Whether to only count. Defaults to False.
+        overwrite (bool): Whether to convert everything anew. Defaults to False.
 
     Returns:
         VSPWSummary: Counts.
 
     Raises:
-        FileNotFoundError: ``src`` is not VSPW.
+        FileNotFoundError: ``src`` is not VSPW, lacks a video of a list or the mask of a training or validation frame.
+        UsageError: ``dst`` was converted with another height or quality.
         ValueError: A file cannot be decoded, or frame and mask differ in size.
     """
     check_sizes(height, quality)
     videos = videos_in(src / 'data')
+    lists = read_lists(src, videos)
+    for split in lists.keys() & {'train', 'val'}:
+        for video in sorted(lists[split]):
+            _check_masks(src, split, video)
     if dry_run:
-        return sum((_count(src, dst, video) for video in videos), VSPWSummary())
+        return sum(map(_count, run_jobs(partial(_todo, src, dst, height), videos, workers)), VSPWSummary())
+    if overwrite:  # before the settings are noted: no file of others is left then
+        for video in videos:
+            for _, frame_target, _, mask_target in _pairs(src, dst, video):
+                frame_target.unlink(missing_ok=True)
+                mask_target.unlink(missing_ok=True)
+    keep_settings(dst, dict(height=height, quality=quality), overwrite)
     convert = partial(_convert_video, src, dst, height, quality)
     summary = sum(run_jobs(convert, videos, workers), VSPWSummary())
-    for name in LISTS:
-        if (src / name).is_file():
-            shutil.copyfile(src / name, dst / name)
+    for split in lists:
+        shutil.copyfile(src / f'{split}.txt', dst / f'{split}.txt')
     return summary
+
+
+def _check_masks(src: Path, split: str, video: str) -> None:
+    """Raise an error if a frame has no mask."""
+    for frame, _, mask, _ in _pairs(src, src, video):
+        if mask is None:
+            raise FileNotFoundError(f'frame "{frame}" of video "{video}" of {split}.txt has no mask: download the '
+                                    'masks again')
 
 
 def _pairs(src: Path, dst: Path, video: str) -> list[tuple[Path, Path, Path | None, Path]]:
@@ -74,23 +96,40 @@ def _pairs(src: Path, dst: Path, video: str) -> list[tuple[Path, Path, Path | No
             for stem, path in frames.items()]
 
 
-def _count(src: Path, dst: Path, video: str) -> VSPWSummary:
-    pairs = _pairs(src, dst, video)
-    there = sum(frame.exists() for _, frame, _, _ in pairs) + sum(
-        target.exists() for _, _, mask, target in pairs if mask is not None)
-    return VSPWSummary(1, len(pairs), sum(mask is not None for _, _, mask, _ in pairs), there)
+def _todo(src: Path, dst: Path, height: int, video: str) -> list[tuple]:
+    """:func:`_pairs`, and whether the targets of frame and mask are there and whole (False without a mask)."""
+    pairs = []
+    for frame, frame_target, mask, mask_target in _pairs(src, dst, video):
+        there = frame_target.exists() or mask_target.exists()
+        size = size_at_height(_size(frame), height) if there else (0, 0)
+        pairs.append((frame, frame_target, mask, mask_target, is_whole(frame_target, size),
+                      mask is not None and is_whole(mask_target, size)))
+    return pairs
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height of an image from its header; that of no image, (1, 1), if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except OSError:
+        return 1, 1
+
+
+def _count(pairs: list[tuple]) -> VSPWSummary:
+    return VSPWSummary(1, len(pairs), sum(mask is not None for _, _, mask, *_ in pairs),
+                       sum(frame_there + mask_there for *_, frame_there, mask_there in pairs))
 
 
 def _convert_video(src: Path, dst: Path, height: int, quality: int, video: str) -> VSPWSummary:
-    summary = _count(src, dst, video)
-    for frame_path, frame_target, mask_path, mask_target in _pairs(src, dst, video):
-        frame_is_there = frame_target.exists()
-        missing_mask = None if mask_target.exists() else mask_path
-        if frame_is_there and missing_mask is None:
+    pairs = _todo(src, dst, height, video)
+    for frame_path, frame_target, mask_path, mask_target, frame_there, mask_there in pairs:
+        missing_mask = None if mask_there else mask_path
+        if frame_there and missing_mask is None:
             continue
         frame = open_image(frame_path)
         size = size_at_height(frame.size, height)
-        if not frame_is_there:
+        if not frame_there:
             write_whole(frame_target, encode_frame(frame_path, frame, size, quality))
         if missing_mask is not None:
             mask = open_image(missing_mask)
@@ -98,4 +137,4 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, video: str) 
                 raise ValueError(f'mask "{missing_mask}" (width, height = {mask.size}) differs in size from its frame '
                                  f'"{frame_path}" {frame.size}: download both again')
             write_whole(mask_target, encode_mask(mask, size))
-    return summary
+    return _count(pairs)
