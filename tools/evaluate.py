@@ -2,12 +2,13 @@
 """Score a folder of predictions, whoever made them. Needs no model and no config."""
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import Sequence
 
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
-from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, list_masks
+from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, find_unlabelled, list_masks
 from mmvc.utils import keep_freed_memory
 
 EPILOG = """
@@ -50,6 +51,8 @@ def parse_args() -> argparse.Namespace:
     vss.add_argument('--list', metavar='FILE', help='list of the videos below --gt (default: <split>.txt)')
     vss.add_argument('--masks', default='data/{video}/mask', metavar='FOLDER',
                      help='masks of a video below --gt (default: %(default)s)')
+    vss.add_argument('--images', default='data/{video}/origin', metavar='FOLDER',
+                     help='images of a video below --gt; if there are, each must have a mask (default: %(default)s)')
     classes = vss.add_mutually_exclusive_group()
     classes.add_argument('--classes', nargs='+', metavar='NAME',
                          help='names of the classes, or one file with a name per line (default: those of VSPW)')
@@ -70,6 +73,8 @@ def parse_args() -> argparse.Namespace:
         task.formatter_class = argparse.RawDescriptionHelpFormatter
         task.epilog = EPILOG
     args = parser.parse_args()
+    if args.worst < 0:
+        parser.error(f'--worst must not be negative, found {args.worst}')
     if args.task == 'vss' and not 0 <= args.label_offset <= 254:
         parser.error(f'--label-offset must be in 0..254, found {args.label_offset}')
     if args.task == 'vss' and args.num_classes is not None and not 1 <= args.num_classes <= 255:
@@ -85,6 +90,8 @@ def class_names(args: argparse.Namespace) -> Sequence[str]:
         return VSPW_CLASSES
     if len(args.classes) == 1 and Path(args.classes[0]).is_file():
         return [line.strip() for line in Path(args.classes[0]).read_text().splitlines() if line.strip()]
+    if len(args.classes) == 1 and (Path(args.classes[0]).suffix or '/' in args.classes[0]):
+        raise FileNotFoundError(f'--classes: there is no file "{args.classes[0]}"')
     return args.classes
 
 
@@ -92,7 +99,8 @@ def evaluate(args: argparse.Namespace) -> Report:
     """Score what the command line names."""
     if args.task == 'vss':
         masks = list_masks(args.gt, args.list or f'{args.split}.txt', args.masks)
-        return evaluate_vss(args.pred, masks, class_names(args), args.label_offset, args.workers, args.allow_missing)
+        return evaluate_vss(args.pred, masks, class_names(args), args.label_offset, args.workers, args.allow_missing,
+                            find_unlabelled(args.gt, masks, args.images))
     if args.task == 'vps':
         ann_file = args.gt / (args.ann_file or f'panoptic_gt_VIPSeg_{args.split}.json')
         return evaluate_vps(args.pred, ann_file, str(args.gt / args.masks), args.workers, args.allow_missing)
@@ -105,6 +113,9 @@ def main() -> None:
     args = parse_args()
     keep_freed_memory()
     try:
+        if args.out:  # better now than after the scoring
+            Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=Path(args.out).parent).close()
         report = evaluate(args)
         print(report.to_text(args.worst))
         if args.out:

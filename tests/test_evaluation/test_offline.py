@@ -331,7 +331,17 @@ def test_vis_errors(data_dir, tmp_path):
     with pytest.raises(ValueError, match=r'results.json": \[0\] has no video_id, category_id, segmentations'):
         evaluate_vis(results, ann_file)
     results.write_text('[]')
-    assert evaluate_vis(results, ann_file).numbers['AP'] == 0
+    report = evaluate_vis(results, ann_file)
+    assert report.numbers['AP'] == 0
+    count = len(gt['videos'])
+    assert f'{count} of {count} videos have no detections: ' in report.to_text()
+    tracks = [dict(gt['annotations'][0], segmentations=[None, None]), *gt['annotations'][1:]]
+    ann_file.write_text(json.dumps(dict(gt, annotations=tracks)))
+    with pytest.raises(ValueError, match='gt.json", video .*2 masks for 1 frames'):
+        evaluate_vis(results, ann_file)
+    ann_file.write_text(json.dumps(dict(gt, videos=[dict(gt['videos'][0], file_names=[]), *gt['videos'][1:]])))
+    with pytest.raises(ValueError, match='gt.json": video .* has no frames'):
+        evaluate_vis(results, ann_file)
     ann_file.write_text(json.dumps(dict(gt, annotations=None)))
     with pytest.raises(ValueError, match='no annotations, so there is no AP: .* not public'):
         evaluate_vis(results, ann_file)

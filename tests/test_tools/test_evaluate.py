@@ -66,6 +66,7 @@ def test_own_classes(run, vss, tmp_path, capsys):
 @pytest.mark.parametrize('task, options, message', [
     ('vss', ('--split', 'test'), 'test.txt" does not exist'),
     ('vss', ('--num-classes', 1), 'predicted class 1 is out of range'),
+    ('vss', ('--classes', 'nmaes.txt'), 'there is no file "nmaes.txt"'),
     ('vss', ('--workers', 0), 'workers must be at least 1'),
     ('vps', (), 'panoptic_gt_VIPSeg_val.json" does not exist'),
     ('vis', (), 'valid/instances.json" does not exist'),
@@ -83,6 +84,26 @@ def test_missing_frames(run, vss, tmp_path, capsys):
         run('vss', *vss)
     run('vss', *vss, '--allow-missing')
     assert 'WARNING: 1 frames without a prediction count as empty: good/0' in capsys.readouterr().out
+
+
+def test_frames_without_ground_truth(run, vss, tmp_path, capsys):
+    for frame in '01':
+        path = tmp_path / f'gt/data/good/origin/{frame}.jpg'
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    with pytest.raises(SystemExit, match='1 frames have an image and no ground truth: good/1.*--allow-missing'):
+        run('vss', *vss)
+    run('vss', *vss, '--allow-missing')
+    assert 'WARNING: 1 frames have no ground truth, not scored: good/1' in capsys.readouterr().out
+
+
+def test_an_output_that_cannot_be_written_is_found_before_scoring(run, vss, tmp_path, capsys):
+    with pytest.raises(SystemExit, match='val.txt'):
+        run('vss', *vss, '--out', tmp_path / 'gt/val.txt/numbers')
+    assert not capsys.readouterr().out
+    with pytest.raises(SystemExit, match='2'):
+        run('vss', *vss, '--worst', -1)
+    assert '--worst must not be negative' in capsys.readouterr().err
 
 
 def test_vps(run, tmp_path, capsys):

@@ -4,6 +4,6 @@
 from .report import Report
 from .vis import evaluate_vis
 from .vps import evaluate_vps
-from .vss import evaluate_vss, list_masks
+from .vss import evaluate_vss, find_unlabelled, list_masks
 
-__all__ = ['Report', 'evaluate_vis', 'evaluate_vps', 'evaluate_vss', 'list_masks']
+__all__ = ['Report', 'evaluate_vis', 'evaluate_vps', 'evaluate_vss', 'find_unlabelled', 'list_masks']

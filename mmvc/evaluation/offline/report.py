@@ -3,7 +3,7 @@ import csv
 import io
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Union
 
@@ -26,6 +26,7 @@ class Report:
         sort_by (str): The number by which videos are bad or good.
         missing (list[str]): ``<video>/<frame>`` that was not predicted and was counted as empty.
         unused (list[str]): Predicted videos and frames that the ground truth does not have.
+        notes (list[str]): What else to know of the data.
     """
     task: str
     numbers: Dict[str, float]
@@ -34,6 +35,7 @@ class Report:
     sort_by: str
     missing: List[str]
     unused: List[str]
+    notes: List[str] = field(default_factory=list)
 
     def worst_videos(self, limit: int) -> List[dict]:
         """The rows of the videos with the lowest numbers, the worst first; those without a number are left out."""
@@ -63,7 +65,7 @@ class Report:
                          f'{named(self.missing)}')
         if self.unused:
             parts.append(f'Not in the ground truth, not used: {named(self.unused)}')
-        return '\n'.join(parts)
+        return '\n'.join(parts + self.notes)
 
     def to_dict(self) -> Dict[str, Any]:
         """Everything, as JSON can hold it: percent, None where not defined."""
@@ -73,6 +75,7 @@ class Report:
             undefined=self.undefined(),
             missing=self.missing,
             unused=self.unused,
+            notes=self.notes,
             classes=[_in_percent(row) for row in self.classes],
             videos=[_in_percent(row) for row in self.videos])
 

@@ -10,6 +10,7 @@ from mmvc.datasets.json_files import ID, read_json, require_unique
 from mmvc.datasets.youtube_vis import CATEGORIES_SCHEMA
 from mmvc.evaluation.functional import MatchedTracks, match_video, range_names, track_scores, vis_classes
 from mmvc.evaluation.functional.tracks import OCCLUSION_LEVELS
+from mmvc.utils.errors import DataError
 
 from .files import named
 from .report import Report
@@ -61,6 +62,9 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Rep
     for key, what in (('videos', 'video id'), ('categories', 'category id'), ('annotations', 'annotation id')):
         require_unique((entry['id'] for entry in gt[key]), what, ann_file)
     detections = read_json(results, _DETECTIONS, 'a list of dict(video_id, category_id, score, segmentations)')
+    for video in gt['videos']:
+        if not video['file_names']:
+            raise DataError(f'"{ann_file}": video {video["id"]} has no frames (file_names is empty)')
     _check_ids(gt['annotations'], gt, ann_file)
     _check_ids(detections, gt, results)
 
@@ -71,7 +75,8 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Rep
     videos = sorted(gt['videos'], key=lambda video: video['id'])  # decides on ties between videos
     jobs = [VISVideo(video, *of_video[video['id']]) for video in videos]
     with_occlusion = any('occlusion' in annotation for annotation in gt['annotations'])
-    matched = list(run_jobs(partial(_score_video, with_occlusion=with_occlusion, results=str(results)), jobs, workers))
+    matched = list(run_jobs(partial(_score_video, with_occlusion=with_occlusion, results=results,
+                                    ann_file=ann_file), jobs, workers))
 
     names = {category['id']: category['name'] for category in gt['categories']}
     by_category = _by_category(matched, names)
@@ -82,7 +87,8 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Rep
         videos=[_video_row(job, of_job, names) for job, of_job in zip(jobs, matched)],
         sort_by='AP',
         missing=[],
-        unused=[])
+        unused=[],
+        notes=_without_detections(jobs))
 
 
 def _check_ids(detections: List[dict], gt: dict, path: PathLike) -> None:
@@ -94,14 +100,27 @@ def _check_ids(detections: List[dict], gt: dict, path: PathLike) -> None:
                              'ground truth does not have: is it of the same split and version?')
 
 
-def _score_video(video: VISVideo, with_occlusion: bool, results: str) -> Dict[int, MatchedTracks]:
+def _without_detections(videos: Sequence[VISVideo]) -> List[str]:
+    """A note of the videos that nothing is detected in; none if there is no such video."""
+    silent = [_name(video) for video in videos if not video.detections]
+    return [f'{len(silent)} of {len(videos)} videos have no detections: {named(silent)}'] if silent else []
+
+
+def _score_video(video: VISVideo, with_occlusion: bool, results: PathLike,
+                 ann_file: PathLike) -> Dict[int, MatchedTracks]:
     """Matched tracks of one video, by category."""
     info = video.info
+    match = partial(match_video, video.annotations, height=info['height'], width=info['width'],
+                    num_frames=len(info['file_names']), with_occlusion=with_occlusion)
     try:
-        return match_video(video.annotations, video.detections, info['height'], info['width'],
-                           len(info['file_names']), with_occlusion)
-    except ValueError as error:
-        raise ValueError(f'"{results}", video {info["id"]}: {error}') from error
+        return match(video.detections)
+    except ValueError:
+        path = results
+        try:
+            match([])
+        except ValueError as of_truth:
+            path, error = ann_file, of_truth
+        raise ValueError(f'"{path}", video {info["id"]}: {error}') from error
 
 
 def _by_category(matched: Sequence[Dict[int, MatchedTracks]], ids: Iterable[int]) -> Dict[int, List[MatchedTracks]]:
@@ -109,10 +128,14 @@ def _by_category(matched: Sequence[Dict[int, MatchedTracks]], ids: Iterable[int]
             for category_id in ids}
 
 
+def _name(video: VISVideo) -> str:
+    """The folder of a video, or its id."""
+    return osp.dirname(video.info['file_names'][0]) or str(video.info['id'])
+
+
 def _video_row(video: VISVideo, matched: Dict[int, MatchedTracks], names: Dict[int, str]) -> dict:
     scores = track_scores(_by_category([matched], names))
-    folder = osp.dirname(video.info['file_names'][0])
-    return dict(video=folder or str(video.info['id']), video_id=video.info['id'],
+    return dict(video=_name(video), video_id=video.info['id'],
                 frames=len(video.info['file_names']), tracks=len(video.annotations),
                 detections=len(video.detections),
                 **{name: scores[name] for name in ('AP', 'AP50', 'AP75', 'AR1', 'AR10')})

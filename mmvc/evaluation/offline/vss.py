@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Uni
 import numpy as np
 
 from mmvc.datasets import BaseVideoSegDataset
-from mmvc.datasets.converters.jobs import run_jobs
+from mmvc.datasets.converters.jobs import files_in, run_jobs
 from mmvc.evaluation.functional import (
     ConfusionMatrix,
     VideoConsistency,
@@ -17,7 +17,7 @@ from mmvc.evaluation.functional import (
 )
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
 
-from .files import compare_files, find_missing
+from .files import compare_files, find_missing, named
 from .report import Report
 
 PathLike = Union[str, Path]
@@ -58,12 +58,31 @@ def list_masks(root: PathLike, ann_file: str = 'val.txt', masks: str = 'data/{vi
     return {video['video_id']: [image['seg_map_path'] for image in video['images']] for video in videos}
 
 
+def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]],
+                    images: str = 'data/{video}/origin') -> List[str]:
+    """List the frames that have an image and no mask, ``<video>/<frame>``.
+
+    Args:
+        root (str | Path): Root of the dataset.
+        masks (Mapping[str, Sequence[str]]): Ground truth, see :func:`list_masks`.
+        images (str): Folder of a video's images, relative to the root; a video without one is passed over. Defaults
+            to VSPW's.
+    """
+    unlabelled = []
+    for video, paths in masks.items():
+        frames = files_in(Path(root, images.replace('{video}', video)), ('.jpg', '.jpeg', '.png'))
+        labelled = {Path(path).stem for path in paths}
+        unlabelled += [f'{video}/{frame}' for frame in frames if frame not in labelled]
+    return unlabelled
+
+
 def evaluate_vss(pred_dir: PathLike,
                  masks: Mapping[str, Sequence[str]],
                  classes: Sequence[str],
                  label_offset: int = 1,
                  workers: int = 1,
-                 allow_missing: bool = False) -> Report:
+                 allow_missing: bool = False,
+                 unlabelled: Sequence[str] = ()) -> Report:
     """Score ``<pred_dir>/<video>/<frame>.png``: mIoU and video consistency.
 
     Args:
@@ -75,6 +94,8 @@ def evaluate_vss(pred_dir: PathLike,
         workers (int): Number of processes; the numbers do not depend on it. Defaults to 1.
         allow_missing (bool): Whether frames may be missing. They count as pixels without a prediction, and no pixel
             of a window with such a frame counts as consistent. Defaults to False.
+        unlabelled (Sequence[str]): Frames without ground truth, see :func:`find_unlabelled`: an error unless
+            ``allow_missing``. Defaults to ().
 
     Returns:
         Report: Numbers as of :class:`VSSMetric`.
@@ -85,6 +106,10 @@ def evaluate_vss(pred_dir: PathLike,
     """
     if not masks:
         raise ValueError('no ground truth to compare with: "masks" is empty')
+    if unlabelled and not allow_missing:
+        raise FileNotFoundError(f'{len(unlabelled)} frames have an image and no ground truth: {named(unlabelled)}. '
+                                'Download the masks again, or leave these frames out with --allow-missing '
+                                '(allow_missing=True)')
     frames = {video: [Path(path).stem for path in paths] for video, paths in masks.items()}
     there, unused = compare_files(Path(pred_dir), frames)
     missing = find_missing(frames, there, allow_missing, f'"{pred_dir}/<video>/<frame>.png"')
@@ -103,7 +128,9 @@ def evaluate_vss(pred_dir: PathLike,
         videos=[_video_row(job, entry) for job, entry in zip(jobs, entries)],
         sort_by='mIoU',
         missing=missing,
-        unused=unused)
+        unused=unused,
+        notes=[f'WARNING: {len(unlabelled)} frames have no ground truth, not scored: {named(unlabelled)}']
+        if unlabelled else [])
 
 
 def _score_video(video: VSSVideo, num_classes: int, label_offset: int) -> Dict[str, Any]:
