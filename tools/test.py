@@ -9,6 +9,7 @@ from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
+from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 import mmvc  # noqa: F401  registers the scope
@@ -30,6 +31,9 @@ from mmvc.evaluation import VideoMetric
 from mmvc.registry import METRICS
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+
+# what a model of a post-processor predicts, and which metric scores it
+METRIC_OF = dict(VSSPostprocessor='VSSMetric', VPSPostprocessor='VPSMetric', VISPostprocessor='VISMetric')
 
 EXAMPLES = """examples:
   the numbers of a checkpoint:
@@ -104,6 +108,34 @@ def request_predictions(cfg: Config, out_dir: Optional[str], format_only: bool) 
         cfg.test_evaluator = writing
 
 
+def check_task(cfg: Config, tta: bool) -> None:
+    """Raise an error if the metrics, or test-time augmentation, are for another task than the model.
+
+    Models whose config names no post-processor of this package are not judged.
+    """
+    postprocessor = str((cfg.model.get('postprocessor') or {}).get('type')).split('.')[-1]
+    expected = METRIC_OF.get(postprocessor)
+    if expected is None:
+        return
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    for name in (str(evaluator.type).split('.')[-1] for evaluator in evaluators):
+        if name in METRIC_OF.values() and name != expected:
+            raise UsageError(f'{name} of test_evaluator cannot score this model, whose {postprocessor} makes '
+                             f'predictions for {expected}: change one of them')
+    if tta and expected != 'VSSMetric':
+        raise UsageError(f'--tta votes on maps of classes, and this model has a {postprocessor}: drop --tta')
+
+
+def check_data(runner: Runner) -> None:
+    """Raise an error if a metric lacks something that it needs of a video, before hours of inference."""
+    loop = runner.test_loop
+    dataset = loop.dataloader.dataset
+    for metric in loop.evaluator.metrics:
+        if isinstance(metric, VideoMetric):
+            for index in range(len(dataset)):
+                metric.check_video(dataset.get_data_info(index))
+
+
 def enable_tta(cfg: Config) -> None:
     """Wrap the model and its pipeline for test-time augmentation."""
     from mmvc.models.tta import make_tta_pipeline  # slow to import, and rarely needed
@@ -126,6 +158,7 @@ def run(args: argparse.Namespace) -> None:
         cfg.launcher, cfg.load_from, cfg.resume = args.launcher, args.checkpoint, False
         if args.format_only or args.out_dir:
             request_predictions(cfg, args.out_dir, args.format_only)
+        check_task(cfg, args.tta)
         if args.tta:
             enable_tta(cfg)
         setup_distributed(args.launcher, cfg)
@@ -133,6 +166,7 @@ def run(args: argparse.Namespace) -> None:
         runner.register_hook(CheckWeightsHook())
         if args.show_dir:
             runner.register_hook(VideoSegVisualizationHook(args.show_dir, args.show_fps))
+        check_data(runner)
         metrics = runner.test()
         if args.out and is_main_process():
             numbers = {name: float(value) for name, value in metrics.items()}

@@ -109,6 +109,34 @@ def test_tta_votes_over_mirrored_videos(run, tmp_path):
     assert json.loads((tmp_path / 'numbers.json').read_text())['vss/mIoU'] == pytest.approx(100)
 
 
+@pytest.mark.parametrize('postprocessor, metric, tta, message', [
+    ('VSSPostprocessor', 'VISMetric', False, 'VISMetric of test_evaluator cannot score'),
+    ('mmvc.VPSPostprocessor', 'VPSMetric', True, '--tta votes on maps of classes'),
+    ('VISPostprocessor', 'VISMetric', True, '--tta votes on maps of classes'),
+])
+def test_another_task_than_the_models_is_refused(tool, postprocessor, metric, tta, message):
+    cfg = Config(dict(model=dict(postprocessor=dict(type=postprocessor)), test_evaluator=[dict(type=metric)]))
+    with pytest.raises(UsageError, match=message):
+        tool.check_task(cfg, tta)
+
+
+def test_missing_ground_truth_is_found_before_the_first_video(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(ToyVSS, 'forward', lambda *args, **kwargs: pytest.fail('a video was predicted'))
+    (tmp_path / 'videos/data/right/mask/003.png').unlink()
+    with pytest.raises(SystemExit, match='right/origin/003.png" of video "right" has no ground truth'):
+        run()
+
+
+def test_videos_that_annotations_lack_are_refused(tmp_path):
+    content = dict(videos=[], annotations=[dict(id=1, video_id='a')], categories=[])
+    (tmp_path / 'vis.json').write_text(json.dumps(content))
+    (tmp_path / 'vps.json').write_text(json.dumps(dict(content, annotations=[])))
+    for name in ('VIS', 'VPS'):
+        metric = METRICS.build(dict(type=f'{name}Metric', ann_file=str(tmp_path / f'{name.lower()}.json')))
+        with pytest.raises(UsageError, match='video "b" is not in'):
+            metric.check_video(dict(video_id='b', images=[]))
+
+
 def test_tta_without_settings_uses_the_papers_scales(tool):
     cfg = Config(dict(
         model=dict(type='ToyVSS'),

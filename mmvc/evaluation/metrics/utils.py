@@ -10,6 +10,8 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from prettytable import PrettyTable
 
+from mmvc.utils.errors import UsageError
+
 
 def to_sparse(counts: np.ndarray) -> Dict[str, Any]:
     """Keep the cells of an array of counts that are not zero: a video has few of the 124 x 125 pairs of classes."""
@@ -70,6 +72,14 @@ def ground_truth_path(frame: dict) -> str:
                          'this split has no ground truth, set format_only=True; otherwise let the packing transform '
                          'of the test pipeline keep "seg_map_path"')
     return frame['seg_map_path']
+
+
+def require_ground_truth(video: dict) -> None:
+    """Raise an error unless each frame of a video (an item of a dataset, or a single frame) has a mask."""
+    for frame in video.get('images', [video]):
+        if frame.get('seg_map_path') is None:
+            raise UsageError(f'frame "{frame.get("img_path")}" of video "{video.get("video_id")}" has no ground '
+                             'truth: add its mask, or predict only (format_only=True, --format-only)')
 
 
 def meta(frame: dict, key: str) -> Any:

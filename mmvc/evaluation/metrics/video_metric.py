@@ -44,6 +44,13 @@ class VideoMetric(BaseMetric):
         self.backend_args = backend_args
         self._open: Dict[str, Any] = {}  # videos that come frame by frame: video_id -> [state, frames seen]
 
+    def check_video(self, video: dict) -> None:  # noqa: B027  most metrics need nothing but the prediction
+        """Raise an error if a video, or frame, of the dataset cannot be scored, before anything is predicted.
+
+        Args:
+            video (dict): An item of the dataset: ``video_id`` and, if it is a video, ``images``.
+        """
+
     @abstractmethod
     def start_video(self, video_id: str) -> Any:
         """Return the state that collects one video's counts."""

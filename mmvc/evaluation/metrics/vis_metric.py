@@ -14,6 +14,7 @@ from pycocotools import mask as mask_utils
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.evaluation.functional import match_video, range_names, track_scores, vis_classes, why_undefined
 from mmvc.registry import METRICS
+from mmvc.utils.errors import UsageError
 
 from .utils import as_array, as_dict, log_rows, write_file
 from .video_metric import VideoMetric
@@ -77,6 +78,12 @@ class VISMetric(VideoMetric):
             for annotation in content['annotations']:
                 self._annotations[str(annotation['video_id'])].append(annotation)
             self._with_occlusion = any('occlusion' in annotation for annotation in content['annotations'])
+
+    def check_video(self, video: dict) -> None:
+        """Raise an error if a video is not in the annotation file."""
+        if str(video['video_id']) not in self._videos:
+            raise UsageError(f'video "{video["video_id"]}" is not in {self.ann_file}: evaluate with the annotations '
+                             'of this split')
 
     def start_video(self, video_id: str) -> Dict[str, Any]:
         """Return the state of a video: its tracks, by instance id."""

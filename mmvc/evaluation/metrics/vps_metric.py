@@ -25,6 +25,7 @@ from mmvc.evaluation.functional import (
     why_undefined,
 )
 from mmvc.registry import METRICS
+from mmvc.utils.errors import UsageError
 
 from .utils import (
     as_array,
@@ -33,6 +34,7 @@ from .utils import (
     ground_truth_path,
     log_rows,
     meta,
+    require_ground_truth,
     to_dense,
     to_sparse,
     write_file,
@@ -91,6 +93,14 @@ class VPSMetric(VideoMetric):
                 {osp.splitext(frame['file_name'])[0]: frame['segments_info'] for frame in video['annotations']}
                 for video in annotations['annotations']
             }
+
+    def check_video(self, video: dict) -> None:
+        """Raise an error if a video to be scored is not annotated."""
+        if not self.format_only:
+            if str(video['video_id']) not in self._segments:
+                raise UsageError(f'video "{video["video_id"]}" is not in {self.ann_file}: evaluate with the '
+                                 'annotations of this split')
+            require_ground_truth(video)
 
     def start_video(self, video_id: str) -> Dict[str, Any]:
         """Return empty counts."""

@@ -23,6 +23,7 @@ from .utils import (
     frame_name,
     ground_truth_path,
     log_rows,
+    require_ground_truth,
     to_dense,
     to_sparse,
     write_file,
@@ -73,6 +74,11 @@ class VSSMetric(VideoMetric):
         self.num_classes = num_classes
         self.label_offset = label_offset
         self.window_sizes = tuple(window_sizes)
+
+    def check_video(self, video: dict) -> None:
+        """Raise an error if a frame of a video to be scored has no mask."""
+        if not self.format_only:
+            require_ground_truth(video)
 
     def start_video(self, video_id: str) -> dict:
         """Return empty counts."""
