@@ -7,7 +7,6 @@ processes are forks of this one, so that the imports, which take longer than the
 
 import contextlib
 import datetime
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -125,6 +124,7 @@ def finish(cfg: Config, resume_from: Optional[Path] = None, hooks: Sequence[Hook
     for hook in hooks:
         runner.register_hook(hook)
     runner.train()
+    runner.train_loop.dataloader_iterator = None  # ends its workers, which os._exit would leave
     torch.distributed.barrier()
     return runner, torch.load(Path(cfg.work_dir, 'iter_4.pth'), weights_only=False)
 
@@ -200,8 +200,6 @@ def run_group(size: int, function) -> object:
                 except BaseException:
                     traceback.print_exc()
                     os._exit(1)
-                for worker in multiprocessing.active_children():  # of data loaders, which an exit like this leaves
-                    worker.kill()
                 os._exit(0)
             children.append(child)
         failed = [rank for rank, child in enumerate(children) if os.waitpid(child, 0)[1] != 0]
