@@ -114,13 +114,12 @@ def _score_video(video: VISVideo, with_occlusion: bool, results: PathLike,
                     num_frames=len(info['file_names']), with_occlusion=with_occlusion)
     try:
         return match(video.detections)
-    except ValueError:
-        path = results
+    except ValueError as error:
         try:
             match([])
         except ValueError as of_truth:
-            path, error = ann_file, of_truth
-        raise ValueError(f'"{path}", video {info["id"]}: {error}') from error
+            raise ValueError(f'"{ann_file}", video {info["id"]}: {of_truth}') from of_truth
+        raise ValueError(f'"{results}", video {info["id"]}: {error}') from error
 
 
 def _by_category(matched: Sequence[Dict[int, MatchedTracks]], ids: Iterable[int]) -> Dict[int, List[MatchedTracks]]:
