@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from .augmented_videos import AugmentedVideo, AugmentOnDemand
 from .clip_sampling import SampleAllFrames, SampleClip
 from .formatting import PackVideoSegInputs
 from .instance_loading import LoadFrameInstances
@@ -10,6 +11,7 @@ from .rotate_pseudo_video import RotatePseudoVideo
 from .tube_mask import TubeMask
 
 __all__ = [
-    'LoadFrameFromFile', 'LoadFrameInstances', 'LoadVideoSegAnnotations', 'MovingCrop', 'PackVideoSegInputs',
+    'AugmentOnDemand', 'AugmentedVideo', 'LoadFrameFromFile', 'LoadFrameInstances', 'LoadVideoSegAnnotations',
+    'MovingCrop', 'PackVideoSegInputs',
     'RandomPatchMask', 'RotatePseudoVideo', 'SampleAllFrames', 'SampleClip', 'TubeMask', 'expand_patch_mask'
 ]

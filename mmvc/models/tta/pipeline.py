@@ -18,8 +18,9 @@ def make_tta_pipeline(test_pipeline: Sequence[dict],
         flip (bool): Whether to use each scale a second time, mirrored. Defaults to True.
 
     Returns:
-        list[dict]: The pipeline: what stands before the ``TransformBroadcaster``, and one ``TestTimeAug`` that gives
-        :class:`VideoSegTTAModel` its inputs, scale by scale, each plain and mirrored.
+        list[dict]: The pipeline: what stands before the ``TransformBroadcaster``, its transforms up to resizing, and
+        one ``AugmentOnDemand`` that gives :class:`VideoSegTTAModel` its inputs, scale by scale, each plain and
+        mirrored.
 
     Raises:
         ValueError: A scale is not positive, or there is no ``TransformBroadcaster``.
@@ -32,9 +33,13 @@ def make_tta_pipeline(test_pipeline: Sequence[dict],
                          'be repeated at every scale: set tta_pipeline in the config')
     at = names.index('TransformBroadcaster')
     frame_transforms = test_pipeline[at]['transforms']
+    # frames are kept as they are before they are resized (or, without resizing, at the end), and augmented on demand
+    size_from = next((index for index, transform in enumerate(frame_transforms) if transform['type'] in _RESIZE),
+                     len(frame_transforms))
+    loading = {**copy.deepcopy(dict(test_pipeline[at])), 'transforms': copy.deepcopy(frame_transforms[:size_from])}
     resized = []
     for scale in scales:
-        frames = copy.deepcopy(list(frame_transforms))
+        frames = copy.deepcopy(list(frame_transforms[size_from:]))
         resizes = [transform for transform in frames if transform['type'] in _RESIZE]
         for resize in resizes:
             _multiply(resize, scale)
@@ -45,7 +50,7 @@ def make_tta_pipeline(test_pipeline: Sequence[dict],
              for prob in ([0, 1] if flip else [0])]
     rest = [[copy.deepcopy(dict(transform))] for transform in test_pipeline[at + 1:]]
     before = [copy.deepcopy(dict(transform)) for transform in test_pipeline[:at]]
-    return [*before, dict(type='TestTimeAug', transforms=[resized, flips, *rest])]
+    return [*before, loading, dict(type='AugmentOnDemand', transforms=[resized, flips, *rest])]
 
 
 def _multiply(resize: dict, factor: float) -> None:

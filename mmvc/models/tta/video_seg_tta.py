@@ -7,24 +7,30 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from mmvc.datasets.transforms import AugmentedVideo
 from mmvc.postprocessing.voting import majority_vote, soft_vote, vote_margin
 from mmvc.registry import MODELS
 
 from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
+from ..utils.feature_store import FeatureStore
+from ..video_segmentors import MinVIS
 
 
 @MODELS.register_module()
 class VideoSegTTAModel(BaseTTAModel):
     """Test-time augmentation of video semantic segmentation by voting (arXiv 2406.04979, Sec. 3 and Eq. 8).
 
-    Each augmented video goes through the model alone. Then the frames are merged one after the other:
+    Each augmented video goes through the model alone, made window by window from the frames as they were loaded (see
+    :class:`AugmentOnDemand`; a model of another package gets all its frames at once). Then the frames are merged one
+    after the other:
 
     - ``'majority'``: of the model's label maps (8 bits per pixel and prediction) the most frequent class, see
       :func:`majority_vote`; a tie goes to the prediction of the highest-resolution input. For any model that predicts
       ``pred_sem_seg``.
     - ``'soft'``: the class of the highest mean probability, see :func:`soft_vote`. Class scores exist of one frame and
-      one augmentation at a time; what is kept of each augmented video is its :class:`VideoPrediction`, within the
-      limit that the model's ``feature_store`` sets. For models of this package with a :class:`VSSPostprocessor`.
+      one augmentation at a time; what is kept of each augmented video is its :class:`VideoPrediction`, all of them
+      together within the limit that the model's ``feature_store`` sets. For models of this package with a
+      :class:`VSSPostprocessor`.
 
     Args:
         voting (str): ``'majority'`` or ``'soft'``. Defaults to ``'majority'``.
@@ -54,6 +60,36 @@ class VideoSegTTAModel(BaseTTAModel):
                 raise TypeError(f'soft voting needs a model with a VSSPostprocessor, and {type(self.module).__name__} '
                                 "has none: use voting='majority'")
             self.module.postprocessor = keep_prediction
+
+    def test_step(self, data: dict) -> List[TrackDataSample]:
+        """Predict each augmentation and merge the predictions.
+
+        Args:
+            data (dict): ``inputs`` and ``data_samples``, for each augmentation a list of B videos.
+
+        Returns:
+            list[TrackDataSample]: See :meth:`merge_preds`.
+        """
+        augmentations = list(zip(data['inputs'], data['data_samples']))
+        settings = getattr(self.module, 'feature_store', None)
+        if self.voting == 'soft':  # all predictions of a video are kept at once
+            limit = FeatureStore(**settings).memory_limit / len(augmentations)
+            self.module.feature_store = dict(settings, memory_limit=limit)
+        try:
+            predictions = [self._predict(*augmentation) for augmentation in augmentations]
+        finally:
+            if settings is not None:
+                self.module.feature_store = settings
+        return self.merge_preds(list(zip(*predictions)))
+
+    def _predict(self, videos: Sequence[Any], samples: Sequence[TrackDataSample]) -> Sequence[TrackDataSample]:
+        """Predict B videos of one augmentation."""
+        if not all(isinstance(video, AugmentedVideo) for video in videos):
+            return self.module.test_step(dict(inputs=videos, data_samples=samples))
+        if not isinstance(self.module, MinVIS):
+            inputs = [video.load() for video in videos]
+            return self.module.test_step(dict(inputs=inputs, data_samples=samples))
+        return self.module.predict(videos, samples)
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[TrackDataSample]]) -> List[TrackDataSample]:
         """Merge the predictions of each video.

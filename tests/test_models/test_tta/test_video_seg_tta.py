@@ -1,4 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import pickle
+import weakref
+
 import cv2
 import numpy as np
 import pytest
@@ -75,12 +78,78 @@ def test_augmentations_come_scale_by_scale_plain_and_mirrored(batch):
     frames = [sample[0][2] for sample in data['data_samples']]
     assert [frame.img_shape[:2] for frame in frames[::2]] == [(41, 55), (45, 61), (49, 67), (54, 73)]
     assert [frame.flip for frame in frames] == [False, True] * 4
-    assert [tuple(video[0].shape[-2:]) for video in data['inputs']] == [frame.img_shape[:2] for frame in frames]
+    videos = [video.load() for [video] in data['inputs']]
+    assert [tuple(video.shape[-2:]) for video in videos] == [frame.img_shape[:2] for frame in frames]
     assert {tuple(frame.ori_shape[:2]) for frame in frames} == {SIZE}
-    for plain, mirrored in zip(data['inputs'][::2], data['inputs'][1::2]):
-        assert torch.equal(plain[0], mirrored[0].flip(-1))
+    for plain, mirrored in zip(videos[::2], videos[1::2]):
+        assert torch.equal(plain, mirrored.flip(-1))
     same_size = batch(PIPELINE)['inputs'][0]
-    assert torch.equal(data['inputs'][2][0], same_size)
+    assert torch.equal(videos[2], same_size)
+
+
+def all_at_once(pipeline):
+    """The same pipeline with mmcv's transform, which makes all augmentations before the model sees one."""
+    return [*pipeline[:-1], {**pipeline[-1], 'type': 'TestTimeAug'}]
+
+
+@pytest.mark.parametrize('resize', [[], [dict(type='mmdet.Resize', scale=(80, 70), keep_ratio=True)]])
+def test_frames_on_demand_are_those_of_mmcv(batch, resize):
+    test_pipeline = [PIPELINE[0], {**PIPELINE[1], 'transforms': [*PIPELINE[1]['transforms'], *resize]}, PIPELINE[2]]
+    pipeline = make_tta_pipeline(test_pipeline)
+    ours, theirs = batch(pipeline), batch(all_at_once(pipeline))
+    assert len(ours['inputs']) == 8
+    for [video], [expected], [sample], [expected_sample] in zip(
+            ours['inputs'], theirs['inputs'], ours['data_samples'], theirs['data_samples']):
+        assert torch.equal(torch.cat(list(video.split(2))), expected)
+        assert [len(window) for window in video.split(2)] == [2, 1]
+        for frame, expected_frame in zip(sample, expected_sample):
+            assert frame.metainfo == expected_frame.metainfo
+
+
+def test_a_sample_holds_the_video_once(batch):
+    data = batch(make_tta_pipeline(PIPELINE))
+    frames = {video.frames.data_ptr(): video.frames for [video] in data['inputs']}
+    assert sum(tensor.numel() * tensor.element_size() for tensor in frames.values()) == 3 * 45 * 61 * 3
+    # nor is it sent twice by a worker of the data loader
+    assert len(pickle.dumps(data)) < len(pickle.dumps(batch(PIPELINE))) + 30000
+
+
+@pytest.mark.parametrize('voting', ['majority', 'soft'])
+def test_on_demand_or_at_once_the_prediction_is_the_same(batch, voting):
+    model = randomize_constants(build_model('MinVIS')).eval()
+    pipeline = make_tta_pipeline(PIPELINE)
+    tta = VideoSegTTAModel(voting=voting, module=model)
+    [ours], [theirs] = tta.test_step(batch(pipeline)), tta.test_step(batch(all_at_once(pipeline)))
+    assert torch.equal(sem_seg(ours), sem_seg(theirs))
+
+
+def test_windows_are_made_when_the_model_takes_them(batch, monkeypatch):
+    model = randomize_constants(build_model('MinVIS')).eval()
+    model.window_size = 2
+    data = batch(make_tta_pipeline(PIPELINE, scales=(1.0, )))
+    alive, most, prepare = [], [], model.data_preprocessor.prepare_frames
+
+    def count(frames):
+        alive.append(weakref.ref(frames))
+        most.append(sum(len(window) for window in (ref() for ref in alive) if window is not None))
+        return prepare(frames)
+
+    monkeypatch.setattr(model.data_preprocessor, 'prepare_frames', count)
+    VideoSegTTAModel(module=model).test_step(data)
+    assert len(alive) == 4 and max(most) <= 4 < 2 * 3, 'at most two windows at a time'
+
+
+def test_soft_voting_shares_one_budget(batch):
+    model = randomize_constants(build_model('MinVIS')).eval()
+    model.feature_store = dict(memory_limit=8000)
+    limits = []
+    tta = VideoSegTTAModel(voting='soft', module=model)
+    keep = model.postprocessor
+    model.postprocessor = lambda prediction, sample: (
+        limits.append(prediction.mask_features.memory_limit), keep(prediction, sample))
+    tta.test_step(batch(make_tta_pipeline(PIPELINE)))
+    assert limits == [1000] * 8
+    assert model.feature_store == dict(memory_limit=8000)
 
 
 def test_pipeline_multiplies_the_size_of_testing():
@@ -88,7 +157,8 @@ def test_pipeline_multiplies_the_size_of_testing():
     before = test_pipeline.to_dict() if hasattr(test_pipeline, 'to_dict') else str(test_pipeline)
     pipeline = make_tta_pipeline(test_pipeline, flip=False)
     assert pipeline[0]['type'] == 'SampleAllFrames'
-    resized, flips, pack = pipeline[1]['transforms']
+    assert [transform['type'] for transform in pipeline[1]['transforms']] == ['LoadFrameFromFile']
+    resized, flips, pack = pipeline[2]['transforms']
     assert [broadcast['transforms'][-1]['scale'] for broadcast in resized] == \
         [(1200, 648), (1333, 720), (1466, 792), (1600, 864)]
     assert len(flips) == 1 and flips[0]['transforms'][0]['prob'] == 0
@@ -129,7 +199,7 @@ def predict_each(model, data):
     """Predict each augmentation alone, mirrored back."""
     results = []
     for inputs, samples in zip(data['inputs'], data['data_samples']):
-        [sample] = model.test_step(dict(inputs=inputs, data_samples=samples))
+        [sample] = model.test_step(dict(inputs=[video.load() for video in inputs], data_samples=samples))
         maps = sem_seg(sample)
         results.append(maps.flip(-1) if sample[0].flip else maps)
     return results
@@ -183,7 +253,7 @@ def test_soft_voting_of_a_real_model(batch, stage):
     model.postprocessor = keep_scores
     data = batch(pipeline)
     for inputs, samples in zip(data['inputs'], data['data_samples']):
-        model.test_step(dict(inputs=inputs, data_samples=samples))
+        model.test_step(dict(inputs=[video.load() for video in inputs], data_samples=samples))
     mean = sum(scores / scores.sum(dim=1, keepdim=True) for scores in captured) / len(captured)
     best = mean.topk(2, dim=1).values
     clear = best[:, 0] - best[:, 1] > 1e-5
