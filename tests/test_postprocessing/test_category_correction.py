@@ -413,7 +413,7 @@ def test_failures_are_reported(run, folders, serve):
     assert np.array_equal(read_labels(folders / 'out/one'), pool())
 
 
-def test_margins_of_files(folders):
+def test_margins_of_files(folders, monkeypatch):
     for t in range(6):
         (folders / 'margins/one').mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folders / f'margins/one/{t:03d}.png'), np.full((32, 48), 25, np.uint8))
@@ -425,7 +425,12 @@ def test_margins_of_files(folders):
                      audit_dir=folders / 'audit', table=table, asker=None, settings=CorrectionSettings(min_area=0.01))
     reasons = {finding.old: finding.reason for finding in correct_folders(**arguments).findings}
     assert reasons == dict(river='class change')
+    kept = []
+    correct = correction_folders.correct_video
+    monkeypatch.setattr(correction_folders, 'correct_video',
+                        lambda *args: kept.extend(args[-1]) or correct(*args))
     audit = correct_folders(**arguments, margins_dir=folders / 'margins')
+    assert {margin.dtype for margin in kept} == {np.dtype(np.uint8)}, 'a byte per pixel of the video, not eight'
     assert {finding.old: finding.reason for finding in audit.findings} == dict(river='class change', lake='low margin')
 
 

@@ -188,7 +188,7 @@ def correct_folders(images: str,
                 audit.add_again(known)
                 progress.update()
                 continue
-        margins = [read_label_map(str(path)) / 255 for path in margin_files] or None
+        margins = [read_label_map(str(path)) for path in margin_files] or None
         labels = _stack(video, [read_label_map(str(path)) for path in frames.values()])
         if margins is not None and any(margin.shape != labels.shape[1:] for margin in margins):
             raise ValueError(f'video "{video}": margins must have the size of the label maps, {labels.shape[1:]}')

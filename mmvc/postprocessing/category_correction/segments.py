@@ -51,7 +51,7 @@ class VideoSegments:
         labels (np.ndarray): Label maps of the whole video, uint8 (T, H, W).
         table (GroupTable): Groups of classes.
         margins (Sequence[np.ndarray], optional): How sure the prediction was, such as the difference between the two
-            highest probabilities: (H, W) for each frame, in [0, 1]. Defaults to None.
+            highest probabilities: (H, W) for each frame, in [0, 1], or uint8 from 0 to 255. Defaults to None.
     """
 
     def __init__(self, labels: np.ndarray, table: GroupTable, margins: Optional[Sequence[np.ndarray]] = None) -> None:
@@ -64,7 +64,7 @@ class VideoSegments:
         self._areas = [np.bincount(regions.ravel(), minlength=len(of_frame))
                        for regions, of_frame in zip(self.regions, self._label_of)]
         self._margins = None if margins is None else [
-            np.bincount(regions.ravel(), weights=np.asarray(margin, float).ravel(), minlength=len(of_frame))
+            np.bincount(regions.ravel(), weights=_to_unit(margin).ravel(), minlength=len(of_frame))
             for regions, of_frame, margin in zip(self.regions, self._label_of, margins)]
         self.segments = self._link()
 
@@ -165,3 +165,8 @@ class VideoSegments:
             if same:
                 linked.append((before, after))
         return linked
+
+
+def _to_unit(margin: np.ndarray) -> np.ndarray:
+    """Margins of a frame as float64 in [0, 1]."""
+    return margin / 255 if margin.dtype == np.uint8 else np.asarray(margin, float)
