@@ -300,7 +300,7 @@ def test_the_models_config_predicts_the_dataset_of_the_challenge(build, data):
     assert (dataset.type, dataset.ann_file, dataset.data_root, dataset.test_mode) == (
         'VSPWDataset', 'left.txt', str(data), True)
     assert dataset.pipeline[0].type == 'SampleAllFrames'
-    scales, flips, _ = cfg.tta_pipeline[1]['transforms']
+    scales, flips, _ = cfg.tta_pipeline[-1]['transforms']
     assert len(scales) == 2 and len(flips) == 2 and cfg.tta_model.voting == 'majority'
     assert 'tta_pipeline' not in prepare_config(plan.models['steady'], plan.dataset)
 

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Any, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -71,8 +71,8 @@ class VideoSegTTAModel(BaseTTAModel):
             list[TrackDataSample]: See :meth:`merge_preds`.
         """
         augmentations = list(zip(data['inputs'], data['data_samples']))
-        settings = getattr(self.module, 'feature_store', None)
-        if self.voting == 'soft':  # all predictions of a video are kept at once
+        settings: Optional[dict] = getattr(self.module, 'feature_store', None)
+        if self.voting == 'soft' and settings is not None:  # all predictions of a video are kept at once
             limit = FeatureStore(**settings).memory_limit / len(augmentations)
             self.module.feature_store = dict(settings, memory_limit=limit)
         try:
@@ -89,7 +89,7 @@ class VideoSegTTAModel(BaseTTAModel):
         if not isinstance(self.module, MinVIS):
             inputs = [video.load() for video in videos]
             return self.module.test_step(dict(inputs=inputs, data_samples=samples))
-        return self.module.predict(videos, samples)
+        return self.module.predict(list(videos), samples)
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[TrackDataSample]]) -> List[TrackDataSample]:
         """Merge the predictions of each video.
