@@ -105,7 +105,8 @@ class FeatureStore:
         self.bytes_on_disk += tensor.numel() * tensor.element_size()
 
     def __del__(self) -> None:
-        self._budget.used -= self.bytes_in_memory  # others may go on with it
+        if hasattr(self, '_budget'):  # not where the arguments were refused
+            self._budget.used -= self.bytes_in_memory  # others may go on with it
 
     def __len__(self) -> int:
         return len(self._items)

@@ -72,6 +72,13 @@ def test_stores_that_share_a_limit(tmp_path):
     assert first.bytes_in_memory == 100 and first.bytes_on_disk == 0
 
 
+@pytest.mark.filterwarnings('error::pytest.PytestUnraisableExceptionWarning')
+def test_an_unknown_argument_is_all_that_is_said():
+    with pytest.raises(TypeError, match='limit'):
+        FeatureStore(limit=1)
+    gc.collect()
+
+
 def test_errors_name_the_remedy(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='at least 0; got -1'):
         FeatureStore(-1)
