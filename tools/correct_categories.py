@@ -21,6 +21,7 @@ from mmvc.postprocessing.category_correction import (
     TransformersBackend,
     correct_folders,
 )
+from mmvc.postprocessing.category_correction.backends import MAX_ANSWER_TOKENS, answer_limit
 from mmvc.postprocessing.category_correction.questions import PICTURES
 
 EPILOG = """
@@ -154,8 +155,10 @@ def main() -> None:
           + ', '.join(f'{number} {outcome}' for outcome, number in sorted(audit.outcomes().items())))
     if args.prices:
         input_price, output_price = args.prices
-        cost = audit.estimate_cost(input_price, output_price, args.picture_tokens)
-        print(f'cost: at most about {cost:.2f}')
+        limit = MAX_ANSWER_TOKENS if args.backend == 'transformers' else answer_limit(args.options)
+        cost = audit.estimate_cost(input_price, output_price, args.picture_tokens, limit or 0)
+        print(f'cost: at most about {cost:.2f}' if limit is not None else
+              f'cost: at least about {cost:.2f}, of the questions alone: --options sets no limit of an answer')
     if asker is not None:
         print(f'{asker.asked} answers asked for, {asker.cached} from the cache; {counts["unusable"]} answers name '
               f'none of the classes and change nothing, {counts["refused"]} questions were refused')

@@ -403,6 +403,10 @@ def test_dry_run(run, folders, capsys):
     assert printed.count(QUESTION) == 6 and '2 not asked' in printed
     # six times 980 + 20 tokens read and 32 written
     assert 'cost: at most about 0.08' in printed
+    for options, cost in (('{"max_completion_tokens": 2000}', 'at most about 1.26'),
+                          ('{"max_tokens": 64}', 'at most about 0.10'), ('{"temperature": 0}', 'at least about 0.06')):
+        run('--dry-run', '--prices', 10, 100, '--picture-tokens', 980, '--options', options)
+        assert cost in capsys.readouterr().out
     assert not (folders / 'out').exists() and len(list((folders / 'audit/pictures').iterdir())) == 6
 
 

@@ -177,6 +177,14 @@ class TransformersBackend(MultimodalBackend):
         return self._processor.decode(answer, skip_special_tokens=True).strip()
 
 
+def answer_limit(options: Optional[dict]) -> Optional[int]:
+    """Most tokens that an answer to a request with these options can have; None: there is no limit."""
+    if options is None:
+        return MAX_ANSWER_TOKENS
+    limits = [options[key] for key in ('max_tokens', 'max_completion_tokens') if options.get(key) is not None]
+    return max(limits) if limits else None
+
+
 def _text(reply: Any) -> str:
     """What the model wrote."""
     try:

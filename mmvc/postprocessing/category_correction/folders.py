@@ -21,7 +21,6 @@ from mmvc.utils.natural_order import natural_key
 from ..aggregation import IMAGE_SUFFIXES
 from ..records import fingerprint, read_record, write_record
 from .asking import Asker
-from .backends import MAX_ANSWER_TOKENS
 from .correction import CorrectionSettings, Finding, Inquiry, correct_video
 from .groups import GroupTable
 
@@ -95,21 +94,23 @@ class Audit:
                   if inquiry.error and not inquiry.refused]
         return errors[-1] if errors else None
 
-    def estimate_cost(self, input_price: float, output_price: float, picture_tokens: int) -> float:
+    def estimate_cost(self, input_price: float, output_price: float, picture_tokens: int,
+                      answer_tokens: int) -> float:
         """Most that the questions can cost.
 
         Args:
             input_price (float): Price of a million tokens read.
             output_price (float): Price of a million tokens written.
             picture_tokens (int): Tokens that a picture counts as.
+            answer_tokens (int): Tokens of the longest answer that is allowed, see :func:`answer_limit`.
 
         Returns:
-            float: In the currency of the prices. Text counts as one token for four letters, an answer as the longest
-            that is allowed; answers that are in the cache already are counted as well.
+            float: In the currency of the prices. Text counts as one token for four letters; answers that
+            are in the cache already are counted as well.
         """
         questions = [inquiry.question for finding in self.findings for inquiry in finding.inquiries]
         read = sum(picture_tokens + -(-len(question) // 4) for question in questions)
-        return (read * input_price + len(questions) * MAX_ANSWER_TOKENS * output_price) / 1e6
+        return (read * input_price + len(questions) * answer_tokens * output_price) / 1e6
 
     def _to_html(self) -> str:
         rows = []
