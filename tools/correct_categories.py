@@ -163,7 +163,7 @@ def main() -> None:
         print(f'{asker.asked} answers asked for, {asker.cached} from the cache; {counts["unusable"]} answers name '
               f'none of the classes and change nothing, {counts["refused"]} questions were refused')
         print(f'written: {args.out}')
-    print(f'record: {args.audit / "audit.html"}')
+    print(f'record: {args.audit / audit.name}.html')
     if counts['failed']:
         raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record; run again to ask them; '
                          f'the last error: {audit.last_error()}')

@@ -407,7 +407,30 @@ def test_dry_run(run, folders, capsys):
                           ('{"max_tokens": 64}', 'at most about 0.10'), ('{"temperature": 0}', 'at least about 0.06')):
         run('--dry-run', '--prices', 10, 100, '--picture-tokens', 980, '--options', options)
         assert cost in capsys.readouterr().out
-    assert not (folders / 'out').exists() and len(list((folders / 'audit/pictures').iterdir())) == 6
+    assert not (folders / 'out').exists() and len(list((folders / 'audit/dry_run_pictures').iterdir())) == 6
+    assert {path.name for path in (folders / 'audit').iterdir()} == {
+        'dry_run.json', 'dry_run.html', 'dry_run_pictures'}, 'the record of a real run is not touched'
+    assert len(json.loads((folders / 'audit/dry_run.json').read_text())) == 2
+
+
+def test_writing_the_record_is_linear_in_its_length(tmp_path, monkeypatch):
+    _, findings = correct_video('v', pool(), image, TABLE, None)
+    audit, written = correction_folders.Audit(tmp_path), []
+    write = audit.write
+    monkeypatch.setattr(audit, 'write', lambda: written.append(len(audit.findings)) or write())
+    for _ in range(100):
+        audit.add(findings[:1])
+    assert written[:5] == [1, 2, 3, 4, 5] and sum(written) < 12 * 100, 'the sum of 1 to 100 is 5050'
+    assert written[-1] > 90, 'what a kill can lose'
+
+
+def test_the_record_is_written_if_the_server_gives_up(run, folders, serve):
+    cv2.imwrite(str(folders / 'pred/two/000.png'), pool()[0])
+    cv2.imwrite(str(folders / 'images/two/000.jpg'), image(6))  # a picture that was not asked about
+    server, _ = serve(lambda question, picture, n: 'lake' if n <= 6 else 401)
+    with pytest.raises(SystemExit, match='failure 401'):
+        run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url)
+    assert {record['video'] for record in json.loads((folders / 'audit/audit.json').read_text())} == {'one'}
 
 
 def test_failures_are_reported(run, folders, serve):

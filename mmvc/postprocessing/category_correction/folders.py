@@ -32,15 +32,23 @@ class Audit:
 
     Args:
         folder (str | Path): Where to write it.
+        dry_run (bool): Whether nobody is asked: files are then ``dry_run.*`` and ``dry_run_pictures/``, so that the
+            record of a real run stays. Defaults to False.
     """
 
-    def __init__(self, folder: PathLike) -> None:
+    #: Records are written when there are so many times more than at the last writing: all writing is linear in them.
+    GROWTH = 1.1
+
+    def __init__(self, folder: PathLike, dry_run: bool = False) -> None:
         self.folder = Path(folder)
+        self.name = 'dry_run' if dry_run else 'audit'
+        self._pictures = 'dry_run_pictures' if dry_run else 'pictures'
+        self._written = 0
         self.findings: List[Finding] = []
         self._records: List[dict] = []
 
     def add(self, findings: List[Finding]) -> List[dict]:
-        """Add a video's findings and write everything, so that a run that breaks off leaves its record.
+        """Add a video's findings, and now and then write everything, so that a run that is killed leaves a record.
 
         Returns:
             list[dict]: The findings as they are in ``audit.json``, for :meth:`add_again`.
@@ -49,13 +57,13 @@ class Audit:
         for finding in findings:
             record = finding.to_dict()
             for inquiry, written in zip(finding.inquiries, record['inquiries']):
-                written['picture'] = f'pictures/{finding.video}_{finding.segment:03d}_{inquiry.frame:05d}.jpg'
+                written['picture'] = f'{self._pictures}/{finding.video}_{finding.segment:03d}_{inquiry.frame:05d}.jpg'
                 write_whole(self.folder / written['picture'], inquiry.picture)
                 inquiry.picture = b''  # on disk now
             records.append(record)
         self.findings += findings
         self._records += records
-        self.write()
+        self._write_if_grown()
         return records
 
     def add_again(self, records: List[dict]) -> None:
@@ -64,13 +72,18 @@ class Audit:
             inquiries = [Inquiry(**{**inquiry, 'picture': b''}) for inquiry in record['inquiries']]
             self.findings.append(Finding(**{**record, 'inquiries': inquiries}))
         self._records += records
-        self.write()
+        self._write_if_grown()
+
+    def _write_if_grown(self) -> None:
+        if len(self._records) > self.GROWTH * self._written:
+            self.write()
 
     def write(self) -> None:
         """Write ``audit.json`` and ``audit.html``."""
+        self._written = len(self._records)
         text = json.dumps(self._records, indent=1, ensure_ascii=False) + '\n'
-        atomic_write(self.folder / 'audit.json', text.encode())
-        atomic_write(self.folder / 'audit.html', self._to_html().encode())
+        atomic_write(self.folder / f'{self.name}.json', text.encode())
+        atomic_write(self.folder / f'{self.name}.html', self._to_html().encode())
 
     def outcomes(self) -> Dict[str, int]:
         """How many segments ended how."""
@@ -169,47 +182,52 @@ def correct_folders(images: str,
     if output_dir is not None and pred_dir.resolve() == Path(output_dir).resolve():
         raise ValueError(f'the output folder "{output_dir}" is that of the predictions: choose another one')
     settings = settings or CorrectionSettings()
-    audit = Audit(audit_dir)
+    audit = Audit(audit_dir, dry_run=asker is None)
     videos = videos_in(pred_dir)
     progress = ProgressBar(len(videos))
-    for video in videos:
-        frames = files_in(pred_dir / video, ('.png', ))
-        frames = {name: frames[name] for name in sorted(frames, key=natural_key)}
-        pictures = _same_frames(Path(images.replace('{video}', video)), IMAGE_SUFFIXES, frames)
-        folder = margins_dir.get(video) if isinstance(margins_dir, Mapping) else \
-            margins_dir and Path(margins_dir, video)
-        margin_files = [] if folder is None else _same_frames(Path(folder), ('.png', ), frames)
-        if asker is not None and output_dir is not None:
-            record = audit.folder / 'videos' / f'{video}.json'
-            groups = [asdict(group) for group in table.groups]
-            digest = fingerprint([asker.backend.name, asdict(settings), table.classes, groups],
-                                 [*frames.values(), *pictures, *margin_files])
-            known = read_record(record, digest) if resume else None
-            if known is not None and set(files_in(Path(output_dir, video), ('.png', ))) == set(frames):
-                audit.add_again(known)
-                progress.update()
-                continue
-        margins = [read_label_map(str(path)) for path in margin_files] or None
-        labels = _stack(video, [read_label_map(str(path)) for path in frames.values()])
-        if margins is not None and any(margin.shape != labels.shape[1:] for margin in margins):
-            raise ValueError(f'video "{video}": margins must have the size of the label maps, {labels.shape[1:]}')
+    try:
+        for video in videos:
+            frames = files_in(pred_dir / video, ('.png', ))
+            frames = {name: frames[name] for name in sorted(frames, key=natural_key)}
+            pictures = _same_frames(Path(images.replace('{video}', video)), IMAGE_SUFFIXES, frames)
+            folder = margins_dir.get(video) if isinstance(margins_dir, Mapping) else \
+                margins_dir and Path(margins_dir, video)
+            margin_files = [] if folder is None else _same_frames(Path(folder), ('.png', ), frames)
+            if asker is not None and output_dir is not None:
+                record = audit.folder / 'videos' / f'{video}.json'
+                groups = [asdict(group) for group in table.groups]
+                digest = fingerprint([asker.backend.name, asdict(settings), table.classes, groups],
+                                     [*frames.values(), *pictures, *margin_files])
+                known = read_record(record, digest) if resume else None
+                if known is not None and set(files_in(Path(output_dir, video), ('.png', ))) == set(frames):
+                    audit.add_again(known)
+                    progress.update()
+                    continue
+            margins = [read_label_map(str(path)) for path in margin_files] or None
+            labels = _stack(video, [read_label_map(str(path)) for path in frames.values()])
+            if margins is not None and any(margin.shape != labels.shape[1:] for margin in margins):
+                raise ValueError(f'video "{video}": margins must have the size of the label maps, {labels.shape[1:]}')
 
-        def read_image(index: int, pictures: List[Path] = pictures, size: tuple = labels.shape[:0:-1]) -> np.ndarray:
-            image = cv2.imread(str(pictures[index]))
-            if image is None:
-                raise ValueError(f'image "{pictures[index]}" cannot be decoded: restore the file')
-            return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            def read_image(index: int, pictures: List[Path] = pictures,
+                           size: tuple = labels.shape[:0:-1]) -> np.ndarray:
+                image = cv2.imread(str(pictures[index]))
+                if image is None:
+                    raise ValueError(f'image "{pictures[index]}" cannot be decoded: restore the file')
+                return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
-        corrected, findings = correct_video(video, labels, read_image, table, asker, settings, margins)
-        found = audit.add(findings)
-        if asker is not None and output_dir is not None:
-            target = Path(output_dir, video)
-            with written_at_once([target]) as drafts:
-                for path, label_map in zip(frames.values(), corrected):
-                    (drafts[target] / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
-            if not any(inquiry.error and not inquiry.refused for finding in findings for inquiry in finding.inquiries):
-                write_record(record, digest, found)
-        progress.update()
+            corrected, findings = correct_video(video, labels, read_image, table, asker, settings, margins)
+            found = audit.add(findings)
+            if asker is not None and output_dir is not None:
+                target = Path(output_dir, video)
+                with written_at_once([target]) as drafts:
+                    for path, label_map in zip(frames.values(), corrected):
+                        (drafts[target] / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
+                inquiries = [inquiry for finding in findings for inquiry in finding.inquiries]
+                if all(inquiry.error is None or inquiry.refused for inquiry in inquiries):
+                    write_record(record, digest, found)
+            progress.update()
+    finally:  # also if the server gives up
+        audit.write()
     print()  # the bar does not end its line
     return audit
 
