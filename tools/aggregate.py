@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import tempfile
 from pathlib import Path
 from typing import Dict, List
 
@@ -89,10 +90,21 @@ def write_table(path: Path, rows: List[dict]) -> None:
     atomic_write(path, text.encode())
 
 
+def check_writable(path: Path) -> None:
+    """Raise an OSError where a file cannot be written."""
+    if path.is_dir():
+        raise IsADirectoryError(f'--table "{path}" is a folder')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent):
+        pass
+
+
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(1)  # the videos are what runs in parallel
     try:
+        if args.table:  # before hours of work
+            check_writable(args.table)
         choices = aggregate_folders(args.images, args.pred, args.out, args.label_maps, args.window, args.workers,
                                     args.records)
     except (OSError, ValueError) as error:

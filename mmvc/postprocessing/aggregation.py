@@ -105,7 +105,7 @@ def aggregate_folders(images: str,
 
     Raises:
         FileNotFoundError: A folder is missing, or the models did not predict the same frames, or an image is missing.
-        ValueError: There are fewer than two models, the output folder is one of the inputs, or a file is damaged.
+        ValueError: There are fewer than two models, the output folder is in one of the inputs, or a file is damaged.
     """
     if len(predictions) < 2:
         raise ValueError(f'{len(predictions)} folder(s) of predictions: there is nothing to choose, give two or more')
@@ -113,8 +113,9 @@ def aggregate_folders(images: str,
         raise ValueError(f'"{images}" must have {{video}} in the place of the name of a video')
     output_dir = Path(output_dir)
     for name, folder in predictions.items():
-        if output_dir.resolve() == Path(folder).resolve():
-            raise ValueError(f'the output folder "{output_dir}" is that of model "{name}": choose another one')
+        if Path(folder).resolve() in (output_dir.resolve(), *output_dir.resolve().parents):
+            raise ValueError(f'the output folder "{output_dir}" is that of model "{name}" or inside it: choose '
+                             'another one')
     jobs = list(_list_videos(images, {name: Path(folder) for name, folder in predictions.items()}))
     choose = partial(_choose, output_dir=output_dir, treatment=treatment, window=window,
                      record_dir=None if record_dir is None else Path(record_dir))
