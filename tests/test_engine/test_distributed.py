@@ -96,10 +96,11 @@ def test_sharded_training_is_the_unsharded_one(found_sharded, case):
     found = found_sharded[case]
     whole, sharded, resumed = (found[name]['weights'] for name in ('whole', 'sharded', 'resumed'))
     assert found['sharded']['files'] == ['iter_2.pth', 'iter_4.pth']
-    parameters = sum(value.numel() for name, value in whole.items() if 'memory' not in name and 'running' not in name)
+    trained = [name for name in whole if not any(part in name for part in ('memory', 'running', 'num_batches'))]
+    parameters = sum(whole[name].numel() for name in trained)
     assert 0.4 * parameters < found['share'] < 0.6 * parameters
     assert whole.keys() == sharded.keys() == resumed.keys()
-    assert max((whole[name] - found['before'][name]).abs().max() for name in whole if 'memory' not in name) > 1e-3
+    assert max((whole[name] - found['before'][name]).abs().max() for name in trained) > 5e-4
     for name, value in whole.items():
         torch.testing.assert_close(sharded[name], value, rtol=0, atol=1e-5)
         assert torch.equal(resumed[name], sharded[name]), name
