@@ -12,6 +12,7 @@ from tiny_models import make_video, stacked
 
 from mmvc.models.task_modules.postprocessors import VideoPrediction
 from mmvc.models.task_modules.postprocessors.vss import winning_classes
+from mmvc.models.utils import cpu_inference
 from mmvc.registry import TASK_UTILS
 
 THINGS = range(6)  # of ten classes
@@ -300,3 +301,23 @@ def test_vps_stream_counts_the_frames_so_far():
         frame = segment(replace(prediction, mask_embeds=None, mask_features=prediction.mask_features[t:t + 1]))
         found.append({s['id'] for s in frame.segments_info})
     assert found == [{1}, set(), {2 + 1 + 8}, {2 + 1 + 8}]
+
+
+def test_memory_does_not_grow_with_the_number_of_sizes_that_onednn_sees(monkeypatch):
+    """How many pixels are undecided differs from strip to strip, and oneDNN keeps what it compiles for each number."""
+    if cpu_inference._ONEDNN_LINEAR is None:
+        pytest.skip('this PyTorch has no oneDNN')
+    original, sizes = cpu_inference._ONEDNN_LINEAR, []
+
+    def watched(*args):
+        sizes.append(args[0].shape)
+        return original(*args)
+
+    monkeypatch.setattr(cpu_inference, '_ONEDNN_LINEAR', watched)
+    class_probs = torch.tensor([[0.9, 0.05, 0.05], [0.02, 0.9, 0.08]])  # the last class sums to little
+    undecided = set()
+    for _ in range(8):
+        masks = torch.rand(2, 6, 9)
+        undecided.add(int(((class_probs[:, :2].T @ masks.flatten(1)).amax(0) <= 0.13 + 1e-5).sum()))
+        winning_classes(class_probs, masks)
+    assert len(undecided) > 1 and len(set(sizes)) == 1
