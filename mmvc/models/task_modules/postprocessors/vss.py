@@ -63,12 +63,11 @@ def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
     bounds = class_probs.sum(dim=0)
     major, minor = (bounds >= _MINOR).nonzero().flatten(), bounds < _MINOR
     with torch.no_grad(), torch.autocast(masks.device.type, enabled=False):
-        decided = major if len(major) and minor.any() else slice(None)
         with CPUInference():
-            best, winners = _best(class_probs[:, decided], masks)
-        if isinstance(decided, slice):
-            return winners.view(shape)
-        winners = decided[winners]
+            if not len(major) or not minor.any():
+                return _best(class_probs, masks)[1].view(shape)
+            best, winners = _best(class_probs[:, major], masks)
+        winners = major[winners]
         undecided = (best <= bounds[minor].max() + 1e-5).nonzero().flatten()  # margin: sums are rounded
         if len(undecided):  # not by oneDNN, which keeps what it compiles for each of so many sizes
             winners[undecided] = _best(class_probs, masks[:, undecided])[1]
