@@ -6,14 +6,13 @@ import csv
 import io
 import json
 import math
-import tempfile
 from pathlib import Path
 from typing import Dict, List
 
 import cv2
 from prettytable import PrettyTable
 
-from mmvc.engine.atomic_io import atomic_write
+from mmvc.engine.atomic_io import atomic_write, require_writable
 from mmvc.postprocessing import VideoChoice, aggregate_folders
 from mmvc.postprocessing.ssim import TREATMENTS, WINDOW
 
@@ -94,9 +93,7 @@ def check_writable(path: Path) -> None:
     """Raise an OSError where a file cannot be written."""
     if path.is_dir():
         raise IsADirectoryError(f'--table "{path}" is a folder')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent):
-        pass
+    require_writable(path.parent)
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 """Score a folder of predictions, whoever made them. Needs no model and no config."""
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Sequence
 
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
+from mmvc.engine.atomic_io import require_writable
 from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, find_unlabelled, list_masks
 from mmvc.utils import keep_freed_memory
 
@@ -114,8 +114,7 @@ def main() -> None:
     keep_freed_memory()
     try:
         if args.out:  # better now than after the scoring
-            Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=Path(args.out).parent).close()
+            require_writable(Path(args.out).parent)
         report = evaluate(args)
         print(report.to_text(args.worst))
         if args.out:

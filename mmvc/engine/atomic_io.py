@@ -2,6 +2,7 @@
 """Files that are either the old ones or the new ones, whenever the process dies."""
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Union
 
@@ -40,6 +41,19 @@ def atomic_write(path: Union[str, Path], content: Union[bytes, memoryview]) -> N
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def require_writable(folder: Union[str, Path]) -> None:
+    """Make a folder, and raise an error if no file can be written to it: before the work that is to be kept there.
+
+    Args:
+        folder (str | Path): The folder.
+
+    Raises:
+        OSError: It cannot be made, or written to.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 @register_backend('atomic_local')

@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import argparse
 import hashlib
-import importlib.util
 import os
 import pickle
 import re
@@ -25,17 +24,9 @@ SEGMENTER = ("model = dict(_delete_=True, type='MinVIS', num_classes=10, backbon
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run(run):
     """Run a converter as if from the command line, in this process."""
-
-    def run_tool(name, *arguments):
-        spec = importlib.util.spec_from_file_location(f'{name}_tool', REPO / f'tools/model_converters/{name}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
-        module.main()
-
-    return run_tool
+    return lambda name, *arguments: run(f'model_converters/{name}', *arguments)
 
 
 def error_of(run, *arguments):
