@@ -76,10 +76,16 @@ def losses() -> dict:
     return {stage: train(stage) for stage in tiny_models.STAGES}
 
 
+def toy_config() -> Config:
+    """The config of the toy videos, from a file that no other rank writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        return load_config(toy_vss.write_config(Path(folder, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
+
+
 def metrics() -> dict:
     """Numbers of a test of three videos, on every rank."""
     with tempfile.TemporaryDirectory() as folder:
-        cfg = load_config(toy_vss.write_config(Path(folder, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
+        cfg = toy_config()
         cfg.work_dir, cfg.launcher, cfg.log_level = folder, 'pytorch', 'ERROR'
         numbers = all_gather_object(build_runner(cfg).test())
     assert all(number == numbers[0] for number in numbers)
@@ -88,7 +94,7 @@ def metrics() -> dict:
 
 def training_config(work_dir: Path, model: dict, transforms: Sequence[dict] = ()) -> Config:
     """A model in miniature on clips of the toy videos, for four steps."""
-    cfg = load_config(toy_vss.write_config(Path(work_dir, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
+    cfg = toy_config()
     classes = ('dark', 'bright', *(f'class{i}' for i in range(2, tiny_models.NUM_CLASSES)))
     test = cfg.test_dataloader.dataset
     test.metainfo = dict(classes=classes, palette=[(0, 0, i) for i in range(len(classes))])
