@@ -180,9 +180,10 @@ class FrameQueryHead(Mask2FormerHead):
             mask_features (Tensor): Mask features at the size of the attended level, shape (N, c, h, w).
 
         Returns:
-            Tensor: Bool, shape (N * heads, Q, h * w), True = not attended. A query whose mask is empty
-            looks everywhere.
+            Tensor: Bool, shape (N * heads, Q, h * w), or (Q, h * w) for a single frame, where the heads need no
+            copies of it; True = not attended. A query whose mask is empty looks everywhere.
         """
-        outside = decode_masks(mask_embeds, mask_features).flatten(2) < 0
+        masks = torch.stack([decode_masks(*frame) for frame in zip(mask_embeds, mask_features)])
+        outside = masks.flatten(2) < 0
         outside &= ~outside.all(dim=-1, keepdim=True)
-        return outside.repeat_interleave(self.num_heads, dim=0)
+        return outside[0] if len(outside) == 1 else outside.repeat_interleave(self.num_heads, dim=0)

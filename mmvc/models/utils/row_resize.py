@@ -47,7 +47,9 @@ def resize_rows(x: Tensor, taps: RowTaps, start: int, stop: int, first_row: int 
         Tensor: A new tensor, shape (N, stop - start, w).
     """
     upper, lower, share = (tap[start:stop] for tap in taps)
-    return torch.lerp(x[:, upper - first_row], x[:, lower - first_row], share[:, None])
+    # index_select copies rows, where x[:, rows] would copy number after number
+    rows = x.index_select(1, upper - first_row)
+    return rows.lerp_(x.index_select(1, lower - first_row), share[:, None])
 
 
 def resize_columns(x: Tensor, width: int) -> Tensor:

@@ -5,12 +5,13 @@ from typing import Iterator, Optional, Sequence, Tuple, Union
 import torch
 from torch import Tensor
 
+from mmvc.models.utils.cpu_inference import CPUInference
 from mmvc.models.utils.feature_store import FeatureStore
 from mmvc.models.utils.masks import decode_masks
 from mmvc.models.utils.row_resize import resize_columns, resize_rows, row_taps, strips
 
 # Size of a strip of masks. On CPU it should fit into the cache, elsewhere keep the device busy.
-_STRIP_BYTES = dict(cpu=2**22)
+_STRIP_BYTES = dict(cpu=2**21)
 _STRIP_BYTES_ELSEWHERE = 2**28
 
 
@@ -74,7 +75,7 @@ class VideoPrediction:
         if self.mask_embeds is None:
             return (features if queries is None else features[queries]).to(self.class_probs.device).float()
         embeds = self.mask_embeds[t] if queries is None else self.mask_embeds[t, queries]
-        with torch.autocast(embeds.device.type, enabled=False):
+        with torch.autocast(embeds.device.type, enabled=False), torch.no_grad(), CPUInference():
             return decode_masks(embeds.float(), features.to(embeds.device).float())
 
     def _strips_of(self, logits: Tensor, probabilities: bool) -> Iterator[Tensor]:

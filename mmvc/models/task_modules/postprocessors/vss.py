@@ -70,7 +70,7 @@ def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
         winners = major[winners]
         undecided = (best <= bounds[minor].max() + 1e-5).nonzero().flatten()  # margin: sums are rounded
         if len(undecided):  # not by oneDNN, which keeps what it compiles for each of so many sizes
-            winners[undecided] = _best(class_probs, masks[:, undecided])[1]
+            winners[undecided] = _best(class_probs, masks.index_select(1, undecided))[1]
     return winners.view(shape)
 
 

@@ -1,0 +1,72 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import copy
+import gc
+
+import pytest
+import torch
+from torch import nn
+
+from mmvc.models.utils import cpu_inference, packed_weights
+from mmvc.models.utils.cpu_inference import CPUInference
+from mmvc.models.utils.packed_weights import packed
+
+needs_onednn = pytest.mark.skipif(cpu_inference._ONEDNN_LINEAR is None, reason='this PyTorch has no oneDNN')
+
+
+def _counting(calls):
+    return lambda weight: calls.append(weight) or weight + 1
+
+
+def test_a_parameter_is_packed_once():
+    weight, calls = nn.Parameter(torch.ones(3)), []
+    first, second = packed(weight, _counting(calls)), packed(weight, _counting(calls))
+    assert first is second and len(calls) == 1
+    assert first.tolist() == [2, 2, 2] and not first.requires_grad
+
+
+@pytest.mark.parametrize('change', [
+    lambda weight: weight.add_(1), lambda weight: weight.copy_(torch.full((3, ), 2.)),
+    lambda weight: setattr(weight, 'data', torch.full((3, ), 2.))], ids=['step', 'load', 'replace'])
+def test_a_changed_parameter_is_packed_anew(change):
+    weight, calls = nn.Parameter(torch.ones(3)), []
+    packed(weight, _counting(calls))
+    with torch.no_grad():
+        change(weight)
+    assert packed(weight, _counting(calls)).tolist() == [3, 3, 3] and len(calls) == 2
+
+
+def test_what_is_no_parameter_is_left_alone():
+    weight, calls = nn.Parameter(torch.ones(4, 2)), []
+    part = weight[:2]
+    assert packed(part, _counting(calls)) is part
+    with torch.inference_mode():
+        made = nn.Parameter(torch.ones(3))
+    assert packed(made, _counting(calls)) is made
+    assert not calls
+
+
+def test_nothing_is_kept_of_a_parameter_that_is_gone():
+    gc.collect()
+    before = len(packed_weights._PACKED)
+    weight = nn.Parameter(torch.ones(3))
+    packed(weight, torch.clone)
+    assert len(packed_weights._PACKED) == before + 1
+    del weight
+    gc.collect()
+    assert len(packed_weights._PACKED) == before
+
+
+@needs_onednn
+@torch.no_grad()
+def test_layers_give_what_they_gave_at_every_size_and_after_a_change():
+    model = nn.Sequential(
+        nn.Conv2d(8, 16, 3, padding=1, groups=2), nn.ReLU(), nn.Conv2d(16, 12, (3, 1), stride=2, dilation=2),
+        nn.Flatten(2), nn.AdaptiveAvgPool1d(20), nn.Linear(20, 32), nn.Linear(32, 4, bias=False))
+    for step in range(3):
+        for shape in ((1, 8, 20, 30), (3, 8, 9, 7), (2, 8, 64, 48)):
+            x = torch.randn(shape)
+            with CPUInference():
+                actual = model(x)
+            torch.testing.assert_close(actual, model(x), rtol=1e-4, atol=1e-5)
+        model = copy.deepcopy(model) if step == 0 else model
+        model.load_state_dict({name: weight * 2 + 0.1 for name, weight in model.state_dict().items()})
