@@ -105,7 +105,7 @@ class PyAVVideo:
 
     def __init__(self, path: str) -> None:
         import av  # optional, and needed for few files
-        self._error = av.FFmpegError if hasattr(av, 'FFmpegError') else av.AVError
+        self._error = getattr(av, 'FFmpegError', getattr(av, 'AVError', OSError))  # the second in old releases
         try:
             self._container = av.open(path)
         except self._error as error:

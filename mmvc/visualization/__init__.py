@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from .colors import stable_colors
 from .drawing import hide_pixels, legend_strip, outline_region, overlay_segments, titled
+from .encoders import FPS_RANGE
 from .ground_truth import GroundTruth, dataset_task, innermost_dataset
 from .labels import write_labels
 from .legend import Legend
@@ -8,7 +9,7 @@ from .local_visualizer import VideoSegLocalVisualizer
 from .panel import PanelDrawer
 from .segment_map import SegmentMap
 from .text import text_size, write_texts
-from .video_writer import FPS_RANGE, VideoWriter
+from .video_writer import VideoWriter
 
 __all__ = [
     'FPS_RANGE', 'GroundTruth', 'Legend', 'PanelDrawer', 'SegmentMap', 'VideoSegLocalVisualizer', 'VideoWriter',

@@ -1,21 +1,22 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Optional, Type, Union
+from typing import Iterator, Optional, Type, Union
 
-import cv2
 import numpy as np
 
 from mmvc.utils.errors import DataError
 from mmvc.utils.numbers import check_number
 
-#: frames per second that OpenCV can write into an mp4
-FPS_RANGE = (0.01, 600)
+from .encoders import FPS_RANGE, Encoder, open_encoder
 
 
 class VideoWriter:
     """Writes an mp4 that appears under its name only when it is complete.
+
+    It is H.264 where PyAV is installed (``pip install av``), and else MPEG-4, which browsers do not play.
 
     Args:
         path (str | Path): File to write, ending in ``.mp4``; its folder is made if missing.
@@ -34,9 +35,10 @@ class VideoWriter:
         check_number('fps', fps, *FPS_RANGE)
         self.path = Path(path)
         self.fps = fps
-        # OpenCV chooses the container by the ending, so the temporary name keeps it
+        # encoders choose the container by the ending, so the temporary name keeps it
         self._temporary = self.path.with_name(f'.{self.path.stem}.{os.getpid()}.tmp.mp4')
-        self._writer: Optional[cv2.VideoWriter] = None
+        self._encoder: Optional[Encoder] = None
+        self._size = (0, 0)
 
     def __enter__(self) -> 'VideoWriter':
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,25 +51,29 @@ class VideoWriter:
             frame (np.ndarray): RGB, uint8, (H, W, 3), all of one size; an odd size is filled up by a pixel.
         """
         height, width = frame.shape[:2]
-        size = (width + width % 2, height + height % 2)  # the codec halves the colour planes
-        if self._writer is None:
-            # the format counts in 16 bits: numbers above 65 may have two decimals
-            fps = round(self.fps, 2) if self.fps > 65 else self.fps
-            self._writer = cv2.VideoWriter(str(self._temporary), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
-            if not self._writer.isOpened():
-                raise OSError(f'OpenCV cannot write the video "{self.path}": is the folder writable, and was OpenCV '
-                              'built with FFmpeg?')
-            self._size = size
-        if size != self._size:
+        size = (width + width % 2, height + height % 2)  # codecs halve the colour planes
+        if self._encoder is not None and size != self._size:
             raise DataError(f'frames of the video "{self.path}" differ in size: {size} after {self._size}')
         frame = np.pad(frame, ((0, size[1] - height), (0, size[0] - width), (0, 0)), mode='edge')
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        with self._named_errors():
+            if self._encoder is None:
+                self._encoder, self._size = open_encoder(self._temporary, self.fps, size), size
+            self._encoder.write(frame)
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                  traceback: Optional[TracebackType]) -> None:
-        if self._writer is not None:
-            self._writer.release()
-            if kind is None:
-                os.replace(self._temporary, self.path)
-        if kind is not None:
+        try:
+            if self._encoder is not None:
+                with self._named_errors():  # encoders keep frames back
+                    self._encoder.close()
+                if kind is None:
+                    os.replace(self._temporary, self.path)
+        finally:
             self._temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(f'the video "{self.path}" cannot be written: {error}') from error

@@ -1,4 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -214,15 +216,28 @@ class TestSegmentMap:
         assert segments.tracks == {6} and segments.present() == [5] and segments.class_map(9)[0].tolist() == [0, 9, 9]
 
 
+@pytest.fixture(params=['H.264', 'MPEG-4'])
+def codec(request, monkeypatch):
+    """Run a test with PyAV, where there is one, and as if there were none."""
+    if request.param == 'H.264':
+        pytest.importorskip('av')
+    else:
+        monkeypatch.setitem(sys.modules, 'av', None)
+    return request.param
+
+
+@pytest.mark.usefixtures('codec')
 class TestVideoWriter:
 
-    def test_frames_can_be_read_back(self, tmp_path):
+    def test_frames_can_be_read_back(self, tmp_path, codec):
         with VideoWriter(tmp_path / 'a/b.mp4', fps=5) as writer:
             for value in (0, 120, 240):
                 writer.write(np.full((61, 101, 3), value, np.uint8))
             assert not (tmp_path / 'a/b.mp4').exists()
         capture = cv2.VideoCapture(str(tmp_path / 'a/b.mp4'))
         assert capture.get(cv2.CAP_PROP_FPS) == 5
+        fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, 'little')
+        assert fourcc == (b'h264' if codec == 'H.264' else b'FMP4')
         for value in (0, 120, 240):
             ok, frame = capture.read()
             assert ok and frame.shape == (62, 102, 3) and abs(frame.mean() - value) < 4
@@ -234,6 +249,12 @@ class TestVideoWriter:
             writer.write(np.zeros((60, 100, 3), np.uint8))
             writer.write(np.zeros((60, 102, 3), np.uint8))
         assert not list(tmp_path.iterdir())
+
+    def test_a_folder_that_vanishes(self, tmp_path):
+        with pytest.raises(OSError, match='the video ".*b.mp4" cannot be written'):
+            with VideoWriter(tmp_path / 'a/b.mp4', fps=5) as writer:
+                (tmp_path / 'a').rmdir()
+                writer.write(np.zeros((60, 100, 3), np.uint8))
 
     @pytest.mark.parametrize('fps', [0, -1, 1e9, float('nan')])
     def test_frame_rates_that_cannot_be_written(self, tmp_path, fps):
