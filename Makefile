@@ -48,7 +48,7 @@ typecheck: .venv/installed
 
 coverage: .venv/installed
 	.venv/bin/pip install --quiet pytest-cov
-	.venv/bin/python -m pytest --cov=mmvc --cov-report=term:skip-covered --cov-report=html
+	.venv/bin/python -m pytest $(PARALLEL) --cov=mmvc --cov-report=term:skip-covered --cov-report=html
 
 docs: .venv/installed
 	.venv/bin/pip install --quiet -r requirements/docs.txt
