@@ -15,6 +15,8 @@ from .packed_weights import packed
 _ONEDNN_LINEAR: Any = None
 if torch.backends.mkldnn.is_available():
     _ONEDNN_LINEAR = getattr(torch.ops.mkldnn, '_linear_pointwise', None)
+# Larger linear layers are not kept a second time: those of a ViT-L would take 1.2 GB to save a twentieth of the time.
+_LARGEST_PACKED_LINEAR = 2**20 - 1
 # Arguments of F.multi_head_attention_forward beyond the usual ones: with any of them PyTorch's own function runs.
 _UNUSUAL = ('use_separate_proj_weight', 'static_k', 'static_v', 'is_causal')
 
@@ -26,10 +28,10 @@ class CPUInference(TorchFunctionMode):
       one thread, for which PyTorch has a slow form of these, they are linear layers.
     - Maps are resized with their channels last if they come so; PyTorch does not see it where the map is a part of a
       larger tensor, and reorders it there and back.
-    - The weights of both are brought into the layout that oneDNN computes with once, not in every call. They are kept
-      beside the parameters, which takes as much memory again.
     - ``F.linear`` goes through oneDNN, as convolutions do. PyTorch hands float32 products to MKL, which uses AVX2 on
       AMD processors even where they have AVX-512: half of their speed.
+    - The weights of convolutions and of small linear layers are brought into oneDNN's layout once, not in every call,
+      and kept beside the parameters, which takes as much memory again.
     - ``nn.MultiheadAttention`` neither writes its attention weights to memory, nor their mean over heads, which nobody
       reads. The second output is None. Who asks for the weights of each head gets PyTorch's own form.
 
@@ -90,7 +92,8 @@ def _convolution(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None, s
 
 def _linear(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:  # names as F.linear has them
     input = input.contiguous()
-    weight = packed(weight, lambda w: torch.ops.mkldnn._reorder_linear_weight(w, input.shape[:-1].numel()))
+    if weight.numel() <= _LARGEST_PACKED_LINEAR:
+        weight = packed(weight, lambda w: torch.ops.mkldnn._reorder_linear_weight(w, input.shape[:-1].numel()))
     return _ONEDNN_LINEAR(input, weight, bias, 'none', [], '')
 
 

@@ -70,3 +70,13 @@ def test_layers_give_what_they_gave_at_every_size_and_after_a_change():
             torch.testing.assert_close(actual, model(x), rtol=1e-4, atol=1e-5)
         model = copy.deepcopy(model) if step == 0 else model
         model.load_state_dict({name: weight * 2 + 0.1 for name, weight in model.state_dict().items()})
+
+
+@needs_onednn
+@torch.no_grad()
+def test_large_linear_layers_are_not_kept_twice():
+    small, large = nn.Linear(8, 16), nn.Linear(1024, 1024)
+    with CPUInference():
+        small(torch.randn(1, 8))
+        large(torch.randn(1, 1024))
+    assert small.weight in packed_weights._PACKED and large.weight not in packed_weights._PACKED
