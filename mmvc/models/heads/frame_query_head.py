@@ -162,8 +162,8 @@ class FrameQueryHead(Mask2FormerHead):
         for level, memory in enumerate(memories[:self.num_transformer_feat_level]):
             key = self.decoder_input_projs[level](memory).flatten(2).transpose(1, 2)
             keys.append(key + self.level_embed.weight[level])
-            no_padding = memory.new_zeros((1, *memory.shape[-2:]), dtype=torch.bool)
-            key_pos.append(self.decoder_positional_encoding(no_padding).flatten(2).transpose(1, 2).to(key.dtype))
+            encoding = self.decoder_positional_encoding(None, input=memory[:1])
+            key_pos.append(encoding.flatten(2).transpose(1, 2).to(key.dtype))
         return keys, key_pos
 
     def _predict(self, query: Tensor) -> Tuple[Tensor, Tensor]:

@@ -23,8 +23,9 @@ def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Union[Tensor, Seq
                                 sampling_locations: Tensor, attention_weights: Tensor) -> Tensor:
     """Sample every level at fractional positions and sum the samples by their weights (Eq. 3 without projections).
 
-    Samples are bilinear; what lies outside a level is zero. On CPU all of it is one weighted gather, on other devices
-    a grid sample per level.
+    Samples are bilinear; what lies outside a level is zero. On CPU, and where deterministic algorithms are asked for
+    (``torch.use_deterministic_algorithms``), all of it is one weighted gather, elsewhere a grid sample per level. The
+    gradient of the latter differs from run to run.
 
     Args:
         value (Tensor): Projected features of all levels, one level after another, shape (B, sum(H_l * W_l), heads, D).
@@ -39,7 +40,8 @@ def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Union[Tensor, Seq
     shapes = spatial_shapes.tolist() if isinstance(spatial_shapes, Tensor) else spatial_shapes
     # half precision is too coarse for positions: 8 bits of bfloat16 cannot tell the pixels of a 300-pixel row apart
     dtype = torch.promote_types(value.dtype, sampling_locations.dtype)
-    attend = _attend_by_gather if value.device.type == 'cpu' else _attend_by_grid_sample
+    gathers = value.device.type == 'cpu' or torch.are_deterministic_algorithms_enabled()
+    attend = _attend_by_gather if gathers else _attend_by_grid_sample
     output = attend(value.to(dtype), shapes, sampling_locations.to(dtype), attention_weights.to(dtype))
     return output.to(value.dtype)
 
@@ -54,6 +56,7 @@ def _attend_by_gather(value: Tensor, shapes: Sequence[Tuple[int, int]], location
     widths = locations.new_tensor(level_widths)[:, None].expand(rows).contiguous()
     starts = torch.tensor(level_starts, dtype=torch.int32)[:, None] * heads + torch.arange(
         heads, dtype=torch.int32)[:, None, None]
+    starts = starts.to(value.device)
     geometry = sizes, widths, starts.expand(rows).contiguous()
     outputs = []
     for features, *of_one in zip(value, locations, weights):
@@ -135,7 +138,8 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
     """mmcv's module of the same name, whose core also runs where mmcv has no compiled extension.
 
     Arguments, parameters and initialisation are mmcv's. On CUDA the compiled function is used where there is one;
-    otherwise, and on every other device, :func:`multi_scale_deformable_attn`.
+    otherwise, on every other device, and where deterministic algorithms are asked for,
+    :func:`multi_scale_deformable_attn`.
     """
 
     def forward(self,
@@ -193,7 +197,8 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
         weights = _softmax_over_few(self.attention_weights(query).view(*samples[:3], -1)).view(samples)
         locations = self._sampling_locations(reference_points, offsets, spatial_shapes)
 
-        if value.is_cuda and value.dtype != torch.bfloat16 and has_compiled_ops():
+        if (value.is_cuda and value.dtype != torch.bfloat16 and has_compiled_ops()
+                and not torch.are_deterministic_algorithms_enabled()):
             # the compiled function takes the batch in equal steps
             step = batch if batch <= self.im2col_step else math.gcd(batch, self.im2col_step)
             output = MultiScaleDeformableAttnFunction.apply(value, spatial_shapes, level_start_index, locations,

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from mmvc.registry import MODELS
 
+from ..utils.point_sampling import sample_points
+
 Indices = tuple[Tensor, Tensor]
 
 
@@ -124,7 +126,7 @@ class MaskClassificationLoss(nn.Module):
                 point_sample(target.masks[gt_inds][:, None].float(), point)[:, 0]
                 for target, (_, gt_inds), point in zip(targets, indices, points.split(sizes))
             ])
-        point_preds = point_sample(matched, points)[:, 0]
+        point_preds = sample_points(matched, points)[:, 0]
 
         weights = point_weights = None
         if sample_weights is not None:

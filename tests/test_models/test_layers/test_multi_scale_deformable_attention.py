@@ -75,6 +75,24 @@ def test_both_forms_are_the_same(monkeypatch, queries_at_once):
     torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
 
 
+def test_gathers_on_every_device_where_determinism_is_asked_for(monkeypatch):
+    """The gradient of a grid sample has no deterministic form on CUDA. The meta device stands for it."""
+    value, locations, weights = (x.detach().to('meta') for x in _inputs())
+
+    def refuse(*args):
+        raise AssertionError('a grid sample')
+
+    monkeypatch.setattr(module, '_attend_by_grid_sample', refuse)
+    with pytest.raises(AssertionError, match='a grid sample'):
+        multi_scale_deformable_attn(value, SHAPES, locations, weights)
+    torch.use_deterministic_algorithms(True)
+    try:
+        output = multi_scale_deformable_attn(value, SHAPES, locations, weights)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert output.shape == (2, 4, 6) and output.device.type == 'meta'
+
+
 def test_positions_that_are_no_numbers_give_no_numbers(device):
     """A training that explodes must end in NaN losses, not in a read outside of the features."""
     value, locations, weights = (x.detach() for x in _inputs(device))
@@ -182,6 +200,12 @@ def test_compiled_function_is_used_on_cuda_where_there_is_one(monkeypatch):
     monkeypatch.setattr(module, 'has_compiled_ops', lambda: True)
     call(2, torch.Tensor)
     assert steps == []
+    torch.use_deterministic_algorithms(True)
+    try:
+        call(2, ClaimsCuda)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert steps == []  # its gradient is a sum in any order
     for batch in (3, 6):  # the step divides the batch, which mmcv's own 4 would not for 6
         call(batch, ClaimsCuda)
     assert steps == [3, 2]
