@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Any, Callable, Tuple
+from typing import Any, Callable, List, Tuple
 
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -20,8 +20,16 @@ def packed(weight: Tensor, pack: Callable[[Tensor], Tensor]) -> Tensor:
     """
     if not isinstance(weight, nn.Parameter) or weight.is_inference():
         return weight
-    state: Tuple[int, int] = (weight._version, weight.data_ptr())
+    state = _state(weight)
     kept: Any = _PACKED.get(weight)
     if kept is None or kept[0] != state:
         kept = _PACKED[weight] = (state, pack(weight.detach()))
     return kept[1]
+
+
+def _state(weight: Tensor) -> Tuple[int, int, List[float]]:
+    """What tells a change: the version, and a few values, because the version does not count ``weight.data.copy_()``."""
+    first = weight.detach().select(-1, 0)
+    while first.ndim > 1:
+        first = first.select(-1, 0)
+    return weight._version, weight.data_ptr(), first[::max(1, len(first) // 8)].tolist()

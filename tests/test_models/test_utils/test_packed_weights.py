@@ -18,21 +18,22 @@ def _counting(calls):
 
 
 def test_a_parameter_is_packed_once():
-    weight, calls = nn.Parameter(torch.ones(3)), []
+    weight, calls = nn.Parameter(torch.ones(3, 1)), []
     first, second = packed(weight, _counting(calls)), packed(weight, _counting(calls))
     assert first is second and len(calls) == 1
-    assert first.tolist() == [2, 2, 2] and not first.requires_grad
+    assert first.flatten().tolist() == [2, 2, 2] and not first.requires_grad
 
 
 @pytest.mark.parametrize('change', [
-    lambda weight: weight.add_(1), lambda weight: weight.copy_(torch.full((3, ), 2.)),
-    lambda weight: setattr(weight, 'data', torch.full((3, ), 2.))], ids=['step', 'load', 'replace'])
+    lambda weight: weight.add_(1), lambda weight: weight.copy_(torch.full((3, 1), 2.)),
+    lambda weight: setattr(weight, 'data', torch.full((3, 1), 2.)),
+    lambda weight: weight.data.copy_(torch.full((3, 1), 2.))], ids=['step', 'load', 'replace', 'averaged weights'])
 def test_a_changed_parameter_is_packed_anew(change):
-    weight, calls = nn.Parameter(torch.ones(3)), []
+    weight, calls = nn.Parameter(torch.ones(3, 1)), []
     packed(weight, _counting(calls))
     with torch.no_grad():
         change(weight)
-    assert packed(weight, _counting(calls)).tolist() == [3, 3, 3] and len(calls) == 2
+    assert packed(weight, _counting(calls)).flatten().tolist() == [3, 3, 3] and len(calls) == 2
 
 
 def test_what_is_no_parameter_is_left_alone():
@@ -40,7 +41,7 @@ def test_what_is_no_parameter_is_left_alone():
     part = weight[:2]
     assert packed(part, _counting(calls)) is part
     with torch.inference_mode():
-        made = nn.Parameter(torch.ones(3))
+        made = nn.Parameter(torch.ones(3, 1))
     assert packed(made, _counting(calls)) is made
     assert not calls
 
@@ -48,7 +49,7 @@ def test_what_is_no_parameter_is_left_alone():
 def test_nothing_is_kept_of_a_parameter_that_is_gone():
     gc.collect()
     before = len(packed_weights._PACKED)
-    weight = nn.Parameter(torch.ones(3))
+    weight = nn.Parameter(torch.ones(3, 1))
     packed(weight, torch.clone)
     assert len(packed_weights._PACKED) == before + 1
     del weight
