@@ -28,7 +28,7 @@ def packed(weight: Tensor, pack: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def _state(weight: Tensor) -> Tuple[int, int, List[float]]:
-    """What tells a change: the version, and a few values, because the version does not count ``weight.data.copy_()``."""
+    """What tells a change: the version, and a few values, since the version does not count ``weight.data.copy_()``."""
     first = weight.detach().select(-1, 0)
     while first.ndim > 1:
         first = first.select(-1, 0)
