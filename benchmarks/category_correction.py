@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.datasets.converters.jobs import files_in
 from mmvc.engine import UsageError, default_work_dir, load_config
 from mmvc.evaluation.functional import read_label_map
 from mmvc.postprocessing.category_correction import (
@@ -37,6 +36,7 @@ from mmvc.postprocessing.category_correction import (
 from mmvc.postprocessing.category_correction.correction import choose_frames
 from mmvc.postprocessing.challenge import ChallengePipeline, ChallengePlan, load_plan
 from mmvc.postprocessing.challenge.plan import ModelPlan
+from mmvc.utils.files import files_in
 
 NONE = 'none of them'
 

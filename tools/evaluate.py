@@ -10,6 +10,7 @@ from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.engine.atomic_io import require_writable
 from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, find_unlabelled, list_masks
 from mmvc.utils import keep_freed_memory
+from mmvc.utils.files import read_names
 
 EPILOG = """
 predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):
@@ -89,7 +90,7 @@ def class_names(args: argparse.Namespace) -> Sequence[str]:
     if args.classes is None:
         return VSPW_CLASSES
     if len(args.classes) == 1 and Path(args.classes[0]).is_file():
-        return [line.strip() for line in Path(args.classes[0]).read_text().splitlines() if line.strip()]
+        return read_names(args.classes[0])
     if len(args.classes) == 1 and (Path(args.classes[0]).suffix or '/' in args.classes[0]):
         raise FileNotFoundError(f'--classes: there is no file "{args.classes[0]}"')
     return args.classes

@@ -26,9 +26,9 @@ from .frame_reader import FrameReader
 from .kept_frames import KeptFrames
 from .loading import frame_transforms, load_model
 from .progress import FrameProgress
+from .protection import protect_inputs
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
-from .sources import Frame, FrameSource, ImageFiles, Source, VideoFile, open_sources
-from .staging import protect_inputs
+from .sources import Frame, FrameSource, Source, open_sources
 from .writers import VideoInfo, WriterSettings, build_writers
 
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
@@ -180,7 +180,7 @@ class VideoSegInferencer:
                       reader.source.is_image) for reader in readers
         ]
         protect_inputs([writer.target(video) for video in videos for writer in writers.values()],
-                       [path for reader in readers for path in _files(reader.source)])
+                       [path for reader in readers for path in reader.source.files])
         with FrameProgress(self.show_progress) as progress:
             return [
                 self._segment(reader, video, writers, online, return_frames, progress.track)
@@ -363,13 +363,6 @@ class VideoSegInferencer:
 def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
     yield first
     yield from rest
-
-
-def _files(source: FrameSource) -> List[Path]:
-    """Files and folders that a source reads."""
-    if isinstance(source, ImageFiles):
-        return [*source.files]
-    return [Path(source.path)] if isinstance(source, VideoFile) and '://' not in source.path else []
 
 
 @contextmanager

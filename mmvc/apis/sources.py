@@ -58,6 +58,8 @@ class FrameSource(ABC):
     endless = False
     #: Whether it is one image rather than a video.
     is_image = False
+    #: Files of this machine that it reads.
+    files: Sequence[Path] = ()
 
     def __init__(self, name: str, description: str, fps: Optional[float] = None,
                  num_frames: Optional[int] = None) -> None:
@@ -114,6 +116,7 @@ class VideoFile(FrameSource):
                 _address_name(path) if '://' in path else Path(path).stem, path, video.fps,
                 None if live else video.num_frames)
         self.path = path
+        self.files = [] if '://' in path else [Path(path)]
         self.live = self.endless = live
         self.repeatable = not live
 

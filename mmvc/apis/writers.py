@@ -14,11 +14,12 @@ import numpy as np
 from PIL import Image
 
 from mmvc.engine import UsageError, atomic_write
+from mmvc.engine.atomic_io import require_writable
 from mmvc.evaluation.metrics import VISMetric, VPSMetric, VSSMetric
+from mmvc.utils.files import staged_file, staged_folder
 from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, legend_strip, stable_colors
 
 from .results import FrameResult
-from .staging import staged_file, staged_folder
 
 AddFrame = Callable[[FrameResult], None]
 # A legend of all classes must not cover more than a few lines under the video.
@@ -301,9 +302,7 @@ def build_writers(formats: Union[str, Sequence[str]], settings: WriterSettings) 
     if unknown or not formats:
         raise UsageError(f'formats are {", ".join(FORMATS)}; got {", ".join(unknown) or "none"}')
     try:
-        settings.out_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.out_dir):
-            pass
+        require_writable(settings.out_dir)
     except OSError as error:
         raise UsageError(f'cannot write to folder "{settings.out_dir}" ({error.strerror or error}): choose another '
                          'one (--out-dir)') from error

@@ -4,13 +4,13 @@ from __future__ import annotations
 import os
 import os.path as osp
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
+from mmvc.utils.files import read_names
 from mmvc.utils.natural_order import natural_key
 
 from .base_video import BaseVideoDataset
@@ -116,12 +116,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
     def _load_video_names(self) -> list[str]:
         name = type(self).__name__
         self._check_ann_file('a text file with one video name per line')
-        try:
-            lines = Path(self.ann_file).read_text(encoding='utf-8').splitlines()
-        except UnicodeDecodeError as error:
-            raise DataError(f'{name}: video list "{self.ann_file}" is not text in UTF-8 ({error}); write one video '
-                            'name per line') from error
-        videos = [line.strip() for line in lines if line.strip()]
+        videos = read_names(self.ann_file)
         if not videos:
             raise DataError(f'{name}: video list "{self.ann_file}" is empty; write one video name per line')
         if len(set(videos)) != len(videos):

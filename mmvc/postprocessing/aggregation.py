@@ -9,9 +9,9 @@ from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional
 import cv2
 import numpy as np
 
-from mmvc.datasets.converters.jobs import files_in, run_jobs, videos_in
-from mmvc.datasets.synthetic.dataset import written_at_once
 from mmvc.evaluation.functional import prefetch, read_label_map
+from mmvc.utils.files import files_in, staged_folder, videos_in
+from mmvc.utils.jobs import run_jobs
 from mmvc.utils.natural_order import natural_key
 
 from .motion import estimate_motion, warp_labels
@@ -168,9 +168,9 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
     frames = prefetch(_read_frame, zip(video.images, zip(*video.predictions.values())))
     scores = dict(zip(video.predictions, motion_consistency(frames, treatment, window).tolist()))
     chosen = max(video.predictions, key=lambda name: -2.0 if np.isnan(scores[name]) else scores[name])
-    with written_at_once([target]) as drafts:
+    with staged_folder(target) as draft:
         for path in video.predictions[chosen]:
-            shutil.copyfile(path, drafts[target] / path.name)
+            shutil.copyfile(path, draft / path.name)
     choice = VideoChoice(video.name, len(video.images), scores, chosen)
     if record_dir is not None:
         write_record(record, digest, choice._asdict())

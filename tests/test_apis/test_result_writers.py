@@ -10,7 +10,6 @@ from PIL import Image
 from pycocotools import mask as mask_utils
 from toy_configs import CLASSES, PALETTE
 
-from mmvc.apis.staging import staged_file, staged_folder
 from mmvc.apis.writers import FORMATS
 from mmvc.engine import UsageError
 from mmvc.evaluation.functional import read_panoptic_map
@@ -185,26 +184,6 @@ def test_an_older_result_is_replaced_as_a_whole(make_inferencer, frames, tmp_pat
     for num_frames in (5, 2):
         result, = inferencer(frames[:num_frames], out_dir=tmp_path / 'out', formats=['masks'])
         assert len(names(tmp_path / 'out')) == num_frames
-
-
-def test_staging(tmp_path):
-    """Under SIGKILL: what lies around has a hidden name, and the next run clears it away."""
-    target = tmp_path / 'a/b'
-    with staged_folder(target) as folder:
-        (folder / 'x').touch()
-        assert not target.exists() and folder.name.startswith('.')
-        leftover = folder
-    assert names(tmp_path) == ['a/b/x']
-    leftover.mkdir()
-    (leftover / 'old').touch()
-    with staged_folder(target, inner='b') as folder:
-        (folder / 'b').mkdir()
-        (folder / 'b/y').touch()
-    assert names(tmp_path) == ['a/b/y']
-    with staged_file(tmp_path / 'c.json') as file:
-        assert not (tmp_path / 'c.json').exists()
-        file.write('x')
-    assert (tmp_path / 'c.json').read_text() == 'x'
 
 
 def test_inputs_are_never_overwritten(make_inferencer, frame_folder, video_file, tmp_path):

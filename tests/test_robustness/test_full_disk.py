@@ -9,8 +9,8 @@ import torch
 from stopped_tool import Stopped
 from toy_training import write_config, write_videos
 
-from mmvc.datasets.converters.jobs import write_whole
 from mmvc.engine import atomic_write, is_intact_checkpoint
+from mmvc.utils.files import write_whole
 
 resource = pytest.importorskip('resource')  # POSIX only
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mmvc.datasets import COCOPseudoVideoDataset, VIPSegDataset, VSPWDataset
-from mmvc.datasets.converters.jobs import size_at_height
+from mmvc.datasets.converters.files import size_at_height
 from mmvc.datasets.converters.panoptic_ids import SegmentIds
 from mmvc.datasets.converters.vipseg import CATEGORIES
 from mmvc.evaluation.functional import read_panoptic_map

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvc.datasets.converters.jobs import files_in, run_jobs
 from mmvc.datasets.json_files import read_json, require_unique
 from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA, CATEGORIES_SCHEMA, VIDEOS_SCHEMA, VIPSegDataset
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
 from mmvc.evaluation.functional import read_panoptic_map
 from mmvc.utils.errors import DataError
+from mmvc.utils.files import files_in
+from mmvc.utils.jobs import run_jobs
 
 from .report import Report
 

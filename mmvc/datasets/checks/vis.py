@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pycocotools import mask as mask_utils
 
-from mmvc.datasets.converters.jobs import run_jobs
 from mmvc.datasets.json_files import ID, require_unique
 from mmvc.datasets.ovis import OVISDataset
 from mmvc.datasets.youtube_vis import (
@@ -20,6 +19,7 @@ from mmvc.datasets.youtube_vis import (
     find_path,
 )
 from mmvc.utils.errors import DataError
+from mmvc.utils.jobs import run_jobs
 from mmvc.utils.rle import to_rle
 
 from .report import Report

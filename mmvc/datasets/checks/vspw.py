@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvc.datasets.converters.jobs import files_in, run_jobs
 from mmvc.datasets.vspw import VSPWDataset
 from mmvc.evaluation.functional import read_label_map
+from mmvc.utils.errors import DataError
+from mmvc.utils.files import files_in, read_names
+from mmvc.utils.jobs import run_jobs
 
 from .report import Report
 
@@ -47,11 +49,10 @@ def check_vspw(root: Path,
             report.add('missing file', str(path))
             continue
         try:
-            lines = path.read_text(encoding='utf-8').splitlines()
-        except UnicodeDecodeError as error:
-            report.add('unreadable file', f'{path}: {error}')
+            names = Counter(read_names(path))
+        except DataError as error:
+            report.add('unreadable file', str(error))
             continue
-        names = Counter(line.strip() for line in lines if line.strip())
         for video, times in names.items():
             if times > 1:
                 report.add('list', f'{path}: names video "{video}" {times} times')

@@ -12,21 +12,12 @@ import numpy as np
 from mmvc.datasets.vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.evaluation.functional import encode_panoptic_map, read_panoptic_map
+from mmvc.utils.errors import DataError
+from mmvc.utils.files import files_in, videos_in, write_whole
+from mmvc.utils.jobs import run_jobs
+from mmvc.utils.numbers import check_number
 
-from .jobs import (
-    check_sizes,
-    encode_frame,
-    encode_mask,
-    files_in,
-    is_whole,
-    keep_settings,
-    open_image,
-    read_lists,
-    run_jobs,
-    size_at_height,
-    videos_in,
-    write_whole,
-)
+from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
 from .panoptic_ids import SegmentIds
 
 CATEGORIES = tuple(
@@ -65,10 +56,11 @@ def convert_vipseg(src: Path,
 
     Raises:
         FileNotFoundError: ``src`` is not VIPSeg, or a frame of a labelled video has no mask.
-        UsageError: ``dst`` was converted with another height or quality.
-        ValueError: A file cannot be decoded, frame and mask differ in size, or a mask has a value without a class.
+        UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one.
+        DataError: A file cannot be decoded, frame and mask differ in size, or a mask has a value without a class.
     """
-    check_sizes(height, quality)
+    check_number('height', height, 1, whole=True)
+    check_number('quality', quality, 1, 100, whole=True)
     videos = videos_in(src / 'imgs')
     lists = read_lists(src, videos)
     records = {video: dst / RECORDS / f'{video}.json' for video in videos}
@@ -141,14 +133,14 @@ def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int]
                   segment_ids: SegmentIds) -> list[dict]:
     mask = open_image(path)
     if mask.size != frame_size:
-        raise ValueError(f'mask "{path}" (width, height = {mask.size}) differs in size from its frame {frame_size}: '
+        raise DataError(f'mask "{path}" (width, height = {mask.size}) differs in size from its frame {frame_size}: '
                          'download both again')
     raw_target = dst / 'panomasks' / video / path.name
     write_whole(raw_target, encode_mask(mask, size))
     try:
         ids, segments = segment_ids.encode(np.asarray(open_image(raw_target)))
     except (ValueError, TypeError) as error:
-        raise ValueError(f'mask "{path}": {error}') from error
+        raise DataError(f'mask "{path}": {error}') from error
     target = dst / 'panomasksRGB' / video / path.name
     write_whole(target, encode_panoptic_map(ids))
     if not np.array_equal(read_panoptic_map(str(target)), ids):

@@ -8,20 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from .jobs import (
-    check_sizes,
-    encode_frame,
-    encode_mask,
-    files_in,
-    is_whole,
-    keep_settings,
-    open_image,
-    read_lists,
-    run_jobs,
-    size_at_height,
-    videos_in,
-    write_whole,
-)
+from mmvc.utils.errors import DataError
+from mmvc.utils.files import files_in, videos_in, write_whole
+from mmvc.utils.jobs import run_jobs
+from mmvc.utils.numbers import check_number
+
+from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
 
 
 @dataclass
@@ -55,10 +47,11 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
 
     Raises:
         FileNotFoundError: ``src`` is not VSPW, lacks a video of a list or the mask of a training or validation frame.
-        UsageError: ``dst`` was converted with another height or quality.
-        ValueError: A file cannot be decoded, or frame and mask differ in size.
+        UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one.
+        DataError: A file cannot be decoded, or frame and mask differ in size.
     """
-    check_sizes(height, quality)
+    check_number('height', height, 1, whole=True)
+    check_number('quality', quality, 1, 100, whole=True)
     videos = videos_in(src / 'data')
     lists = read_lists(src, videos)
     for split in lists.keys() & {'train', 'val'}:
@@ -134,7 +127,7 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, video: str) 
         if missing_mask is not None:
             mask = open_image(missing_mask)
             if mask.size != frame.size:
-                raise ValueError(f'mask "{missing_mask}" (width, height = {mask.size}) differs in size from its frame '
-                                 f'"{frame_path}" {frame.size}: download both again')
+                raise DataError(f'mask "{missing_mask}" (width, height = {mask.size}) differs in size from its frame '
+                                f'"{frame_path}" {frame.size}: download both again')
             write_whole(mask_target, encode_mask(mask, size))
     return _count(pairs)

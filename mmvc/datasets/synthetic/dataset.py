@@ -2,21 +2,18 @@
 """Writing whole datasets: each appears under its name only when it is complete."""
 
 import json
-import multiprocessing
-import os
-import shutil
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import cv2
-from mmengine.utils import ProgressBar
 
-from mmvc.utils import keep_freed_memory
+from mmvc.utils.errors import UsageError
+from mmvc.utils.files import staged_folder
+from mmvc.utils.jobs import run_jobs
+from mmvc.utils.numbers import check_number
 
 from .classes import METAINFO
 from .config import GENERATOR_VERSION, SyntheticVideoConfig
@@ -54,47 +51,6 @@ def write_video(job: Tuple[str, int], config: SyntheticVideoConfig, seed: int, r
     for objects in extra:
         objects.finish()
     return {name: writer.record() for name, writer in writers.items()}
-
-
-def parallel_map(function: Callable, jobs: Sequence, workers: int) -> Iterator:
-    """Yield the results in the order of the jobs, computed by ``workers`` processes."""
-    if workers == 1:
-        yield from map(function, jobs)
-        return
-    # not forked from here, as OpenCV's threads do not survive a fork; a fork server imports the package once for all
-    context: BaseContext = multiprocessing.get_context('spawn')
-    if 'forkserver' in multiprocessing.get_all_start_methods():
-        context = multiprocessing.get_context('forkserver')
-        context.set_forkserver_preload([__name__])
-    executor = ProcessPoolExecutor(workers, context, _start_worker)
-    try:
-        yield from executor.map(function, jobs)
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)
-    keep_freed_memory()
-
-
-@contextmanager
-def written_at_once(targets: Iterable[Path]) -> Iterator[Dict[Path, Path]]:
-    """Provide an empty folder for each target; they replace the targets if the block ends without an error."""
-    # in the same folder, so that moving is renaming; by process, so that two runs do not mix
-    drafts = {target: target.with_name(f'.{target.name}-{os.getpid()}.partial') for target in targets}
-    try:
-        for draft in drafts.values():
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-        yield drafts
-        for target, draft in drafts.items():
-            if target.exists():
-                shutil.rmtree(target)
-            draft.rename(target)
-    finally:
-        for draft in drafts.values():
-            shutil.rmtree(draft, ignore_errors=True)
 
 
 def is_complete(target: Path, parameters: Dict[str, Any], overwrite: bool) -> bool:
@@ -157,21 +113,20 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
         Dict[str, Path]: Format -> root of the dataset.
 
     Raises:
-        ValueError: If an argument is out of range.
+        UsageError: If an argument is out of range.
         FileExistsError: If a dataset's folder holds something else.
     """
     config = config or SyntheticVideoConfig()
     unknown = [name for name in formats if name not in WRITERS]
     if unknown or not formats:
-        raise ValueError(f'unknown formats {unknown}: choose one or more of {", ".join(WRITERS)}')
-    for name, value, low, high in (('num_train', num_train, 0, None), ('num_val', num_val, 0, None),
-                                   ('seed', seed, 0, None), ('jpeg_quality', jpeg_quality, 1, 100),
-                                   ('workers', workers, 1, None)):
-        if value < low or (high is not None and value > high):
-            raise ValueError(f'{name} = {value}: expected {low} {f"to {high}" if high else "or more"}')
+        raise UsageError(f'unknown formats {unknown}: choose one or more of {", ".join(WRITERS)}')
+    for name, value in dict(num_train=num_train, num_val=num_val, seed=seed).items():
+        check_number(name, value, 0, whole=True)
+    check_number('jpeg_quality', jpeg_quality, 1, 100, whole=True)
+    check_number('workers', workers, 1, whole=True)
     jobs = [(split, i) for split, count in (('train', num_train), ('val', num_val)) for i in range(count)]
     if not jobs:
-        raise ValueError('num_train and num_val are both 0: ask for at least one video')
+        raise UsageError('num_train and num_val are both 0: ask for at least one video')
 
     parameters = dict(generator=GENERATOR_VERSION, seed=seed, num_train=num_train, num_val=num_val,
                       jpeg_quality=jpeg_quality, **asdict(config))
@@ -183,19 +138,16 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
     if not missing:
         return roots
 
-    with written_at_once(missing.values()) as drafts:
+    with ExitStack() as stack:
+        drafts = {name: stack.enter_context(staged_folder(root)) for name, root in missing.items()}
         work = partial(write_video, config=config, seed=seed, jpeg_quality=jpeg_quality, with_objects=with_objects,
-                       roots={name: drafts[root] for name, root in missing.items()})
+                       roots=drafts)
         records: Dict[str, Dict[str, List[Dict[str, Any]]]] = {name: {} for name in missing}
-        progress = ProgressBar(len(jobs))
-        for (split, _), by_format in zip(jobs, parallel_map(work, jobs, workers)):
+        for by_format, (split, _) in zip(run_jobs(work, jobs, workers), jobs):
             for name, record in by_format.items():
                 records[name].setdefault(split, []).append(record)
-            progress.update()
-        print()  # the bar does not end its line
-        for name, root in missing.items():
-            WRITERS[name].write_index(drafts[root], records[name])
+        for name, draft in drafts.items():
+            WRITERS[name].write_index(draft, records[name])
             thing_ids = [i for i, isthing in enumerate(METAINFO['isthing']) if isthing]
-            write_json(drafts[root] / MANIFEST, dict(format=name, **METAINFO, thing_ids=thing_ids,
-                                                     parameters=parameters))
+            write_json(draft / MANIFEST, dict(format=name, **METAINFO, thing_ids=thing_ids, parameters=parameters))
     return roots

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Small helpers of the registered metrics: data samples, counts, tables, files."""
+"""Small helpers of the registered metrics: data samples, counts, tables."""
 
 import math
 import os
@@ -25,15 +25,6 @@ def to_dense(sparse: Dict[str, Any]) -> np.ndarray:
     counts = np.zeros(sparse['shape'], sparse['values'].dtype)
     counts.reshape(-1)[sparse['cells']] = sparse['values']
     return counts
-
-
-def write_file(path: str, content: bytes) -> None:
-    """Write a file so that one of this name is always complete."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    partial = f'{path}.{os.getpid()}.part'
-    with open(partial, 'wb') as file:
-        file.write(content)
-    os.replace(partial, path)
 
 
 def frame_name(frame: dict) -> str:

@@ -15,8 +15,9 @@ from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.evaluation.functional import match_video, range_names, track_scores, vis_classes, why_undefined
 from mmvc.registry import METRICS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.files import write_whole
 
-from .utils import as_array, as_dict, log_rows, write_file
+from .utils import as_array, as_dict, log_rows
 from .video_metric import VideoMetric
 
 
@@ -148,7 +149,7 @@ class VISMetric(VideoMetric):
         results = sorted(results, key=lambda entry: entry['order'])  # decides on ties between videos
         if self.output_dir is not None and is_main_process():
             detections = [detection for entry in results for detection in entry['detections']]
-            write_file(osp.join(self.output_dir, 'results.json'), json.dumps(detections).encode())
+            write_whole(osp.join(self.output_dir, 'results.json'), json.dumps(detections).encode())
             print_log(f'VISMetric: {len(detections)} tracks of {len(results)} videos are in '
                       f'{osp.join(self.output_dir, "results.json")}', logger='current')
         if self.format_only:

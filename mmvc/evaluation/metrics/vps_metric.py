@@ -26,6 +26,7 @@ from mmvc.evaluation.functional import (
 )
 from mmvc.registry import METRICS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.files import write_whole
 
 from .utils import (
     as_array,
@@ -37,7 +38,6 @@ from .utils import (
     require_ground_truth,
     to_dense,
     to_sparse,
-    write_file,
 )
 from .video_metric import VideoMetric
 
@@ -125,7 +125,7 @@ class VPSMetric(VideoMetric):
         segments = meta(frame, 'segments_info')
         if self.output_dir is not None:
             name = f'{frame_name(frame)}.png'
-            write_file(osp.join(self.output_dir, 'pan_pred', video_id, name), encode_panoptic_map(ids))
+            write_whole(osp.join(self.output_dir, 'pan_pred', video_id, name), encode_panoptic_map(ids))
             state['frames'].append(dict(file_name=name, segments_info=_listed(segments, ids)))
         if self.format_only:
             return
@@ -165,7 +165,7 @@ class VPSMetric(VideoMetric):
         """
         if self.output_dir is not None and is_main_process():
             videos = [dict(video_id=entry['video_id'], annotations=entry['frames']) for entry in results]
-            write_file(osp.join(self.output_dir, 'pred.json'), json.dumps(dict(annotations=videos)).encode())
+            write_whole(osp.join(self.output_dir, 'pred.json'), json.dumps(dict(annotations=videos)).encode())
             print_log(f'VPSMetric: predictions of {len(results)} videos are in {self.output_dir}', logger='current')
         if self.format_only:
             return {}

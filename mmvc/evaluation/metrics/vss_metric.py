@@ -16,6 +16,7 @@ from mmvc.evaluation.functional import (
     why_undefined,
 )
 from mmvc.registry import METRICS
+from mmvc.utils.files import write_whole
 
 from .utils import (
     as_array,
@@ -26,7 +27,6 @@ from .utils import (
     require_ground_truth,
     to_dense,
     to_sparse,
-    write_file,
 )
 from .video_metric import VideoMetric
 
@@ -99,7 +99,7 @@ class VSSMetric(VideoMetric):
         pred = pred.reshape(pred.shape[-2:])
         if self.output_dir is not None:
             path = osp.join(self.output_dir, state['video_id'], f'{frame_name(frame)}.png')
-            write_file(path, cv2.imencode('.png', pred.astype(np.uint8))[1].tobytes())
+            write_whole(path, cv2.imencode('.png', pred.astype(np.uint8))[1].tobytes())
         if self.format_only:
             return
         seg_map_path = ground_truth_path(frame)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
-from mmvc.datasets.converters.jobs import files_in
+from mmvc.utils.files import files_in
 
 EXAMPLES = 5
 

@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Dict, Iterable, List, NamedTuple, Sequence, Tuple, Union
 
-from mmvc.datasets.converters.jobs import run_jobs
 from mmvc.datasets.json_files import ID, read_json, require_unique
 from mmvc.datasets.youtube_vis import CATEGORIES_SCHEMA
 from mmvc.evaluation.functional import MatchedTracks, match_video, range_names, track_scores, vis_classes
 from mmvc.evaluation.functional.tracks import OCCLUSION_LEVELS
 from mmvc.utils.errors import DataError
+from mmvc.utils.jobs import run_jobs
 
 from .files import named
 from .report import Report

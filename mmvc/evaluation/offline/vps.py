@@ -5,7 +5,6 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
-from mmvc.datasets.converters.jobs import run_jobs
 from mmvc.datasets.json_files import read_json, require_unique
 from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA, CATEGORIES_SCHEMA
 from mmvc.evaluation.functional import (
@@ -23,6 +22,7 @@ from mmvc.evaluation.functional import (
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
 from mmvc.evaluation.metrics.vps_metric import stq_counts
 from mmvc.utils.errors import DataError
+from mmvc.utils.jobs import run_jobs
 
 from .files import compare_files, find_missing
 from .report import Report

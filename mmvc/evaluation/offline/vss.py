@@ -6,7 +6,6 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Uni
 import numpy as np
 
 from mmvc.datasets import BaseVideoSegDataset
-from mmvc.datasets.converters.jobs import files_in, run_jobs
 from mmvc.evaluation.functional import (
     ConfusionMatrix,
     VideoConsistency,
@@ -16,6 +15,8 @@ from mmvc.evaluation.functional import (
     vss_numbers,
 )
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
+from mmvc.utils.files import files_in
+from mmvc.utils.jobs import run_jobs
 
 from .files import compare_files, find_missing, named
 from .report import Report

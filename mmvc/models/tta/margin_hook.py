@@ -7,8 +7,8 @@ from mmdet.structures import TrackDataSample
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmvc.datasets.converters.jobs import write_whole
 from mmvc.registry import HOOKS
+from mmvc.utils.files import write_whole
 
 
 @HOOKS.register_module()

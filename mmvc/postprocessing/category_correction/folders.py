@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 from mmengine.utils import ProgressBar
 
-from mmvc.datasets.converters.jobs import files_in, videos_in, write_whole
-from mmvc.datasets.synthetic.dataset import written_at_once
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.evaluation.functional import read_label_map
+from mmvc.utils.files import files_in, staged_folder, videos_in, write_whole
 from mmvc.utils.natural_order import natural_key
 
 from ..aggregation import IMAGE_SUFFIXES
@@ -218,10 +217,9 @@ def correct_folders(images: str,
             corrected, findings = correct_video(video, labels, read_image, table, asker, settings, margins)
             found = audit.add(findings)
             if asker is not None and output_dir is not None:
-                target = Path(output_dir, video)
-                with written_at_once([target]) as drafts:
+                with staged_folder(Path(output_dir, video)) as draft:
                     for path, label_map in zip(frames.values(), corrected):
-                        (drafts[target] / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
+                        (draft / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
                 inquiries = [inquiry for finding in findings for inquiry in finding.inquiries]
                 if all(inquiry.error is None or inquiry.refused for inquiry in inquiries):
                     write_record(record, digest, found)

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Union
 
-from mmvc.datasets.converters.jobs import files_in, videos_in
 from mmvc.engine import UsageError
 from mmvc.evaluation.offline import evaluate_vss
 from mmvc.evaluation.offline.files import compare_files, named
+from mmvc.utils.files import files_in, videos_in
 
 from ..aggregation import aggregate_folders
 from ..category_correction import Asker, CorrectionSettings, MultimodalBackend, correct_folders

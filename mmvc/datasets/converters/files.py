@@ -1,83 +1,21 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What the converters share: parallel jobs with a progress bar, listing, resizing and writing frames."""
+"""What the converters share: lists, images in and out, and what a folder was converted with."""
 from __future__ import annotations
 
 import io
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mmengine.utils import ProgressBar
 from PIL import Image
 
-from mmvc.datasets.synthetic.dataset import parallel_map
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.files import read_names
 from mmvc.utils.image_files import find_damage
 
 SPLITS = ('train', 'val', 'test')
 SETTINGS = '.settings.json'  # what the files of a folder were converted with
-
-
-def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
-    """Yield ``function(job)`` in the order of the jobs, computed by ``workers`` processes, under a progress bar."""
-    if workers < 1:
-        raise ValueError(f'workers must be at least 1, got {workers}')
-    if not jobs:
-        return
-    progress = ProgressBar(len(jobs))
-    try:
-        for result in parallel_map(function, jobs, min(workers, len(jobs))):
-            progress.update()
-            yield result
-    finally:
-        print()  # the bar does not end its line
-
-
-def files_in(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Visible files of a folder by name without suffix, sorted; none if there is no such folder.
-
-    Args:
-        folder (Path): The folder.
-        suffixes (sequence[str]): Wanted endings, in lower case.
-    """
-    if not folder.is_dir():
-        return {}
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.name.startswith('.'))
-    return {os.path.splitext(name)[0]: folder / name for name in names
-            if os.path.splitext(name)[1].lower() in suffixes}
-
-
-def videos_in(folder: Path) -> list[str]:
-    """Names of the visible folders in ``folder``, sorted.
-
-    Raises:
-        FileNotFoundError: There is no such folder, or nothing in it.
-    """
-    videos = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.')) \
-        if folder.is_dir() else []
-    if not videos:
-        raise FileNotFoundError(f'"{folder}" has no folders of videos: is this the root of the downloaded dataset?')
-    return videos
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name when it is complete, even if the process is killed meanwhile.
-
-    Unlike :func:`mmvc.engine.atomic_io.atomic_write` it does not wait for the disk, which takes longer than converting
-    a frame: after a power cut, check the dataset.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'.{path.name}.tmp')
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    except OSError as error:  # of a full disk it does not say which file
-        draft.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
@@ -126,11 +64,7 @@ def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
     for split in SPLITS:
         path = src / f'{split}.txt'
         if path.is_file():
-            try:
-                lines = path.read_text(encoding='utf-8').splitlines()
-            except UnicodeDecodeError as error:
-                raise DataError(f'"{path}" is not text in UTF-8 ({error}): download it again') from error
-            lists[split] = {line.strip() for line in lines if line.strip()}
+            lists[split] = set(read_names(path))
             missing = sorted(lists[split] - set(videos))
             if missing:
                 raise FileNotFoundError(f'"{path}" names videos that "{src}" lacks: '
@@ -154,14 +88,6 @@ def open_image(path: Path) -> Image.Image:
     except Exception as error:  # a damaged file can fail in any way
         raise DataError(f'cannot decode "{path}" ({error}): download it again') from error
     return image
-
-
-def check_sizes(height: int, quality: int) -> None:
-    """Raise an error unless the height of the result is positive and the JPEG quality in 1..100."""
-    if height < 1:
-        raise DataError(f'height must be at least 1, got {height}')
-    if not 1 <= quality <= 100:
-        raise DataError(f'quality must be in 1..100, got {quality}')
 
 
 def size_at_height(size: tuple[int, int], height: int) -> tuple[int, int]:

@@ -1,0 +1,61 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""The same work on many things, shared among processes."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing.context import BaseContext
+from typing import Any, Callable, Iterator, Sequence
+
+import cv2
+from mmengine.utils import ProgressBar
+
+from .memory import keep_freed_memory
+from .numbers import check_number
+
+
+def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
+    """Yield ``function(job)`` in the order of the jobs, computed by ``workers`` processes, under a progress bar.
+
+    Args:
+        function (Callable): One that processes can import, or a :func:`functools.partial` of such a one.
+        jobs (Sequence): What it is called with.
+        workers (int): Number of processes; with 1, this one.
+
+    Yields:
+        Any: The results.
+
+    Raises:
+        UsageError: ``workers`` is not a positive whole number.
+    """
+    check_number('workers', workers, 1, whole=True)
+    if not jobs:
+        return
+    progress = ProgressBar(len(jobs))
+    try:
+        for result in _map(function, jobs, min(workers, len(jobs))):
+            progress.update()
+            yield result
+    finally:
+        print()  # the bar does not end its line
+
+
+def _map(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
+    if workers == 1:
+        yield from map(function, jobs)
+        return
+    # not forked from here, as OpenCV's threads do not survive a fork; a fork server imports the package once for all
+    context: BaseContext = multiprocessing.get_context('spawn')
+    if 'forkserver' in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context('forkserver')
+        context.set_forkserver_preload([(function.func if isinstance(function, partial) else function).__module__])
+    executor = ProcessPoolExecutor(workers, context, _start_worker)
+    try:
+        yield from executor.map(function, jobs)
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    keep_freed_memory()
