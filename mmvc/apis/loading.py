@@ -14,12 +14,12 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
-import mmvc
-from mmvc.engine import UsageError, load_config, require_checkpoint, weight_mismatches
+from mmvc.engine import UsageError, load_config, merge_options, require_checkpoint, weight_mismatches
 from mmvc.models import MinVIS
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.numbers import check_number
+from mmvc.utils.shipped_files import PACKAGE, find_shipped
 
 _MAX_LINES = 20
 
@@ -33,16 +33,16 @@ def config_files() -> Dict[str, Path]:
     Raises:
         UsageError: There are none.
     """
-    package = Path(mmvc.__file__).resolve().parent
-    for folder in (package / '.mim' / 'configs', package.parent / 'configs'):
-        if folder.is_dir():
-            files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
-            named = {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
-            for metafile in sorted(folder.glob('*/metafile.yml')):
-                for model in load(metafile)['Models']:
-                    named.setdefault(model['Name'], folder.parent / model['Config'])
-            return named
-    raise UsageError(f'no configs are installed beside "{package}": install mmvc again, or name a config by its path')
+    folder = find_shipped('configs')
+    if folder is None:
+        raise UsageError(f'no configs are installed beside "{PACKAGE}": install mmvc again, or name a config by its '
+                         'path')
+    files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
+    named = {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
+    for metafile in sorted(folder.rglob('metafile.yml')):
+        for model in load(metafile)['Models']:
+            named.setdefault(model['Name'], folder.parent / model['Config'])
+    return named
 
 
 def find_config(name: str) -> Path:
@@ -133,7 +133,11 @@ def _config(model: Union[str, Path, Config, ConfigDict, dict, None], checkpoint:
         if not text:
             raise UsageError(f'checkpoint "{weights}" carries no config: name one (--model)' if checkpoint else
                              'give a model (a config, or the name of one) or a checkpoint that carries its config')
-        cfg, label = Config.fromstring(text, file_format='.py'), f'the config in checkpoint "{weights}"'
+        label = f'the config in checkpoint "{weights}"'
+        try:
+            cfg = Config.fromstring(text, file_format='.py')
+        except Exception as error:  # a config is code, which can fail in any way
+            raise UsageError(f'{label} cannot be read: {type(error).__name__}: {error}; name one (--model)') from error
         cfg.load_from = None  # where that training began
     elif isinstance(model, Config):
         cfg, label = copy.deepcopy(model), 'the config'
@@ -141,7 +145,7 @@ def _config(model: Union[str, Path, Config, ConfigDict, dict, None], checkpoint:
         cfg, label = Config(copy.deepcopy(dict(model))), 'the config'
     else:
         raise UsageError(f'model is a config, its path or its name, got {type(model).__name__}')
-    cfg.merge_from_dict(cfg_options or {})
+    merge_options(cfg, cfg_options, label)
     return cfg, label
 
 

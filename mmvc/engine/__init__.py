@@ -14,6 +14,7 @@ from .config import (
     enable_backends,
     enable_deterministic,
     load_config,
+    merge_options,
 )
 from .distributed import LAUNCHERS, exit_with_message, on_main_process, setup_distributed
 from .hooks import (
@@ -43,6 +44,6 @@ __all__ = [
     'VideoSegVisualizationHook', 'WeightMismatchError', 'accumulate_gradients', 'atomic_write', 'build_runner',
     'checkpoint_activations', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends',
     'enable_deterministic', 'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint',
-    'load_config', 'load_stages', 'on_main_process', 'plan_stages', 'report_errors', 'require_checkpoint',
-    'run_stages', 'setup_distributed', 'weight_mismatches'
+    'load_config', 'load_stages', 'merge_options', 'on_main_process', 'plan_stages', 'report_errors',
+    'require_checkpoint', 'run_stages', 'setup_distributed', 'weight_mismatches'
 ]

@@ -63,10 +63,7 @@ def load_config(path: str, cfg_options: Optional[dict] = None, data_root: Option
     except Exception as error:  # a config is code, which can fail in any way
         raise UsageError(f'config "{path}" cannot be read: {type(error).__name__}: {error}') from error
     old_root = cfg.get('data_root')
-    try:
-        cfg.merge_from_dict(cfg_options or {})
-    except (KeyError, TypeError) as error:
-        raise UsageError(f'--cfg-options does not fit config "{path}": {error}') from error
+    merge_options(cfg, cfg_options, f'config "{path}"')
     if data_root is not None:
         cfg.data_root = data_root
     if cfg.get('data_root') != old_root:
@@ -77,6 +74,23 @@ def load_config(path: str, cfg_options: Optional[dict] = None, data_root: Option
             if cfg.get(key) is not None:
                 cfg[key] = reroot(cfg[key], old_root, cfg.data_root)
     return cfg
+
+
+def merge_options(cfg: Config, cfg_options: Optional[dict], label: str) -> None:
+    """Override entries of a config.
+
+    Args:
+        cfg (Config): Changed in place.
+        cfg_options (dict, optional): Values by keys like ``optim_wrapper.optimizer.lr``. None: none.
+        label (str): How to speak of the config in messages.
+
+    Raises:
+        UsageError: An entry does not fit.
+    """
+    try:
+        cfg.merge_from_dict(cfg_options or {})
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: {error}') from error
 
 
 def default_work_dir(path: str) -> str:

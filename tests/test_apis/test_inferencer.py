@@ -329,7 +329,8 @@ def test_arguments_are_checked(make_inferencer, frames):
                             (dict(cfg_options={'model.window_size': 0}), 'model.window_size of the config'),
                             (dict(cfg_options={'model.window_size': 'a'}), "window_size .* got 'a'"),
                             (dict(cfg_options={'model.feature_store': dict(dtype='int8')}), 'feature_store .*int8'),
-                            (dict(cfg_options={'model.feature_store': dict(limit=1)}), 'feature_store .*limit')):
+                            (dict(cfg_options={'model.feature_store': dict(limit=1)}), 'feature_store .*limit'),
+                            (dict(cfg_options={'model.type.x': 1}), 'cfg_options .* do not fit the config')):
         with pytest.raises(UsageError, match=message):
             make_inferencer(**kwargs)
     inferencer = make_inferencer()

@@ -12,10 +12,10 @@ from mmengine.registry import init_default_scope
 from tiny_models import STAGES
 from toy_configs import CLASSES, PALETTE, tiny_config, vivid_model
 
-import mmvc
 from mmvc.apis import VideoSegInferencer
 from mmvc.apis.loading import config_files, config_meta, find_config, frame_transforms, load_model
 from mmvc.engine import UsageError, load_config
+from mmvc.utils import shipped_files
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_configs_of_an_installed_package(monkeypatch, tmp_path, folder):
     (tmp_path / folder / 'family').mkdir(parents=True)
     shutil.copy(source, tmp_path / folder / 'family/my_config.py')
     (tmp_path / 'mmvc').mkdir(exist_ok=True)
-    monkeypatch.setattr(mmvc, '__file__', str(tmp_path / 'mmvc/__init__.py'))
+    monkeypatch.setattr(shipped_files, 'PACKAGE', tmp_path / 'mmvc')
     assert find_config('my_config') == tmp_path / folder / 'family/my_config.py'
 
 
@@ -97,7 +97,8 @@ def test_config_from_the_checkpoint(save):
     model, found, meta = load_model(None, path)
     assert type(model).__name__ == 'DVISOnline' and not model.training and found.model == cfg.model
     assert meta == dict(classes=tuple(CLASSES), palette=[tuple(color) for color in PALETTE])
-    for weights, message in ((save('DVISOnline', 'bare.pth'), 'bare.pth" carries no config'), (None, 'give a model')):
+    for weights, message in ((save('DVISOnline', 'bare.pth'), 'bare.pth" carries no config'), (None, 'give a model'),
+                             (save('DVISOnline', 'cut.pth', cfg='model = dict('), 'cut.pth" cannot be read')):
         with pytest.raises(UsageError, match=message):
             load_model(None, weights)
 

@@ -10,6 +10,8 @@ import yaml
 from config_files import NAMES, load
 from mmengine.config import Config
 
+from mmvc.apis.loading import config_files
+
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
     'Video Semantic Segmentation': ('VSSMetric', {'mIoU', 'VC8', 'VC16'}),
@@ -49,6 +51,12 @@ def test_every_family_is_imported():
 
 def test_names_are_unique():
     assert [name for name, count in Counter(model['Name'] for model in MODELS).items() if count > 1] == []
+
+
+def test_every_name_is_found():
+    files = config_files()
+    assert {model['Name']: files[model['Name']].relative_to(ROOT).as_posix() for model in MODELS} == {
+        model['Name']: model['Config'] for model in MODELS}
 
 
 @pytest.mark.parametrize('metafile', METAFILES)

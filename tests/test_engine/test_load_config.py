@@ -42,7 +42,9 @@ def test_options_are_merged(path):
     (None, None, 'does not exist'),
     ("_base_ = './missing.py'", None, 'missing.py'),
     ('a = 1', dict(data_root='x'), 'no top-level data_root'),
-    ('a = [1]', {'a.3.b': 1}, '--cfg-options does not fit'),
+    ('a = [1]', {'a.3.b': 1}, r'cfg_options \(--cfg-options\) do not fit'),
+    ('a = 1', {'a.b': 1}, 'do not fit'),
+    ('a = 1', ['a'], 'do not fit'),
 ])
 def test_wrong_configs_are_named(tmp_path, text, options, message):
     path = tmp_path / 'b.py'

@@ -10,12 +10,9 @@ from mmengine.config import ConfigDict
 
 from mmvc.engine import UsageError, load_config
 from mmvc.models.tta import make_tta_pipeline
+from mmvc.utils.shipped_files import find_shipped
 
 from .plan import ModelPlan
-
-PACKAGE = Path(__file__).parents[2]
-TEST_TOOLS = (PACKAGE.parent / 'tools/test.py', PACKAGE / '.mim/tools/test.py')  # of a checkout, of an installation
-
 
 MARGINS = 'margins'
 
@@ -77,9 +74,9 @@ def run_model(model: ModelPlan, dataset: dict, videos: List[str], output_dir: Pa
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     config = work_dir / 'config.py'
     cfg.dump(str(config))
-    tool = next((path for path in TEST_TOOLS if path.is_file()), None)
+    tool = find_shipped('tools/test.py')
     if tool is None:
-        raise UsageError(f'"{TEST_TOOLS[0]}" is missing, which tests the models: install the package from a checkout')
+        raise UsageError('tools/test.py is missing, which tests the models: install mmvc again')
     arguments = [str(tool), str(config), model.checkpoint, '--format-only', '--out-dir', str(output_dir),
                  '--work-dir', str(work_dir / 'logs')]
     arguments += ['--tta'] * bool(model.tta) + ['--trust-checkpoint'] * trust_checkpoint

@@ -1,0 +1,17 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from pathlib import Path
+from typing import Optional
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def find_shipped(path: str) -> Optional[Path]:
+    """Find what comes with the package beside its modules.
+
+    Args:
+        path (str): Path in the source tree, such as ``configs`` or ``tools/test.py``.
+
+    Returns:
+        Path | None: Where it is, in an installed package (``mmvc/.mim``) or a source tree; None if it is in neither.
+    """
+    return next((folder / path for folder in (PACKAGE / '.mim', PACKAGE.parent) if (folder / path).exists()), None)
