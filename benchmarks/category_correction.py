@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.engine import UsageError, default_work_dir, load_config
+from mmvc.engine import UsageError, default_work_dir, load_config, report_errors
 from mmvc.evaluation.functional import read_label_map
 from mmvc.postprocessing.category_correction import (
     CorrectionSettings,
@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument('--workers', type=int, default=1)
     args = parser.parse_args()
     work_dir = args.work_dir or default_work_dir(args.config)
-    try:
+    with report_errors():
         cfg = load_config(args.config)
         if args.data_root:
             cfg.dataset.data_root = args.data_root
@@ -114,9 +114,7 @@ def main() -> None:
         alone = ChallengePlan(plan.dataset, {given.name: given}, correction=plan.correction)
         report = ChallengePipeline(alone, Path(work_dir, f'oracle_{args.answers}'), workers=args.workers,
                                    backend=Oracle(pipeline, folder, args.answers)).run()
-    except UsageError as error:
-        raise SystemExit(f'error: {error}') from error
-    print(report.to_text())
+        print(report.to_text())
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import sys
 import mmvc  # noqa: F401  registers the scope
 from mmvc.ablation import AblationRunner
 from mmvc.engine import LAUNCHERS, OverrideAction, report_errors
+from mmvc.utils.numbers import NumberArgument
 
 EPILOG = """
 A plan (configs/mvc/ablations/*.py) names a config with stages, variants of it, seeds and metrics. Variants that agree
@@ -49,9 +50,11 @@ def parse_args() -> argparse.Namespace:
     add('--data-root', help='folder of the dataset, instead of that of the plan')
     add('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
         help='override entries of the configs, of every stage and variant')
-    add('--jobs', type=int, default=1, help='trainings side by side (default: %(default)s)')
-    add('--threads', type=int, help='threads of each process (default: cores / jobs / processes of a job)')
-    add('--gpus', type=int, help='GPUs per training; default: 1, or 0 where there is none')
+    add('--jobs', type=NumberArgument(1, whole=True), default=1, help='trainings side by side (default: %(default)s)')
+    add('--threads', type=NumberArgument(1, whole=True),
+        help='threads of each process (default: cores / jobs / processes of a job)')
+    add('--gpus', type=NumberArgument(0, whole=True),
+        help='GPUs per training; default: 1, or 0 where there is none')
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--dry-run', action='store_true', help='list the trainings and their state, run nothing')
     mode.add_argument('--report-only', action='store_true', help='write the results of what is finished, run nothing')
@@ -59,13 +62,7 @@ def parse_args() -> argparse.Namespace:
     mode.add_argument('--only', type=int, metavar='N', help='run training N of the list in this process')
     add('--launcher', choices=LAUNCHERS, default='none', help='with --only: how the processes were started')
     add('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)  # set by launchers
-    args = parser.parse_args()
-    for name in ('jobs', 'threads'):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            parser.error(f'--{name} must be at least 1')
-    if args.gpus is not None and args.gpus < 0:
-        parser.error('--gpus must not be negative')
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:

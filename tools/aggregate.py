@@ -12,9 +12,11 @@ from typing import Dict, List
 import cv2
 from prettytable import PrettyTable
 
-from mmvc.engine.atomic_io import atomic_write, require_writable
+from mmvc.engine import atomic_write, report_errors
+from mmvc.engine.atomic_io import require_writable
 from mmvc.postprocessing import VideoChoice, aggregate_folders
 from mmvc.postprocessing.ssim import TREATMENTS, WINDOW
+from mmvc.utils.numbers import NumberArgument
 
 EPILOG = """
 Predictions are PRED/<video>/<frame>.png, class indices (tools/test.py --out-dir writes them), the same frames from
@@ -44,13 +46,12 @@ def parse_args() -> argparse.Namespace:
                         help='compare the regions of each class, or the class indices as grey levels '
                         '(default: %(default)s)')
     parser.add_argument('--window', type=int, default=WINDOW, help='side of the SSIM window (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    parser.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
+                        help='processes (default: %(default)s)')
     parser.add_argument('--records', type=Path, metavar='FOLDER',
                         help='note here what is finished: started again with the same folder, such videos are skipped')
     args = parser.parse_args()
     args.pred = parse_predictions(parser, args.pred)
-    if args.window < 3 or args.window % 2 == 0:
-        parser.error(f'--window must be an odd number of 3 or more, found {args.window}')
     if args.table and args.table.suffix not in ('.csv', '.json'):
         parser.error(f'--table must end in .csv or .json, found "{args.table}"')
     return args
@@ -99,24 +100,22 @@ def check_writable(path: Path) -> None:
 def main() -> None:
     args = parse_args()
     cv2.setNumThreads(1)  # the videos are what runs in parallel
-    try:
+    with report_errors():
         if args.table:  # before hours of work
             check_writable(args.table)
         choices = aggregate_folders(args.images, args.pred, args.out, args.label_maps, args.window, args.workers,
                                     args.records)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
-    rows = as_rows(choices)
-    table = PrettyTable(list(rows[0]), align='l')
-    for row in rows:
-        table.add_row(['-' if value is None else f'{value:.5f}' if isinstance(value, float) else value
-                       for value in row.values()])
-    print(table)
-    for name in args.pred:
-        print(f'{name}: chosen for {sum(choice.chosen == name for choice in choices)} of {len(choices)} videos')
-    if args.table:
-        write_table(args.table, rows)
-    print(f'written: {args.out}')
+        rows = as_rows(choices)
+        table = PrettyTable(list(rows[0]), align='l')
+        for row in rows:
+            table.add_row(['-' if value is None else f'{value:.5f}' if isinstance(value, float) else value
+                           for value in row.values()])
+        print(table)
+        for name in args.pred:
+            print(f'{name}: chosen for {sum(choice.chosen == name for choice in choices)} of {len(choices)} videos')
+        if args.table:
+            write_table(args.table, rows)
+        print(f'written: {args.out}')
 
 
 if __name__ == '__main__':

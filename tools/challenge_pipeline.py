@@ -7,9 +7,9 @@ from typing import Optional
 from mmengine.config import Config
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.engine import OverrideAction, UsageError, default_work_dir, load_config, report_errors
-from mmvc.postprocessing.category_correction import BackendError
+from mmvc.engine import OverrideAction, default_work_dir, load_config, report_errors
 from mmvc.utils import keep_freed_memory
+from mmvc.utils.numbers import NumberArgument
 
 EPILOG = """
 A config (examples with comments: configs/challenge/) says
@@ -47,8 +47,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='challenge config')
     parser.add_argument('--work-dir', help='default: work_dirs/<folder and name of the config>')
     parser.add_argument('--data-root', help='folder of the dataset, instead of that of the config')
-    parser.add_argument('--processes', type=int, default=1, help='to test a model with, one per GPU (default: 1)')
-    parser.add_argument('--workers', type=int, default=1, help='processes of the other steps (default: 1)')
+    parser.add_argument('--processes', type=NumberArgument(1, whole=True), default=1,
+                        help='to test a model with, one per GPU (default: 1)')
+    parser.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
+                        help='processes of the other steps (default: 1)')
     parser.add_argument('--redo', nargs='+', default=[], metavar='STEP',
                         help='discard what these steps have written: names of models, aggregation, correction')
     parser.add_argument('--dry-run', action='store_true', help='check the config and say what is left to do')
@@ -56,11 +58,7 @@ def parse_args() -> argparse.Namespace:
                         help='load checkpoints even if reading them runs code that is in them')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
-    args = parser.parse_args()
-    for name in ('processes', 'workers'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name} must be at least 1, found {getattr(args, name)}')
-    return args
+    return parser.parse_args()
 
 
 def load(path: str, cfg_options: Optional[dict], data_root: Optional[str]) -> Config:
@@ -84,11 +82,7 @@ def main() -> None:
                 print(f'{step}: {len(pipeline.unfinished(step))} of {len(pipeline.images)} videos left')
             return
         pipeline.discard(args.redo)
-        try:
-            report = pipeline.run()
-        except (ValueError, BackendError) as error:  # damaged files, a model that cannot be asked
-            raise UsageError(str(error)) from error
-        print(report.to_text())
+        print(pipeline.run().to_text())
 
 
 if __name__ == '__main__':

@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
-from mmengine.config import Config
-
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
+from mmvc.engine import UsageError, load_config, report_errors
 from mmvc.postprocessing.category_correction import (
     VSPW_GROUPS,
     AmbiguousGroup,
     Asker,
-    BackendError,
     CorrectionSettings,
     GroupTable,
     MultimodalBackend,
@@ -23,6 +21,7 @@ from mmvc.postprocessing.category_correction import (
 )
 from mmvc.postprocessing.category_correction.backends import MAX_ANSWER_TOKENS, answer_limit
 from mmvc.postprocessing.category_correction.questions import PICTURES
+from mmvc.utils.numbers import NumberArgument
 
 EPILOG = """
 Predictions are PRED/<video>/<frame>.png, class indices (tools/test.py --out-dir writes them). A segment is in doubt if
@@ -59,43 +58,40 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--margins', type=Path,
                         help='folder of <video>/<frame>.png, 0 to 255: how sure the prediction was')
     defaults = CorrectionSettings()
-    parser.add_argument('--questions', type=int, default=defaults.num_questions,
+    share, count = NumberArgument(0, 1), NumberArgument(0, whole=True)
+    parser.add_argument('--questions', type=NumberArgument(1, whole=True), default=defaults.num_questions,
                         help='frames to ask about for each segment (default: %(default)s)')
     parser.add_argument('--picture', choices=PICTURES, default=defaults.picture,
                         help='show a crop, or the frame with the segment marked (default: %(default)s)')
-    parser.add_argument('--min-area', type=float, default=defaults.min_area,
+    parser.add_argument('--min-area', type=share, default=defaults.min_area,
                         help='smallest segment, as a share of the frame (default: %(default)s)')
-    parser.add_argument('--min-change', type=float, default=defaults.min_change,
+    parser.add_argument('--min-change', type=share, default=defaults.min_change,
                         help='share of pixels of another class that is a change of class (default: %(default)s)')
-    parser.add_argument('--max-margin', type=float, default=defaults.max_margin,
+    parser.add_argument('--max-margin', type=share, default=defaults.max_margin,
                         help='mean margin up to which a segment is in doubt (default: %(default)s)')
     parser.add_argument('--resume', action='store_true', help='skip the videos that an earlier run has finished')
     parser.add_argument('--dry-run', action='store_true', help='show the questions and their cost, ask nobody')
-    parser.add_argument('--prices', nargs=2, type=float, metavar=('INPUT', 'OUTPUT'),
+    parser.add_argument('--prices', nargs=2, type=NumberArgument(0), metavar=('INPUT', 'OUTPUT'),
                         help='price of a million tokens, to estimate the cost')
-    parser.add_argument('--picture-tokens', type=int, default=800,
+    parser.add_argument('--picture-tokens', type=count, default=800,
                         help='tokens that a picture counts as in the estimate (default: %(default)s)')
     parser.add_argument('--backend', choices=('openai', 'transformers'), default='openai')
     parser.add_argument('--model', help='name of the model')
     parser.add_argument('--base-url', help='address of a server that speaks the protocol of OpenAI')
     parser.add_argument('--api-key-env', default='OPENAI_API_KEY', metavar='VARIABLE',
                         help='environment variable with the key (default: %(default)s)')
-    parser.add_argument('--timeout', type=float, default=60, help='seconds to wait for an answer (default: 60)')
+    parser.add_argument('--timeout', type=NumberArgument(0, above=True), default=60,
+                        help='seconds to wait for an answer (default: 60)')
     parser.add_argument('--options', type=parse_options, metavar='JSON',
                         help='further arguments of a request, instead of {"temperature": 0, "max_tokens": 32}; models '
                         'that think want {"max_completion_tokens": 2000} or the like')
     parser.add_argument('--device', default='cpu', help='for transformers (default: %(default)s)')
     parser.add_argument('--dtype', help='for transformers, such as bfloat16')
     parser.add_argument('--cache', type=Path, help='folder of the answers (default: AUDIT/cache)')
-    parser.add_argument('--requests-per-minute', type=float, help='largest rate (default: no limit)')
-    parser.add_argument('--retries', type=int, default=5, help='if the server is busy (default: %(default)s)')
+    parser.add_argument('--requests-per-minute', type=NumberArgument(0, above=True),
+                        help='largest rate (default: no limit)')
+    parser.add_argument('--retries', type=count, default=5, help='if the server is busy (default: %(default)s)')
     args = parser.parse_args()
-    if args.questions < 1:
-        parser.error(f'--questions must be at least 1, found {args.questions}')
-    if args.requests_per_minute is not None and args.requests_per_minute <= 0:
-        parser.error(f'--requests-per-minute must be positive, found {args.requests_per_minute}')
-    if args.retries < 0:
-        parser.error(f'--retries must be at least 0, found {args.retries}')
     if not args.dry_run and not (args.model and args.out):
         parser.error('--model and --out are needed, or --dry-run')
     return args
@@ -116,13 +112,13 @@ def load_groups(path: Optional[str]) -> Tuple[Sequence[AmbiguousGroup], Sequence
     """Groups and classes of a config."""
     if path is None:
         return VSPW_GROUPS, VSPW_CLASSES
-    config = Config.fromfile(path)
+    config = load_config(path)
     if 'groups' not in config:
-        raise ValueError(f'config "{path}" has no `groups`')
+        raise UsageError(f'config "{path}" has no `groups`')
     try:
         groups = [AmbiguousGroup(**group) for group in config.groups]
-    except TypeError as error:
-        raise ValueError(f'config "{path}": {error}') from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f'config "{path}": groups: {error}') from error
     return groups, config.get('classes', VSPW_CLASSES)
 
 
@@ -136,14 +132,12 @@ def build_backend(args: argparse.Namespace) -> MultimodalBackend:
 def main() -> None:
     args = parse_args()
     settings = CorrectionSettings(args.questions, args.picture, args.min_area, args.min_change, args.max_margin)
-    try:
+    with report_errors():
         table = GroupTable(*load_groups(args.config))
         asker = None if args.dry_run else Asker(
             build_backend(args), args.cache or args.audit / 'cache', args.requests_per_minute, args.retries)
         audit = correct_folders(args.images, args.pred, None if args.dry_run else args.out, args.audit, table, asker,
                                 settings, args.margins, args.resume)
-    except (OSError, ValueError, BackendError) as error:
-        raise SystemExit(f'error: {error}') from error
     counts = audit.count()
     for finding in audit.findings:
         change = f'{finding.old} -> {finding.new}' if finding.new else finding.old

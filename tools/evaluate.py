@@ -7,10 +7,12 @@ from typing import Sequence
 
 from mmvc.datasets.vspw_classes import VSPW_CLASSES
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
+from mmvc.engine import report_errors
 from mmvc.engine.atomic_io import require_writable
 from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, find_unlabelled, list_masks
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.files import read_names
+from mmvc.utils.numbers import NumberArgument
 
 EPILOG = """
 predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):
@@ -39,8 +41,10 @@ def parse_args() -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument('--pred', required=True, type=Path, help='folder of the predictions')
     common.add_argument('--gt', required=True, type=Path, help='root of the dataset')
-    common.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
-    common.add_argument('--worst', type=int, default=10, help='worst videos to name (default: %(default)s)')
+    common.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
+                        help='processes (default: %(default)s)')
+    common.add_argument('--worst', type=NumberArgument(0, whole=True), default=10,
+                        help='worst videos to name (default: %(default)s)')
     common.add_argument('--out', metavar='NAME', help='write NAME.json, NAME_classes.csv and NAME_videos.csv')
     missing = argparse.ArgumentParser(add_help=False)
     missing.add_argument('--allow-missing', action='store_true',
@@ -57,8 +61,9 @@ def parse_args() -> argparse.Namespace:
     classes = vss.add_mutually_exclusive_group()
     classes.add_argument('--classes', nargs='+', metavar='NAME',
                          help='names of the classes, or one file with a name per line (default: those of VSPW)')
-    classes.add_argument('--num-classes', type=int, metavar='N', help='their number, if names do not matter')
-    vss.add_argument('--label-offset', type=int, default=1,
+    classes.add_argument('--num-classes', type=NumberArgument(1, 255, whole=True), metavar='N',
+                         help='their number, if names do not matter')
+    vss.add_argument('--label-offset', type=NumberArgument(0, 254, whole=True), default=1,
                      help='mask value of the first class: 1 if 0 is void (default: %(default)s)')
 
     vps = tasks.add_parser('vps', parents=[common, missing], help='VPQ and STQ (VIPSeg)')
@@ -73,14 +78,7 @@ def parse_args() -> argparse.Namespace:
     for task in (vss, vps, vis):
         task.formatter_class = argparse.RawDescriptionHelpFormatter
         task.epilog = EPILOG
-    args = parser.parse_args()
-    if args.worst < 0:
-        parser.error(f'--worst must not be negative, found {args.worst}')
-    if args.task == 'vss' and not 0 <= args.label_offset <= 254:
-        parser.error(f'--label-offset must be in 0..254, found {args.label_offset}')
-    if args.task == 'vss' and args.num_classes is not None and not 1 <= args.num_classes <= 255:
-        parser.error(f'--num-classes must be in 1..255, found {args.num_classes}')
-    return args
+    return parser.parse_args()
 
 
 def class_names(args: argparse.Namespace) -> Sequence[str]:
@@ -113,15 +111,13 @@ def evaluate(args: argparse.Namespace) -> Report:
 def main() -> None:
     args = parse_args()
     keep_freed_memory()
-    try:
+    with report_errors():
         if args.out:  # better now than after the scoring
             require_writable(Path(args.out).parent)
         report = evaluate(args)
         print(report.to_text(args.worst))
         if args.out:
             print('written:', *report.save(args.out))
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
 
 
 if __name__ == '__main__':

@@ -31,6 +31,8 @@ from mmvc.evaluation import VideoMetric
 from mmvc.registry import METRICS
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.numbers import NumberArgument
+from mmvc.visualization import FPS_RANGE
 
 # what a model of a post-processor predicts, and which metric scores it
 METRIC_OF = dict(VSSPostprocessor='VSSMetric', VPSPostprocessor='VPSMetric', VISPostprocessor='VISMetric')
@@ -57,7 +59,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for logs; default: work_dirs/<folder and name of the config>')
     parser.add_argument('--show-dir', help='write every video to this folder, as mp4 and as frames')
-    parser.add_argument('--show-fps', type=float, default=10, help='frames per second of these videos; default: 10')
+    parser.add_argument('--show-fps', type=NumberArgument(*FPS_RANGE), default=10,
+                        help='frames per second of these videos; default: 10')
     parser.add_argument('--out', metavar='FILE.json', help='write the numbers to this file')
     parser.add_argument('--out-dir', help='write the predictions to this folder, in the format of the benchmark, for '
                         'its server or tools/evaluate.py')
@@ -75,8 +78,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers, not by hand')
     args = parser.parse_args()
-    if args.show_fps <= 0:
-        parser.error(f'--show-fps must be positive, found {args.show_fps}')
     if args.format_only and args.out:
         parser.error('--out is for numbers, and --format-only computes none: drop one of them')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))

@@ -37,5 +37,5 @@ def make_data(data: Optional[Dict[str, Any]]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)  # jobs that start at once: the first one writes, the others wait
         try:
             make_synthetic_dataset(out_dir, SyntheticVideoConfig(**{**PRESETS[preset], **entries}), **arguments)
-        except (ValueError, FileExistsError) as error:
+        except (TypeError, ValueError, FileExistsError) as error:
             raise UsageError(f'data of the plan: {error}') from error

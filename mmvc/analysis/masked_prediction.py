@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mmvc.engine import UsageError
 from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
 from mmvc.models import MinVIS
+from mmvc.utils.numbers import check_number
 from mmvc.visualization import GroundTruth, PanelDrawer, SegmentMap, hide_pixels
 
 from .browsing import PatchMasking
@@ -101,8 +102,8 @@ class MaskedPrediction:
                  patch_size: int = 32,
                  tube: bool = False,
                  score_thr: float = 0.3) -> None:
-        if not ratios or not all(0 < ratio <= 1 for ratio in ratios):
-            raise UsageError(f'mask ratios lie in (0, 1], got {list(ratios)}')
+        for ratio in ratios:
+            check_number('a mask ratio', ratio, 0, 1, above=True)
         self.model = model
         self.dataset = dataset
         self.ground_truth = ground_truth

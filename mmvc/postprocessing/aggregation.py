@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 
 from mmvc.evaluation.functional import prefetch, read_label_map
-from mmvc.utils.files import files_in, staged_folder, videos_in
+from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.files import files_in, require_placeholder, staged_folder, videos_in
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.natural_order import natural_key
 
 from .motion import estimate_motion, warp_labels
 from .records import fingerprint, read_record, write_record
-from .ssim import WINDOW, label_similarity
+from .ssim import WINDOW, label_similarity, require_window
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
@@ -55,15 +56,15 @@ def motion_consistency(frames: Iterable[Tuple[np.ndarray, Sequence[np.ndarray]]]
         np.ndarray: Scores in [-1, 1], the higher the better, float64 (M,); NaN if T < 2 or nothing could be compared.
 
     Raises:
-        ValueError: Label maps differ in size.
+        DataError: Label maps differ in size.
     """
     scores: List[List[float]] = []
     earlier = None
     for image, labels in frames:
         sizes = {label_map.shape for label_map in (*labels, *(earlier[1] if earlier else ()))}
         if len(sizes) > 1:
-            raise ValueError(f'label maps of one video have the sizes {", ".join(map(str, sorted(sizes)))}: the '
-                             'models must predict at one size, that of the frames')
+            raise DataError(f'label maps of one video have the sizes {", ".join(map(str, sorted(sizes)))}: the '
+                            'models must predict at one size, that of the frames')
         height, width = labels[0].shape
         if image.shape != (height, width):
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
@@ -105,16 +106,18 @@ def aggregate_folders(images: str,
 
     Raises:
         FileNotFoundError: A folder is missing, or the models did not predict the same frames, or an image is missing.
-        ValueError: There are fewer than two models, the output folder is in one of the inputs, or a file is damaged.
+        UsageError: There are fewer than two models, an argument is out of range, or the output folder is in one of the
+            inputs.
+        DataError: A file is damaged, or the label maps of a video differ in size.
     """
+    require_window(window)
     if len(predictions) < 2:
-        raise ValueError(f'{len(predictions)} folder(s) of predictions: there is nothing to choose, give two or more')
-    if '{video}' not in images:
-        raise ValueError(f'"{images}" must have {{video}} in the place of the name of a video')
+        raise UsageError(f'{len(predictions)} folder(s) of predictions: there is nothing to choose, give two or more')
+    require_placeholder(images)
     output_dir = Path(output_dir)
     for name, folder in predictions.items():
         if Path(folder).resolve() in (output_dir.resolve(), *output_dir.resolve().parents):
-            raise ValueError(f'the output folder "{output_dir}" is that of model "{name}" or inside it: choose '
+            raise UsageError(f'the output folder "{output_dir}" is that of model "{name}" or inside it: choose '
                              'another one')
     jobs = list(_list_videos(images, {name: Path(folder) for name, folder in predictions.items()}))
     choose = partial(_choose, output_dir=output_dir, treatment=treatment, window=window,
@@ -166,7 +169,10 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
         if known is not None and set(files_in(target, ('.png', ))) == {path.stem for path in video.images}:
             return VideoChoice(**known)
     frames = prefetch(_read_frame, zip(video.images, zip(*video.predictions.values())))
-    scores = dict(zip(video.predictions, motion_consistency(frames, treatment, window).tolist()))
+    try:
+        scores = dict(zip(video.predictions, motion_consistency(frames, treatment, window).tolist()))
+    except ValueError as error:
+        raise DataError(f'video "{video.name}": {error}') from error
     chosen = max(video.predictions, key=lambda name: -2.0 if np.isnan(scores[name]) else scores[name])
     with staged_folder(target) as draft:
         for path in video.predictions[chosen]:
@@ -181,6 +187,6 @@ def _read_frame(files: Tuple[Path, Tuple[Path, ...]]) -> Tuple[np.ndarray, List[
     image, predictions = files
     grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
     if grey is None:
-        raise ValueError(f'image "{image}" cannot be decoded: restore the file')
+        raise DataError(f'image "{image}" cannot be decoded: restore the file')
     return grey, [read_label_map(str(path)) for path in predictions]
 

@@ -6,6 +6,8 @@ from typing import Any, Dict, NamedTuple
 import cv2
 import numpy as np
 
+from mmvc.utils.errors import DataError
+
 # OpenCV's documented choice for polynomials over 5 pixels; three levels of half the size each reach about 40 pixels
 _FARNEBACK: Dict[str, Any] = dict(
     flow=None, pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0)
@@ -44,7 +46,7 @@ def estimate_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
         ValueError: The frames differ in size.
     """
     if earlier.shape != later.shape:
-        raise ValueError(f'frames of sizes {earlier.shape} and {later.shape} in one video')
+        raise DataError(f'frames of sizes {earlier.shape} and {later.shape} in one video')
     forward = cv2.calcOpticalFlowFarneback(earlier, later, **_FARNEBACK)
     backward = cv2.calcOpticalFlowFarneback(later, earlier, **_FARNEBACK)
     height, width = earlier.shape

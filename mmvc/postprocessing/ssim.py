@@ -4,9 +4,23 @@
 import cv2
 import numpy as np
 
+from mmvc.utils.errors import UsageError
+from mmvc.utils.numbers import check_number
+
 K1, K2 = 0.01, 0.03
 WINDOW = 7
 TREATMENTS = ('classes', 'grey')
+
+
+def require_window(window: int) -> None:
+    """Raise an error unless a window has a pixel in its middle, and neighbours around it.
+
+    Raises:
+        UsageError: Its side is not an odd number of 3 or more.
+    """
+    check_number('window', window, 3, whole=True)
+    if window % 2 == 0:
+        raise UsageError(f'window must be an odd number, got {window}')
 
 
 def ssim_map(first: np.ndarray, second: np.ndarray, data_range: float, window: int = WINDOW) -> np.ndarray:
@@ -30,9 +44,9 @@ def ssim_map(first: np.ndarray, second: np.ndarray, data_range: float, window: i
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f'SSIM of images of shapes {first.shape} and {second.shape}: expected two grey images of one '
                          'size')
-    if window % 2 == 0 or not 3 <= window <= min(first.shape):
-        raise ValueError(f'SSIM window {window} for images of size {first.shape}: expected an odd number from 3 to '
-                         'their shorter side')
+    require_window(window)
+    if window > min(first.shape):
+        raise ValueError(f'SSIM window {window} for images of size {first.shape}: it is larger than they are')
 
     def mean(image: np.ndarray) -> np.ndarray:
         return cv2.blur(image, (window, window), borderType=cv2.BORDER_REFLECT)
@@ -78,7 +92,7 @@ def label_similarity(first: np.ndarray,
         ValueError: The maps differ in size, or there is no such treatment.
     """
     if treatment not in TREATMENTS:
-        raise ValueError(f'treatment = {treatment!r} of label maps: expected one of {", ".join(TREATMENTS)}')
+        raise UsageError(f'treatment = {treatment!r} of label maps: expected one of {", ".join(TREATMENTS)}')
     if first.shape != second.shape or first.shape != valid.shape:
         raise ValueError(f'label maps of sizes {first.shape} and {second.shape} (valid: {valid.shape}) cannot be '
                          'compared')

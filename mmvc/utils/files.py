@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, TextIO, Union
 
-from .errors import DataError
+from .errors import DataError, UsageError
 
 
 def files_in(folder: Path, suffixes: Sequence[str]) -> Dict[str, Path]:
@@ -36,6 +36,16 @@ def videos_in(folder: Path) -> List[str]:
     if not videos:
         raise FileNotFoundError(f'"{folder}" has no folders of videos: is this the root of the downloaded dataset?')
     return videos
+
+
+def require_placeholder(folders: str) -> None:
+    """Raise an error unless the folder of a video can be told from a template.
+
+    Raises:
+        UsageError: There is no ``{video}`` in it.
+    """
+    if '{video}' not in folders:
+        raise UsageError(f'"{folders}" must have {{video}} in the place of the name of a video')
 
 
 def read_names(path: Union[str, Path]) -> List[str]:

@@ -9,7 +9,8 @@ from typing import Any, Union
 from .errors import UsageError
 
 
-def check_number(name: str, value: Any, low: float, high: float = math.inf, whole: bool = False) -> None:
+def check_number(name: str, value: Any, low: float, high: float = math.inf, whole: bool = False,
+                 above: bool = False) -> None:
     """Refuse what is no number, or lies out of its range.
 
     Args:
@@ -18,13 +19,18 @@ def check_number(name: str, value: Any, low: float, high: float = math.inf, whol
         low (float): Smallest value.
         high (float): Largest value. Defaults to infinity.
         whole (bool): Whether it must be an integer. Defaults to False.
+        above (bool): Whether ``low`` itself is too small. Defaults to False.
 
     Raises:
         UsageError: It is not.
     """
     kind = numbers.Integral if whole else numbers.Real
-    limits = f'must be at least {low:g}' if high == math.inf else f'must lie in [{low:g}, {high:g}]'
-    if not isinstance(value, kind) or isinstance(value, bool) or not low <= float(value) <= high:
+    if high == math.inf:
+        limits = f'must be {"above" if above else "at least"} {low:g}'
+    else:
+        limits = f'must lie in {"(" if above else "["}{low:g}, {high:g}]'
+    if not isinstance(value, kind) or isinstance(value, bool) or not low <= float(value) <= high \
+            or above and value == low:
         raise UsageError(f'{name} {limits}{" and be a whole number" if whole else ""}, got {value!r}')
 
 
@@ -35,10 +41,11 @@ class NumberArgument:
         >>> parser.add_argument('--score-thr', type=NumberArgument(0, 1))
     """
 
-    def __init__(self, low: float, high: float = math.inf, whole: bool = False) -> None:
+    def __init__(self, low: float, high: float = math.inf, whole: bool = False, above: bool = False) -> None:
         self.low = low
         self.high = high
         self.whole = whole
+        self.above = above
 
     def __call__(self, text: str) -> Union[int, float]:
         """Read the number."""
@@ -47,7 +54,7 @@ class NumberArgument:
         except ValueError as error:
             raise argparse.ArgumentTypeError(f'it must be a {"whole " * self.whole}number, got {text!r}') from error
         try:
-            check_number('it', value, self.low, self.high, self.whole)
+            check_number('it', value, self.low, self.high, self.whole, self.above)
         except UsageError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
         return value

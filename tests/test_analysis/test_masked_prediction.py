@@ -108,7 +108,7 @@ def test_summary_pools_the_videos():
 
 
 def test_errors(sets):
-    with pytest.raises(ValueError, match='mask ratios'):
+    with pytest.raises(ValueError, match='a mask ratio'):
         analysis(sets, 'vss', ratios=[0.])
     masked = analysis(sets, 'vss', ratios=[0.5])
     masked.ground_truth.segments = lambda *args: None

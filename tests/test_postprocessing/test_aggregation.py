@@ -229,8 +229,10 @@ def test_tool(run, folders, tmp_path, capsys):
 def test_tool_errors(run, folders, capsys):
     with pytest.raises(SystemExit, match='error: 1 folder'):
         run('--pred', f'a={folders["predictions"]["a"]}')
+    with pytest.raises(SystemExit, match='error: window must be an odd number, got 4'):
+        run('--window', 4)
     for arguments, message in [(('--pred', 'a'), 'NAME=FOLDER'), (('--pred', 'a=x', 'a=y'), 'two folders'),
-                               (('--window', '4'), 'odd'), (('--table', 'x.txt'), '.csv or .json')]:
+                               (('--table', 'x.txt'), '.csv or .json')]:
         with pytest.raises(SystemExit):
             run(*arguments)
         assert message in capsys.readouterr().err

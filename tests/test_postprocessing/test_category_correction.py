@@ -310,7 +310,7 @@ def test_backoff_and_rate(tmp_path, monkeypatch):
         slow.ask(picture, QUESTION)
     # every 10 seconds at most; again after 8 (too soon: 10), 16, and the 30 that the server asked for
     assert times == [0, 10, 26, 56, 66, 76]
-    with pytest.raises(ValueError, match='positive'):
+    with pytest.raises(ValueError, match='requests_per_minute must be above 0'):
         Asker(Toy(), tmp_path, requests_per_minute=0)
     with pytest.raises(ValueError, match='retries must be at least 0'):
         Asker(Toy(), tmp_path, retries=-1)

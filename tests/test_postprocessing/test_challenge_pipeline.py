@@ -284,8 +284,17 @@ def test_given_predictions_must_be_those_of_the_dataset(build, data):
     ({'aggregation': dict(models=('given', 'stead'))}, 'names "stead", but'),
     ({'aggregation': dict(label_maps='colour')}, "label_maps = 'colour'"),
     ({'correction': dict(backend=dict(type='human'))}, "'human': expected one of openai, transformers"),
+    ({'correction': dict(backend=dict(type='openai', name='gpt'))}, "correction: backend: .*argument"),
+    ({'correction': dict(backend=dict(type='openai', model='x', timeout=0))}, 'backend.timeout must be above 0'),
+    ({'correction': dict(retries='many')}, "correction: retries must be at least 0 .*'many'"),
+    ({'correction': dict(requests_per_minute=0)}, 'correction: requests_per_minute must be above 0'),
+    ({'correction': dict(settings=dict(num_questions=0))}, 'num_questions must be at least 1'),
+    ({'correction': dict(settings=dict(picture='photo'))}, "picture = 'photo'"),
+    ({'aggregation': dict(window=4)}, 'aggregation: window must be an odd number'),
+    ({'models': dict(steady=dict(tta=dict(scales=(0., ))))}, r'models\["steady"\]: a scale of tta must be above 0'),
+    ({'models': dict(steady=dict(tta=dict(voting='none')))}, "tta.voting = 'none'"),
     ({'correction': dict(groups=None)}, 'those of VSPW do not fit'),
-    ({'correction': dict(settings=dict(min_size=1))}, 'correction.settings: .*min_size'),
+    ({'correction': dict(settings=dict(min_size=1))}, 'correction: settings: .*min_size'),
     ({'dataset': dict(type='YouTubeVISDataset')}, 'no dataset for video semantic segmentation'),
 ])
 def test_configs_that_make_no_sense(build, changes, message):

@@ -32,8 +32,8 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--mask-ratio', type=float, nargs='+', default=[0.7], metavar='R',
-                        help='shares of hidden patches, above 0 and up to 1; default: 0.7')
+    parser.add_argument('--mask-ratio', type=NumberArgument(0, 1, above=True), nargs='+', default=[0.7],
+                        metavar='R', help='shares of hidden patches, above 0 and up to 1; default: 0.7')
     parser.add_argument('--patch-size', type=NumberArgument(1, whole=True), default=32,
                         help='side of a patch in pixels; default: %(default)s')
     parser.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
@@ -55,10 +55,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
-    args = parser.parse_args()
-    if not all(0 < ratio <= 1 for ratio in args.mask_ratio):
-        parser.error(f'--mask-ratio must lie in (0, 1], found {args.mask_ratio}')
-    return args
+    return parser.parse_args()
 
 
 def run(args: argparse.Namespace) -> None:

@@ -46,8 +46,9 @@ def parse_args() -> argparse.Namespace:
                         'frame, or a video; default: %(default)s')
     parser.add_argument('--layer', type=NumberArgument(0, whole=True),
                         help='layer of the refiner to draw, from 0; default: mean of all')
-    parser.add_argument('--drop-ratio', type=float, default=0.5, help='share of the background keys that OMA drops, '
-                        'where the model\'s own is 0; default: %(default)s')
+    parser.add_argument('--drop-ratio', type=NumberArgument(0, 1, above=True), default=0.5,
+                        help='share of the background keys that OMA drops, where the model\'s own is 0; '
+                        'default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='of what OMA drops; default: %(default)s')
     parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
                         help='stop after this many frames of the video; default: all')
@@ -57,10 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
-    args = parser.parse_args()
-    if not 0 < args.drop_ratio <= 1:
-        parser.error(f'--drop-ratio must lie in (0, 1], found {args.drop_ratio}')
-    return args
+    return parser.parse_args()
 
 
 def show(args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable, Dict
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
+from mmvc.utils.numbers import NumberArgument
 
 CHECKS: Dict[str, Callable] = dict(
     vspw=check_vspw,
@@ -44,12 +45,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--splits', nargs='+', metavar='SPLIT',
                         help='train, val, test; for YouTube-VIS and OVIS train, valid, test (default: all with public '
                         'data)')
-    parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
+    parser.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
+                        help='processes (default: %(default)s)')
     parser.add_argument('--quick', action='store_true', help='read headers only: no pixels, no ids')
     parser.add_argument('--own', action='store_true',
                         help='a dataset of your own: do not compare totals and classes with the benchmark')
-    parser.add_argument('--num-classes', type=int, help='number of classes (vspw with --own only)')
-    parser.add_argument('--limit', type=int, default=10, help='problems named of each kind (default: %(default)s)')
+    parser.add_argument('--num-classes', type=NumberArgument(1, 251, whole=True),
+                        help='number of classes (vspw with --own only)')
+    parser.add_argument('--limit', type=NumberArgument(0, whole=True), default=10,
+                        help='problems named of each kind (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the whole report to a file')
     args = parser.parse_args()
     if not args.root.is_dir():
@@ -59,8 +63,6 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'the splits of {args.dataset} are {", ".join(known)}, got {" ".join(args.splits)}')
     if args.num_classes is not None and not (args.dataset == 'vspw' and args.own):
         parser.error('--num-classes goes with "vspw" and --own')
-    if args.num_classes is not None and not 1 <= args.num_classes <= 251:
-        parser.error(f'--num-classes must be in 1..251, found {args.num_classes}')
     return args
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmvc.datasets.coco_pseudo_video import TARGETS
 from mmvc.datasets.converters import convert_coco
+from mmvc.engine import report_errors
 
 EPILOG = """
 SRC: annotations/instances_train2017.json of COCO
@@ -38,10 +39,8 @@ def main() -> None:
     if args.dst.exists() and not args.overwrite and not args.dry_run:
         print(f'{args.dst} is there already (--overwrite replaces it)')
         return
-    try:
+    with report_errors():
         counts = convert_coco(args.src, args.dst, args.target, args.dry_run)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
     for name, number in counts['classes'].items():
         print(f'{name:24}{number:8}{"" if number else "  no class of COCO stands for it, or it has no objects"}')
     print(f'{"would keep" if args.dry_run else "kept"} {counts["objects"]} of {counts["all_objects"]} objects in '

@@ -5,6 +5,7 @@ import argparse
 import time
 
 from mmvc.datasets.synthetic import METAINFO, PRESETS, WRITERS, SyntheticVideoConfig, make_synthetic_dataset
+from mmvc.engine import report_errors
 
 DEFAULTS = SyntheticVideoConfig()
 
@@ -104,7 +105,7 @@ def main() -> None:
     args = parse_args()
     settings = {name: getattr(args, name) for name in SyntheticVideoConfig.__dataclass_fields__}
     start = time.time()
-    try:
+    with report_errors():
         roots = make_synthetic_dataset(
             args.out,
             SyntheticVideoConfig(**settings),
@@ -116,8 +117,6 @@ def main() -> None:
             with_objects=args.with_objects,
             workers=args.workers,
             overwrite=args.overwrite)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
     for root in roots.values():
         print(f'{root}: complete')
     print(f'{args.num_train} training and {args.num_val} validation videos of {args.num_frames} frames '

@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from mmvc.datasets.converters import convert_vipseg
+from mmvc.engine import report_errors
 
 EPILOG = """
 SRC: imgs/<video>/*.jpg, panomasks/<video>/*.png (16 bits: 0 void, class + 1 for stuff, (class + 1) * 100 + instance
@@ -43,11 +44,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with report_errors():
         counts = convert_vipseg(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run,
                                 overwrite=args.overwrite)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
     print(f'{"would convert" if args.dry_run else "converted"} {counts["videos"]} videos ({counts["frames"]} frames); '
           f'{counts["unlabelled_videos"]} have no masks, {counts["already_there"]} were there already')
 

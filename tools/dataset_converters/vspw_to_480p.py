@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from mmvc.datasets.converters import convert_vspw
+from mmvc.engine import report_errors
 
 EPILOG = """
 SRC: data/<video>/{origin/*.jpg,mask/*.png}, train.txt, val.txt, test.txt (masks of the test videos are not public)
@@ -39,11 +40,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with report_errors():
         summary = convert_vspw(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run,
                                overwrite=args.overwrite)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f'error: {error}') from error
     print(f'{"would convert" if args.dry_run else "converted"} {summary.videos} videos: {summary.frames} frames, '
           f'{summary.masks} masks; {summary.already_there} of these files were there already')
 

@@ -4,7 +4,6 @@
 import argparse
 import hashlib
 import io
-import sys
 from pathlib import Path
 from typing import Dict, List
 
@@ -13,7 +12,7 @@ from mmengine.registry import init_default_scope
 from prettytable import PrettyTable
 
 from mmvc import __version__
-from mmvc.engine import UsageError, atomic_write, load_config, weight_mismatches
+from mmvc.engine import UsageError, atomic_write, load_config, report_errors, weight_mismatches
 from mmvc.models import MinVIS
 from mmvc.registry import MODELS
 from mmvc.utils.official_weights import (
@@ -122,7 +121,7 @@ def summarize(weights: ConvertedWeights) -> str:
 
 def main() -> None:
     args = parse_args()
-    try:
+    with report_errors():
         if not args.dst.endswith('.pth'):
             raise UsageError(f'"{args.dst}": the checkpoint to write must be a .pth file')
         if Path(args.dst).resolve() == Path(args.src).resolve():
@@ -143,9 +142,7 @@ def main() -> None:
         buffer = io.BytesIO()
         torch.save(dict(meta=meta, state_dict=weights.state_dict), buffer)
         atomic_write(args.dst, buffer.getbuffer())
-    except (OfficialWeightsError, UsageError, OSError) as error:
-        sys.exit(f'error: {error}')
-    print(f'{args.dst}: written')
+        print(f'{args.dst}: written')
 
 
 if __name__ == '__main__':

@@ -5,7 +5,6 @@ import argparse
 import hashlib
 import io
 import re
-import sys
 import time
 from pathlib import Path
 from typing import Dict
@@ -16,7 +15,14 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from mmvc import __version__
-from mmvc.engine import UsageError, atomic_write, load_config, require_checkpoint, weight_mismatches
+from mmvc.engine import (
+    UsageError,
+    atomic_write,
+    load_config,
+    report_errors,
+    require_checkpoint,
+    weight_mismatches,
+)
 from mmvc.models.losses import ClassMemory
 from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
@@ -67,10 +73,7 @@ def collect_weights(checkpoint: dict, model: torch.nn.Module) -> Dict[str, Tenso
     weights = {re.sub(r'^module\.', '', name): value for name, value in weights.items()}
     memories = tuple(f'{name}.' for name, module in model.named_modules() if isinstance(module, ClassMemory))
     weights = {name: value.cpu().contiguous() for name, value in weights.items() if not name.startswith(memories)}
-    problems = weight_mismatches(model, weights, allow_missing=True)
-    if not problems:
-        missing = model.load_state_dict(weights, strict=False).missing_keys
-        problems = [f'{name}: not in the checkpoint' for name in missing]
+    problems = weight_mismatches(model, weights)
     problems += [f'{name}: not finite' for name, value in weights.items() if not value.isfinite().all()]
     if problems:
         raise UsageError(f'{len(problems)} weights are not those of a trained model of the config:\n  ' +
@@ -95,7 +98,7 @@ def main() -> None:
     args = parse_args()
     if args.trust_checkpoint:
         trust_checkpoints()
-    try:
+    with report_errors():
         cfg = load_config(args.config)
         require_checkpoint(args.checkpoint)
         checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
@@ -110,10 +113,9 @@ def main() -> None:
         digest = hashlib.sha256(content).hexdigest()
         path = Path(args.out_dir) / f'{Path(args.config).stem}_{date}-{digest[:8]}.{suffix}'
         atomic_write(path, content)
-    except (UsageError, OSError) as error:
-        sys.exit(f'error: {error}')
-    parameters = sum(value.numel() for value in weights.values())
-    print(f'{path}: {len(weights)} tensors, {parameters:,} values, {len(content) / 2**20:.1f} MiB, sha256 {digest}')
+        parameters = sum(value.numel() for value in weights.values())
+        print(f'{path}: {len(weights)} tensors, {parameters:,} values, {len(content) / 2**20:.1f} MiB, '
+              f'sha256 {digest}')
 
 
 if __name__ == '__main__':

@@ -1,11 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What one can set about the synthetic videos, and the random streams they are drawn from."""
 
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Tuple
 
 import numpy as np
+
+from mmvc.utils.errors import UsageError
+from mmvc.utils.numbers import check_number
 
 # Part of the parameters stored with a dataset: raise it when the same seed starts to give other pixels.
 GENERATOR_VERSION = 1
@@ -56,29 +60,31 @@ class SyntheticVideoConfig:
     def __post_init__(self) -> None:
         def check(name: str, valid: bool, expected: str) -> None:
             if not valid:
-                raise ValueError(f'SyntheticVideoConfig.{name} = {getattr(self, name)!r}: expected {expected}')
+                raise UsageError(f'SyntheticVideoConfig.{name} = {getattr(self, name)!r}: expected {expected}')
 
         for name in ('size', 'num_things', 'thing_radius'):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come from config files and JSON
             check(name, len(getattr(self, name)) == 2, 'two numbers')
         check('size', all(isinstance(side, int) and side >= 16 for side in self.size),
               'height and width in pixels, whole numbers of 16 or more')
-        check('num_frames', isinstance(self.num_frames, int) and self.num_frames >= 1, 'a whole number of 1 or more')
         check('num_things', 0 <= self.num_things[0] <= self.num_things[1] <= 100,
               'fewest and most with 0 <= fewest <= most <= 100 (VIPSeg has no room for more instances of a class)')
         check('thing_radius', 0 < self.thing_radius[0] <= self.thing_radius[1] <= 1,
               'smallest and largest with 0 < smallest <= largest <= 1')
+        def check_own(name: str, low: float, high: float = math.inf, whole: bool = False) -> None:
+            check_number(f'SyntheticVideoConfig.{name}', getattr(self, name), low, high, whole)
+
+        check_own('num_frames', 1, whole=True)
+        check_own('void_boundary', 0, whole=True)
+        check_own('imbalance', 1)
         for name in ('camera_motion', 'lighting_change', 'noise'):
-            check(name, getattr(self, name) >= 0, 'a number of 0 or more')
-        check('void_boundary', isinstance(self.void_boundary, int) and self.void_boundary >= 0,
-              'a whole number of pixels, 0 or more')
+            check_own(name, 0)
         for name in ('void_blob_prob', 'context_prob', 'motion_prob', 'texture_prob', 'occlusion_prob'):
-            check(name, 0 <= getattr(self, name) <= 1, 'a probability between 0 and 1')
+            check_own(name, 0, 1)
         check('texture_prob', self.context_prob + self.motion_prob + self.texture_prob <= 1 + 1e-9,
               'context_prob, motion_prob and texture_prob that sum to 1 at most')
         check('occlusion_prob', self.occlusion_prob == 0 or self.num_things[1] <= 50,
               'at most 50 things where they may have companions')
-        check('imbalance', self.imbalance >= 1, 'a number of 1 or more')
 
 
 def random_stream(seed: int, split: str, index: int, *purpose: object) -> np.random.Generator:

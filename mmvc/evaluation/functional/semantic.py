@@ -5,6 +5,8 @@ from typing import Dict, Iterable
 
 import numpy as np
 
+from mmvc.utils.errors import UsageError
+
 
 def as_uint8(labels: np.ndarray, name: str) -> np.ndarray:
     """Return a label map of any integer type as uint8, without ever wrapping a value around.
@@ -46,7 +48,7 @@ class ConfusionMatrix:
 
     def __init__(self, num_classes: int, label_offset: int = 1) -> None:
         if not 0 < num_classes <= self.NO_PREDICTION - label_offset + 1:
-            raise ValueError(f'num_classes={num_classes} with label_offset={label_offset} does not fit 8-bit labels: '
+            raise UsageError(f'num_classes={num_classes} with label_offset={label_offset} does not fit 8-bit labels: '
                              f'at most {self.NO_PREDICTION - label_offset + 1} classes')
         self.num_classes = num_classes
         self.label_offset = label_offset

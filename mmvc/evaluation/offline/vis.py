@@ -52,13 +52,13 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Rep
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is damaged, there are no annotations, a video or category does not exist, or a track has
+        DataError: A file is damaged, there are no annotations, a video or category does not exist, or a track has
             another length or size than its video.
     """
     gt = read_json(ann_file, _TRUTHS, 'a ground truth in the format of YouTube-VIS')
     if not gt.get('annotations'):
-        raise ValueError(f'"{ann_file}" has no annotations, so there is no AP: those of the validation and test sets '
-                         'are not public. Send results.json to the server of the benchmark')
+        raise DataError(f'"{ann_file}" has no annotations, so there is no AP: those of the validation and test sets '
+                        'are not public. Send results.json to the server of the benchmark')
     for key, what in (('videos', 'video id'), ('categories', 'category id'), ('annotations', 'annotation id')):
         require_unique((entry['id'] for entry in gt[key]), what, ann_file)
     detections = read_json(results, _DETECTIONS, 'a list of dict(video_id, category_id, score, segmentations)')
@@ -96,8 +96,8 @@ def _check_ids(detections: List[dict], gt: dict, path: PathLike) -> None:
     for key, entries in dict(video_id=gt['videos'], category_id=gt['categories']).items():
         unknown = {detection[key] for detection in detections} - {entry['id'] for entry in entries}
         if unknown:
-            raise ValueError(f'"{path}" has tracks with {key} {named(sorted(map(repr, unknown)))}, which the '
-                             'ground truth does not have: is it of the same split and version?')
+            raise DataError(f'"{path}" has tracks with {key} {named(sorted(map(repr, unknown)))}, which the '
+                            'ground truth does not have: is it of the same split and version?')
 
 
 def _without_detections(videos: Sequence[VISVideo]) -> List[str]:
@@ -118,8 +118,8 @@ def _score_video(video: VISVideo, with_occlusion: bool, results: PathLike,
         try:
             match([])
         except ValueError as of_truth:
-            raise ValueError(f'"{ann_file}", video {info["id"]}: {of_truth}') from of_truth
-        raise ValueError(f'"{results}", video {info["id"]}: {error}') from error
+            raise DataError(f'"{ann_file}", video {info["id"]}: {of_truth}') from of_truth
+        raise DataError(f'"{results}", video {info["id"]}: {error}') from error
 
 
 def _by_category(matched: Sequence[Dict[int, MatchedTracks]], ids: Iterable[int]) -> Dict[int, List[MatchedTracks]]:

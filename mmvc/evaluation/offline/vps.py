@@ -22,6 +22,7 @@ from mmvc.evaluation.functional import (
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
 from mmvc.evaluation.metrics.vps_metric import stq_counts
 from mmvc.utils.errors import DataError
+from mmvc.utils.files import require_placeholder
 from mmvc.utils.jobs import run_jobs
 
 from .files import compare_files, find_missing
@@ -61,17 +62,16 @@ def evaluate_vps(pred_dir: PathLike,
 
     Raises:
         FileNotFoundError: A folder or file is missing.
-        ValueError: A file is damaged, a prediction has another size than the ground truth, a PNG has an id that the
+        DataError: A file is damaged, a prediction has another size than the ground truth, a PNG has an id that the
             JSON does not list, or a category does not exist.
     """
-    if '{video}' not in masks:
-        raise ValueError(f'"{masks}" must have {{video}} in the place of the name of a video')
+    require_placeholder(masks)
     gt = read_json(ann_file, {'annotations': ANNOTATIONS_SCHEMA, 'categories': CATEGORIES_SCHEMA},
                    'a file like panoptic_gt_VIPSeg_val.json')
     require_unique((category['id'] for category in gt['categories']), 'category id', ann_file)
     gt_segments = _segments_by_frame(gt, ann_file)
     if not gt_segments:
-        raise ValueError(f'"{ann_file}" has no annotations: nothing to compare with')
+        raise DataError(f'"{ann_file}" has no annotations: nothing to compare with')
     try:
         isthing = isthing_of(gt['categories'])
     except ValueError as error:
@@ -154,7 +154,7 @@ def _score_video(video: VPSVideo, isthing: Sequence[bool]) -> Dict[str, Any]:
             frame = compare_panoptic(gt, np.zeros_like(gt) if pred is None else pred, video.gt_segments[t],
                                      video.pred_segments[t])
         except ValueError as error:
-            raise ValueError(f'prediction "{video.pred[t]}", ground truth "{video.gt[t]}": {error}') from error
+            raise DataError(f'prediction "{video.pred[t]}", ground truth "{video.gt[t]}": {error}') from error
         quality.update(frame)
         for tube in tubes.values():
             tube.update(frame)

@@ -15,7 +15,8 @@ from mmvc.evaluation.functional import (
     vss_numbers,
 )
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
-from mmvc.utils.files import files_in
+from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.files import files_in, require_placeholder
 from mmvc.utils.jobs import run_jobs
 
 from .files import compare_files, find_missing, named
@@ -44,10 +45,9 @@ def list_masks(root: PathLike, ann_file: str = 'val.txt', masks: str = 'data/{vi
 
     Raises:
         FileNotFoundError: The root, the list or a video's folder is missing.
-        ValueError: The list names no video or one twice, or a video has no masks.
+        DataError: The list names no video or one twice, or a video has no masks.
     """
-    if '{video}' not in masks:
-        raise ValueError(f'"{masks}" must have {{video}} in the place of the name of a video')
+    require_placeholder(masks)
     videos = BaseVideoSegDataset(
         ann_file=ann_file,
         data_root=str(root),
@@ -103,10 +103,10 @@ def evaluate_vss(pred_dir: PathLike,
 
     Raises:
         FileNotFoundError: A folder or file is missing.
-        ValueError: A file cannot be decoded, a prediction has another size than its mask, or a value is no class.
+        DataError: A file cannot be decoded, a prediction has another size than its mask, or a value is no class.
     """
     if not masks:
-        raise ValueError('no ground truth to compare with: "masks" is empty')
+        raise UsageError('no ground truth to compare with: "masks" is empty')
     if unlabelled and not allow_missing:
         raise FileNotFoundError(f'{len(unlabelled)} frames have an image and no ground truth: {named(unlabelled)}. '
                                 'Download the masks again, or leave these frames out with --allow-missing '
@@ -148,7 +148,7 @@ def _score_video(video: VSSVideo, num_classes: int, label_offset: int) -> Dict[s
                 confusion.update(gt, pred)
                 consistency.update(gt, pred)
         except ValueError as error:
-            raise ValueError(f'prediction "{video.pred[t]}", ground truth "{video.gt[t]}": {error}') from error
+            raise DataError(f'prediction "{video.pred[t]}", ground truth "{video.gt[t]}": {error}') from error
     return dict(confusion=to_sparse(confusion.counts), windows=consistency.windows)
 
 

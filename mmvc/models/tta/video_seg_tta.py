@@ -15,6 +15,8 @@ from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
 from ..utils.feature_store import FeatureStore
 from ..video_segmentors import MinVIS
 
+VOTINGS = ('majority', 'soft')
+
 
 @MODELS.register_module()
 class VideoSegTTAModel(BaseTTAModel):
@@ -49,8 +51,8 @@ class VideoSegTTAModel(BaseTTAModel):
 
     def __init__(self, voting: str = 'majority', with_margin: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if voting not in ('majority', 'soft'):
-            raise ValueError(f"voting = {voting!r}: expected 'majority' or 'soft'")
+        if voting not in VOTINGS:
+            raise ValueError(f'voting = {voting!r}: expected one of {", ".join(VOTINGS)}')
         if with_margin and voting == 'soft':
             raise ValueError("margins are those of votes: use voting='majority'")
         self.voting = voting

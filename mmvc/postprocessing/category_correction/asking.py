@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from mmvc.engine.atomic_io import atomic_write
+from mmvc.utils.numbers import check_number
 
 from .backends import BackendError, MultimodalBackend, RefusedError, TemporaryBackendError, UnreachableError
 
@@ -34,6 +35,9 @@ class Asker:
     Attributes:
         asked (int): Questions that the backend has answered.
         cached (int): Questions that were answered from the cache.
+
+    Raises:
+        UsageError: A number is out of range.
     """
 
     def __init__(self,
@@ -42,10 +46,7 @@ class Asker:
                  requests_per_minute: Optional[float] = None,
                  retries: int = 5,
                  backoff: float = 1.0) -> None:
-        if requests_per_minute is not None and requests_per_minute <= 0:
-            raise ValueError(f'requests_per_minute must be positive, got {requests_per_minute}')
-        if retries < 0:
-            raise ValueError(f'retries must be at least 0, got {retries}')
+        check_rate(requests_per_minute, retries)
         self.backend = backend
         self.asked = self.cached = 0
         self._cache_dir = Path(cache_dir)
@@ -111,6 +112,13 @@ class Asker:
                 wait = self._backoff * 2**attempt if error.retry_after is None else min(error.retry_after, MAX_WAIT)
                 time.sleep(wait)
             attempt += 1
+
+
+def check_rate(requests_per_minute: Optional[float], retries: int) -> None:
+    """Raise a UsageError unless these numbers are what :class:`Asker` takes."""
+    if requests_per_minute is not None:
+        check_number('requests_per_minute', requests_per_minute, 0, above=True)
+    check_number('retries', retries, 0, whole=True)
 
 
 def _read_answer(path: Path) -> Optional[str]:

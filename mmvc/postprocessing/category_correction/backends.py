@@ -11,10 +11,13 @@ from typing import Any, Optional
 import torch
 from PIL import Image
 
+from mmvc.utils.errors import UsageError
+from mmvc.utils.numbers import check_number
+
 MAX_ANSWER_TOKENS = 32
 
 
-class BackendError(RuntimeError):
+class BackendError(UsageError):
     """The model cannot be used as configured: asking again would not help."""
 
 
@@ -82,6 +85,7 @@ class OpenAIBackend(MultimodalBackend):
             ``dict(max_completion_tokens=2000)``. Defaults to None.
 
     Raises:
+        UsageError: ``timeout`` is no number above 0.
         BackendError: The client is not installed, there is no key, or the options are no dict.
     """
 
@@ -91,6 +95,7 @@ class OpenAIBackend(MultimodalBackend):
                  api_key_env: str = 'OPENAI_API_KEY',
                  timeout: float = 60.0,
                  options: Optional[dict] = None) -> None:
+        check_number('timeout', timeout, 0, above=True)
         if not isinstance(options, (dict, type(None))):
             raise BackendError(f'options = {options!r} of a request: expected a dict of arguments by name')
         try:

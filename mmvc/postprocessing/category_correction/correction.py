@@ -7,10 +7,13 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from mmvc.utils.errors import UsageError
+from mmvc.utils.numbers import check_number
+
 from .asking import Asker
 from .backends import RefusedError, TemporaryBackendError
 from .groups import GroupTable
-from .questions import draw_picture, make_question, parse_answer
+from .questions import PICTURES, draw_picture, make_question, parse_answer
 from .segments import Segment, VideoSegments
 
 
@@ -82,12 +85,22 @@ class CorrectionSettings:
         min_area (float): See :meth:`VideoSegments.find_doubtful`. Defaults to 0.005.
         min_change (float): See :meth:`VideoSegments.find_doubtful`. Defaults to 0.05.
         max_margin (float): See :meth:`VideoSegments.find_doubtful`. Defaults to 0.2.
+
+    Raises:
+        UsageError: An entry is out of range.
     """
     num_questions: int = 3
     picture: str = 'crop'
     min_area: float = 0.005
     min_change: float = 0.05
     max_margin: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_number('num_questions', self.num_questions, 1, whole=True)
+        for name in ('min_area', 'min_change', 'max_margin'):
+            check_number(name, getattr(self, name), 0, 1)
+        if self.picture not in PICTURES:
+            raise UsageError(f'picture = {self.picture!r}: expected one of {", ".join(PICTURES)}')
 
 
 def correct_video(video: str,

@@ -14,7 +14,8 @@ from mmengine.utils import ProgressBar
 
 from mmvc.engine.atomic_io import atomic_write
 from mmvc.evaluation.functional import read_label_map
-from mmvc.utils.files import files_in, staged_folder, videos_in, write_whole
+from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.files import files_in, require_placeholder, staged_folder, videos_in, write_whole
 from mmvc.utils.natural_order import natural_key
 
 from ..aggregation import IMAGE_SUFFIXES
@@ -169,17 +170,16 @@ def correct_folders(images: str,
 
     Raises:
         FileNotFoundError: A folder or file is missing.
-        ValueError: A file is damaged, the sizes of a video's files differ, or the output folder is missing or that of
-            the predictions.
+        DataError: A file is damaged, or the sizes of a video's files differ.
+        UsageError: The output folder is missing or that of the predictions.
         BackendError: The model cannot be used as configured.
     """
-    if '{video}' not in images:
-        raise ValueError(f'"{images}" must have {{video}} in the place of the name of a video')
+    require_placeholder(images)
     if output_dir is None and asker is not None:
-        raise ValueError('there is no output folder for the corrected predictions')
+        raise UsageError('there is no output folder for the corrected predictions')
     pred_dir = Path(pred_dir)
     if output_dir is not None and pred_dir.resolve() == Path(output_dir).resolve():
-        raise ValueError(f'the output folder "{output_dir}" is that of the predictions: choose another one')
+        raise UsageError(f'the output folder "{output_dir}" is that of the predictions: choose another one')
     settings = settings or CorrectionSettings()
     audit = Audit(audit_dir, dry_run=asker is None)
     videos = videos_in(pred_dir)
@@ -205,13 +205,13 @@ def correct_folders(images: str,
             margins = [read_label_map(str(path)) for path in margin_files] or None
             labels = _stack(video, [read_label_map(str(path)) for path in frames.values()])
             if margins is not None and any(margin.shape != labels.shape[1:] for margin in margins):
-                raise ValueError(f'video "{video}": margins must have the size of the label maps, {labels.shape[1:]}')
+                raise DataError(f'video "{video}": margins must have the size of the label maps, {labels.shape[1:]}')
 
             def read_image(index: int, pictures: List[Path] = pictures,
                            size: tuple = labels.shape[:0:-1]) -> np.ndarray:
                 image = cv2.imread(str(pictures[index]))
                 if image is None:
-                    raise ValueError(f'image "{pictures[index]}" cannot be decoded: restore the file')
+                    raise DataError(f'image "{pictures[index]}" cannot be decoded: restore the file')
                 return image if image.shape[1::-1] == size else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
             corrected, findings = correct_video(video, labels, read_image, table, asker, settings, margins)
@@ -243,6 +243,6 @@ def _same_frames(folder: Path, suffixes: tuple, frames: Dict[str, Path]) -> List
 def _stack(video: str, label_maps: List[np.ndarray]) -> np.ndarray:
     sizes = {label_map.shape for label_map in label_maps}
     if len(sizes) != 1:
-        raise ValueError(f'video "{video}" has predictions of the sizes {sorted(sizes)}: expected one size (and at '
-                         'least one frame)')
+        raise DataError(f'video "{video}" has predictions of the sizes {sorted(sizes)}: expected one size (and at '
+                        'least one frame)')
     return np.stack(label_maps)

@@ -6,6 +6,8 @@ from typing import List, Sequence, Tuple
 
 import numpy as np
 
+from mmvc.utils.errors import UsageError
+
 
 @dataclass(frozen=True)
 class AmbiguousGroup:
@@ -28,7 +30,7 @@ class AmbiguousGroup:
         object.__setattr__(self, 'classes', tuple(self.classes))  # lists come from config files
         object.__setattr__(self, 'also', tuple(self.also))
         if len(set(self.classes)) < 2 or len({*self.classes, *self.also}) < len(self.classes) + len(self.also):
-            raise ValueError(f'ambiguous group "{self.stuff}" has the classes {self.classes} and {self.also}: '
+            raise UsageError(f'ambiguous group "{self.stuff}" has the classes {self.classes} and {self.also}: '
                              'expected two or more answers, and no class twice')
 
 
@@ -63,7 +65,7 @@ class GroupTable:
         classes (Sequence[str]): Names of all classes, in the order of their indices.
 
     Raises:
-        ValueError: A group names an unknown class, or a class is in two groups.
+        UsageError: A group names an unknown class, or a class is in two groups.
     """
 
     def __init__(self, groups: Sequence[AmbiguousGroup], classes: Sequence[str]) -> None:
@@ -74,10 +76,10 @@ class GroupTable:
         for index, group in enumerate(self.groups):
             for name in (*group.classes, *group.also):
                 if name not in self.classes:
-                    raise ValueError(f'ambiguous group "{group.stuff}": the dataset has no class "{name}"')
+                    raise UsageError(f'ambiguous group "{group.stuff}": the dataset has no class "{name}"')
                 label = self.classes.index(name)
                 if self.group_of[label] >= 0:
-                    raise ValueError(f'class "{name}" is in the groups "{self.groups[self.group_of[label]].stuff}" '
+                    raise UsageError(f'class "{name}" is in the groups "{self.groups[self.group_of[label]].stuff}" '
                                      f'and "{group.stuff}": leave it in one')
                 self.group_of[label] = index
 

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What a challenge config asks for, checked before anything is computed."""
 
+import inspect
 import os.path as osp
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence
@@ -9,7 +10,9 @@ from mmengine.config import Config
 
 from mmvc.datasets import BaseVideoSegDataset
 from mmvc.engine import UsageError, require_checkpoint
+from mmvc.models.tta import VOTINGS
 from mmvc.registry import DATASETS
+from mmvc.utils.numbers import check_number
 
 from ..category_correction import (
     VSPW_GROUPS,
@@ -20,7 +23,8 @@ from ..category_correction import (
     OpenAIBackend,
     TransformersBackend,
 )
-from ..ssim import TREATMENTS, WINDOW
+from ..category_correction.asking import check_rate
+from ..ssim import TREATMENTS, WINDOW, require_window
 
 AGGREGATION, CORRECTION = 'aggregation', 'correction'  # the steps that are no model
 BACKENDS = dict(openai=OpenAIBackend, transformers=TransformersBackend)
@@ -46,17 +50,21 @@ class ModelPlan:
     predictions: Optional[str] = None
 
     def __post_init__(self) -> None:
-        key = f'models["{self.name}"]'
         if osp.basename(self.name) != self.name or self.name in ('', '.', '..', AGGREGATION, CORRECTION):
-            raise UsageError(f'{key}: the name is that of a folder and must be a plain one, and not that of a step')
+            raise UsageError('the name is that of a folder and must be a plain one, and not that of a step')
         if self.predictions is None:
             if not (self.config and self.checkpoint):
-                raise UsageError(f'{key} needs config and checkpoint, or predictions (a folder made before)')
+                raise UsageError('it needs config and checkpoint, or predictions (a folder made before)')
         elif self.config or self.checkpoint or self.tta:
-            raise UsageError(f'{key} has predictions, so there is no use for config, checkpoint or tta: drop one side')
-        unknown = set(self.tta) - set(TTA_KEYS) if isinstance(self.tta, dict) else set()
-        if unknown:
-            raise UsageError(f'{key}.tta has {", ".join(sorted(unknown))}: expected any of {", ".join(TTA_KEYS)}')
+            raise UsageError('it has predictions, so there is no use for config, checkpoint or tta: drop one side')
+        if isinstance(self.tta, dict):
+            unknown = set(self.tta) - set(TTA_KEYS)
+            if unknown:
+                raise UsageError(f'tta has {", ".join(sorted(unknown))}: expected any of {", ".join(TTA_KEYS)}')
+            for scale in self.tta.get('scales', ()):
+                check_number('a scale of tta', scale, 0, above=True)
+            if self.tta.get('voting', VOTINGS[0]) not in VOTINGS:
+                raise UsageError(f'tta.voting = {self.tta["voting"]!r}: expected one of {", ".join(VOTINGS)}')
 
     def describe(self) -> str:
         """A few words for the report."""
@@ -86,9 +94,10 @@ class AggregationPlan:
 
     def __post_init__(self) -> None:
         if len(set(self.models)) < 2:
-            raise UsageError(f'aggregation.models = {list(self.models)}: name two or more to choose from')
+            raise UsageError(f'models = {list(self.models)}: name two or more to choose from')
         if self.label_maps not in TREATMENTS:
-            raise UsageError(f'aggregation.label_maps = {self.label_maps!r}: expected one of {", ".join(TREATMENTS)}')
+            raise UsageError(f'label_maps = {self.label_maps!r}: expected one of {", ".join(TREATMENTS)}')
+        require_window(self.window)
 
 
 @dataclass
@@ -112,10 +121,18 @@ class CorrectionPlan:
     retries: int = 5
 
     def __post_init__(self) -> None:
-        if self.backend.get('type') not in BACKENDS:
-            raise UsageError(f'correction.backend.type = {self.backend.get("type")!r}: expected one of '
-                             f'{", ".join(BACKENDS)}')
-        _build('correction.settings', CorrectionSettings, self.settings)
+        arguments = dict(self.backend)
+        kind = arguments.pop('type', None)
+        if kind not in BACKENDS:
+            raise UsageError(f'backend.type = {kind!r}: expected one of {", ".join(BACKENDS)}')
+        try:  # it is built when it is asked, which may be days later
+            inspect.signature(BACKENDS[kind]).bind(**arguments)
+        except TypeError as error:
+            raise UsageError(f'backend: {error}') from error
+        if 'timeout' in arguments:
+            check_number('backend.timeout', arguments['timeout'], 0, above=True)
+        check_rate(self.requests_per_minute, self.retries)
+        _build('settings', CorrectionSettings, self.settings)
 
     def table(self, classes: Sequence[str]) -> GroupTable:
         """The groups of confusable classes."""
@@ -198,8 +215,6 @@ def _build(key: str, kind: type, arguments: Optional[dict]) -> Any:
         return None
     try:
         return kind(**arguments)
-    except UsageError:
-        raise
     except (TypeError, ValueError) as error:
         raise UsageError(f'{key}: {error}') from error
 

@@ -10,6 +10,7 @@ import cv2
 from mmengine.utils import ProgressBar
 
 from mmvc.evaluation.functional import read_label_map
+from mmvc.utils.errors import DataError
 
 PathLike = Union[str, Path]
 
@@ -32,7 +33,7 @@ def write_submission(pred_dir: PathLike, images: Mapping[str, Sequence[PathLike]
 
     Raises:
         FileNotFoundError: A frame has no prediction, or an image is missing.
-        ValueError: A file is damaged or has another size than the image, or a value is no class.
+        DataError: A file is damaged or has another size than the image, or a value is no class.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ def _size_of(image: Path) -> tuple:
         raise FileNotFoundError(f'image "{image}" does not exist')
     decoded = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
     if decoded is None:
-        raise ValueError(f'image "{image}" cannot be decoded: restore the file')
+        raise DataError(f'image "{image}" cannot be decoded: restore the file')
     return decoded.shape
 
 
@@ -69,8 +70,8 @@ def _check(file: Path, expected: tuple, num_classes: int) -> None:
         raise FileNotFoundError(f'prediction "{file}" does not exist: predict every frame before submitting')
     labels = read_label_map(str(file))
     if labels.shape != expected:
-        raise ValueError(f'prediction "{file}" has the size {labels.shape}, its image {expected}: predict at the size '
-                         'of the frames')
+        raise DataError(f'prediction "{file}" has the size {labels.shape}, its image {expected}: predict at the size '
+                        'of the frames')
     if labels.max() >= num_classes:
-        raise ValueError(f'prediction "{file}" has the value {labels.max()}: expected class indices from 0 to '
-                         f'{num_classes - 1}')
+        raise DataError(f'prediction "{file}" has the value {labels.max()}: expected class indices from 0 to '
+                        f'{num_classes - 1}')

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from mmvc.utils import safetensors_files
 from mmvc.utils.checkpoint_loading import load_weights_only, refusal_reason
-from mmvc.utils.errors import CheckpointError
+from mmvc.utils.errors import CheckpointError, UsageError
 from mmvc.utils.restricted_pickle import ArrayUnpickler
 
 
-class OfficialWeightsError(ValueError):
+class OfficialWeightsError(UsageError):
     """A checkpoint cannot be read, or is not one that can be converted."""
 
 
