@@ -213,6 +213,6 @@ def test_metric_bad_input(ovis):
     stranger.pred_track_instances = InstanceData(masks=torch.zeros(0, 3, 3))
     fails(ValueError, 'resize them', frames=[stranger])
     del stranger.pred_track_instances
-    fails(KeyError, 'pred_track_instances', frames=[stranger])
+    fails(ValueError, 'pred_track_instances', frames=[stranger])
     stranger.set_metainfo(dict(video_id=77))
-    fails(KeyError, 'video "77" is not in', frames=[stranger])
+    fails(ValueError, 'video "77" is not in', frames=[stranger])

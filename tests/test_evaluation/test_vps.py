@@ -293,10 +293,10 @@ def test_metric_leaves_out_what_is_not_defined(data_dir, tmp_path, case_all):
     frames[1].set_metainfo(dict(segments_info=[]))
     fails(ValueError, '1.png": the prediction has pixels of segment 1')
     frames[1].set_metainfo(dict(seg_map_path=str(tmp_path / '7.png')))
-    fails(KeyError, 'no frame "7" of video "v"')
+    fails(ValueError, 'no frame "7" of video "v"')
     del frames[1].pred_panoptic_seg
-    fails(KeyError, 'pred_panoptic_seg')
+    fails(ValueError, 'pred_panoptic_seg')
     frames[0].set_metainfo(dict(video_id='w'))
-    fails(KeyError, 'video "w" is not in')
+    fails(ValueError, 'video "w" is not in')
     with pytest.raises(ValueError, match='needs ann_file'):
         VPSMetric()

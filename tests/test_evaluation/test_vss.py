@@ -303,8 +303,8 @@ def test_metric_bad_input(tmp_path):
     fails(ValueError, 'format_only=True')
     del frame.pred_sem_seg
     frame.set_metainfo(dict(seg_map_path=write_png(tmp_path / 'a/00001.png', frames[1])))
-    fails(KeyError, 'pred_sem_seg')
-    fails(KeyError, 'lacks "video_id"', sample=TrackDataSample(video_data_samples=[DetDataSample()]))
+    fails(ValueError, 'pred_sem_seg')
+    fails(ValueError, 'lacks "video_id"', sample=TrackDataSample(video_data_samples=[DetDataSample()]))
     with pytest.raises(ValueError, match='needs output_dir'):
         VSSMetric(format_only=True)
 

@@ -19,8 +19,9 @@ from mmvc.evaluation.functional import (
     semantic_scores,
 )
 from mmvc.registry import METRICS
+from mmvc.utils.errors import DataError, UsageError
 
-from .utils import as_array, as_dict, frame_name, log_rows, to_dense, to_sparse
+from .utils import frame_name, log_rows, panoptic_map, semantic_map, to_dense, to_sparse
 from .video_metric import VideoMetric
 
 
@@ -88,8 +89,8 @@ class ObjectMetric(VideoMetric):
         ids = read_label_map(path, self.backend_args)
         pred, void = self._prediction(state, frame)
         if pred.shape != ids.shape:
-            raise ValueError(f'ObjectMetric: prediction of size {pred.shape} for objects of size {ids.shape} in '
-                             f'"{path}"')
+            raise DataError(f'ObjectMetric: prediction of size {pred.shape} for objects of size {ids.shape} in '
+                            f'"{path}"')
         if 'pred_sem_seg' in frame:
             self._compare_classes(state, ids, pred)
         for segments, parts in count_fragments(ids, pred).values():
@@ -103,15 +104,12 @@ class ObjectMetric(VideoMetric):
     def _prediction(state: dict, frame: dict) -> tuple:
         """Return labels (H, W) and the label of pixels without a prediction."""
         if 'pred_sem_seg' in frame:
-            seg = as_dict(frame['pred_sem_seg'])
-            pred, void = as_array(seg['sem_seg'] if 'sem_seg' in seg else seg['data']), ConfusionMatrix.NO_PREDICTION
-        elif 'pred_panoptic_seg' in frame:
+            return semantic_map(frame), ConfusionMatrix.NO_PREDICTION
+        if 'pred_panoptic_seg' in frame:
             state['kind'] = 'identity'
-            pred, void = as_array(as_dict(frame['pred_panoptic_seg'])['panoptic_seg']), 0
-        else:
-            raise KeyError(f'a prediction for video "{state["video_id"]}" has neither pred_sem_seg nor '
-                           'pred_panoptic_seg: ObjectMetric is for VSS and VPS')
-        return pred.reshape(pred.shape[-2:]), void
+            return panoptic_map(frame), 0
+        raise UsageError(f'a prediction for video "{state["video_id"]}" has neither pred_sem_seg nor '
+                         'pred_panoptic_seg: ObjectMetric is for VSS and VPS')
 
     def _compare_classes(self, state: dict, ids: np.ndarray, pred: np.ndarray) -> None:
         """Count right and wrong classes on the objects, by occlusion and by cue."""

@@ -56,10 +56,23 @@ def as_dict(sample: Any) -> dict:
     return sample.to_dict() if isinstance(sample, BaseDataElement) else sample
 
 
+def semantic_map(frame: dict) -> np.ndarray:
+    """Return the predicted class indices of a frame, (H, W), which mmseg's own models put under ``data``."""
+    seg = as_dict(frame['pred_sem_seg'])
+    pred = as_array(seg['sem_seg'] if 'sem_seg' in seg else seg['data'])
+    return pred.reshape(pred.shape[-2:])
+
+
+def panoptic_map(frame: dict) -> np.ndarray:
+    """Return the predicted segment ids of a frame, (H, W)."""
+    ids = as_array(as_dict(frame['pred_panoptic_seg'])['panoptic_seg'])
+    return ids.reshape(ids.shape[-2:])
+
+
 def ground_truth_path(frame: dict) -> str:
     """Return where the ground truth of a frame lies, or say that it has none."""
     if frame.get('seg_map_path') is None:
-        raise ValueError(f'frame {frame.get("frame_id")} of video "{frame.get("video_id")}" has no seg_map_path. If '
+        raise UsageError(f'frame {frame.get("frame_id")} of video "{frame.get("video_id")}" has no seg_map_path. If '
                          'this split has no ground truth, set format_only=True; otherwise let the packing transform '
                          'of the test pipeline keep "seg_map_path"')
     return frame['seg_map_path']
@@ -76,8 +89,8 @@ def require_ground_truth(video: dict) -> None:
 def meta(frame: dict, key: str) -> Any:
     """Return the metainfo ``key`` of a frame, or say which transform has to provide it."""
     if key not in frame:
-        raise KeyError(f'the metainfo of a test frame lacks "{key}": add it to the meta_keys of the packing transform '
-                       'of the test pipeline')
+        raise UsageError(f'the metainfo of a test frame lacks "{key}": add it to the meta_keys of the packing '
+                         'transform of the test pipeline')
     return frame[key]
 
 

@@ -7,6 +7,8 @@ from typing import Any, Dict, List, Optional, Sequence
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
+from mmvc.utils.errors import UsageError
+
 from .utils import as_dict, meta
 
 
@@ -38,7 +40,7 @@ class VideoMetric(BaseMetric):
                  prefix: Optional[str] = None) -> None:
         super().__init__(collect_device='cpu', prefix=prefix)
         if format_only and output_dir is None:
-            raise ValueError(f'{type(self).__name__}: format_only=True needs output_dir, the folder to write to')
+            raise UsageError(f'{type(self).__name__}: format_only=True needs output_dir, the folder to write to')
         self.output_dir = output_dir
         self.format_only = format_only
         self.backend_args = backend_args
@@ -79,7 +81,7 @@ class VideoMetric(BaseMetric):
 
     def _process_video(self, frames: Sequence) -> None:
         if not len(frames):
-            raise ValueError(f'{type(self).__name__} got a video without frames: remove it from the list of videos')
+            raise UsageError(f'{type(self).__name__} got a video without frames: remove it from the list of videos')
         video_id = str(meta(as_dict(frames[0]), 'video_id'))
         state = self.start_video(video_id)
         for frame in frames:
@@ -92,7 +94,7 @@ class VideoMetric(BaseMetric):
             self._open[video_id] = [self.start_video(video_id), 0]
         state, seen = self._open[video_id]
         if meta(frame, 'frame_id') != seen:
-            raise ValueError(
+            raise UsageError(
                 f'video "{video_id}": frame {meta(frame, "frame_id")} came where frame {seen} was expected. Frames '
                 'must come in order and all on one rank: test with a sampler that does not shuffle and keeps videos '
                 'whole')
@@ -112,7 +114,7 @@ class VideoMetric(BaseMetric):
             dict[str, float]: Numbers by name, the same on every rank.
         """
         if self._open:
-            raise ValueError(f'{type(self).__name__}: the last frames of video(s) {sorted(self._open)} never came: '
+            raise UsageError(f'{type(self).__name__}: the last frames of video(s) {sorted(self._open)} never came: '
                              'all frames of a video must be tested, on one rank')
         metrics = self.compute_metrics(gather_videos(self.results))
         self.results.clear()

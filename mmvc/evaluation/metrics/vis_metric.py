@@ -14,7 +14,7 @@ from pycocotools import mask as mask_utils
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.evaluation.functional import match_video, range_names, track_scores, vis_classes, why_undefined
 from mmvc.registry import METRICS
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import write_whole
 
 from .utils import as_array, as_dict, log_rows
@@ -46,10 +46,10 @@ class VISMetric(VideoMetric):
         prefix (str, optional): Put before the names of the numbers. Defaults to None: ``vis``.
 
     Raises:
-        KeyError: If ``ann_file`` lacks a video.
-        ValueError: If neither ``ann_file`` nor ``data_root`` is given, ``ann_file`` has no annotations though they
-            are needed, its categories are not the classes of the dataset, or a prediction has another size or length
-            than its video.
+        UsageError: If neither ``ann_file`` nor ``data_root`` is given, ``ann_file`` has no annotations though they
+            are needed or lacks a video, its categories are not the classes of the dataset, or not all frames of a
+            video are predicted.
+        DataError: If a prediction has another size than its video.
     """
 
     default_prefix = 'vis'
@@ -65,7 +65,7 @@ class VISMetric(VideoMetric):
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
         if ann_file is None:
             if data_root is None:
-                raise ValueError('VISMetric needs ann_file, or data_root to look for the annotations of a split')
+                raise UsageError('VISMetric needs ann_file, or data_root to look for the annotations of a split')
             ann_file = osp.join(data_root, find_path(data_root, split, ANN_FILES))
         self.ann_file = ann_file
         content = load(ann_file, backend_args=backend_args)
@@ -74,7 +74,7 @@ class VISMetric(VideoMetric):
         self._annotations = defaultdict(list)
         if not format_only:
             if not content.get('annotations'):
-                raise ValueError(f'{ann_file} has no annotations: those of the validation and test sets are not '
+                raise UsageError(f'{ann_file} has no annotations: those of the validation and test sets are not '
                                  'public. Set format_only=True and send results.json to the server of the benchmark')
             for annotation in content['annotations']:
                 self._annotations[str(annotation['video_id'])].append(annotation)
@@ -88,21 +88,20 @@ class VISMetric(VideoMetric):
 
     def start_video(self, video_id: str) -> Dict[str, Any]:
         """Return the state of a video: its tracks, by instance id."""
-        if video_id not in self._videos:
-            raise KeyError(f'video "{video_id}" is not in {self.ann_file}: evaluate with the annotations of this '
-                           'split')
+        self.check_video(dict(video_id=video_id))
         return dict(video=self._videos[video_id], num_frames=0, tracks={})
 
     def add_frame(self, state: Dict[str, Any], frame: dict) -> None:
         """Encode the masks of a frame."""
         video = state['video']
         if 'pred_track_instances' not in frame:
-            raise KeyError(f'a prediction for video {video["id"]} has no pred_track_instances: does the model do VIS?')
+            raise UsageError(f'a prediction for video {video["id"]} has no pred_track_instances: does the model do '
+                             'VIS?')
         instances = as_dict(frame['pred_track_instances'])
         masks = as_array(instances['masks']).astype(np.uint8)
         if masks.shape[1:] != (video['height'], video['width']):
-            raise ValueError(f'video {video["id"]}: predicted masks of shape {masks.shape} for frames of size '
-                             f'{(video["height"], video["width"])}: resize them to the size of the video')
+            raise DataError(f'video {video["id"]}: predicted masks of shape {masks.shape} for frames of size '
+                            f'{(video["height"], video["width"])}: resize them to the size of the video')
         rles = mask_utils.encode(np.asfortranarray(masks.transpose(1, 2, 0))) if len(masks) else []
         ids = instances['instances_ids'] if 'instances_ids' in instances else instances['instances_id']
         for instance_id, label, score, rle in zip(
@@ -118,7 +117,7 @@ class VISMetric(VideoMetric):
         """Match the tracks of a video with the true ones; keep them only if they are to be written."""
         video, num_frames = state['video'], state['num_frames']
         if num_frames != len(video['file_names']):
-            raise ValueError(f'video {video["id"]}: predictions for {num_frames} of {len(video["file_names"])} '
+            raise UsageError(f'video {video["id"]}: predictions for {num_frames} of {len(video["file_names"])} '
                              'frames: test all frames of a video')
         category_ids = self._category_ids()
         detections = []
@@ -169,7 +168,7 @@ class VISMetric(VideoMetric):
         """Category id of each label."""
         classes = (self.dataset_meta or {}).get('classes', tuple(self._categories))
         if set(classes) != set(self._categories):
-            raise ValueError(f'the classes of the dataset are not the categories of {self.ann_file}: only one of the '
+            raise UsageError(f'the classes of the dataset are not the categories of {self.ann_file}: only one of the '
                              f'two has {sorted(set(classes) ^ set(self._categories))}; set metainfo=dict(classes=...) '
                              'of the dataset to the names in the file')
         return [self._categories[name] for name in classes]

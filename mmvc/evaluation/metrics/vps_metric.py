@@ -25,16 +25,15 @@ from mmvc.evaluation.functional import (
     why_undefined,
 )
 from mmvc.registry import METRICS
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import write_whole
 
 from .utils import (
-    as_array,
-    as_dict,
     frame_name,
     ground_truth_path,
     log_rows,
     meta,
+    panoptic_map,
     require_ground_truth,
     to_dense,
     to_sparse,
@@ -67,8 +66,9 @@ class VPSMetric(VideoMetric):
 
     Raises:
         FileNotFoundError: If a ground-truth file is missing.
-        KeyError: If ``ann_file`` lacks a video or frame.
-        ValueError: If a prediction has another size than its ground truth, or a map has an id that is not listed.
+        UsageError: If ``ann_file`` lacks a video, or the predictions are for another task.
+        DataError: If ``ann_file`` lacks a frame, a prediction has another size than its ground truth, or a map has an
+            id that is not listed.
     """
 
     default_prefix = 'vps'
@@ -81,7 +81,7 @@ class VPSMetric(VideoMetric):
                  prefix: Optional[str] = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
         if ann_file is None and not format_only:
-            raise ValueError('VPSMetric needs ann_file, the JSON of the ground truth; without ground truth set '
+            raise UsageError('VPSMetric needs ann_file, the JSON of the ground truth; without ground truth set '
                              'format_only=True')
         self.ann_file = ann_file
         if not format_only:
@@ -97,18 +97,19 @@ class VPSMetric(VideoMetric):
     def check_video(self, video: dict) -> None:
         """Raise an error if a video to be scored is not annotated."""
         if not self.format_only:
-            if str(video['video_id']) not in self._segments:
-                raise UsageError(f'video "{video["video_id"]}" is not in {self.ann_file}: evaluate with the '
-                                 'annotations of this split')
+            self._require_annotated(str(video['video_id']))
             require_ground_truth(video)
+
+    def _require_annotated(self, video_id: str) -> None:
+        if video_id not in self._segments:
+            raise UsageError(f'video "{video_id}" is not in {self.ann_file}: evaluate with the annotations of this '
+                             'split')
 
     def start_video(self, video_id: str) -> Dict[str, Any]:
         """Return empty counts."""
         state: Dict[str, Any] = dict(video_id=video_id, frames=[])
         if not self.format_only:
-            if video_id not in self._segments:
-                raise KeyError(f'video "{video_id}" is not in {self.ann_file}: evaluate with the annotations of this '
-                               'split')
+            self._require_annotated(video_id)
             state['vpq'] = VideoPanopticQuality(len(self._isthing))
             state['stq'] = {
                 name: SegmentationTrackingQuality(self._isthing, crowd) for name, crowd in STQ_VARIANTS.items()
@@ -119,9 +120,8 @@ class VPSMetric(VideoMetric):
         """Write the prediction of a frame, if asked for, and count it against the ground truth."""
         video_id = state['video_id']
         if 'pred_panoptic_seg' not in frame:
-            raise KeyError(f'a prediction for video "{video_id}" has no pred_panoptic_seg: does the model do VPS?')
-        ids = as_array(as_dict(frame['pred_panoptic_seg'])['panoptic_seg'])
-        ids = ids.reshape(ids.shape[-2:])
+            raise UsageError(f'a prediction for video "{video_id}" has no pred_panoptic_seg: does the model do VPS?')
+        ids = panoptic_map(frame)
         segments = meta(frame, 'segments_info')
         if self.output_dir is not None:
             name = f'{frame_name(frame)}.png'
@@ -132,13 +132,13 @@ class VPSMetric(VideoMetric):
         seg_map_path = ground_truth_path(frame)
         name = osp.splitext(osp.basename(seg_map_path))[0]
         if name not in self._segments[video_id]:
-            raise KeyError(f'{self.ann_file} has no frame "{name}" of video "{video_id}", whose ground truth is '
-                           f'"{seg_map_path}": convert the annotations of this split again')
+            raise DataError(f'{self.ann_file} has no frame "{name}" of video "{video_id}", whose ground truth is '
+                            f'"{seg_map_path}": convert the annotations of this split again')
         gt_ids = read_panoptic_map(seg_map_path, self.backend_args)
         try:
             compared = compare_panoptic(gt_ids, ids, self._segments[video_id][name], segments)
         except ValueError as error:
-            raise ValueError(f'ground truth "{seg_map_path}": {error}') from error
+            raise DataError(f'ground truth "{seg_map_path}": {error}') from error
         state['vpq'].update(compared)
         for quality in state['stq'].values():
             quality.update(compared)

@@ -16,15 +16,15 @@ from mmvc.evaluation.functional import (
     why_undefined,
 )
 from mmvc.registry import METRICS
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import write_whole
 
 from .utils import (
-    as_array,
-    as_dict,
     frame_name,
     ground_truth_path,
     log_rows,
     require_ground_truth,
+    semantic_map,
     to_dense,
     to_sparse,
 )
@@ -57,7 +57,8 @@ class VSSMetric(VideoMetric):
 
     Raises:
         FileNotFoundError: If a ground-truth file is missing.
-        ValueError: If a prediction has another size than its ground truth or a value that is no class.
+        UsageError: If the metric does not know the classes, or the predictions are for another task.
+        DataError: If a prediction has another size than its ground truth or a value that is no class.
     """
 
     default_prefix = 'vss'
@@ -92,11 +93,9 @@ class VSSMetric(VideoMetric):
     def add_frame(self, state: dict, frame: dict) -> None:
         """Write the prediction of a frame, if asked for, and count it against the ground truth."""
         if 'pred_sem_seg' not in frame:
-            raise KeyError(f'a prediction for video "{state["video_id"]}" has no pred_sem_seg: does the model do VSS?')
-        pred_sem_seg = as_dict(frame['pred_sem_seg'])
-        # mmseg's own models put their map under "data".
-        pred = as_array(pred_sem_seg['sem_seg'] if 'sem_seg' in pred_sem_seg else pred_sem_seg['data'])
-        pred = pred.reshape(pred.shape[-2:])
+            raise UsageError(f'a prediction for video "{state["video_id"]}" has no pred_sem_seg: does the model do '
+                             'VSS?')
+        pred = semantic_map(frame)
         if self.output_dir is not None:
             path = osp.join(self.output_dir, state['video_id'], f'{frame_name(frame)}.png')
             write_whole(path, cv2.imencode('.png', pred.astype(np.uint8))[1].tobytes())
@@ -108,7 +107,7 @@ class VSSMetric(VideoMetric):
             state['confusion'].update(gt, pred)
             state['consistency'].update(gt, pred)
         except ValueError as error:
-            raise ValueError(f'ground truth "{seg_map_path}": {error}') from error
+            raise DataError(f'ground truth "{seg_map_path}": {error}') from error
 
     def finish_video(self, state: dict) -> dict:
         """Return the counts of a video: confusion matrix and pairs per window."""
@@ -147,7 +146,7 @@ class VSSMetric(VideoMetric):
     def _num_classes(self) -> int:
         if self.num_classes is None:
             if 'classes' not in (self.dataset_meta or {}):
-                raise ValueError('VSSMetric does not know the classes: give num_classes, or "classes" in the metainfo '
+                raise UsageError('VSSMetric does not know the classes: give num_classes, or "classes" in the metainfo '
                                  'of the dataset')
             return len(self.dataset_meta['classes'])
         return self.num_classes
@@ -155,7 +154,7 @@ class VSSMetric(VideoMetric):
     def _label_offset(self) -> int:
         if self.label_offset is None:
             if 'label_offset' not in (self.dataset_meta or {}):
-                raise ValueError('VSSMetric does not know the raw value of class 0: give label_offset, here or in the '
+                raise UsageError('VSSMetric does not know the raw value of class 0: give label_offset, here or in the '
                                  'metainfo of the dataset (1 if 0 is void, 0 if void lies behind the classes)')
             return self.dataset_meta['label_offset']
         return self.label_offset
