@@ -25,6 +25,7 @@ from mmvc.engine import (
     load_config,
     report_errors,
     require_checkpoint,
+    require_dataloader,
     setup_distributed,
 )
 from mmvc.evaluation import VideoMetric
@@ -153,8 +154,7 @@ def run(args: argparse.Namespace) -> None:
     with report_errors():
         cfg = load_config(args.config, args.cfg_options, args.data_root)
         require_checkpoint(args.checkpoint)
-        if cfg.get('test_dataloader') is None:
-            raise UsageError(f'config "{args.config}" has no test_dataloader: nothing to evaluate on')
+        require_dataloader(cfg, 'test')
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
         cfg.launcher, cfg.load_from, cfg.resume = args.launcher, args.checkpoint, False
         if args.format_only or args.out_dir:

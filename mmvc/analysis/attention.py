@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mmvc.models import DVISOffline
 from mmvc.models.layers import ObjectMaskedCrossAttention
+from mmvc.utils.errors import UsageError
 
 
 def attention_weights(module: ObjectMaskedCrossAttention, query: Tensor, key: Tensor,
@@ -120,7 +121,7 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
         VideoAttention: Filled when a video was segmented.
 
     Raises:
-        TypeError: The model has no refiner.
+        UsageError: The model has no refiner.
 
     Examples:
         >>> with record_attention(model) as attention:
@@ -129,8 +130,8 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
         tensor(0.41)
     """
     if not isinstance(model, DVISOffline):
-        raise TypeError(f'{type(model).__name__} has no temporal refiner: use the config and checkpoint of the '
-                        'offline stage')
+        raise UsageError(f'{type(model).__name__} has no temporal refiner: use the config and checkpoint of the '
+                         'offline stage')
     record = VideoAttention()
 
     layers = model.refiner.layers

@@ -13,7 +13,7 @@ from mmvc.visualization import GroundTruth, PanelDrawer
 
 from .attention import VideoAttention, record_attention
 from .attention_pictures import heat_map, plot_share
-from .pictures import PictureWriter
+from .pictures import PictureWriter, frames_to_show
 
 
 class AttentionVideo:
@@ -59,17 +59,14 @@ class AttentionVideo:
             tuple[str, list[str]]: Its name and the files of its frames.
 
         Raises:
-            UsageError: There is no such video.
+            UsageError: There is no such video, or no test set.
+            DataError: The test set is damaged.
         """
-        loader = self.first.cfg.get('test_dataloader')
-        if loader is None:
+        if self.first.cfg.get('test_dataloader') is None:
             raise UsageError('the config has no test_dataloader to take a video from: give one (--input)')
-        try:
-            dataset = GroundTruth(loader.dataset)
-            name = name or dataset.videos[0]
-            return name, dataset.frames(name)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
+        dataset = GroundTruth(self.first.cfg.test_dataloader.dataset)
+        name = name or dataset.videos[0]
+        return name, dataset.frames(name)
 
     def write(self, out_dir: Union[str, Path], source: Any, name: Optional[str] = None, form: str = 'video',
               fps: float = 10, layer: Optional[int] = None, max_frames: Optional[int] = None, drop_ratio: float = 0.5,
@@ -80,10 +77,10 @@ class AttentionVideo:
             out_dir (str | Path): Folder to write to.
             source (Any): The video, see :meth:`VideoSegInferencer.stream`.
             name (str, optional): What to call the video. Defaults to None: by its source.
-            form (str): See :class:`PictureWriter`; a sheet has the first six frames. Defaults to 'video'.
+            form (str): See :class:`PictureWriter`. Defaults to 'video'.
             fps (float): Frames per second of a video. Defaults to 10.
             layer (int, optional): Layer to draw. Defaults to None: mean of all.
-            max_frames (int, optional): Stop after this many frames. Defaults to None: all.
+            max_frames (int, optional): Stop after this many frames. Defaults to None: see :func:`frames_to_show`.
             drop_ratio (float): See :func:`record_attention`. Defaults to 0.5.
             seed (int): See :func:`record_attention`. Defaults to 0.
 
@@ -94,8 +91,7 @@ class AttentionVideo:
         Raises:
             UsageError: The video cannot be read, a model has no refiner, or there is no such layer.
         """
-        if form == 'sheet':
-            max_frames = min(max_frames or 6, 6)
+        max_frames = frames_to_show(form, max_frames)
         with ExitStack() as stack:
             attentions, frames = self._segment(stack, source, max_frames, drop_ratio, seed)
             first = next(iter(attentions.values()))
@@ -124,10 +120,7 @@ class AttentionVideo:
         attentions: Dict[str, VideoAttention] = {}
         shown: Iterator[FrameResult] = iter(())
         for name, inferencer in self.models.items():
-            try:
-                attention = stack.enter_context(record_attention(inferencer.model, drop_ratio, seed))
-            except TypeError as error:
-                raise UsageError(str(error)) from error
+            attention = stack.enter_context(record_attention(inferencer.model, drop_ratio, seed))
             frames = inferencer.stream(source, max_frames=max_frames)
             head = next(frames)  # has the whole video segmented
             if not attention.foreground.any():

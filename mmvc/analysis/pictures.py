@@ -10,6 +10,7 @@ from mmvc.engine import atomic_write
 from mmvc.visualization import Legend, PanelDrawer, VideoWriter
 
 FORMATS = ('sheet', 'frames', 'video')
+SHEET_ROWS = 6
 
 
 class PictureWriter:
@@ -80,6 +81,11 @@ class PictureWriter:
             if self.legend:
                 rows.append(self.legend.draw(width))
             _write_png(self.path, np.concatenate(rows))
+
+
+def frames_to_show(form: str, max_frames: Optional[int]) -> Optional[int]:
+    """How many frames of a video are shown: unless said otherwise six on a sheet, and all (None) in other forms."""
+    return max_frames or (SHEET_ROWS if form == 'sheet' else None)
 
 
 def spread(total: int, count: Optional[int]) -> List[int]:

@@ -15,6 +15,7 @@ from .config import (
     enable_deterministic,
     load_config,
     merge_options,
+    require_dataloader,
 )
 from .distributed import LAUNCHERS, exit_with_message, on_main_process, setup_distributed
 from .hooks import (
@@ -45,5 +46,5 @@ __all__ = [
     'checkpoint_activations', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends',
     'enable_deterministic', 'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint',
     'load_config', 'load_stages', 'merge_options', 'on_main_process', 'plan_stages', 'report_errors',
-    'require_checkpoint', 'run_stages', 'setup_distributed', 'weight_mismatches'
+    'require_checkpoint', 'require_dataloader', 'run_stages', 'setup_distributed', 'weight_mismatches'
 ]

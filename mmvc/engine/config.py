@@ -93,6 +93,23 @@ def merge_options(cfg: Config, cfg_options: Optional[dict], label: str) -> None:
         raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: {error}') from error
 
 
+def require_dataloader(cfg: Config, split: str) -> ConfigDict:
+    """Return the dataloader of a split.
+
+    Args:
+        cfg (Config): Config that was read from a file.
+        split (str): ``'train'``, ``'val'`` or ``'test'``.
+
+    Raises:
+        UsageError: The config has none.
+    """
+    loader = cfg.get(f'{split}_dataloader')
+    if loader is None:
+        raise UsageError(f'config "{cfg.filename}" has no {split}_dataloader, which tells the dataset and its '
+                         'pipeline')
+    return loader
+
+
 def default_work_dir(path: str) -> str:
     """Where the results of a config go unless said otherwise.
 

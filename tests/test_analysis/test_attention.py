@@ -127,7 +127,7 @@ def test_foreground_queries_are_those_of_the_refiner(model):
 
 
 def test_other_models_are_refused():
-    with pytest.raises(TypeError, match='no temporal refiner'), record_attention(build_model('DVISOnline')):
+    with pytest.raises(ValueError, match='no temporal refiner'), record_attention(build_model('DVISOnline')):
         pass
 
 

@@ -116,7 +116,7 @@ def test_show_attention(run, make_config, tmp_path):
     assert len(list((tmp_path / 'frames/origin').glob('*.png'))) == NUM_FRAMES
     assert 'no layer 7' in run('show_attention', config, checkpoint, '--layer', 7, '--device', 'cpu')
     assert 'no temporal refiner' in run('show_attention', *make_config(stage='DVISOnline'), '--device', 'cpu')
-    assert '--drop-ratio must lie' in run('show_attention', config, checkpoint, '--drop-ratio', 0)
+    assert '--drop-ratio: it must lie' in run('show_attention', config, checkpoint, '--drop-ratio', 0)
 
 
 def test_masked_prediction(run, make_config, tmp_path):
@@ -132,7 +132,7 @@ def test_masked_prediction(run, make_config, tmp_path):
     run('masked_prediction', config, checkpoint, '--form', 'none', '--device', 'cpu', '--out-dir',
         tmp_path / 'numbers')
     assert [path.name for path in (tmp_path / 'numbers').iterdir()] == ['masked_prediction.json']
-    assert '--mask-ratio must lie' in run('masked_prediction', config, checkpoint, '--mask-ratio', 0)
+    assert '--mask-ratio: it must lie' in run('masked_prediction', config, checkpoint, '--mask-ratio', 0)
     assert 'no video "street"' in run('masked_prediction', config, checkpoint, '--videos', 'street', '--device', 'cpu')
     assert 'does not exist' in run('masked_prediction', config, 'nowhere.pth')
 

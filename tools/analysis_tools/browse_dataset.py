@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
-from mmvc.analysis.pictures import FORMATS, spread
-from mmvc.engine import OverrideAction, UsageError, load_config, report_errors
+from mmvc.analysis.pictures import FORMATS, frames_to_show, spread
+from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
 from mmvc.utils.numbers import NumberArgument
 from mmvc.visualization import FPS_RANGE, GroundTruth, PanelDrawer
 
@@ -72,16 +72,14 @@ def masking(args: argparse.Namespace) -> Optional[PatchMasking]:
 def browse(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options, args.data_root)
     init_default_scope(cfg.get('default_scope') or 'mmvc')
-    loader = cfg.get(f'{args.split}_dataloader')
-    if loader is None:
-        raise UsageError(f'config "{args.config}" has no {args.split}_dataloader')
+    loader = require_dataloader(cfg, args.split)
     np.random.seed(args.seed)
     whole = args.whole or args.videos or args.split != 'train'
     clips: Iterator[Tuple[str, Iterable[BrowsedFrame]]]
     if whole:
         truth = GroundTruth(loader.dataset)
         meta = truth.dataset.metainfo
-        max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+        max_frames = frames_to_show(args.form, args.max_frames)
         names = args.videos or [truth.videos[index] for index in spread(len(truth.videos), args.num)]
         clips = ((name, WholeVideo(truth, name, max_frames, masking(args))) for name in names)
     else:

@@ -12,9 +12,9 @@ from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.comparison import VideoComparison
-from mmvc.analysis.pictures import FORMATS
+from mmvc.analysis.pictures import FORMATS, frames_to_show
 from mmvc.analysis.predictions import open_predictions
-from mmvc.engine import OverrideAction, UsageError, load_config, report_errors
+from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
 from mmvc.utils.numbers import NumberArgument
 from mmvc.visualization import FPS_RANGE, GroundTruth, PanelDrawer
 
@@ -76,14 +76,11 @@ def named_folder(text: str) -> Tuple[str, str]:
 def compare(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options, args.data_root)
     init_default_scope(cfg.get('default_scope') or 'mmvc')
-    loader = cfg.get(f'{args.split}_dataloader')
-    if loader is None:
-        raise UsageError(f'config "{args.config}" has no {args.split}_dataloader')
-    dataset = GroundTruth(loader.dataset)
+    dataset = GroundTruth(require_dataloader(cfg, args.split).dataset)
     meta = dataset.dataset.metainfo
     models = {name: open_predictions(folder, dataset, args.score_thr) for name, folder in args.pred}
     comparison = VideoComparison(dataset, models, PanelDrawer(meta['classes'], meta['palette'], args.alpha))
-    max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+    max_frames = frames_to_show(args.form, args.max_frames)
     for video in args.videos or dataset.videos:
         path, right = comparison.write(video, args.out_dir, args.form, args.fps, max_frames)
         print(f'{path}  ' + ', '.join(f'{name} {share:.2%}' for name, share in right.items()), flush=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.pictures import FORMATS
+from mmvc.analysis.pictures import FORMATS, frames_to_show
 from mmvc.engine import OverrideAction, atomic_write, report_errors
 from mmvc.utils.numbers import NumberArgument
 from mmvc.visualization import FPS_RANGE
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     analysis = MaskedPrediction(model, DATASETS.build(dataset), GroundTruth(dataset), args.mask_ratio, args.patch_size,
                                 args.tube, args.score_thr)
     drawer = PanelDrawer(meta['classes'], meta['palette'])
-    max_frames = args.max_frames or (6 if args.form == 'sheet' else None)
+    max_frames = frames_to_show(args.form, args.max_frames)
     results = {}
     for video in (args.videos or analysis.ground_truth.videos)[:args.num]:
         results[video] = result = analysis.segment(video, args.seed)

@@ -51,7 +51,7 @@ def parse_args() -> argparse.Namespace:
                         'default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='of what OMA drops; default: %(default)s')
     parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
-                        help='stop after this many frames of the video; default: all')
+                        help='stop after this many frames of the video; default: 6 on a sheet, otherwise all')
     parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
                         help='frames per second of a video; default: %(default)s')
     parser.add_argument('--device', help='such as cpu, cuda, cuda:1; default: an accelerator if there is one')

@@ -8,7 +8,7 @@ from typing import List
 
 from mmengine.config import ConfigDict
 
-from mmvc.engine import UsageError, load_config
+from mmvc.engine import UsageError, load_config, require_dataloader
 from mmvc.models.tta import make_tta_pipeline
 from mmvc.utils.shipped_files import find_shipped
 
@@ -31,9 +31,7 @@ def prepare_config(model: ModelPlan, dataset: dict) -> ConfigDict:
         UsageError: The config cannot be read or cannot be tested.
     """
     cfg = load_config(model.config)
-    if cfg.get('test_dataloader') is None:
-        raise UsageError(f'config "{model.config}" of model "{model.name}" has no test_dataloader: it cannot predict')
-    pipeline = cfg.test_dataloader.dataset.pipeline
+    pipeline = require_dataloader(cfg, 'test').dataset.pipeline
     cfg.test_dataloader.dataset = ConfigDict(dataset, pipeline=pipeline, test_mode=True)
     cfg.test_evaluator = ConfigDict(type='VSSMetric')
     if isinstance(model.tta, dict):
