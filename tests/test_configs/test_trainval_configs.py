@@ -84,7 +84,7 @@ def test_challenge_configs(name, monkeypatch):
     monkeypatch.setattr('mmvc.postprocessing.challenge.plan.require_checkpoint', lambda path: None)
     plan = load_plan(cfg)
     assert set(plan.aggregation.models) <= set(plan.models) and len(plan.aggregation.models) == 2
-    assert plan.correction.table(plan.build_dataset().metainfo['classes']).labels()
+    assert plan.correction.table(plan.build_dataset().metainfo['classes']).groups
     for model in plan.models.values():
         offline = load(model.config.split('configs/')[-1][:-len('.py')])
         assert model.checkpoint.split('/')[-1].startswith((model.config.split('/')[-1][:-len('.py')], 'iter_'))

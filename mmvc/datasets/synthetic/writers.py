@@ -33,8 +33,8 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content) + '\n', encoding='utf-8')
 
 
-class VideoWriter(ABC):
-    """Base of the writers of one video.
+class FormatWriter(ABC):
+    """Base of the writers of one video in one format.
 
     Args:
         root (Path): Root of the dataset.
@@ -75,7 +75,7 @@ class VideoWriter(ABC):
         """
 
 
-class VSPWWriter(VideoWriter):
+class VSPWWriter(FormatWriter):
     """``data/<video>/{origin/*.jpg,mask/*.png}`` with mask values 0 = void, class + 1, and ``<split>.txt``."""
 
     def __init__(self, root: Path, meta: Dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ class VSPWWriter(VideoWriter):
             (root / f'{split}.txt').write_text(''.join(f'{video["name"]}\n' for video in videos), encoding='utf-8')
 
 
-class VIPSegWriter(VideoWriter):
+class VIPSegWriter(FormatWriter):
     """``{images,panomasks,panomasksRGB}/<video>/`` and ``panoptic_gt_VIPSeg{,_<split>}.json``.
 
     ``panomasks`` are uint16: 0 = void, stuff class c as c + 1, instance i of thing class c as (c + 1) * 100 + i.
@@ -179,7 +179,7 @@ def category_ids() -> Dict[int, int]:
     return {category: i for i, category in enumerate(things, 1)}
 
 
-class YouTubeVISWriter(VideoWriter):
+class YouTubeVISWriter(FormatWriter):
     """``<split>/JPEGImages/<video>/*.jpg`` and ``<split>/instances.json``: one annotation per thing.
 
     Masks are compressed RLE and, with boxes and areas, null in frames where the thing is out of sight. ``occlusion``
@@ -265,4 +265,4 @@ class ObjectWriter:
         write_json(self._folder.with_suffix('.json'), self._objects)
 
 
-WRITERS: Dict[str, Type[VideoWriter]] = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)
+WRITERS: Dict[str, Type[FormatWriter]] = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)

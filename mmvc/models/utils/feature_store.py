@@ -93,7 +93,7 @@ class FeatureStore:
         return file
 
     def _write(self, tensor: Tensor) -> None:
-        content = _as_bytes(tensor.cpu().contiguous())
+        content = as_bytes(tensor.cpu().contiguous())
         try:
             self._file.seek(self.bytes_on_disk)
             while content:  # one call writes 2 GiB at most
@@ -117,7 +117,7 @@ class FeatureStore:
         if isinstance(item, Tensor):
             return item
         tensor = torch.empty(self._template.shape[1:], dtype=self._template.dtype)
-        content = _as_bytes(tensor)
+        content = as_bytes(tensor)
         self._file.seek(item)
         while content:
             content = content[self._file.readinto(content):]
@@ -134,6 +134,6 @@ class _Budget:
         self.used = 0
 
 
-def _as_bytes(tensor: Tensor) -> memoryview:
-    """The memory of a contiguous CPU tensor, flat; numpy knows no bfloat16."""
+def as_bytes(tensor: Tensor) -> memoryview:
+    """The memory of a contiguous CPU tensor, flat and to be written to; numpy knows no bfloat16."""
     return tensor.view(-1).view(torch.uint8).numpy().data

@@ -14,7 +14,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from .feature_store import FeatureStore
+from .feature_store import FeatureStore, as_bytes
 
 Frame = Dict[str, Tensor]
 
@@ -177,8 +177,7 @@ def _is_masked(frame: DetDataSample) -> bool:
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
-    """The memory of a tensor; numpy knows no bfloat16."""
-    return tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data
+    return as_bytes(tensor.detach().cpu().contiguous())
 
 
 def _write(path: Path, write: Callable) -> None:

@@ -2,7 +2,7 @@
 """Groups of classes that are easily confused."""
 
 from dataclasses import dataclass
-from typing import List, Sequence, Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
@@ -82,7 +82,3 @@ class GroupTable:
                     raise UsageError(f'class "{name}" is in the groups "{self.groups[self.group_of[label]].stuff}" '
                                      f'and "{group.stuff}": leave it in one')
                 self.group_of[label] = index
-
-    def labels(self) -> List[int]:
-        """Indices of all classes that are in a group."""
-        return np.flatnonzero(self.group_of >= 0).tolist()

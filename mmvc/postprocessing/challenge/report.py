@@ -43,11 +43,9 @@ class ChallengeReport:
     Args:
         results (list[StepResult]): The steps.
         ground_truth (str): What the numbers are computed on, or why there are none.
-        notes (list[str]): What else a reader has to know.
     """
     results: List[StepResult] = field(default_factory=list)
     ground_truth: str = ''
-    notes: List[str] = field(default_factory=list)
 
     def rows(self) -> List[dict]:
         """One row per step: its numbers, and how they differ from those without the step."""
@@ -85,7 +83,7 @@ class ChallengeReport:
         return [list(rows[0]), *([_cell(key, value) for key, value in row.items()] for row in rows)]
 
     def _remarks(self) -> List[str]:
-        return [self.ground_truth, *self.notes, *self._without_effect()]
+        return [self.ground_truth, *self._without_effect()]
 
     def _without_effect(self) -> Sequence[str]:
         """A line for each step that did not help."""
@@ -96,7 +94,6 @@ class ChallengeReport:
         """Write ``report.json`` and ``report.md``."""
         content = dict(
             ground_truth=self.ground_truth,
-            notes=self.notes,
             steps=[dict(asdict(result), numbers=None if result.numbers is None else {
                 name: None if math.isnan(value) else value for name, value in result.numbers.items()})
                    for result in self.results])
