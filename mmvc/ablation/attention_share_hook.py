@@ -9,6 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvc.analysis.attention import record_attention
+from mmvc.utils.errors import UsageError
 
 
 class AttentionShareHook(Hook):
@@ -35,7 +36,7 @@ class AttentionShareHook(Hook):
         share = self._record.background_share()
         chance = self._record.background.float().mean().item()
         if len(outputs) != 1:
-            raise ValueError('attention is recorded video by video: set test_dataloader.batch_size=1, not '
+            raise UsageError('attention is recorded video by video: set test_dataloader.batch_size=1, not '
                              f'{len(outputs)}')
         if not share.isnan().all():
             self._videos.append((str(outputs[0][0].metainfo['video_id']), share.nanmean().item(), chance))

@@ -8,6 +8,7 @@ from mmengine.registry import DATA_SAMPLERS as ALL_DATA_SAMPLERS
 from torch.utils.data import BatchSampler, Sampler
 
 from mmvc.registry import DATA_SAMPLERS
+from mmvc.utils.errors import UsageError
 
 from .seeded_dataset import SampleIndex
 
@@ -58,7 +59,7 @@ class ResumableBatchSampler(Sampler):
                 empty = False
                 yield batch
             if empty:
-                raise ValueError('ResumableBatchSampler: the sampler gives no batch; is the dataset empty, or smaller '
+                raise UsageError('ResumableBatchSampler: the sampler gives no batch; is the dataset empty, or smaller '
                                  'than batch_size with drop_last=True?')
             epoch += 1
             for part in (self.sampler, self.batch_sampler):

@@ -8,6 +8,7 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from mmvc.registry import VISUALIZERS
+from mmvc.utils.errors import UsageError
 
 from .panel import PanelDrawer
 from .segment_map import SegmentMap
@@ -60,11 +61,11 @@ class VideoSegLocalVisualizer(Visualizer):
             step (int): Global step of the picture. Defaults to 0.
 
         Raises:
-            ValueError: If ``dataset_meta`` has no classes and palette.
+            UsageError: If ``dataset_meta`` has no classes and palette.
         """
         meta = self.dataset_meta or {}
         if 'classes' not in meta or 'palette' not in meta:
-            raise ValueError('the visualizer knows no classes and colours: set dataset_meta = dict(classes=..., '
+            raise UsageError('the visualizer knows no classes and colours: set dataset_meta = dict(classes=..., '
                              'palette=...)')
         drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width, score_thr=pred_score_thr)
         found = {}

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmvc.registry import MODELS
+from mmvc.utils.errors import UsageError
 
 from .adapter_extractor import Extractor, Interaction, TokenGeometry
 from .dinov2_vit import DINOv2ViT
@@ -92,7 +93,7 @@ class DINOv2ViTAdapter(BaseModule):
         """Initialise the adapter, then what ``init_cfg`` says.
 
         Raises:
-            ValueError: If ``init_cfg`` names a checkpoint that lacks parameters of the transformer, or has parameters
+            UsageError: If ``init_cfg`` names a checkpoint that lacks parameters of the transformer, or has parameters
                 that this backbone does not have.
         """
         nn.init.normal_(self.level_embed)
@@ -121,7 +122,7 @@ class DINOv2ViTAdapter(BaseModule):
         missing, unexpected = self.load_state_dict(state_dict, strict=False)
         missing = [key for key in missing if key.startswith('vit_module.')]
         if missing or unexpected:
-            raise ValueError(f"'{path}' does not fit this backbone: missing {missing}, unknown {unexpected}. "
+            raise UsageError(f"'{path}' does not fit this backbone: missing {missing}, unknown {unexpected}. "
                              'Give a converted DINOv2 checkpoint, an official one, or one of this backbone.')
 
     def train(self, mode: bool = True) -> 'DINOv2ViTAdapter':

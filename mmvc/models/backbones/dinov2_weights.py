@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmvc.utils.errors import UsageError
+
 from .dinov2_vit import DINOv2ViT
 
 
@@ -34,10 +36,10 @@ def convert_dinov2_weights(state_dict: Mapping[str, Tensor], patch_size: int = 1
         dict[str, Tensor]: The same weights under ``vit_module.``, the patch projection resized.
 
     Raises:
-        ValueError: If a parameter is missing, unknown, or has an impossible shape; all of them are listed.
+        UsageError: If a parameter is missing, unknown, or has an impossible shape; all of them are listed.
     """
     if 'pos_embed' not in state_dict:
-        raise ValueError("These are not the weights of a DINOv2 transformer: no 'pos_embed' among the keys "
+        raise UsageError("These are not the weights of a DINOv2 transformer: no 'pos_embed' among the keys "
                          f'{sorted(state_dict)[:10]}. Take a `dinov2_vit{{s,b,l}}14_pretrain.pth`.')
     converted = dict(state_dict)
     projection = converted.get('patch_embed.proj.weight')
@@ -60,6 +62,6 @@ def convert_dinov2_weights(state_dict: Mapping[str, Tensor], patch_size: int = 1
         for key, value in converted.items() if key in expected and value.shape != expected[key].shape
     ]
     if problems:
-        raise ValueError('These are not the weights of a DINOv2 ViT-S, -B or -L without registers:\n  ' +
+        raise UsageError('These are not the weights of a DINOv2 ViT-S, -B or -L without registers:\n  ' +
                          '\n  '.join(problems))
     return {f'vit_module.{key}': value for key, value in converted.items()}

@@ -10,6 +10,7 @@ from mmdet.models.data_preprocessors.track_data_preprocessor import stack_track_
 from torch import Tensor
 
 from mmvc.registry import MODELS
+from mmvc.utils.errors import UsageError
 
 
 @MODELS.register_module()
@@ -58,12 +59,12 @@ class VideoSegDataPreprocessor(TrackDataPreprocessor):
             ``data_samples``, whose frames have ``pad_shape`` and ``batch_input_shape``, (H', W'), in their metainfo.
 
         Raises:
-            ValueError: A training frame has no ``gt_instances``.
+            UsageError: A training frame has no ``gt_instances``.
             TypeError: A test video is not uint8 (T, 3, H, W).
         """
         if training:
             if any('gt_instances' not in frame for sample in data['data_samples'] for frame in sample):
-                raise ValueError('training frames have no gt_instances; load annotations in the training pipeline '
+                raise UsageError('training frames have no gt_instances; load annotations in the training pipeline '
                                  '(LoadVideoSegAnnotations or mmdet.LoadTrackAnnotations)')
             return super().forward(data, training=True)
         data_samples = self.cast_data(data['data_samples'])

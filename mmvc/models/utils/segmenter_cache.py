@@ -14,6 +14,8 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmvc.utils.errors import UsageError
+
 from .feature_store import FeatureStore, as_bytes
 
 Frame = Dict[str, Tensor]
@@ -70,7 +72,7 @@ class SegmenterCache:
             dict[str, Tensor]: What ``segment(inputs)`` returns, without gradients.
 
         Raises:
-            ValueError: The folder belongs to another segmenter, or the frames are augmented at random.
+            UsageError: The folder belongs to another segmenter, or the frames are augmented at random.
         """
         samples = [frame for sample in data_samples for frame in sample]
         if any(_is_masked(frame) for frame in samples):
@@ -111,7 +113,7 @@ class SegmenterCache:
         if not manifest.exists():
             _write(manifest, lambda file: file.write(json.dumps(dict(weights=weights)).encode()))
         if json.loads(manifest.read_text()).get('weights') != weights:
-            raise ValueError(f'segmenter_cache: "{self.folder}" holds features of other weights than those of this '
+            raise UsageError(f'segmenter_cache: "{self.folder}" holds features of other weights than those of this '
                              'segmenter (it was trained again?): delete the folder, or name another one')
         self._versions, self._is_checked = versions, False
 
@@ -122,7 +124,7 @@ class SegmenterCache:
         forms = self._forms.setdefault(frame.metainfo.get('img_path', content), set())
         forms.add(content)
         if len(forms) > self.MAX_FORMS:
-            raise ValueError(f'segmenter_cache: frame "{frame.img_path}" has come in {len(forms)} forms, so the '
+            raise UsageError(f'segmenter_cache: frame "{frame.img_path}" has come in {len(forms)} forms, so the '
                              'training data is augmented at random and would hardly ever be found: take random crops, '
                              'resizes and colours out of train_pipeline, or segmenter_cache out of the model')
         padded = 'x'.join(map(str, pixels.shape[-2:]))
@@ -164,7 +166,7 @@ class SegmenterCache:
             expected = value[0, 0]
             if name not in entry or entry[name].shape != expected.shape or entry[name].dtype != expected.dtype or (
                     entry[name] - expected).float().norm() > tolerance * expected.float().norm():
-                raise ValueError(f'segmenter_cache: {name} in "{path}" differs from what the segmenter gives, which '
+                raise UsageError(f'segmenter_cache: {name} in "{path}" differs from what the segmenter gives, which '
                                  'then has another config, or another precision (AMP): delete the folder '
                                  f'"{self.folder}", or name another one')
         self._is_checked = True

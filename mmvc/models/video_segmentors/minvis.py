@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmvc.datasets.transforms import expand_patch_mask
 from mmvc.registry import MODELS, TASK_UTILS
+from mmvc.utils.errors import DataError
 
 from ..task_modules.postprocessors import VideoPrediction
 from ..utils.cpu_inference import CPUInference
@@ -225,7 +226,7 @@ class MinVIS(BaseModel):
             VideoPrediction: What the task's post-processor takes.
 
         Raises:
-            ValueError: There is no window.
+            DataError: There is no window.
         """
         followed, masks = [], FeatureStore(**self.feature_store)
         for out, padded_shape, img_shape in self._follow_windows(windows):
@@ -233,7 +234,7 @@ class MinVIS(BaseModel):
             followed.append(out)
             shapes = padded_shape, img_shape
         if not followed:
-            raise ValueError('a video without frames cannot be segmented: check that its file or folder is complete')
+            raise DataError('a video without frames cannot be segmented: check that its file or folder is complete')
         with CPUInference():
             class_probs, mask_embeds = self.conclude(join_windows(followed))
         return VideoPrediction(class_probs, mask_embeds, masks, *shapes, ori_shape)
