@@ -1,17 +1,14 @@
 #!/usr/bin/env bash
-# Evaluate on several processes: one per GPU, or on the CPU (gloo) where there is no GPU.
+# usage: bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [arguments of tools/test.py]
 #
-#   bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [arguments of tools/test.py]
+# Evaluate on several processes of this machine: one per GPU, or on the CPU (gloo) where there is no GPU. The numbers do
+# not depend on the number of processes, which may exceed that of the videos.
 #
-# The numbers do not depend on the number of processes, which may exceed that of the videos.
-# Several machines: as in dist_train.sh (NNODES, NODE_RANK, MASTER_ADDR, PORT).
+# Several machines, and MAX_RESTARTS: as in tools/dist_train.sh. A test that is started again begins anew.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
-if [ $# -lt 3 ]; then
-    echo "usage: bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [arguments of tools/test.py]" >&2
-    exit 2
-fi
+check_arguments 3 "$@"
 CONFIG="$1"
 CHECKPOINT="$2"
 PROCESSES="$3"

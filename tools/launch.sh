@@ -12,19 +12,40 @@ if [ -z "${PYTHON:-}" ]; then
     fi
 fi
 
+# the comment at the top of the script that was started
+print_help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+
+# check_arguments COUNT [ARGUMENTS]: print the help in place of the script, where it is asked for or arguments are missing
+check_arguments() {
+    local count="$1"
+    shift
+    case "${1:-}" in -h | --help) print_help && exit 0 ;; esac
+    [ $# -ge "${count}" ] || { print_help >&2 && exit 2; }
+}
+
+refuse() { echo "error: $1" >&2 && exit 2; }
+
+# whether processes are started again, when some have died or machines have come or gone
+is_elastic() { [ "${MAX_RESTARTS:-0}" != 0 ] || [[ "${NNODES:-1}" == *:* ]]; }
+
 # launch_torchrun PROCESSES SCRIPT [ARGUMENTS]: one process per GPU of this machine, as part of a group of all machines
 launch_torchrun() {
     local processes="$1" rendezvous
     shift
+    [[ "${processes}" =~ ^[1-9][0-9]*$ ]] || refuse "PROCESSES must be a number, found \"${processes}\""
+    if [ "${NNODES:-1}" != 1 ] && { [ -z "${NODE_RANK:-}" ] || [ -z "${MASTER_ADDR:-}" ]; }; then
+        refuse "NNODES=${NNODES} needs NODE_RANK and MASTER_ADDR, too: see bash $0 --help"
+    fi
     if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
         rendezvous=(--standalone)
-    elif [ "${MAX_RESTARTS:-0}" = 0 ]; then
-        rendezvous=(--nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
-                    --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
-    else  # machines that have to find each other again after a failure; ranks may change then
+    elif is_elastic; then  # machines that have to find each other again after a failure; ranks may change then
         rendezvous=(--nnodes "${NNODES:-1}" --rdzv-backend c10d --rdzv-id "${JOB_ID:-mmvc}"
                     --rdzv-endpoint "${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}"
                     --rdzv-conf "is_host=$([ "${NODE_RANK:-0}" = 0 ] && echo 1 || echo 0)")
+        [ -z "${LOCAL_ADDR:-}" ] || rendezvous+=(--local-addr "${LOCAL_ADDR}")
+    else
+        rendezvous=(--nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
+                    --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
     fi
     # a store of their own for every start: in a shared one they may find the addresses of processes that have died
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1

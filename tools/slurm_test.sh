@@ -1,16 +1,12 @@
 #!/usr/bin/env bash
-# Evaluate on a Slurm cluster, one process per GPU.
+# usage: bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]
 #
-#   GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [...]
-#
-# SRUN_ARGS holds further arguments of srun.
+# Evaluate on a Slurm cluster, one process per GPU, by srun. The numbers do not depend on the number of processes, which
+# may exceed that of the videos. Variables (GPUS, ...): as for tools/slurm_train.sh.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
-if [ $# -lt 4 ]; then
-    echo "usage: bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]" >&2
-    exit 2
-fi
+check_arguments 4 "$@"
 PARTITION="$1"
 JOB_NAME="$2"
 CONFIG="$3"

@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
-# Train on a Slurm cluster, one process per GPU.
+# usage: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of tools/train.py]
 #
-#   GPUS=8 GPUS_PER_NODE=8 CPUS_PER_TASK=5 bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py]
+# Train on a Slurm cluster, one process per GPU, by srun. Variables:
+#   GPUS           of all machines together; default: 8
+#   GPUS_PER_NODE  default: 8, or GPUS where these are fewer
+#   CPUS_PER_TASK  cores per process; default: 5
+#   SRUN_ARGS      further arguments of srun, e.g. SRUN_ARGS='--time 24:00:00 --account mine'
+#   MASTER_ADDR    where the processes meet; default: the first machine of the job
+#   MASTER_PORT    default: 20000 to 29999, from the number of the job; for two trainings in one job, one each
+# for example, on two machines with eight GPUs each:
+#   GPUS=16 bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG
 #
-# SRUN_ARGS holds further arguments of srun. A job that the cluster may take away and start again (sbatch --requeue)
-# wants --resume from the beginning: without a checkpoint it starts anew.
+# A process that fails ends the job; nothing starts it again. A job that the cluster may take away and start anew
+# (sbatch --requeue) wants --resume from the beginning: without a checkpoint it starts from scratch.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 
-if [ $# -lt 3 ]; then
-    echo "usage: bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of tools/train.py]" >&2
-    exit 2
-fi
+check_arguments 3 "$@"
 PARTITION="$1"
 JOB_NAME="$2"
 CONFIG="$3"

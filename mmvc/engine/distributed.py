@@ -44,6 +44,8 @@ def setup_distributed(launcher: str, cfg: Config) -> None:
     env_cfg = cfg.get('env_cfg', {})
     dist_cfg = dict(env_cfg.get('dist_cfg', {}))
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
+    if launcher == 'slurm':  # a port of its own for each job, as jobs may share a machine
+        os.environ.setdefault('MASTER_PORT', str(20000 + int(os.environ.get('SLURM_JOB_ID', 0)) % 10000))
     if torch.cuda.is_available():
         init_dist(launcher, **dist_cfg)
         return
@@ -118,7 +120,6 @@ def _export_slurm_rank() -> None:
     os.environ['RANK'] = os.environ['SLURM_PROCID']
     os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
     os.environ['LOCAL_RANK'] = os.environ.get('SLURM_LOCALID', '0')
-    os.environ.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in os.environ:
         hosts = subprocess.run(['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']],
                                check=True, capture_output=True, text=True).stdout.split()

@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from test_exact_resume import assert_same_training, differences
+from comparison import assert_same_training, differences
+from mmengine.config import Config
 
-from mmvc.engine import exit_with_message
+from mmvc.engine import exit_with_message, setup_distributed
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / 'test_tools'))
@@ -120,3 +121,24 @@ def test_an_error_of_all_processes_is_said_by_the_first(monkeypatch, rank, local
     with pytest.raises(SystemExit) as ended:
         exit_with_message('no such file')
     assert ended.value.code == message and slept == seconds
+
+
+@pytest.mark.parametrize('job, port', [('1234567', '24567'), (None, '20000')])
+def test_jobs_of_slurm_meet_at_ports_of_their_own(monkeypatch, tmp_path, job, port):
+    """On the first machine of the job; jobs may share it."""
+    (tmp_path / 'scontrol').write_text('#!/bin/sh\n[ "$*" = "show hostnames node[3-4]" ] && echo node3 node4\n')
+    (tmp_path / 'scontrol').chmod(0o755)
+    environment = dict(SLURM_PROCID='5', SLURM_NTASKS='8', SLURM_LOCALID='1', SLURM_NODELIST='node[3-4]',
+                       PATH=f'{tmp_path}:{os.environ["PATH"]}', OMP_NUM_THREADS='1', MKL_NUM_THREADS='1')
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    names = ('MASTER_ADDR', 'MASTER_PORT', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK')
+    for name in ('SLURM_JOB_ID', *names):
+        monkeypatch.setenv(name, job or '')  # so that it is put back
+        if name != 'SLURM_JOB_ID' or job is None:
+            monkeypatch.delenv(name)
+    formed = []
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    monkeypatch.setattr('torch.distributed.init_process_group', lambda *args, **_: formed.append(args))
+    setup_distributed('slurm', Config())
+    assert [os.environ[name] for name in names] == ['node3', port, '5', '8', '1'] and formed == [('gloo', )]

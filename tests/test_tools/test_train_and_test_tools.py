@@ -96,12 +96,6 @@ def test_help_has_examples(run, capsys, tool):
     assert 'examples:' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('script', ['dist_train', 'dist_test', 'slurm_train', 'slurm_test'])
-def test_scripts_explain_themselves(script):
-    done = subprocess.run(['bash', str(REPO / f'tools/{script}.sh')], capture_output=True, text=True)
-    assert done.returncode == 2 and f'usage: bash tools/{script}.sh' in done.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs two GPUs where there are GPUs')
 def test_two_processes(run, paths, tmp_path):

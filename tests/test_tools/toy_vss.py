@@ -1,10 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """A dataset of two tiny videos and a model that tells dark from bright, to try the tools on."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 import torch.nn as nn
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
@@ -76,8 +80,8 @@ class ToyVSS(BaseModel):
 
     def forward(self, inputs, data_samples, mode='tensor'):
         if mode == 'loss':
-            grey = inputs[0].float().mean().view(1, 1) / 255
-            return dict(loss=self.cls_embed(grey).square().mean())
+            grey = torch.stack([frames.float().mean() / 255 for frames in inputs]).view(-1, 1)
+            return dict(loss=self.cls_embed(grey + torch.rand(())).square().mean())
         for frames, sample in zip(inputs, data_samples):
             for frame, frame_sample in zip(frames, sample.video_data_samples):
                 bright = (frame.float().mean(0, keepdim=True) > 128).to(frame.dtype)
@@ -86,13 +90,22 @@ class ToyVSS(BaseModel):
 
 
 @HOOKS.register_module()
-class FailOnce(Hook):
-    """Raises an error in one iteration of one rank; not again, in a training that was started anew."""
+class InterruptOnce(Hook):
+    """Stops one rank before one iteration; not again, in a training that was started anew.
 
-    def __init__(self, rank, iteration, marker):
-        self.rank, self.iteration, self.marker = rank, iteration, Path(marker)
+    By an exception, by SIGKILL (``how='kill'``), or until something else ends the process (``how='wait'``), whose
+    number is in the file ``marker``.
+    """
+
+    def __init__(self, rank, iteration, marker, how='raise'):
+        self.rank, self.iteration, self.marker, self.how = rank, iteration, Path(marker), how
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if get_rank() == self.rank and runner.iter == self.iteration and not self.marker.exists():
-            self.marker.touch()
-            raise RuntimeError(f'rank {self.rank} fails on purpose')
+        if get_rank() != self.rank or runner.iter != self.iteration or self.marker.exists():
+            return
+        self.marker.write_text(str(os.getpid()))
+        if self.how == 'kill':
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == 'wait':
+            time.sleep(600)
+        raise RuntimeError(f'rank {self.rank} fails on purpose')
