@@ -61,7 +61,7 @@ wheel: .venv/installed
 	bash tests/smoke_test_wheel.sh dist/*.whl
 
 clean:
-	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov
 	find mmvc tests tools configs demo benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # $(call install,FOLDER,STACK). torch comes first, in a step of its own, and mmcv is built in an isolated environment that
