@@ -269,7 +269,7 @@ def test_built_from_a_config(batch):
 
 
 def test_wrong_settings(batch):
-    with pytest.raises(ValueError, match="'majority' or 'soft'"):
+    with pytest.raises(ValueError, match='expected one of majority, soft'):
         VideoSegTTAModel(voting='hard', module=BrightLeft())
     with pytest.raises(TypeError, match='BrightLeft has none'):
         VideoSegTTAModel(voting='soft', module=BrightLeft())
