@@ -55,7 +55,7 @@ def test_names_are_unique():
 
 def test_every_name_is_found():
     files = config_files()
-    assert {model['Name']: files[model['Name']].relative_to(ROOT).as_posix() for model in MODELS} == {
+    assert {model['Name']: files[model['Name']].resolve().relative_to(ROOT).as_posix() for model in MODELS} == {
         model['Name']: model['Config'] for model in MODELS}
 
 
