@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable, Dict
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.numbers import NumberArgument
 
 CHECKS: Dict[str, Callable] = dict(
@@ -76,7 +77,7 @@ def main() -> None:
         print(report.to_text(args.limit))
         if args.json is not None:
             args.json.write_text(json.dumps(report.to_dict(), indent=1) + '\n', encoding='utf-8')
-    except (OSError, ValueError) as error:
+    except (DataError, OSError, UsageError) as error:  # 1 is what problems of the data end with
         print(f'error: {error}', file=sys.stderr)
         raise SystemExit(2) from error
     raise SystemExit(1 if report.problems else 0)
