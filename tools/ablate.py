@@ -26,8 +26,8 @@ examples:
   on two cores, two trainings side by side (about an hour):
     python tools/ablate.py configs/mvc/ablations/tab4_synthetic.py --jobs 2
   on eight GPUs: eight trainings on one each, or one after the other on all
-    python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --jobs 8 --gpus 1 --data-root data/vspw
-    python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --gpus 8 --data-root data/vspw
+    python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --jobs 8 --gpus 1 --data-root data/VSPW_480p
+    python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --gpus 8 --data-root data/VSPW_480p
   on a Slurm cluster, eight GPUs each:
     python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --gpus 8 --slurm-script tab4.sh
     bash tab4.sh --partition gpu --time 72:00:00

@@ -1,6 +1,6 @@
 # What the plans on VSPW have in common: the full configs on eight GPUs, one seed as in the paper (take three to tell
 # what is noise). Hidden patches in testing: 32 pixels, as in training.
-data_root = 'data/vspw'
+data_root = 'data/VSPW_480p'
 config = '../dvispp_r50_vspw.py'
 baseline = 'baseline'
 seeds = [0]
