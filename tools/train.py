@@ -30,6 +30,7 @@ from mmvc.engine import (
 )
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.numbers import NumberArgument
 
 EXAMPLES = """examples:
   all stages of a config, one after the other:
@@ -64,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='load checkpoints even if reading them runs code that is in them')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
-    parser.add_argument('--accumulate', type=int, default=1, metavar='N',
+    parser.add_argument('--accumulate', type=NumberArgument(1, whole=True), default=1, metavar='N',
                         help='sum the gradients of N iterations, and train N times as many: the batch, the schedule '
                         'and the learning rate of N times as many GPUs')
     parser.add_argument('--auto-scale-lr', action='store_true',
