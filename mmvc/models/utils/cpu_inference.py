@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Faster layers for inference on CPU."""
 
+from functools import lru_cache
 from typing import Any, Callable, Optional, Tuple
 
 import torch
@@ -83,7 +84,7 @@ def _convolution(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None, s
     if (torch.get_num_threads() == 1 and input.ndim == 4 and weight.shape[2:] == (1, 1) and groups == 1
             and stride in (1, (1, 1)) and padding in (0, (0, 0))):
         return _linear(input.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
-    if input.ndim != 4 or isinstance(padding, str):
+    if input.ndim != 4 or isinstance(padding, str) or not _can_pack():
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     geometry = _pair(padding), _pair(stride), _pair(dilation), groups
     weight = packed(weight, lambda w: torch.ops.mkldnn._reorder_convolution_weight(w, *geometry, list(input.shape)))
@@ -92,9 +93,23 @@ def _convolution(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None, s
 
 def _linear(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:  # names as F.linear has them
     input = input.contiguous()
-    if weight.numel() <= _LARGEST_PACKED_LINEAR:
+    if weight.numel() <= _LARGEST_PACKED_LINEAR and _can_pack():
         weight = packed(weight, lambda w: torch.ops.mkldnn._reorder_linear_weight(w, input.shape[:-1].numel()))
     return _ONEDNN_LINEAR(input, weight, bias, 'none', [], '')
+
+
+@lru_cache(maxsize=None)
+def _can_pack() -> bool:
+    """Whether this PyTorch packs weights that are ordinary tensors. There are no public names for these functions."""
+    ops, one = torch.ops.mkldnn, (1, 1)
+    image, features = torch.ones(1, 8, 1, 1), torch.ones(1, 8)
+    try:
+        weight = ops._reorder_convolution_weight(torch.ones(8, 8, 1, 1), (0, 0), one, one, 1, [1, 8, 1, 1])
+        convolved = ops._convolution_pointwise(image, weight, None, (0, 0), one, one, 1, 'none', [], '')
+        mapped = _ONEDNN_LINEAR(features, ops._reorder_linear_weight(torch.ones(8, 8), 1), None, 'none', [], '')
+    except (AttributeError, RuntimeError):
+        return False
+    return bool((convolved == 8).all() and (mapped == 8).all())
 
 
 def _is_usual(args: tuple, kwargs: dict) -> bool:

@@ -81,3 +81,20 @@ def test_large_linear_layers_are_not_kept_twice():
         small(torch.randn(1, 8))
         large(torch.randn(1, 1024))
     assert small.weight in packed_weights._PACKED and large.weight not in packed_weights._PACKED
+
+
+@needs_onednn
+@torch.no_grad()
+def test_a_pytorch_that_packs_no_ordinary_tensors(monkeypatch):
+    def refuse(*args):
+        raise NotImplementedError('for MkldnnCPU only')
+
+    cpu_inference._can_pack.cache_clear()
+    monkeypatch.setattr(torch.ops.mkldnn, '_reorder_linear_weight', refuse)
+    model, x = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Flatten(2), nn.Linear(12, 2)), torch.randn(2, 4, 5, 6)
+    try:
+        with CPUInference():
+            torch.testing.assert_close(model(x), model(x))
+        assert not cpu_inference._can_pack() and model[0].weight not in packed_weights._PACKED
+    finally:
+        cpu_inference._can_pack.cache_clear()
