@@ -183,7 +183,6 @@ class FrameQueryHead(Mask2FormerHead):
             Tensor: Bool, shape (N * heads, Q, h * w), or (Q, h * w) for a single frame, where the heads need no
             copies of it; True = not attended. A query whose mask is empty looks everywhere.
         """
-        masks = torch.stack([decode_masks(*frame) for frame in zip(mask_embeds, mask_features)])
-        outside = masks.flatten(2) < 0
+        outside = decode_masks(mask_embeds, mask_features).flatten(2) < 0
         outside &= ~outside.all(dim=-1, keepdim=True)
         return outside[0] if len(outside) == 1 else outside.repeat_interleave(self.num_heads, dim=0)

@@ -14,8 +14,8 @@ def decode_masks(mask_embeds: Tensor, mask_features: Tensor) -> Tensor:
         Tensor: Shape (..., Q, h, w).
     """
     features = mask_features.flatten(-2)
-    if mask_embeds.ndim == 2:
-        masks = F.linear(mask_embeds, features.T)  # the same, but `CPUInference` knows a faster form of it
+    if features.shape[:-2].numel() == 1:  # one frame: the same, but `CPUInference` knows a faster form of it
+        masks = F.linear(mask_embeds, features.view(features.shape[-2:]).T)
     else:
         masks = mask_embeds @ features
     return masks.unflatten(-1, mask_features.shape[-2:])
