@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Callable
 
@@ -44,12 +45,20 @@ def forget_runs() -> Callable[[], None]:
 
 
 @pytest.fixture(autouse=True)
-def _default_scope():
-    """Leave no default scope or seed of one test to the next."""
+def _process_state():
+    """Leave nothing to the next test of what a tool that runs in this process, or mmengine, sets for all of it."""
     torch.manual_seed(0)
     mmengine.DefaultScope._instance_dict.clear()
+    environment, path = dict(os.environ), list(sys.path)
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
     yield
     mmengine.DefaultScope._instance_dict.clear()
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:] = path
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+    torch.use_deterministic_algorithms(deterministic)
 
 
 @pytest.fixture(params=['cpu', 'cuda'])

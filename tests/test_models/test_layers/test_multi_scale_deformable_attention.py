@@ -86,10 +86,7 @@ def test_gathers_on_every_device_where_determinism_is_asked_for(monkeypatch):
     with pytest.raises(AssertionError, match='a grid sample'):
         multi_scale_deformable_attn(value, SHAPES, locations, weights)
     torch.use_deterministic_algorithms(True)
-    try:
-        output = multi_scale_deformable_attn(value, SHAPES, locations, weights)
-    finally:
-        torch.use_deterministic_algorithms(False)
+    output = multi_scale_deformable_attn(value, SHAPES, locations, weights)
     assert output.shape == (2, 4, 6) and output.device.type == 'meta'
 
 
@@ -201,10 +198,8 @@ def test_compiled_function_is_used_on_cuda_where_there_is_one(monkeypatch):
     call(2, torch.Tensor)
     assert steps == []
     torch.use_deterministic_algorithms(True)
-    try:
-        call(2, ClaimsCuda)
-    finally:
-        torch.use_deterministic_algorithms(False)
+    call(2, ClaimsCuda)
+    torch.use_deterministic_algorithms(False)
     assert steps == []  # its gradient is a sum in any order
     for batch in (3, 6):  # the step divides the batch, which mmcv's own 4 would not for 6
         call(batch, ClaimsCuda)

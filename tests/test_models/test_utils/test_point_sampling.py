@@ -8,9 +8,7 @@ from mmvc.models.utils.point_sampling import sample_points
 
 @pytest.fixture
 def deterministic():
-    torch.use_deterministic_algorithms(True)
-    yield
-    torch.use_deterministic_algorithms(False)
+    torch.use_deterministic_algorithms(True)  # the next test is without: tests/conftest.py
 
 
 def _inputs(device, points=50):
