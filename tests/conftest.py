@@ -45,7 +45,7 @@ def forget_runs() -> Callable[[], None]:
 
 
 @pytest.fixture(autouse=True)
-def _process_state():
+def process_state():
     """Leave nothing to the next test of what a tool that runs in this process, or mmengine, sets for all of it."""
     torch.manual_seed(0)
     mmengine.DefaultScope._instance_dict.clear()

@@ -17,6 +17,6 @@ def sets(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def scope(_default_scope):
+def scope(process_state):
     """The scope of the package's configs."""
     init_default_scope('mmvc')

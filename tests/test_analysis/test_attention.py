@@ -92,7 +92,7 @@ def test_a_video_refined_in_pieces_is_recorded_as_a_whole(model, monkeypatch):
     with record_attention(model) as attention:
         run(model)
         whole = attention.plain, attention.background
-        monkeypatch.setattr('mmvc.models.layers.query_layers._FRAMES_AT_ONCE', 2)
+        monkeypatch.setattr('mmvc.models.layers.query_layers.FRAMES_AT_ONCE', 2)
         run(model)
     torch.testing.assert_close((attention.plain, attention.background), whole)
 

@@ -25,7 +25,7 @@ def sets(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def scope(_default_scope):
+def scope(process_state):
     init_default_scope('mmvc')
 
 

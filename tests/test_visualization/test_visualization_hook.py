@@ -20,7 +20,7 @@ NUM_FRAMES = 3
 
 
 @pytest.fixture(autouse=True)
-def scope(_default_scope):
+def scope(process_state):
     init_default_scope('mmvc')
 
 

@@ -122,13 +122,13 @@ class ReferringTracker(BaseModule):
                     identity = layer(identity, reference, embeds)
                     layer_outputs.append(identity)
             state = TrackerState(layer_outputs[-1], reorder_queries(normed, index))
-            outputs.append(torch.stack(layer_outputs))
+            outputs.append(torch.stack(layer_outputs if aux else layer_outputs[-1:]))
             references.append(reference)
             indices.append(index)
         assert state is not None  # a clip has frames
-        of_layers = torch.stack(outputs, dim=2)  # (layers, B, T, Q, C)
+        of_layers = torch.stack(outputs, dim=2)  # (layers or last layer, B, T, Q, C)
         of_frames = torch.stack(references, dim=1)
-        predictions = [self._predict(x, of_frames) for x in (of_layers if aux else of_layers[-1:])]
+        predictions = [self._predict(x, of_frames) for x in of_layers]
         cls_scores, mask_embeds = predictions.pop()
         out = dict(
             cls_scores=cls_scores,

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from mmvc.registry import MODELS, TASK_UTILS
 
-from ..layers.query_layers import TemporalRefinerLayer
+from ..layers.query_layers import FRAMES_AT_ONCE, TemporalRefinerLayer
 from ..losses import deep_supervision_losses
 from ..utils.masks import decode_masks
+from ..utils.pieces import in_pieces
+
+_OBJECTS_AT_ONCE = 16  # of a long video, whose frames are averaged
 
 
 @MODELS.register_module()
@@ -87,7 +90,7 @@ class TemporalRefiner(BaseModule):
             x = layer(x, frame_embeds, empty_scores)
             is_last = i == len(self.layers) - 1
             if aux or is_last:
-                normed = self.post_norm(x)
+                normed = in_pieces(self.post_norm, FRAMES_AT_ONCE, 1, x)
                 predictions.append(self._predict(normed))
         cls_scores, mask_embeds = predictions.pop()
         return dict(cls_scores=cls_scores, mask_embeds=mask_embeds, query_embeds=normed, aux=predictions)
@@ -144,7 +147,13 @@ class TemporalRefiner(BaseModule):
     def _predict(self, normed: Tensor) -> Tuple[Tensor, Tensor]:
         """Class logits (B, Q, K + 1) of the time-weighted mean, and mask embeddings (B, T, Q, c) per frame."""
         weights = self.activation_proj(normed).softmax(dim=1)
-        return self.cls_embed((normed * weights).sum(dim=1)), self.mask_embed(normed)
+        means = in_pieces(_sum_over_time, _OBJECTS_AT_ONCE, 2, normed, weights)[:, 0]
+        return self.cls_embed(means), in_pieces(self.mask_embed, FRAMES_AT_ONCE, 1, normed)
+
+
+def _sum_over_time(x: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of embeddings (B, T, q, C) with the weights (B, T, q, 1): shape (B, 1, q, C)."""
+    return (x * weights).sum(dim=1, keepdim=True)
 
 
 def _stack_frames(masks: Tensor) -> Tensor:

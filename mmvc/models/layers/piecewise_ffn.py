@@ -1,9 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from typing import Optional
 
-import torch
 from mmcv.cnn.bricks.transformer import FFN
 from torch import Tensor
+
+from ..utils.pieces import in_pieces
 
 _TOKENS_AT_ONCE = 2048  # their hidden features fit the cache, and blocks that the allocator keeps when they are freed
 
@@ -24,8 +25,6 @@ class PiecewiseFFN(FFN):
         Returns:
             Tensor: Shape (B, N, C).
         """
-        if x.device.type != 'cpu' or torch.is_grad_enabled():
-            return super().forward(x, identity)
         identity = x if identity is None else identity
-        pieces = zip(x.split(_TOKENS_AT_ONCE, dim=1), identity.split(_TOKENS_AT_ONCE, dim=1))
-        return torch.cat([super(PiecewiseFFN, self).forward(*piece) for piece in pieces], dim=1)
+        size = _TOKENS_AT_ONCE if x.device.type == 'cpu' else x.shape[1]
+        return in_pieces(super().forward, size, 1, x, identity)

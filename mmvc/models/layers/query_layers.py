@@ -1,18 +1,18 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Layers of referring tracker and temporal refiner: DVIS++, arXiv 2312.13305."""
 
-from typing import Callable, Optional
+from typing import Optional
 
-import torch
 from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ..utils.pieces import in_pieces
 from .initialization import xavier_init_matrices
 
 # What a refiner holds at once of a long video, so that its memory does not grow with the square of the length.
 _LOGITS_AT_ONCE = 2**24  # of the attention over time
-_FRAMES_AT_ONCE = 64
+FRAMES_AT_ONCE = 64
 
 
 class ReferringTrackerLayer(BaseModule):
@@ -94,31 +94,19 @@ class TemporalRefinerLayer(BaseModule):
         Returns:
             Tensor: Shape (B, T, Q, C).
         """
-        batch, num_frames, num_queries, channels = x.shape
-        courses = x.transpose(1, 2).flatten(0, 1)  # (B * Q, T, C)
-        at_once = max(1, _LOGITS_AT_ONCE // (self.time_attn.num_heads * num_frames**2))
-        courses = _in_pieces(self._along_time, at_once, courses)
-        frames = courses.view(batch, num_queries, num_frames, channels).transpose(1, 2).flatten(0, 1)
-        inputs = [frames, frame_embeds.flatten(0, 1)]
-        if empty_scores is not None:
-            inputs.append(empty_scores.flatten(0, 1))
-        frames = _in_pieces(self._within_frames, _FRAMES_AT_ONCE, *inputs)
-        return frames.view(batch, num_frames, num_queries, channels)
+        at_once = max(1, _LOGITS_AT_ONCE // (len(x) * self.time_attn.num_heads * x.shape[1]**2))
+        x = in_pieces(self._along_time, at_once, 2, x)
+        inputs = (x, frame_embeds) if empty_scores is None else (x, frame_embeds, empty_scores)
+        return in_pieces(self._within_frames, FRAMES_AT_ONCE, 1, *inputs)
 
     def _along_time(self, x: Tensor) -> Tensor:
-        """Courses of objects (N, T, C), each for itself."""
-        x = self.norms[0](self.time_attn(x))
-        return self.norms[1](x + self.time_conv(x.transpose(1, 2)).transpose(1, 2))
+        """Objects (B, T, q, C), each for itself."""
+        courses = self.norms[0](self.time_attn(x.transpose(1, 2).flatten(0, 1)))  # (B * q, T, C)
+        courses = self.norms[1](courses + self.time_conv(courses.transpose(1, 2)).transpose(1, 2))
+        return courses.unflatten(0, (len(x), -1)).transpose(1, 2)
 
-    def _within_frames(self, x: Tensor, frame_embeds: Tensor, empty_scores: Optional[Tensor] = None) -> Tensor:
-        """Objects of frames (N, Q, C), each frame for itself."""
-        x = self.norms[2](self.object_attn(x))
-        x = self.norms[3](self.cross_attn(x, frame_embeds, empty_scores))
-        return self.norms[4](self.ffn(x))
-
-
-def _in_pieces(function: Callable[..., Tensor], size: int, *inputs: Tensor) -> Tensor:
-    """Apply a function that treats rows alone to ``size`` rows at a time, or to all where gradients are wanted."""
-    if torch.is_grad_enabled() or len(inputs[0]) <= size:
-        return function(*inputs)
-    return torch.cat([function(*piece) for piece in zip(*(x.split(size) for x in inputs))])
+    def _within_frames(self, x: Tensor, *segmented: Tensor) -> Tensor:
+        """Objects (B, t, Q, C), each frame for itself, with the segmenter's embeddings and scores."""
+        frames = self.norms[2](self.object_attn(x.flatten(0, 1)))
+        frames = self.norms[3](self.cross_attn(frames, *(y.flatten(0, 1) for y in segmented)))
+        return self.norms[4](self.ffn(frames)).view(x.shape)

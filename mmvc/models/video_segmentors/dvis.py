@@ -118,11 +118,12 @@ class DVISOffline(DVISOnline):
         ``mask_features`` are the segmenter's, (1, t, c, h, w): there are no final masks yet.
         """
         tracked, state = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'], state)
+        # nothing here may be a view of more: it is kept to the end of the video
         return dict(
             cls_scores=tracked['cls_scores'],
             track_embeds=tracked['query_embeds'],
             frame_embeds=segmented['query_embeds_no_norm'],
-            empty_scores=segmented['cls_scores'].softmax(dim=-1)[..., -1],
+            empty_scores=segmented['cls_scores'].softmax(dim=-1)[..., -1].clone(),
             mask_features=segmented['mask_features']), state
 
     def conclude(self, followed: Dict[str, Tensor]) -> Tuple[Tensor, Tensor]:

@@ -325,8 +325,8 @@ def _frames_at_once(inputs: Tensor, window_size: int) -> int:
 
 
 def join_windows(windows: Sequence[Dict[str, Tensor]]) -> Dict[str, Tensor]:
-    """Join the tensors (B, t, ...) of consecutive windows along time."""
-    return {name: torch.cat([window[name] for window in windows], dim=1) for name in windows[0]}
+    """Join the tensors (B, t, ...) of consecutive windows along time. Takes them out: no video is held twice."""
+    return {name: torch.cat([window.pop(name) for window in windows], dim=1) for name in list(windows[0])}
 
 
 def _hidden_pixels(data_samples: Sequence[TrackDataSample], inputs: Tensor) -> Tensor:

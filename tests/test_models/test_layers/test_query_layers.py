@@ -92,15 +92,16 @@ def test_long_videos_are_refined_in_pieces(refiner_layer, monkeypatch):
     x, frames = torch.randn(2, B, T, Q, C)
     scores = torch.rand(B, T, Q).round()
     expected = refiner_layer(x, frames, scores)
-    monkeypatch.setattr(query_layers, '_LOGITS_AT_ONCE', 3 * refiner_layer.time_attn.num_heads * T**2)
-    monkeypatch.setattr(query_layers, '_FRAMES_AT_ONCE', 5)
+    monkeypatch.setattr(query_layers, '_LOGITS_AT_ONCE', 3 * B * refiner_layer.time_attn.num_heads * T**2)
+    monkeypatch.setattr(query_layers, 'FRAMES_AT_ONCE', 4)
     rows = {name: [] for name in ('time_attn', 'object_attn', 'cross_attn', 'ffn')}
     for name, seen in rows.items():
         getattr(refiner_layer, name).register_forward_pre_hook(
             lambda _, inputs, seen=seen: seen.append(len(inputs[0])))
     with torch.no_grad():
         torch.testing.assert_close(refiner_layer(x, frames, scores), expected)
-    assert rows == dict(time_attn=[3, 3, 2], object_attn=[5, 5, 2], cross_attn=[5, 5, 2], ffn=[5, 5, 2])
+    in_pieces = [B * 4, B * 2]
+    assert rows == dict(time_attn=[B * 3, B * 1], object_attn=in_pieces, cross_attn=in_pieces, ffn=in_pieces)
     monkeypatch.setattr(query_layers, '_LOGITS_AT_ONCE', 1)  # a single course is more: it is taken alone
     with torch.no_grad():
         torch.testing.assert_close(refiner_layer(x, frames, scores), expected)

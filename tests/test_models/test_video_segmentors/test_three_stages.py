@@ -171,6 +171,17 @@ def test_prediction_does_not_depend_on_the_windows(stage, num_frames):
         assert (other_labels != labels).float().mean() < 1e-3
 
 
+def test_what_is_kept_of_a_video_is_no_view_of_more(stage):
+    """A view would hold its whole tensor, such as the embeddings of all layers, to the end of the video."""
+    model = build_model(stage).eval()
+    with torch.no_grad():
+        followed, _ = model.follow(model.segment(model.data_preprocessor.prepare_frames(torch.zeros(1, 3, 64, 96))))
+    features = followed.pop('mask_features')
+    assert followed and len(features[0]) == 1
+    for name, value in followed.items():
+        assert value.untyped_storage().nbytes() == value.numel() * value.element_size(), name
+
+
 def test_prediction_with_features_on_disk(stage):
     video = torch.randint(256, (4, 3, 50, 70), dtype=torch.uint8)
     model = build_model(stage).eval()
