@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The temporal refiner: DVIS++, arXiv 2312.13305, Sec. 3.4, with OMA's cross-attention (arXiv 2408.10627)."""
 
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from mmdet.models.layers import MLP
 from mmengine.model import BaseModule, ModuleList
@@ -67,7 +67,7 @@ class TemporalRefiner(BaseModule):
                 track_embeds: Tensor,
                 frame_embeds: Tensor,
                 empty_scores: Optional[Tensor] = None,
-                aux: bool = False) -> Dict[str, Tensor]:
+                aux: bool = False) -> Dict[str, Any]:
         """Refine the objects of a clip.
 
         Args:

@@ -11,8 +11,8 @@ from ..utils.pieces import in_pieces
 from .initialization import xavier_init_matrices
 
 # What a refiner holds at once of a long video, so that its memory does not grow with the square of the length.
-_LOGITS_AT_ONCE = 2**24  # of the attention over time
-FRAMES_AT_ONCE = 64
+_LOGITS_AT_ONCE = 2**22  # of the attention over time
+FRAMES_AT_ONCE = 32
 
 
 class ReferringTrackerLayer(BaseModule):
