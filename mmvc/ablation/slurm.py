@@ -63,7 +63,9 @@ def slurm_script(title: str,
             cpus=cpus,
             gres=f' --gres gpu:{min(gpus, 8)}' if gpus else '',
             logs=shlex.quote(logs),
-            command=shlex.quote(f'srun {quoted} --only $SLURM_ARRAY_TASK_ID{launcher}')))
+            # since Slurm 22.05, srun does not take over the cores of its sbatch
+            command=shlex.quote(f'srun --cpus-per-task $SLURM_CPUS_PER_TASK {quoted} '
+                                f'--only $SLURM_ARRAY_TASK_ID{launcher}')))
     parts.append(_TAIL.format(name='ablate-report', logs=shlex.quote(logs),
                               command=shlex.quote(f'{quoted} --report-only')))
     return ''.join(parts)

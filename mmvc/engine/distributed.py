@@ -30,11 +30,12 @@ def setup_distributed(launcher: str, cfg: Config) -> None:
         cfg (Config): Its ``env_cfg`` (``mp_cfg``, ``dist_cfg``) is used.
 
     Raises:
-        UsageError: If the launcher did not set the variables it is known by.
+        UsageError: If the launcher did not set the variables it is known by, or started more processes than there are
+            GPUs.
     """
     if launcher == 'none' or is_distributed():
         return
-    needed = dict(pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    needed = dict(pytorch=('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
                   slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'))[launcher]
     missing = [name for name in needed if name not in os.environ]
     if missing:
@@ -47,9 +48,13 @@ def setup_distributed(launcher: str, cfg: Config) -> None:
     if launcher == 'slurm':  # a port of its own for each job, as jobs may share a machine
         os.environ.setdefault('MASTER_PORT', str(20000 + int(os.environ.get('SLURM_JOB_ID', 0)) % 10000))
     if torch.cuda.is_available():
+        if launcher == 'pytorch':
+            _require_gpu(int(os.environ['LOCAL_RANK']), torch.cuda.device_count())
         init_dist(launcher, **dist_cfg)
         return
     if launcher == 'slurm':
+        if 'port' in dist_cfg:  # as mmengine does with GPUs
+            os.environ['MASTER_PORT'] = str(dist_cfg['port'])
         _export_slurm_rank()
     torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=dist_cfg.get('timeout', 1800)))
 
@@ -113,6 +118,15 @@ def exit_with_message(message: str) -> NoReturn:
         sys.exit(f'error: {message}')
     time.sleep(SECONDS_TO_BE_ENDED * (1 + (local_rank > 0)))  # on other machines, local rank 0 is to say it
     sys.exit(f'error on rank {rank}: {message}')
+
+
+def _require_gpu(local_rank: int, num_gpus: int) -> None:
+    """Refuse the processes of a machine that are left without a GPU, before CUDA does so by a number."""
+    if local_rank >= num_gpus:
+        visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+        reason = '' if visible is None else f' (CUDA_VISIBLE_DEVICES={visible})'
+        raise UsageError(f'process {local_rank} of this machine has no GPU, since {num_gpus} are visible{reason}: '
+                         f'start {num_gpus} processes, e.g. tools/dist_train.sh CONFIG {num_gpus}')
 
 
 def _export_slurm_rank() -> None:

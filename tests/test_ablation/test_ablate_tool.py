@@ -119,6 +119,22 @@ def test_slurm_script(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif('MMVC_TEST_PARTITION' not in os.environ, reason='names no partition of a Slurm cluster')
+def test_job_arrays_on_a_cluster(tmp_path):
+    """Each training by two processes; cores are asked for once, and are the tasks' too."""
+    arguments = [sys.executable, str(TOOL), write_plan(tmp_path), '--work-dir', 'work', '--variants', 'late',
+                 '--gpus', '2', '--slurm-script', 'submit.sh']
+    submit = ['bash', 'submit.sh', '--partition', os.environ['MMVC_TEST_PARTITION'], '--cpus-per-task', '1', '--wait']
+    environment = dict(os.environ, PYTHONPATH=str(ENGINE_TESTS), OMP_NUM_THREADS='1')
+    for command in (arguments, submit):
+        subprocess.run(command, check=True, cwd=tmp_path, env=environment)
+    trainings = json.loads((tmp_path / 'work/plan/results.json').read_text())['trainings']
+    assert len(trainings) == 8 and all(entry['done'] for entry in trainings.values())
+    logs = [path.read_text() for path in (tmp_path / 'work/plan/slurm').glob('*_*.txt')]
+    assert len(logs) == 8 and all('GPU number: 2' in log for log in logs)
+
+
+@pytest.mark.slow
 def test_tool_side_by_side_with_a_failure(tmp_path):
     """Two variants that train and one that cannot, two seeds, two processes at a time."""
     text = PLAN.replace("dict(name='tested'", "dict(name='broken', overrides=dict(online={'model.width': 5})),\n"

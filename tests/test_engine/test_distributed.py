@@ -2,6 +2,7 @@
 """Real groups of processes over gloo: however a batch or a test set is spread, the numbers are the same."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from comparison import assert_same_training, differences
 from mmengine.config import Config
 
 from mmvc.engine import exit_with_message, setup_distributed
+from mmvc.utils.errors import UsageError
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / 'test_tools'))
@@ -142,3 +144,26 @@ def test_jobs_of_slurm_meet_at_ports_of_their_own(monkeypatch, tmp_path, job, po
     monkeypatch.setattr('torch.distributed.init_process_group', lambda *args, **_: formed.append(args))
     setup_distributed('slurm', Config())
     assert [os.environ[name] for name in names] == ['node3', port, '5', '8', '1'] and formed == [('gloo', )]
+    setup_distributed('slurm', Config(dict(env_cfg=dict(dist_cfg=dict(port=29511)))))
+    assert os.environ['MASTER_PORT'] == '29511'
+
+
+@pytest.mark.parametrize('visible, reason', [(None, ''), ('4,5', ' (CUDA_VISIBLE_DEVICES=4,5)')])
+def test_a_process_without_a_gpu_is_refused(monkeypatch, visible, reason):
+    formed = []
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
+    monkeypatch.setattr('mmvc.engine.distributed.init_dist', lambda launcher, **_: formed.append(launcher))
+    environment = dict(RANK='9', LOCAL_RANK='2', WORLD_SIZE='10', MASTER_ADDR='node0', MASTER_PORT='29500')
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    if visible is not None:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+    message = f'process 2 of this machine has no GPU, since 2 are visible{reason}: start 2 processes'
+    with pytest.raises(UsageError, match=re.escape(message)):
+        setup_distributed('pytorch', Config())
+    assert formed == []
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    setup_distributed('pytorch', Config())
+    assert formed == ['pytorch']

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -33,6 +34,7 @@ optim_wrapper = dict(optimizer=dict(lr=0.1, momentum=0.9))
 default_hooks = dict(random_state=dict(type='RandomStateHook'))
 custom_hooks = {hooks}
 """
+CLUSTER = os.environ.get('MMVC_TEST_PARTITION')
 RESUMED = 'resumed epoch: 0, iter: 2'  # mmengine's first process says so
 FAKE_SRUN = """#!/usr/bin/env bash
 # runs the tasks of a job on this machine; the first that fails ends the others
@@ -106,11 +108,16 @@ def succeed(*processes):
 
 def pid_in(marker):
     """Wait for a process to be interrupted; return its number."""
+    wait_for(lambda: marker.exists() and marker.read_text())
+    return int(marker.read_text())
+
+
+def wait_for(condition):
     for _ in range(6000):
-        if marker.exists() and marker.read_text():
-            return int(marker.read_text())
+        if condition():
+            return
         time.sleep(0.1)
-    raise AssertionError(f'{marker} was never written')
+    raise AssertionError('it did not happen within ten minutes')
 
 
 @pytest.fixture(scope='module')
@@ -214,15 +221,52 @@ def test_a_machine_comes_and_is_lost(start, write, two, last_of, folder):
     assert differences(last['state_dict'], two['state_dict'])  # half of the batch
 
 
-def test_slurm(start, write, folder, two, last_of):
+@pytest.fixture
+def srun_stand_in(folder):
+    """A path on which ``srun`` and ``scontrol`` are scripts that need no cluster."""
     for name, content in (('srun', FAKE_SRUN), ('scontrol', '#!/bin/sh\necho localhost\n')):
         (folder / name).write_text(content)
         (folder / name).chmod(0o755)
-    environment = dict(PATH=f'{folder}:{os.environ["PATH"]}', GPUS='2', MASTER_PORT=free_port())
-    output, = succeed(start('slurm_train', 'partition', 'job', write(), work_dir='slurm', **environment))
+    return f'{folder}:{os.environ["PATH"]}'
+
+
+def check_slurm(start, write, two, last_of, partition, **environment):
+    """Two processes of a job end as those of torchrun, and one that fails ends the job."""
+    environment = dict(environment, GPUS='2', GPUS_PER_NODE='1', CPUS_PER_TASK='1')
+    output, = succeed(start('slurm_train', partition, 'job', write(), work_dir=partition, MASTER_PORT=free_port(),
+                            **environment))
     assert 'Distributed training: True' in output
-    assert_same_training(last_of('slurm'), two)
-    environment['MASTER_PORT'] = free_port()
-    config = write(fails_there=dict(rank=1, iteration=3))
-    status, output = end_of(start('slurm_train', 'partition', 'job', config, work_dir='fails_there', **environment))
+    assert_same_training(last_of(partition), two)
+    config = write(**{f'fails_on_{partition}': dict(rank=1, iteration=3)})
+    status, output = end_of(start('slurm_train', partition, 'job', config, work_dir=f'fails_on_{partition}',
+                                  MASTER_PORT=free_port(), **environment))
     assert status != 0 and 'rank 1 fails on purpose' in output
+
+
+def test_slurm(start, write, two, last_of, srun_stand_in):
+    check_slurm(start, write, two, last_of, 'partition', PATH=srun_stand_in)
+
+
+@pytest.mark.skipif(not CLUSTER, reason='MMVC_TEST_PARTITION names no partition of a Slurm cluster')
+def test_slurm_cluster(start, write, two, last_of):
+    """One process on each of two machines."""
+    check_slurm(start, write, two, last_of, CLUSTER)
+
+
+@pytest.mark.skipif(not CLUSTER, reason='MMVC_TEST_PARTITION names no partition of a Slurm cluster')
+def test_job_that_a_cluster_starts_anew(write, two, last_of, folder):
+    """Taken away in the fourth step, it goes on from the second; Slurm waits two minutes before it starts it again."""
+    config = write(requeued=dict(rank=1, iteration=3, how='wait'))
+    command = ['bash', str(REPO / 'tools/slurm_train.sh'), CLUSTER, 'job', str(config), '--resume',
+               '--data-root', str(folder / 'data'), '--work-dir', str(folder / 'requeued')]
+    environment = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(HERE), OMP_NUM_THREADS='1', GPUS='2',
+                       GPUS_PER_NODE='1', CPUS_PER_TASK='1')
+    log = folder / 'requeued.txt'
+    options = ['--requeue', '--ntasks', '2', '--ntasks-per-node', '1', '--cpus-per-task', '1', '--gres', 'gpu:1']
+    job = subprocess.run(['sbatch', '--parsable', '--partition', CLUSTER, *options, '--output', str(log), '--wrap',
+                          shlex.join(command)], env=environment, check=True, capture_output=True, text=True)
+    pid_in(folder / 'requeued.pid')
+    subprocess.run(['scontrol', 'requeue', job.stdout.strip()], check=True)
+    wait_for((folder / 'requeued/iter_4.pth').exists)
+    assert log.read_text().count(RESUMED) == 1
+    assert_same_training(last_of('requeued'), two)
