@@ -8,7 +8,7 @@ from .plot import plot_results
 from .report import to_markdown
 from .results import gather
 from .runner import AblationRunner
-from .scheduler import BLOCKED, DONE, FAILED, run_jobs
+from .scheduler import BLOCKED, DONE, FAILED, run_processes
 from .slurm import slurm_script
 from .statistics import Difference, Sample, describe, paired_difference
 from .store import Store
@@ -16,5 +16,5 @@ from .store import Store
 __all__ = [
     'BLOCKED', 'DONE', 'FAILED', 'AblationRunner', 'AttentionShareHook', 'Difference', 'Evaluation', 'Metric', 'Plan',
     'Run', 'Sample', 'Store', 'Training', 'describe', 'gather', 'paired_difference', 'plot_results', 'run_evaluation',
-    'run_jobs', 'run_training', 'slurm_script', 'to_markdown'
+    'run_processes', 'run_training', 'slurm_script', 'to_markdown'
 ]

@@ -23,7 +23,7 @@ from .plan import Plan, Training
 from .plot import plot_results
 from .report import to_markdown
 from .results import gather
-from .scheduler import BLOCKED, DONE, FAILED, run_jobs
+from .scheduler import BLOCKED, DONE, FAILED, run_processes
 from .slurm import slurm_script
 from .store import Store
 
@@ -147,7 +147,7 @@ class AblationRunner:
             print(f'  {key}: {state}{took} [{finished}/{len(self.trainings)}]', flush=True)
             self._write_results()
 
-        states = run_jobs(todo, start, jobs, report)
+        states = run_processes(todo, start, jobs, report)
         self.report()
         failed = [key for key, state in states.items() if state == FAILED]
         blocked = [key for key, state in states.items() if state == BLOCKED]

@@ -8,11 +8,11 @@ from typing import Callable, Dict, List, Mapping, Optional
 DONE, FAILED, BLOCKED = 'done', 'failed', 'blocked'
 
 
-def run_jobs(jobs: Mapping[str, Optional[str]],
-             start: Callable[[str, int], subprocess.Popen],
-             num_slots: int = 1,
-             report: Callable[[str, str], None] = lambda job, state: None,
-             poll_seconds: float = 0.2) -> Dict[str, str]:
+def run_processes(jobs: Mapping[str, Optional[str]],
+                  start: Callable[[str, int], subprocess.Popen],
+                  num_slots: int = 1,
+                  report: Callable[[str, str], None] = lambda job, state: None,
+                  poll_seconds: float = 0.2) -> Dict[str, str]:
     """Run jobs as processes; the failure of one stops only those that need its result.
 
     Args:

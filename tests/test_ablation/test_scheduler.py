@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from mmvc.ablation import run_jobs
+from mmvc.ablation import run_processes
 
 
 class FakeProcess:
@@ -37,7 +37,7 @@ def run(jobs, fails=(), num_slots=2):
             running.discard(job)
             del slots[job]
 
-    return run_jobs(jobs, start, num_slots, report, 0), order, most[0]
+    return run_processes(jobs, start, num_slots, report, 0), order, most[0]
 
 
 def test_jobs_wait_for_each_other_and_fill_the_slots():
