@@ -32,7 +32,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope='session')
 def forget_runs() -> Callable[[], None]:
-    """Forget what mmengine keeps by name from earlier runs, which share the second that names them."""
+    """Forget what mmengine keeps by name from earlier runs: those of one second share it, and write to one folder."""
 
     def forget() -> None:
         for kind in (VideoSegLocalVisualizer, MessageHub, MMLogger):
@@ -45,9 +45,10 @@ def forget_runs() -> Callable[[], None]:
 
 
 @pytest.fixture(autouse=True)
-def process_state():
+def process_state(forget_runs):
     """Leave nothing to the next test of what a tool that runs in this process, or mmengine, sets for all of it."""
     torch.manual_seed(0)
+    forget_runs()
     mmengine.DefaultScope._instance_dict.clear()
     environment, path = dict(os.environ), list(sys.path)
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark

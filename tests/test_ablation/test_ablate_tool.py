@@ -10,23 +10,17 @@ from toy_plan import ENGINE_TESTS, PLAN, write_plan
 
 from mmvc.ablation import AblationRunner
 from mmvc.utils.errors import UsageError
-from mmvc.visualization import VideoSegLocalVisualizer
 
 TOOL = Path(__file__).parents[2] / 'tools/ablate.py'
 
 
-@pytest.fixture(autouse=True)
-def fresh_visualizer():
-    VideoSegLocalVisualizer._instance_dict.clear()
-
-
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, forget_runs):
     """Two variants with two seeds, trained in this process, and the runner."""
     folder = tmp_path_factory.mktemp('ablation')
     runner = AblationRunner(write_plan(folder), str(folder / 'work'), variants=['late', 'tested'])
     for number in range(len(runner.trainings)):
-        VideoSegLocalVisualizer._instance_dict.clear()
+        forget_runs()
         runner.run_only(number)
     runner.report()
     return folder, runner, json.loads((folder / 'work/plan/results.json').read_text())

@@ -8,7 +8,6 @@ import tiny_models
 import torch
 from comparison import assert_same_training, differences
 from mmengine.config import ConfigDict
-from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
@@ -17,23 +16,16 @@ from toy_stages import CONFIG, ToyMetric
 from mmvc.engine import build_runner, load_config
 from mmvc.engine.atomic_io import AtomicLocalBackend
 from mmvc.registry import OPTIM_WRAPPERS
-from mmvc.visualization import VideoSegLocalVisualizer
-
-
-def forget_other_runners():
-    """As in a new process."""
-    for kept in (MMLogger, MessageHub, VideoSegLocalVisualizer):
-        kept._instance_dict.clear()
 
 
 @pytest.fixture
-def train(tmp_path, monkeypatch):
+def train(tmp_path, monkeypatch, forget_runs):
     """Trains the toy model for six iterations (validated after the fourth); returns its final checkpoint."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     (tmp_path / 'toy.py').write_text(CONFIG.format(model='ToyModel', max_iters=6))
 
     def run(name, resume_from=None, **options):
-        forget_other_runners()
+        forget_runs()
         cfg = load_config(str(tmp_path / 'toy.py'), options)
         cfg.work_dir = str(tmp_path / name)
         if resume_from is not None:
@@ -168,10 +160,10 @@ class Clips(Dataset):
 
 
 @pytest.mark.parametrize('stage', tiny_models.STAGES)
-def test_every_stage_resumes_exactly(tmp_path, stage):
+def test_every_stage_resumes_exactly(tmp_path, stage, forget_runs):
     """With query noise, dropped keys, guided assignments that end in the middle, and the class memory."""
     def train(name, load_from=None):
-        forget_other_runners()
+        forget_runs()
         cfg = ConfigDict(tiny_models.STAGES[stage])
         if 'tracker' in cfg:
             cfg.tracker.noise = dict(type='QueryNoise', mode='wa', prob=0.8)

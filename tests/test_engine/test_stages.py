@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
 from toy_stages import write_configs
 
 from mmvc.engine import (
@@ -19,16 +18,13 @@ from mmvc.engine import (
     plan_stages,
     run_stages,
 )
-from mmvc.visualization import VideoSegLocalVisualizer
 
 NAMES = ['segmenter', 'online', 'offline']
 
 
 @pytest.fixture(autouse=True)
-def _as_in_a_new_process(monkeypatch):
+def _toys_can_be_imported(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    for kept in (MMLogger, MessageHub, VideoSegLocalVisualizer):  # by name and second
-        kept._instance_dict.clear()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from stopped_tool import Stopped  # noqa: E402
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(monkeypatch, capsys, forget_runs):
     """Run a script of ``tools/``, or ``mmvc.apis``, as if from the command line; :class:`Stopped` tells its message.
 
     Any other exception but SystemExit, that is a traceback for the user, reaches the test.
@@ -30,6 +30,7 @@ def run(monkeypatch, capsys):
                 spec.loader.exec_module(modules[name])
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         capsys.readouterr()
+        forget_runs()
         try:
             modules[name].main()
         except SystemExit as caught:
@@ -39,11 +40,3 @@ def run(monkeypatch, capsys):
                 raise Stopped(text) from caught
 
     return run_tool
-
-
-@pytest.fixture(autouse=True)
-def fresh_mmengine(forget_runs):
-    """Runs that share a second do not meet."""
-    forget_runs()
-    yield
-    forget_runs()

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mmvc.visualization import VideoSegLocalVisualizer
-
 HERE = Path(__file__).parent
 TOOLS = HERE.parents[1] / 'tools'
 
@@ -28,7 +26,7 @@ def convert(monkeypatch):
 
 
 @pytest.fixture
-def run(monkeypatch):
+def run(monkeypatch, forget_runs):
     """Run a tool as if from the command line, in this process."""
     monkeypatch.syspath_prepend(str(HERE))
 
@@ -37,12 +35,7 @@ def run(monkeypatch):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
+        forget_runs()
         module.main()
 
     return run_tool
-
-
-@pytest.fixture(autouse=True)
-def fresh_visualizer():
-    """Forget visualizers of earlier runs: mmengine names them by the second and would write to the older's folder."""
-    VideoSegLocalVisualizer._instance_dict.clear()

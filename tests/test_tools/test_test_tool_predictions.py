@@ -29,7 +29,7 @@ def tool():
 
 
 @pytest.fixture
-def run(tool, tmp_path, monkeypatch):
+def run(tool, tmp_path, monkeypatch, forget_runs):
     """Run the tool on the toy model and the toy videos."""
     monkeypatch.syspath_prepend(str(HERE))
     config, data_root = write_config(tmp_path / 'toy.py'), write_videos(tmp_path / 'videos')
@@ -38,6 +38,7 @@ def run(tool, tmp_path, monkeypatch):
     def run_tool(*options):
         monkeypatch.setattr(sys, 'argv', ['test.py', config, str(tmp_path / 'toy.pth'), '--data-root', data_root,
                                           '--work-dir', str(tmp_path / 'work'), *map(str, options)])
+        forget_runs()
         tool.main()
 
     return run_tool
