@@ -46,15 +46,14 @@ def setup_distributed(launcher: str, cfg: Config) -> None:
     dist_cfg = dict(env_cfg.get('dist_cfg', {}))
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
     if launcher == 'slurm':  # a port of its own for each job, as jobs may share a machine
-        os.environ.setdefault('MASTER_PORT', str(20000 + int(os.environ.get('SLURM_JOB_ID', 0)) % 10000))
+        own_port = 20000 + int(os.environ.get('SLURM_JOB_ID', 0)) % 10000
+        os.environ['MASTER_PORT'] = str(dist_cfg.get('port') or os.environ.get('MASTER_PORT', own_port))
     if torch.cuda.is_available():
         if launcher == 'pytorch':
             _require_gpu(int(os.environ['LOCAL_RANK']), torch.cuda.device_count())
         init_dist(launcher, **dist_cfg)
         return
     if launcher == 'slurm':
-        if 'port' in dist_cfg:  # as mmengine does with GPUs
-            os.environ['MASTER_PORT'] = str(dist_cfg['port'])
         _export_slurm_rank()
     torch.distributed.init_process_group('gloo', timeout=datetime.timedelta(seconds=dist_cfg.get('timeout', 1800)))
 

@@ -35,6 +35,8 @@ default_hooks = dict(random_state=dict(type='RandomStateHook'))
 custom_hooks = {hooks}
 """
 CLUSTER = os.environ.get('MMVC_TEST_PARTITION')
+needs_cluster = pytest.mark.skipif(not CLUSTER, reason='MMVC_TEST_PARTITION names no partition of a Slurm cluster')
+TWO_TASKS = dict(GPUS='2', GPUS_PER_NODE='1', CPUS_PER_TASK='1')  # of a job, each on a machine of its own
 RESUMED = 'resumed epoch: 0, iter: 2'  # mmengine's first process says so
 FAKE_SRUN = """#!/usr/bin/env bash
 # runs the tasks of a job on this machine; the first that fails ends the others
@@ -75,14 +77,25 @@ def write(folder):
 
 
 @pytest.fixture(scope='module')
-def start(folder):
-    """Start a script of ``tools``; all are ended with the tests."""
-    running = []
+def prepare(folder):
+    """Command and environment of a script of ``tools``."""
 
-    def start(name, *arguments, work_dir, **environment):
+    def prepare(name, *arguments, work_dir, **environment):
         environment = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(HERE), OMP_NUM_THREADS='1', **environment)
         command = ['bash', str(REPO / f'tools/{name}.sh'), *map(str, arguments), '--data-root', str(folder / 'data'),
                    '--work-dir', str(folder / work_dir)]
+        return command, environment
+
+    return prepare
+
+
+@pytest.fixture(scope='module')
+def start(prepare):
+    """Start a script of ``tools``; all are ended with the tests."""
+    running = []
+
+    def start(*arguments, **options):
+        command, environment = prepare(*arguments, **options)
         running.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         text=True))
         return running[-1]
@@ -108,16 +121,16 @@ def succeed(*processes):
 
 def pid_in(marker):
     """Wait for a process to be interrupted; return its number."""
-    wait_for(lambda: marker.exists() and marker.read_text())
+    wait_for(lambda: marker.exists() and marker.read_text(), f'{marker} was never written')
     return int(marker.read_text())
 
 
-def wait_for(condition):
+def wait_for(condition, complaint):
     for _ in range(6000):
         if condition():
             return
         time.sleep(0.1)
-    raise AssertionError('it did not happen within ten minutes')
+    raise AssertionError(complaint)
 
 
 @pytest.fixture(scope='module')
@@ -232,7 +245,7 @@ def srun_stand_in(folder):
 
 def check_slurm(start, write, two, last_of, partition, **environment):
     """Two processes of a job end as those of torchrun, and one that fails ends the job."""
-    environment = dict(environment, GPUS='2', GPUS_PER_NODE='1', CPUS_PER_TASK='1')
+    environment.update(TWO_TASKS)
     output, = succeed(start('slurm_train', partition, 'job', write(), work_dir=partition, MASTER_PORT=free_port(),
                             **environment))
     assert 'Distributed training: True' in output
@@ -247,26 +260,23 @@ def test_slurm(start, write, two, last_of, srun_stand_in):
     check_slurm(start, write, two, last_of, 'partition', PATH=srun_stand_in)
 
 
-@pytest.mark.skipif(not CLUSTER, reason='MMVC_TEST_PARTITION names no partition of a Slurm cluster')
+@needs_cluster
 def test_slurm_cluster(start, write, two, last_of):
     """One process on each of two machines."""
     check_slurm(start, write, two, last_of, CLUSTER)
 
 
-@pytest.mark.skipif(not CLUSTER, reason='MMVC_TEST_PARTITION names no partition of a Slurm cluster')
-def test_job_that_a_cluster_starts_anew(write, two, last_of, folder):
+@needs_cluster
+def test_job_that_a_cluster_starts_anew(prepare, write, two, last_of, folder):
     """Taken away in the fourth step, it goes on from the second; Slurm waits two minutes before it starts it again."""
     config = write(requeued=dict(rank=1, iteration=3, how='wait'))
-    command = ['bash', str(REPO / 'tools/slurm_train.sh'), CLUSTER, 'job', str(config), '--resume',
-               '--data-root', str(folder / 'data'), '--work-dir', str(folder / 'requeued')]
-    environment = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(HERE), OMP_NUM_THREADS='1', GPUS='2',
-                       GPUS_PER_NODE='1', CPUS_PER_TASK='1')
+    command, environment = prepare('slurm_train', CLUSTER, 'job', config, '--resume', work_dir='requeued', **TWO_TASKS)
     log = folder / 'requeued.txt'
     options = ['--requeue', '--ntasks', '2', '--ntasks-per-node', '1', '--cpus-per-task', '1', '--gres', 'gpu:1']
     job = subprocess.run(['sbatch', '--parsable', '--partition', CLUSTER, *options, '--output', str(log), '--wrap',
                           shlex.join(command)], env=environment, check=True, capture_output=True, text=True)
     pid_in(folder / 'requeued.pid')
     subprocess.run(['scontrol', 'requeue', job.stdout.strip()], check=True)
-    wait_for((folder / 'requeued/iter_4.pth').exists)
+    wait_for((folder / 'requeued/iter_4.pth').exists, 'the job did not go on')
     assert log.read_text().count(RESUMED) == 1
     assert_same_training(last_of('requeued'), two)

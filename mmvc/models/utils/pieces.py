@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Callable, Optional, cast
+from typing import Callable
 
 import torch
 from torch import Tensor
@@ -22,10 +22,9 @@ def in_pieces(function: Callable[..., Tensor], size: int, dim: int, *inputs: Ten
     num_slices = inputs[0].shape[dim]
     if torch.is_grad_enabled() or num_slices <= size:
         return function(*inputs)
-    out: Optional[Tensor] = None
     for start, piece in zip(range(0, num_slices, size), zip(*(x.split(size, dim) for x in inputs))):
         result = function(*piece)
-        if out is None:
+        if start == 0:
             out = result.new_empty((*result.shape[:dim], num_slices, *result.shape[dim + 1:]))
         out.narrow(dim, start, result.shape[dim]).copy_(result)
-    return cast(Tensor, out)
+    return out
