@@ -2,7 +2,7 @@
 # make test          install into .venv if needed, then run the fast tests
 # make test-all      the slow tests too
 # make test-classic  the fast tests on the classic OpenMMLab stack, in .venv-classic
-# make lint          style and spelling
+# make lint          style, spelling, and the layers of the package
 # make typecheck     the type hints of package and tools
 # make coverage      the fast tests, and how much of the package they run
 # make docs          the documentation, in docs/en/_build/html
@@ -42,6 +42,7 @@ test-classic: .venv-classic/installed
 lint: .venv/installed
 	.venv/bin/ruff check .
 	.venv/bin/codespell
+	.venv/bin/lint-imports --no-cache
 
 typecheck: .venv/installed
 	.venv/bin/mypy

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import List
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
@@ -34,7 +33,7 @@ class BuildWithMim(build_py):
                 shutil.copy(ROOT / name, target / name)
 
 
-def requirements(name: str) -> List[str]:
+def requirements(name: str) -> list[str]:
     """The requirements of ``requirements/<name>.txt``, without comments and references to other files."""
     lines = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8').splitlines()
     lines = [line.split('#')[0].strip() for line in lines]

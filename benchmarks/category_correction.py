@@ -18,24 +18,24 @@ Everything is kept apart from the pipeline's own results, in oracle_<answers>/ i
 import argparse
 import hashlib
 from pathlib import Path
-from typing import Dict, Tuple
 
 import cv2
 import numpy as np
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.engine import UsageError, default_work_dir, load_config, report_errors
-from mmvc.evaluation.functional import read_label_map
-from mmvc.postprocessing.category_correction import (
+from mmvc.challenge.correction import (
     CorrectionSettings,
     MultimodalBackend,
     VideoSegments,
     draw_picture,
     make_question,
 )
-from mmvc.postprocessing.category_correction.correction import choose_frames
-from mmvc.postprocessing.challenge import ChallengePipeline, ChallengePlan, load_plan
-from mmvc.postprocessing.challenge.plan import ModelPlan
+from mmvc.challenge.correction.correction import choose_frames
+from mmvc.challenge.pipeline import ChallengePipeline, ChallengePlan, load_plan
+from mmvc.challenge.pipeline.plan import ModelPlan
+from mmvc.engine import default_work_dir, load_config, report_errors
+from mmvc.formats.label_maps import read_label_map
+from mmvc.utils.errors import UsageError
 from mmvc.utils.files import files_in
 
 NONE = 'none of them'
@@ -52,7 +52,7 @@ class Oracle(MultimodalBackend):
 
     def __init__(self, pipeline: ChallengePipeline, folder: Path, answers: str) -> None:
         super().__init__(f'oracle, {answers} answers')
-        self._answers: Dict[Tuple[str, str], str] = {}
+        self._answers: dict[tuple[str, str], str] = {}
         plan = pipeline.plan.correction
         settings = CorrectionSettings(**plan.settings)
         table = plan.table(pipeline.dataset.metainfo['classes'])
@@ -82,7 +82,7 @@ class Oracle(MultimodalBackend):
         return self._answers[self._key(picture, question)]
 
     @staticmethod
-    def _key(picture: bytes, question: str) -> Tuple[str, str]:
+    def _key(picture: bytes, question: str) -> tuple[str, str]:
         return hashlib.sha256(picture).hexdigest(), question
 
 

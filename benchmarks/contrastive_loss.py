@@ -10,7 +10,7 @@ and gradient (float32; of the gradient relative to its largest entry).
 import argparse
 import random
 import time
-from typing import Callable
+from collections.abc import Callable
 from unittest import mock
 
 import torch

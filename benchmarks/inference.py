@@ -28,9 +28,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional
 
 import numpy as np
 import torch
@@ -58,9 +58,9 @@ class Stopwatch:
     """Exclusive wall seconds of nested parts."""
 
     def __init__(self, device: str) -> None:
-        self.seconds: Dict[str, float] = dict.fromkeys(PARTS, 0.)
+        self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.)
         self.device = device
-        self._running: List[str] = []
+        self._running: list[str] = []
         self._last = 0.
 
     def _switch(self) -> None:
@@ -100,7 +100,7 @@ def memory_mb(peak: bool) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == 'darwin' else 1024)
 
 
-def build_model(config: str, weights: Optional[str], device: str, feature_store: dict) -> torch.nn.Module:
+def build_model(config: str, weights: str | None, device: str, feature_store: dict) -> torch.nn.Module:
     """Model in evaluation mode; without weights a random one, the same every time."""
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
@@ -147,7 +147,7 @@ def frames_of_file(path: str, num_frames: int, height: int, width: int) -> Itera
 
 def windows_of(frames: Iterator[Tensor], size: int) -> Iterator[Tensor]:
     """Stack consecutive frames: uint8 (t, 3, H, W) with t <= size."""
-    window: List[Tensor] = []
+    window: list[Tensor] = []
     for frame in frames:
         window.append(frame)
         if len(window) == size:
@@ -352,7 +352,7 @@ def main() -> None:
     table = PrettyTable(['frames', 'variant', *PARTS, 'wall', 'CPU', 'base MB', 'peak MB', 'device MB', 'labels'])
     table.align = 'r'
 
-    def add(frames: int, name: str, figures: dict, changed: Optional[float] = None) -> None:
+    def add(frames: int, name: str, figures: dict, changed: float | None = None) -> None:
         parts = [f'{figures["seconds"][part]:.2f}' for part in PARTS]
         times = [f'{figures[key]:.1f}' if key in figures else '' for key in ('wall', 'cpu')]
         memory = [f'{figures[key]:.0f}' if figures.get(key) else '' for key in ('base_mb', 'peak_mb', 'device_mb')]

@@ -26,8 +26,9 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -133,7 +134,7 @@ def arm(way: str, chance: random.Random, duration: float) -> None:
         threading.Timer(chance.uniform(0, duration), kill).start()
 
 
-def in_child(function: Callable[[], None], log: Path) -> Optional[int]:
+def in_child(function: Callable[[], None], log: Path) -> int | None:
     """Run a function in a fork, so that imports are paid once.
 
     Returns:
@@ -221,7 +222,7 @@ class Row:
         for way in [*chance.choices(self.ways, k=num_kills), None]:
             moment = chance.random()
 
-            def attempt(way: Optional[str] = way, moment: float = moment) -> None:
+            def attempt(way: str | None = way, moment: float = moment) -> None:
                 if way is not None:
                     arm(way, random.Random(moment), self.duration)
                 train(work_dir, self.data_root, 2, self.by_mmengine)

@@ -14,8 +14,8 @@ allocated, and the largest difference of a gradient between the two ways to comp
 
 import argparse
 import time
+from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import Callable, Dict, Iterator, Tuple
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from mmvc.registry import MODELS
 from mmvc.utils import keep_freed_memory
 
 
-def make_batch(masking: dict, args: argparse.Namespace) -> Dict[str, list]:
+def make_batch(masking: dict, args: argparse.Namespace) -> dict[str, list]:
     """Random clips with six regions each, that move."""
     rng = np.random.default_rng(0)
     height, width = args.size
@@ -53,7 +53,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.now = self.peak = 0
-        self._users: Dict[Tuple[int, int], int] = {}
+        self._users: dict[tuple[int, int], int] = {}
 
     def pack(self, tensor: Tensor) -> 'Saved':
         return Saved(tensor, self)
@@ -117,7 +117,7 @@ def measure(model: BaseModel, step: Callable, batch: dict, args: argparse.Namesp
     yield allocated
 
 
-def gradients(model: BaseModel, step: Callable, batch: dict) -> Dict[str, Tensor]:
+def gradients(model: BaseModel, step: Callable, batch: dict) -> dict[str, Tensor]:
     model = deepcopy(model)
     model.zero_grad()
     optim_wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0), accumulative_counts=2)

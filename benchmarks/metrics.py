@@ -17,10 +17,10 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Tuple
 
 import cv2
 import numpy as np
@@ -124,7 +124,7 @@ def write_vis(folder: Path, index: int) -> None:
 # --- one video, from its files to its counts ---
 
 
-def read_pairs(folder: Path, read: Callable) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+def read_pairs(folder: Path, read: Callable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Ground truth and prediction of each frame, decoded ahead by two threads."""
     names = sorted(str(path) for path in folder.glob('*.png'))  # gt, pred, gt, pred, ...
     maps = F.prefetch(read, names)
@@ -168,7 +168,7 @@ def stq_numbers(videos) -> str:
 
 
 def vis_numbers(videos) -> str:
-    categories: Dict[int, list] = {}
+    categories: dict[int, list] = {}
     for video in videos:
         for category_id, matched in video.items():
             categories.setdefault(category_id, []).append(matched)
@@ -261,7 +261,7 @@ def baseline_vis(folder: Path) -> str:
     return 'only the IoU between tracks'
 
 
-def timed(baseline: Callable, folder: Path) -> Tuple[str, float]:
+def timed(baseline: Callable, folder: Path) -> tuple[str, float]:
     start = time.perf_counter()
     return baseline(folder), time.perf_counter() - start
 

@@ -21,9 +21,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 import torch
@@ -52,9 +52,9 @@ class Row:
     name: str
     model: nn.Module
     optimizer: OptimWrapper
-    transforms: List[Callable]
+    transforms: list[Callable]
 
-    def step(self, clips: List[dict], iteration: int) -> None:
+    def step(self, clips: list[dict], iteration: int) -> None:
         """Train on a batch."""
         hub = MessageHub.get_current_instance()
         hub.update_info('iter', iteration)
@@ -91,7 +91,7 @@ def build_row(name: str, cfg: Config, device: str, amp: bool = False, recompute:
     return Row(name, model, build_optim_wrapper(model, optim_cfg), transforms)
 
 
-def random_clips(cfg: Config, size: Tuple[int, int], num_clips: int, num_frames: int) -> List[dict]:
+def random_clips(cfg: Config, size: tuple[int, int], num_clips: int, num_frames: int) -> list[dict]:
     """Frames of noise with blocks of random classes that move, as they come out of loading."""
     height, width = size
     generator = np.random.default_rng(0)
@@ -107,7 +107,7 @@ def random_clips(cfg: Config, size: Tuple[int, int], num_clips: int, num_frames:
     return clips
 
 
-def rows_of(stage: str, args: argparse.Namespace, baseline: Config, folder: str) -> List[Row]:
+def rows_of(stage: str, args: argparse.Namespace, baseline: Config, folder: str) -> list[Row]:
     """The rows of a stage, all with the same weights."""
     method = Config.fromfile(ROOT / f'configs/mvc/dvispp_{args.model}_{stage}.py')
     rows = [build_row('DVIS++', baseline, args.device),
@@ -123,7 +123,7 @@ def rows_of(stage: str, args: argparse.Namespace, baseline: Config, folder: str)
     return rows
 
 
-def timed(row: Row, clips: List[dict], turn: int, device: str) -> Tuple[float, float]:
+def timed(row: Row, clips: list[dict], turn: int, device: str) -> tuple[float, float]:
     """Wall and CPU seconds of a step: guided in even turns, in the second half of the training in odd ones."""
     np.random.seed(turn)
     torch.manual_seed(turn)
@@ -134,7 +134,7 @@ def timed(row: Row, clips: List[dict], turn: int, device: str) -> Tuple[float, f
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def peak_mb(row: Row, clips: List[dict], device: str) -> float:
+def peak_mb(row: Row, clips: list[dict], device: str) -> float:
     """The most that tensors take up during a step."""
     static = sum(t.numel() * t.element_size() for t in row.model.state_dict().values())
     for state in row.optimizer.optimizer.state.values():
@@ -158,7 +158,7 @@ def _start(event: object) -> int:
     return event.start_ns() if hasattr(event, 'start_ns') else event.start_us()  # before torch 2.4
 
 
-def measure(stage: str, args: argparse.Namespace) -> List[list]:
+def measure(stage: str, args: argparse.Namespace) -> list[list]:
     """Lines of the table for a stage."""
     baseline = Config.fromfile(ROOT / f'configs/dvispp/dvispp_{args.model}_{stage}.py')
     loader = baseline.train_dataloader
@@ -166,7 +166,7 @@ def measure(stage: str, args: argparse.Namespace) -> List[list]:
     clips = random_clips(baseline, tuple(args.size), args.batch_size or loader.batch_size, num_frames)
     with tempfile.TemporaryDirectory() as folder:
         rows = rows_of(stage, args, baseline, folder)
-        seconds: Dict[str, List[Tuple[float, float]]] = {row.name: [] for row in rows}
+        seconds: dict[str, list[tuple[float, float]]] = {row.name: [] for row in rows}
         for turn in range(-args.warm_up, args.repeats):
             for row in rows if turn % 2 else reversed(rows):
                 result = timed(row, clips, turn + args.warm_up, args.device)

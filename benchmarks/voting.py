@@ -9,15 +9,15 @@ both agree where there is no tie.
 
 import argparse
 import time
-from typing import Callable, List, Tuple
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from mmvc.postprocessing import majority_vote
+from mmvc.models.tta import majority_vote
 
 
-def make_predictions(count: int, num_classes: int, size: Tuple[int, int]) -> List[Tensor]:
+def make_predictions(count: int, num_classes: int, size: tuple[int, int]) -> list[Tensor]:
     """Blocks of classes, with blocks of random classes at half of the places."""
     height, width = size
     blocks = (height + 15) // 16, (width + 15) // 16
@@ -30,7 +30,7 @@ def make_predictions(count: int, num_classes: int, size: Tuple[int, int]) -> Lis
     return predictions
 
 
-def count_per_class(predictions: List[Tensor], num_classes: int) -> Tuple[Tensor, Tensor]:
+def count_per_class(predictions: list[Tensor], num_classes: int) -> tuple[Tensor, Tensor]:
     """The class of most votes, the smallest index on a tie, and where there is no tie."""
     votes = torch.zeros((num_classes, *predictions[0].shape), dtype=torch.uint8)
     one = torch.ones((1, *predictions[0].shape), dtype=torch.uint8)

@@ -7,7 +7,7 @@ import sys
 import mmvc  # noqa: F401  registers the scope
 from mmvc.ablation import AblationRunner
 from mmvc.engine import LAUNCHERS, OverrideAction, report_errors
-from mmvc.utils.numbers import NumberArgument
+from mmvc.utils.arguments import NumberArgument
 
 EPILOG = """
 A plan (configs/mvc/ablations/*.py) names a config with stages, variants of it, seeds and metrics. Variants that agree

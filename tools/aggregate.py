@@ -7,16 +7,15 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Dict, List
 
 import cv2
 from prettytable import PrettyTable
 
-from mmvc.engine import atomic_write, report_errors
-from mmvc.engine.atomic_io import require_writable
-from mmvc.postprocessing import VideoChoice, aggregate_folders
-from mmvc.postprocessing.ssim import TREATMENTS, WINDOW
-from mmvc.utils.numbers import NumberArgument
+from mmvc.challenge.aggregation import VideoChoice, aggregate_folders
+from mmvc.challenge.aggregation.ssim import TREATMENTS, WINDOW
+from mmvc.engine import report_errors
+from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.atomic import atomic_write, require_writable
 
 EPILOG = """
 Predictions are PRED/<video>/<frame>.png, class indices (tools/test.py --out-dir writes them), the same frames from
@@ -57,7 +56,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def parse_predictions(parser: argparse.ArgumentParser, entries: List[str]) -> Dict[str, Path]:
+def parse_predictions(parser: argparse.ArgumentParser, entries: list[str]) -> dict[str, Path]:
     """Names and folders of the models."""
     predictions = {}
     for entry in entries:
@@ -70,14 +69,14 @@ def parse_predictions(parser: argparse.ArgumentParser, entries: List[str]) -> Di
     return predictions
 
 
-def as_rows(choices: List[VideoChoice]) -> List[dict]:
+def as_rows(choices: list[VideoChoice]) -> list[dict]:
     """Rows of the table: video, frames, a score per model (None where not defined), chosen."""
     return [dict(video=choice.video, frames=choice.frames,
                  **{f'score {name}': None if math.isnan(score) else score for name, score in choice.scores.items()},
                  chosen=choice.chosen) for choice in choices]
 
 
-def write_table(path: Path, rows: List[dict]) -> None:
+def write_table(path: Path, rows: list[dict]) -> None:
     """Write the rows as CSV or JSON."""
     if path.suffix == '.json':
         text = json.dumps(rows, indent=1) + '\n'

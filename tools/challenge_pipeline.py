@@ -2,14 +2,13 @@
 """Predict videos with several models, vote, choose between the models, correct categories, and pack a submission."""
 
 import argparse
-from typing import Optional
 
 from mmengine.config import Config
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.engine import OverrideAction, default_work_dir, load_config, report_errors
 from mmvc.utils import keep_freed_memory
-from mmvc.utils.numbers import NumberArgument
+from mmvc.utils.arguments import NumberArgument
 
 EPILOG = """
 A config (examples with comments: configs/challenge/) says
@@ -61,7 +60,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load(path: str, cfg_options: Optional[dict], data_root: Optional[str]) -> Config:
+def load(path: str, cfg_options: dict | None, data_root: str | None) -> Config:
     """Load a challenge config with what the command line says."""
     cfg = load_config(path, cfg_options)
     if data_root is not None and cfg.get('dataset'):
@@ -71,7 +70,7 @@ def load(path: str, cfg_options: Optional[dict], data_root: Optional[str]) -> Co
 
 def main() -> None:
     args = parse_args()
-    from mmvc.postprocessing.challenge import ChallengePipeline, load_plan  # slow to import
+    from mmvc.challenge.pipeline import ChallengePipeline, load_plan  # slow to import
     keep_freed_memory()
     with report_errors():
         plan = load_plan(load(args.config, args.cfg_options, args.data_root))

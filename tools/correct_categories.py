@@ -3,12 +3,10 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Tuple
 
-from mmvc.datasets.vspw_classes import VSPW_CLASSES
-from mmvc.engine import UsageError, load_config, report_errors
-from mmvc.postprocessing.category_correction import (
+from mmvc.challenge.correction import (
     VSPW_GROUPS,
     AmbiguousGroup,
     Asker,
@@ -19,9 +17,12 @@ from mmvc.postprocessing.category_correction import (
     TransformersBackend,
     correct_folders,
 )
-from mmvc.postprocessing.category_correction.backends import MAX_ANSWER_TOKENS, answer_limit
-from mmvc.postprocessing.category_correction.questions import PICTURES
-from mmvc.utils.numbers import NumberArgument
+from mmvc.challenge.correction.backends import MAX_ANSWER_TOKENS, answer_limit
+from mmvc.challenge.correction.questions import PICTURES
+from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
+from mmvc.engine import load_config, report_errors
+from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.errors import UsageError
 
 EPILOG = """
 Predictions are PRED/<video>/<frame>.png, class indices (tools/test.py --out-dir writes them). A segment is in doubt if
@@ -108,7 +109,7 @@ def parse_options(text: str) -> dict:
     return options
 
 
-def load_groups(path: Optional[str]) -> Tuple[Sequence[AmbiguousGroup], Sequence[str]]:
+def load_groups(path: str | None) -> tuple[Sequence[AmbiguousGroup], Sequence[str]]:
     """Groups and classes of a config."""
     if path is None:
         return VSPW_GROUPS, VSPW_CLASSES

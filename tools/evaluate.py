@@ -2,17 +2,17 @@
 """Score a folder of predictions, whoever made them. Needs no model and no config."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
-from mmvc.datasets.vspw_classes import VSPW_CLASSES
+from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.engine import report_errors
-from mmvc.engine.atomic_io import require_writable
-from mmvc.evaluation.offline import Report, evaluate_vis, evaluate_vps, evaluate_vss, find_unlabelled, list_masks
+from mmvc.evaluation.files import Report, evaluate_vis, evaluate_vps, evaluate_vss, find_unlabelled, list_masks
 from mmvc.utils import keep_freed_memory
+from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.atomic import require_writable
 from mmvc.utils.files import read_names
-from mmvc.utils.numbers import NumberArgument
 
 EPILOG = """
 predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):

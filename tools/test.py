@@ -5,7 +5,6 @@ import argparse
 import json
 import os
 import os.path as osp
-from typing import Optional
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
@@ -17,9 +16,7 @@ from mmvc.engine import (
     LAUNCHERS,
     CheckWeightsHook,
     OverrideAction,
-    UsageError,
     VideoSegVisualizationHook,
-    atomic_write,
     build_runner,
     default_work_dir,
     load_config,
@@ -31,8 +28,10 @@ from mmvc.engine import (
 from mmvc.evaluation import VideoMetric
 from mmvc.registry import METRICS
 from mmvc.utils import keep_freed_memory
+from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import trust_checkpoints
-from mmvc.utils.numbers import NumberArgument
+from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
 # what a model of a post-processor predicts, and which metric scores it
@@ -91,7 +90,7 @@ def writes_predictions(evaluator: ConfigDict) -> bool:
     return metric is not None and issubclass(metric, VideoMetric) and metric.WRITES_PREDICTIONS
 
 
-def request_predictions(cfg: Config, out_dir: Optional[str], format_only: bool) -> None:
+def request_predictions(cfg: Config, out_dir: str | None, format_only: bool) -> None:
     """Let the metrics write the predictions to a folder and, if ``format_only``, do nothing else.
 
     Metrics that write nothing stay as they are; with ``format_only`` they are taken out.

@@ -12,7 +12,6 @@ from mmvc.engine import (
     LAUNCHERS,
     VIS_BACKENDS,
     OverrideAction,
-    UsageError,
     accumulate_gradients,
     build_runner,
     default_work_dir,
@@ -29,8 +28,9 @@ from mmvc.engine import (
     setup_distributed,
 )
 from mmvc.utils import keep_freed_memory
+from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.checkpoint_loading import trust_checkpoints
-from mmvc.utils.numbers import NumberArgument
+from mmvc.utils.errors import UsageError
 
 EXAMPLES = """examples:
   all stages of a config, one after the other:

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from contextlib import ExitStack
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import numpy as np
 from mmengine.dist import all_gather_object
@@ -23,7 +23,7 @@ class AttentionShareHook(Hook):
     def __init__(self) -> None:
         self._open = ExitStack()
         self._record: Any = None
-        self._videos: List[Tuple[str, float, float]] = []
+        self._videos: list[tuple[str, float, float]] = []
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Begin to record."""
@@ -41,7 +41,7 @@ class AttentionShareHook(Hook):
         if not share.isnan().all():
             self._videos.append((str(outputs[0][0].metainfo['video_id']), share.nanmean().item(), chance))
 
-    def numbers(self) -> Dict[str, float]:
+    def numbers(self) -> dict[str, float]:
         """Return the numbers over the videos of all ranks; none if no query of any video is foreground."""
         videos = {name: values for part in all_gather_object(self._videos) for name, *values in part}
         if not videos:

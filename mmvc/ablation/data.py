@@ -4,7 +4,7 @@
 import fcntl
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 from mmvc.datasets.synthetic import PRESETS, SyntheticVideoConfig, make_synthetic_dataset
 from mmvc.utils.errors import UsageError
@@ -12,7 +12,7 @@ from mmvc.utils.errors import UsageError
 _DATASET_KEYS = ('formats', 'num_train', 'num_val', 'seed', 'jpeg_quality', 'with_objects')
 
 
-def make_data(data: Optional[Dict[str, Any]]) -> None:
+def make_data(data: dict[str, Any] | None) -> None:
     """Generate the videos that a plan asks for, unless they are there.
 
     Args:

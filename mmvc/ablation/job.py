@@ -5,10 +5,10 @@ import fcntl
 import gc
 import resource
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
-from typing import Dict, Iterator
 
 import torch
 from mmengine.config import Config
@@ -52,7 +52,7 @@ def run_training(training: Training, store: Store, launcher: str = 'none') -> No
             barrier()
 
 
-def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launcher: str = 'none') -> Dict[str, float]:
+def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launcher: str = 'none') -> dict[str, float]:
     """Test weights.
 
     Args:

@@ -3,7 +3,8 @@
 
 import hashlib
 import json
-from typing import Any, List, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from mmengine.config import Config
 
@@ -33,7 +34,7 @@ def apply_overrides(cfg: Config, overrides: Mapping[str, Any], source: str) -> N
 
 def _with_positions(cfg: Config, key: str) -> str:
     """Replace types by positions in a key, as far as the config has what it names."""
-    parts: List[str] = []
+    parts: list[str] = []
     here: Any = cfg
     for part in key.split('.'):
         if isinstance(here, (list, tuple)) and not part.isdigit():

@@ -3,9 +3,10 @@
 
 import copy
 import os.path as osp
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 from mmengine.config import Config
 
@@ -38,7 +39,7 @@ class Metric:
     stage: str
     number: str
     evaluation: str = 'clean'
-    minus: Optional[str] = None
+    minus: str | None = None
     higher_is_better: bool = True
 
 
@@ -77,8 +78,8 @@ class Training:
     seed: int
     cfg: Config
     parent: Optional['Training'] = None
-    used_by: List[str] = field(default_factory=list)
-    evaluations: Dict[str, Evaluation] = field(default_factory=dict)
+    used_by: list[str] = field(default_factory=list)
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
     @property
     def depth(self) -> int:
@@ -98,8 +99,8 @@ class Run:
     """
     variant: str
     seed: int
-    trainings: Dict[str, Training] = field(default_factory=dict)
-    evaluations: Dict[Tuple[str, str], str] = field(default_factory=dict)
+    trainings: dict[str, Training] = field(default_factory=dict)
+    evaluations: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class Plan:
@@ -134,10 +135,10 @@ class Plan:
 
     def __init__(self,
                  path: str,
-                 data_root: Optional[str] = None,
-                 cfg_options: Optional[dict] = None,
-                 seeds: Optional[Sequence[int]] = None,
-                 variants: Optional[Sequence[str]] = None) -> None:
+                 data_root: str | None = None,
+                 cfg_options: dict | None = None,
+                 seeds: Sequence[int] | None = None,
+                 variants: Sequence[str] | None = None) -> None:
         self.path = path
         self.name = Path(path).stem
         cfg = load_config(path)
@@ -154,12 +155,12 @@ class Plan:
         self._config = cfg.config
         self.variants = self._select(cfg.variants, variants)
         self._check_evaluations()
-        self._loaded: Dict[str, List[Stage]] = {}  # by config file
-        self.trainings: Dict[str, Training] = {}
+        self._loaded: dict[str, list[Stage]] = {}  # by config file
+        self.trainings: dict[str, Training] = {}
         self.runs = [self._expand(variant, seed) for variant in self.variants for seed in self.seeds]
 
     @property
-    def ordered_trainings(self) -> List[Training]:
+    def ordered_trainings(self) -> list[Training]:
         """All trainings, each behind the one that it starts from: first all first stages."""
         return sorted(self.trainings.values(), key=lambda training: training.depth)
 
@@ -192,7 +193,7 @@ class Plan:
         except TypeError as error:
             raise self._fail(f'metrics[{index}]: {error}') from error
 
-    def _select(self, variants: List[dict], names: Optional[Sequence[str]]) -> List[dict]:
+    def _select(self, variants: list[dict], names: Sequence[str] | None) -> list[dict]:
         unknown = sorted(set(names or ()) - {variant['name'] for variant in variants})
         if unknown:
             raise self._fail(f'no variant {", ".join(unknown)}: there are '
@@ -245,7 +246,7 @@ class Plan:
                     run.evaluations[stage.name, evaluation.name] = evaluation.key
         return run
 
-    def _stages(self, variant: dict) -> List[Stage]:
+    def _stages(self, variant: dict) -> list[Stage]:
         path = osp.normpath(osp.join(osp.dirname(self.path), variant.get('config', self._config)))
 
         def load(file: str) -> Config:
@@ -260,7 +261,7 @@ class Plan:
         return any(metric.stage == stage and evaluation in (metric.evaluation, metric.minus)
                    for metric in self.metrics)
 
-    def _training(self, stage: str, seed: int, cfg: Config, parent: Optional[Training]) -> Training:
+    def _training(self, stage: str, seed: int, cfg: Config, parent: Training | None) -> Training:
         print_of = fingerprint({key: _plain(cfg.get(key)) for key in _TRAINING_KEYS}, _plain(self.data),
                                parent and parent.key)
         key = f'{stage}-s{seed}-{print_of}'

@@ -1,14 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The results as a picture."""
 
-from typing import Any, Dict, List
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
-def plot_results(results: Dict[str, Any], path: str) -> None:
+def plot_results(results: dict[str, Any], path: str) -> None:
     """Draw, per metric, the seeds' values of each variant and the differences to the baseline with their intervals.
 
     Args:
@@ -34,7 +34,7 @@ def plot_results(results: Dict[str, Any], path: str) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _draw_values(axis: Axes, results: Dict[str, Any], variants: List[str], metric: str) -> None:
+def _draw_values(axis: Axes, results: dict[str, Any], variants: list[str], metric: str) -> None:
     """One dot per seed, one line at the mean."""
     for row, variant in enumerate(variants):
         values = [run['values'][metric] for run in results['runs']
@@ -44,7 +44,7 @@ def _draw_values(axis: Axes, results: Dict[str, Any], variants: List[str], metri
             axis.plot([results['summary'][variant][metric]['mean']] * 2, [row - 0.3, row + 0.3], color='black')
 
 
-def _draw_differences(axis: Axes, results: Dict[str, Any], variants: List[str], metric: Dict[str, Any]) -> None:
+def _draw_differences(axis: Axes, results: dict[str, Any], variants: list[str], metric: dict[str, Any]) -> None:
     """Mean with its interval: green where it is surely better, red where surely worse, grey otherwise."""
     axis.axvline(0, color='black', linewidth=0.8)
     for row, variant in enumerate(variants):

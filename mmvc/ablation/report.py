@@ -1,10 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The results as Markdown."""
 
-from typing import Any, Dict, List
+from typing import Any
 
 
-def to_markdown(results: Dict[str, Any]) -> str:
+def to_markdown(results: dict[str, Any]) -> str:
     """Write the tables of an ablation.
 
     Args:
@@ -35,19 +35,19 @@ def to_markdown(results: Dict[str, Any]) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def _table(head: List[str], rows: List[List[str]]) -> List[str]:
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     alignment = ['---'] + ['---:'] * (len(head) - 1) if 'training' not in head else ['---'] * len(head)
     return [f'| {" | ".join(row)} |' for row in [head, alignment, *rows]]
 
 
-def _mean(entry: Dict[str, Any], num_seeds: int) -> str:
+def _mean(entry: dict[str, Any], num_seeds: int) -> str:
     if entry['mean'] is None:
         return '-'
     text = f'{entry["mean"]:.2f}' + ('' if entry['std'] is None else f' ± {entry["std"]:.2f}')
     return text if entry['n'] == num_seeds else f'{text} ({entry["n"]})'
 
 
-def _difference(entry: Dict[str, Any]) -> str:
+def _difference(entry: dict[str, Any]) -> str:
     if entry is None or entry['mean'] is None:
         return '-'
     if entry['low'] is None:

@@ -2,14 +2,14 @@
 """Gathering the numbers of all runs of a plan."""
 
 import math
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from .plan import Metric, Plan, Run
 from .statistics import describe, paired_difference
 from .store import Store
 
 
-def gather(plan: Plan, store: Store, level: float = 0.95) -> Dict[str, Any]:
+def gather(plan: Plan, store: Store, level: float = 0.95) -> dict[str, Any]:
     """Collect what is there, and compare the variants with the baseline.
 
     Args:
@@ -27,13 +27,13 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> Dict[str, Any]:
         - ``summary``: variant -> metric -> ``mean``, ``std``, ``n`` and ``difference`` to the baseline over the common
           seeds (``mean``, ``low``, ``high``, ``p``, ``n``; None for the baseline itself).
     """
-    runs: List[Dict[str, Any]] = [
+    runs: list[dict[str, Any]] = [
         dict(variant=run.variant, seed=run.seed,
              trainings={stage: training.key for stage, training in run.trainings.items()},
              values={metric.name: value for metric in plan.metrics
                      if (value := _value(run, metric, store)) is not None},
              numbers=_all_numbers(run, store)) for run in plan.runs]
-    by_variant: Dict[str, Dict[int, Dict[str, float]]] = {variant['name']: {} for variant in plan.variants}
+    by_variant: dict[str, dict[int, dict[str, float]]] = {variant['name']: {} for variant in plan.variants}
     for run in runs:
         by_variant[run['variant']][run['seed']] = run['values']
     summary = {
@@ -63,9 +63,9 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> Dict[str, Any]:
         summary=summary)
 
 
-def _value(run: Run, metric: Metric, store: Store) -> Optional[float]:
+def _value(run: Run, metric: Metric, store: Store) -> float | None:
     """Value of a metric in a run, None if it is not there."""
-    parts: List[float] = []
+    parts: list[float] = []
     for evaluation in (metric.evaluation, metric.minus):
         if evaluation is not None:
             key = run.evaluations.get((metric.stage, evaluation))
@@ -77,9 +77,9 @@ def _value(run: Run, metric: Metric, store: Store) -> Optional[float]:
     return parts[0] - parts[1] if metric.minus else parts[0]
 
 
-def _all_numbers(run: Run, store: Store) -> Dict[str, Dict[str, Dict[str, float]]]:
+def _all_numbers(run: Run, store: Store) -> dict[str, dict[str, dict[str, float]]]:
     """Numbers by stage and evaluation."""
-    found: Dict[str, Dict[str, Dict[str, float]]] = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     for (stage, evaluation), key in run.evaluations.items():
         numbers = store.numbers(run.trainings[stage], key)
         if numbers is not None:
@@ -87,10 +87,10 @@ def _all_numbers(run: Run, store: Store) -> Dict[str, Dict[str, Dict[str, float]
     return found
 
 
-def _summarize(metric: str, by_seed: Dict[int, Dict[str, float]], baseline: Optional[Dict[int, Dict[str, float]]],
-               level: float) -> Dict[str, Any]:
-    values: List[float] = [numbers[metric] for numbers in by_seed.values() if metric in numbers]
-    entry: Dict[str, Any] = dict(describe(values)._asdict(), difference=None)
+def _summarize(metric: str, by_seed: dict[int, dict[str, float]], baseline: dict[int, dict[str, float]] | None,
+               level: float) -> dict[str, Any]:
+    values: list[float] = [numbers[metric] for numbers in by_seed.values() if metric in numbers]
+    entry: dict[str, Any] = dict(describe(values)._asdict(), difference=None)
     if baseline is not None:
         common = [seed for seed, numbers in by_seed.items() if metric in numbers and metric in baseline[seed]]
         entry['difference'] = _defined(paired_difference([by_seed[seed][metric] for seed in common],
@@ -98,6 +98,6 @@ def _summarize(metric: str, by_seed: Dict[int, Dict[str, float]], baseline: Opti
     return _defined(entry)
 
 
-def _defined(entry: Dict[str, Any]) -> Dict[str, Any]:
+def _defined(entry: dict[str, Any]) -> dict[str, Any]:
     """Replace NaN, which JSON does not have, by None."""
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in entry.items()}

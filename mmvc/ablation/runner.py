@@ -7,14 +7,15 @@ import os.path as osp
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
 
 import torch
 from mmengine.dist import is_main_process
 from prettytable import PrettyTable
 
-from mmvc.engine import atomic_write, on_main_process, setup_distributed
+from mmvc.engine import on_main_process, setup_distributed
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 
 from .data import make_data
@@ -45,12 +46,12 @@ class AblationRunner:
     def __init__(self,
                  plan: str,
                  work_dir: str,
-                 variants: Optional[Sequence[str]] = None,
-                 seeds: Optional[Sequence[int]] = None,
-                 data_root: Optional[str] = None,
-                 cfg_options: Optional[dict] = None) -> None:
+                 variants: Sequence[str] | None = None,
+                 seeds: Sequence[int] | None = None,
+                 data_root: str | None = None,
+                 cfg_options: dict | None = None) -> None:
         self.plan = Plan(plan, data_root, cfg_options, seeds, variants)
-        self.trainings: List[Training] = self.plan.ordered_trainings
+        self.trainings: list[Training] = self.plan.ordered_trainings
         self.store = Store(osp.join(work_dir, 'trainings'))
         self.out_dir = Path(work_dir, self.plan.name)
 
@@ -93,8 +94,8 @@ class AblationRunner:
             return
         run_training(training, self.store, launcher)
 
-    def run_all(self, argv: Sequence[str], jobs: int = 1, threads: Optional[int] = None,
-                gpus: Optional[int] = None) -> int:
+    def run_all(self, argv: Sequence[str], jobs: int = 1, threads: int | None = None,
+                gpus: int | None = None) -> int:
         """Run what is not done, each training in a process of its own, and write the results.
 
         Args:
@@ -120,7 +121,7 @@ class AblationRunner:
                 for training in self.trainings if not self.store.is_done(training)}
         print(f'{self.plan.title}: {len(self.trainings)} trainings, {len(self.trainings) - len(todo)} done, '
               f'{jobs} at a time with {threads} thread(s) per process', flush=True)
-        started: Dict[str, float] = {}
+        started: dict[str, float] = {}
 
         def start(key: str, slot: int) -> subprocess.Popen:
             environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
@@ -163,7 +164,7 @@ class AblationRunner:
         print(self._write_results())
         print(f'{self.out_dir}/results.json, results.md, results.png')
 
-    def write_slurm_script(self, path: str, argv: Sequence[str], gpus: Optional[int] = None) -> None:
+    def write_slurm_script(self, path: str, argv: Sequence[str], gpus: int | None = None) -> None:
         """Write a script that submits the trainings; the data are made now.
 
         Args:
@@ -209,11 +210,11 @@ class AblationRunner:
         return f'Left: about {left / 60:.0f} CPU minutes, by what trainings of the same stages took'
 
 
-def _gpus_per_job(gpus: Optional[int]) -> int:
+def _gpus_per_job(gpus: int | None) -> int:
     return int(torch.cuda.is_available()) if gpus is None else gpus
 
 
-def _visible_gpus() -> List[str]:
+def _visible_gpus() -> list[str]:
     """Names of the GPUs, as CUDA_VISIBLE_DEVICES takes them."""
     named = os.environ.get('CUDA_VISIBLE_DEVICES')
     if named and torch.cuda.is_available():
@@ -221,7 +222,7 @@ def _visible_gpus() -> List[str]:
     return [str(i) for i in range(torch.cuda.device_count())]
 
 
-def _without_modes(argv: Sequence[str]) -> List[str]:
+def _without_modes(argv: Sequence[str]) -> list[str]:
     """The command line without the options that say how trainings are run."""
     kept, skip = [], False
     for argument in argv:

@@ -3,16 +3,16 @@
 
 import subprocess
 import time
-from typing import Callable, Dict, List, Mapping, Optional
+from collections.abc import Callable, Mapping
 
 DONE, FAILED, BLOCKED = 'done', 'failed', 'blocked'
 
 
-def run_processes(jobs: Mapping[str, Optional[str]],
+def run_processes(jobs: Mapping[str, str | None],
                   start: Callable[[str, int], subprocess.Popen],
                   num_slots: int = 1,
                   report: Callable[[str, str], None] = lambda job, state: None,
-                  poll_seconds: float = 0.2) -> Dict[str, str]:
+                  poll_seconds: float = 0.2) -> dict[str, str]:
     """Run jobs as processes; the failure of one stops only those that need its result.
 
     Args:
@@ -26,9 +26,9 @@ def run_processes(jobs: Mapping[str, Optional[str]],
     Returns:
         dict[str, str]: Job -> ``'done'``, ``'failed'`` or ``'blocked'`` (what it waits for failed or is blocked).
     """
-    states: Dict[str, str] = {}
-    waiting: List[str] = list(jobs)
-    running: Dict[int, tuple] = {}
+    states: dict[str, str] = {}
+    waiting: list[str] = list(jobs)
+    running: dict[int, tuple] = {}
     try:
         while waiting or running:
             for job in list(waiting):

@@ -2,7 +2,7 @@
 """An ablation as job arrays of Slurm."""
 
 import shlex
-from typing import List, Sequence
+from collections.abc import Sequence
 
 from .plan import Training
 
@@ -48,7 +48,7 @@ def slurm_script(title: str,
         str: The script.
     """
     quoted = ' '.join(shlex.quote(part) for part in command)
-    parts: List[str] = [_HEAD.format(title=title, folder=shlex.quote(folder))]
+    parts: list[str] = [_HEAD.format(title=title, folder=shlex.quote(folder))]
     for depth in range(1 + max(training.depth for training in trainings)):
         numbers = [i for i, training in enumerate(trainings) if training.depth == depth]
         stages = sorted({trainings[i].stage for i in numbers})

@@ -2,7 +2,8 @@
 """What a few seeds say: mean, spread, and the paired difference to a baseline."""
 
 import math
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats

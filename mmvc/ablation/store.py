@@ -3,9 +3,10 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
-from mmvc.engine import Stage, atomic_write
+from mmvc.engine import Stage
+from mmvc.utils.atomic import atomic_write
 
 from .plan import Training
 
@@ -44,7 +45,7 @@ class Store:
         return self.is_trained(training) and all(
             self.numbers(training, key) is not None for key in training.evaluations)
 
-    def numbers(self, training: Training, evaluation: str) -> Optional[Dict[str, float]]:
+    def numbers(self, training: Training, evaluation: str) -> dict[str, float] | None:
         """Numbers of an evaluation by its key, or None if it was not run."""
         path = self.folder(training) / f'{evaluation}.json'
         return json.loads(path.read_text()) if path.exists() else None
@@ -53,7 +54,7 @@ class Store:
         """Write ``<name>.json`` into the folder of a training."""
         atomic_write(self.folder(training) / f'{name}.json', json.dumps(content, indent=2).encode())
 
-    def cost(self, training: Training) -> Dict[str, float]:
+    def cost(self, training: Training) -> dict[str, float]:
         """``wall_seconds`` and ``cpu_seconds`` of a training, tests included; empty if it has not been run."""
         path = self.folder(training) / 'training.json'
         return json.loads(path.read_text())['cost'] if path.exists() else {}

@@ -4,10 +4,11 @@
 As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.10627), Fig. 6.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from mmvc.utils.errors import UsageError
 
 
 def attention_weights(module: ObjectMaskedCrossAttention, query: Tensor, key: Tensor,
-                      dropped: Optional[Tensor] = None) -> Tensor:
+                      dropped: Tensor | None = None) -> Tensor:
     """Compute the softmax that a cross-attention computes and throws away.
 
     Args:
@@ -50,8 +51,8 @@ class VideoAttention:
         threshold (float): The threshold.
     """
 
-    plain: List[Tensor] = field(default_factory=list)
-    masked: List[Tensor] = field(default_factory=list)
+    plain: list[Tensor] = field(default_factory=list)
+    masked: list[Tensor] = field(default_factory=list)
     background: Tensor = field(default_factory=partial(torch.zeros, (0, 0), dtype=torch.bool))
     foreground: Tensor = field(default_factory=partial(torch.zeros, 0, dtype=torch.bool))
     labels: Tensor = field(default_factory=partial(torch.zeros, 0, dtype=torch.int64))
@@ -71,7 +72,7 @@ class VideoAttention:
             for weights in (self.masked if masked else self.plain)
         ])
 
-    def mean_weights(self, frame: int, layer: Optional[int] = None, masked: bool = False) -> Tensor:
+    def mean_weights(self, frame: int, layer: int | None = None, masked: bool = False) -> Tensor:
         """Weights of the foreground queries in a frame, keys sorted: foreground first, then background.
 
         Args:
@@ -87,7 +88,7 @@ class VideoAttention:
         mean = torch.stack([of_layer[frame, self.foreground] for of_layer in layers]).mean(dim=0)
         return mean[:, self.background[frame].to(torch.int8).argsort(stable=True)]
 
-    def numbers(self) -> Dict[str, Any]:
+    def numbers(self) -> dict[str, Any]:
         """Shares of the weight on background keys, for a JSON file.
 
         Returns:
@@ -95,7 +96,7 @@ class VideoAttention:
             ``foreground_queries``, ``background_keys`` (mean per frame) and ``keys`` to judge them by: attention that
             prefers nothing has the share background_keys / keys.
         """
-        numbers: Dict[str, Any] = dict(
+        numbers: dict[str, Any] = dict(
             foreground_queries=int(self.foreground.sum()),
             background_keys=float(self.background.float().sum(dim=1).mean()),
             keys=self.background.shape[1],
@@ -135,11 +136,11 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
     record = VideoAttention()
 
     layers = model.refiner.layers
-    plain: List[List[Tensor]] = [[] for _ in layers]  # of each layer, by pieces of the video
-    masked: List[List[Tensor]] = [[] for _ in layers]
-    background: List[Tensor] = []
+    plain: list[list[Tensor]] = [[] for _ in layers]  # of each layer, by pieces of the video
+    masked: list[list[Tensor]] = [[] for _ in layers]
+    background: list[Tensor] = []
 
-    def take_layer(index: int, module: ObjectMaskedCrossAttention, args: Tuple[Tensor, ...]) -> None:
+    def take_layer(index: int, module: ObjectMaskedCrossAttention, args: tuple[Tensor, ...]) -> None:
         query, key, empty_scores = args
         if index == 0:
             background.append((empty_scores >= module.threshold).cpu())
@@ -147,7 +148,7 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
         plain[index].append(attention_weights(module, query, key).float().cpu())
         masked[index].append(attention_weights(module, query, key, dropped).float().cpu())
 
-    def take_result(module: torch.nn.Module, args: Any, result: Dict[str, Tensor]) -> None:
+    def take_result(module: torch.nn.Module, args: Any, result: dict[str, Tensor]) -> None:
         record.plain, record.masked = ([torch.cat(pieces) for pieces in weights] for weights in (plain, masked))
         record.background, record.threshold = torch.cat(background), layers[0].cross_attn.threshold
         probs = result['cls_scores'][0].float().softmax(dim=-1).cpu()
@@ -167,7 +168,7 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
 
 
 def _draw_dropped(module: ObjectMaskedCrossAttention, empty_scores: Tensor, drop_ratio: float,
-                  seed: int) -> Optional[Tensor]:
+                  seed: int) -> Tensor | None:
     """Keys that training would drop, by the module's own rule."""
     before = module.drop_ratio, module.mask_at_test
     module.drop_ratio, module.mask_at_test = module.drop_ratio or drop_ratio, True

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Mapping, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ _SIZE = 10
 _LINE = (255, 255, 255)
 
 
-def heat_map(weights: np.ndarray, num_foreground: int, row_names: Sequence[str], size: Tuple[int, int],
+def heat_map(weights: np.ndarray, num_foreground: int, row_names: Sequence[str], size: tuple[int, int],
              maximum: float) -> np.ndarray:
     """Draw attention weights: a row per foreground query, a column per key, foreground keys left of the line.
 

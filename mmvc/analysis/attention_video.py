@@ -1,15 +1,18 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any
 
 import mmcv
 import numpy as np
 
 from mmvc.apis import FrameResult, VideoSegInferencer
-from mmvc.engine import UsageError, load_config
-from mmvc.visualization import GroundTruth, PanelDrawer
+from mmvc.engine import load_config
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.utils.errors import UsageError
+from mmvc.visualization import PanelDrawer
 
 from .attention import VideoAttention, record_attention
 from .attention_pictures import heat_map, plot_share
@@ -24,15 +27,15 @@ class AttentionVideo:
         score_thr (float): Predicted instances that score less are not drawn (VIS). Defaults to 0.3.
     """
 
-    def __init__(self, models: Dict[str, VideoSegInferencer], score_thr: float = 0.3) -> None:
+    def __init__(self, models: dict[str, VideoSegInferencer], score_thr: float = 0.3) -> None:
         self.models = models
         self.first = next(iter(models.values()))
         meta = self.first.dataset_meta
         self.drawer = PanelDrawer(meta['classes'], meta['palette'], score_thr=score_thr)
 
     @classmethod
-    def from_files(cls, files: Dict[str, Tuple[str, str]], cfg_options: Optional[dict] = None,
-                   data_root: Optional[str] = None, device: Optional[str] = None) -> 'AttentionVideo':
+    def from_files(cls, files: dict[str, tuple[str, str]], cfg_options: dict | None = None,
+                   data_root: str | None = None, device: str | None = None) -> 'AttentionVideo':
         """Load models.
 
         Args:
@@ -49,7 +52,7 @@ class AttentionVideo:
             for name, (config, checkpoint) in files.items()
         })
 
-    def dataset_video(self, name: Optional[str] = None) -> Tuple[str, List[str]]:
+    def dataset_video(self, name: str | None = None) -> tuple[str, list[str]]:
         """Find a video of the test set.
 
         Args:
@@ -68,9 +71,9 @@ class AttentionVideo:
         name = name or dataset.videos[0]
         return name, dataset.frames(name)
 
-    def write(self, out_dir: Union[str, Path], source: Any, name: Optional[str] = None, form: str = 'video',
-              fps: float = 10, layer: Optional[int] = None, max_frames: Optional[int] = None, drop_ratio: float = 0.5,
-              seed: int = 0) -> Dict[str, Any]:
+    def write(self, out_dir: str | Path, source: Any, name: str | None = None, form: str = 'video',
+              fps: float = 10, layer: int | None = None, max_frames: int | None = None, drop_ratio: float = 0.5,
+              seed: int = 0) -> dict[str, Any]:
         """Segment a video and draw it: input, prediction, and for each model the attention without and with OMA.
 
         Args:
@@ -114,10 +117,10 @@ class AttentionVideo:
         numbers = dict(video=name, models={model: attention.numbers() for model, attention in attentions.items()})
         return dict(numbers=numbers, files=[writer.path, chart])
 
-    def _segment(self, stack: ExitStack, source: Any, max_frames: Optional[int], drop_ratio: float,
-                 seed: int) -> Tuple[Dict[str, VideoAttention], Iterator[FrameResult]]:
+    def _segment(self, stack: ExitStack, source: Any, max_frames: int | None, drop_ratio: float,
+                 seed: int) -> tuple[dict[str, VideoAttention], Iterator[FrameResult]]:
         """Attention by model, and the frames with the first model's predictions."""
-        attentions: Dict[str, VideoAttention] = {}
+        attentions: dict[str, VideoAttention] = {}
         shown: Iterator[FrameResult] = iter(())
         for name, inferencer in self.models.items():
             attention = stack.enter_context(record_attention(inferencer.model, drop_ratio, seed))
@@ -131,8 +134,8 @@ class AttentionVideo:
             attentions[name] = attention
         return attentions, shown
 
-    def _columns(self, frame: FrameResult, index: int, attentions: Dict[str, VideoAttention], layer: Optional[int],
-                 maximum: float) -> Dict[str, np.ndarray]:
+    def _columns(self, frame: FrameResult, index: int, attentions: dict[str, VideoAttention], layer: int | None,
+                 maximum: float) -> dict[str, np.ndarray]:
         image = mmcv.bgr2rgb(frame.image)
         columns = dict(input=image, prediction=self.drawer.draw_prediction(image, frame.data_sample))
         for name, attention in attentions.items():
@@ -151,5 +154,5 @@ class AttentionVideo:
         return columns
 
     @staticmethod
-    def _mean(attention: VideoAttention, frame: int, layer: Optional[int], masked: bool) -> np.ndarray:
+    def _mean(attention: VideoAttention, frame: int, layer: int | None, masked: bool) -> np.ndarray:
         return attention.mean_weights(frame, layer, masked).numpy()

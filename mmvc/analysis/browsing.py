@@ -2,18 +2,20 @@
 """What a model is trained on: images, ground truth and the masking of Masked Video Consistency."""
 
 import inspect
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmdet.structures import TrackDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmvc.datasets.transforms.patch_mask import draw_patch_mask, expand_patch_mask
+from mmvc.engine.ground_truth import GroundTruth, dataset_task
 from mmvc.registry import DATASETS, TRANSFORMS
-from mmvc.visualization import GroundTruth, PanelDrawer, SegmentMap, dataset_task, hide_pixels
+from mmvc.utils.patch_mask import draw_patch_mask, expand_patch_mask
+from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
 
 from .pictures import PictureWriter, spread
 
@@ -52,11 +54,11 @@ class BrowsedFrame(NamedTuple):
 
     name: str
     image: np.ndarray
-    segments: Optional[SegmentMap]
-    hidden: Optional[np.ndarray]
+    segments: SegmentMap | None
+    hidden: np.ndarray | None
     patch_size: int
 
-    def columns(self, drawer: PanelDrawer) -> Dict[str, np.ndarray]:
+    def columns(self, drawer: PanelDrawer) -> dict[str, np.ndarray]:
         """Pictures by title: image, ground truth and, where there is masking, the masked image."""
         columns = dict(image=self.image)
         if self.segments is not None:
@@ -80,7 +82,7 @@ class TrainingClips:
         metainfo (dict): Metainfo of the dataset: ``classes``, ``palette``, ...
     """
 
-    def __init__(self, dataset: dict, masking: Optional[PatchMasking] = None) -> None:
+    def __init__(self, dataset: dict, masking: PatchMasking | None = None) -> None:
         dataset = deepcopy(dict(dataset))
         inner = dataset
         while 'pipeline' not in inner and 'dataset' in inner:
@@ -94,7 +96,7 @@ class TrainingClips:
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, index: int) -> Tuple[str, List[BrowsedFrame]]:
+    def __getitem__(self, index: int) -> tuple[str, list[BrowsedFrame]]:
         """Make a clip.
 
         Args:
@@ -116,7 +118,7 @@ class TrainingClips:
             hidden = expand_patch_mask(sample.patch_mask, patch_size, *picture.shape[:2])
         return BrowsedFrame(Path(sample.img_path).stem, picture, self._segments(sample), hidden, patch_size)
 
-    def _segments(self, sample: BaseDataElement) -> Optional[SegmentMap]:
+    def _segments(self, sample: BaseDataElement) -> SegmentMap | None:
         if 'gt_sem_seg' in sample:
             return SegmentMap.from_pixel_data(sample.gt_sem_seg, len(self.metainfo['classes']))
         if 'gt_instances' not in sample:
@@ -138,8 +140,8 @@ class WholeVideo:
     def __init__(self,
                  ground_truth: GroundTruth,
                  video_id: str,
-                 max_frames: Optional[int] = None,
-                 masking: Optional[PatchMasking] = None) -> None:
+                 max_frames: int | None = None,
+                 masking: PatchMasking | None = None) -> None:
         self.ground_truth = ground_truth
         self.video_id = video_id
         self.paths = ground_truth.frames(video_id)
@@ -181,7 +183,7 @@ def draw_clip(frames: Iterable[BrowsedFrame], drawer: PanelDrawer, out_dir: str,
     return writer.path
 
 
-def record_masks(pipeline: Sequence[dict], masking: Optional[PatchMasking] = None) -> List[dict]:
+def record_masks(pipeline: Sequence[dict], masking: PatchMasking | None = None) -> list[dict]:
     """Let a pipeline draw masks and tell them, but leave the images clean.
 
     Args:
@@ -215,7 +217,7 @@ def _name(transform: dict) -> str:
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
 
 
-def _unpack(inputs: Tensor, sample: Any) -> Tuple[Tensor, List[BaseDataElement]]:
+def _unpack(inputs: Tensor, sample: Any) -> tuple[Tensor, list[BaseDataElement]]:
     """Frames and their samples; an image is a clip of one."""
     if isinstance(sample, TrackDataSample):
         return inputs, list(sample.video_data_samples)

@@ -2,15 +2,16 @@
 """Predictions of several models for the same videos, side by side, with their differences marked."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mmvc.engine import UsageError
-from mmvc.visualization import GroundTruth, Legend, PanelDrawer, SegmentMap, outline_region
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.utils.errors import UsageError
+from mmvc.visualization import Legend, PanelDrawer, SegmentMap, outline_region
 
 from .pictures import PictureWriter, spread
 from .predictions import PredictionFiles
@@ -42,7 +43,7 @@ class SegmentMatcher:
             if label is not None and label == segments.classes.get(own_id):
                 self._common[true_id, own_id] += int(counts[cell])
 
-    def match(self) -> Dict[int, int]:
+    def match(self) -> dict[int, int]:
         """Match what was counted.
 
         Returns:
@@ -55,7 +56,7 @@ class SegmentMatcher:
                 if pixels[row, column]}
 
 
-def rename_segments(segments: SegmentMap, names: Dict[int, int]) -> SegmentMap:
+def rename_segments(segments: SegmentMap, names: dict[int, int]) -> SegmentMap:
     """Give segments the ids of what they stand for, so that they are drawn in its colour.
 
     Args:
@@ -120,7 +121,7 @@ class VideoComparison:
         UsageError: There are too few or too many models.
     """
 
-    def __init__(self, dataset: GroundTruth, models: Dict[str, PredictionFiles], drawer: PanelDrawer) -> None:
+    def __init__(self, dataset: GroundTruth, models: dict[str, PredictionFiles], drawer: PanelDrawer) -> None:
         if not 1 < len(models) <= len(MODEL_COLORS):
             raise UsageError(f'two to {len(MODEL_COLORS)} models can be compared, got {len(models)}')
         self.dataset = dataset
@@ -128,7 +129,7 @@ class VideoComparison:
         self.drawer = drawer
 
     def write(self, video_id: str, out_dir: str, form: str = 'video', fps: float = 10,
-              max_frames: Optional[int] = None) -> Tuple[Path, Dict[str, float]]:
+              max_frames: int | None = None) -> tuple[Path, dict[str, float]]:
         """Compare a video.
 
         Args:
@@ -170,12 +171,12 @@ class VideoComparison:
                 writer.add(Path(paths[frame_id]).stem, columns)
         return writer.path, {name: right[name] / max(total, 1) for name in self.models}
 
-    def _match(self, video_id: str, frame_ids: Sequence[int]) -> Tuple[Dict[str, Dict[int, int]], Legend, bool]:
+    def _match(self, video_id: str, frame_ids: Sequence[int]) -> tuple[dict[str, dict[int, int]], Legend, bool]:
         """New id by id, by model; the legend; and whether there is ground truth."""
         sizes = {frame_id: self.dataset.image(video_id, frame_id).shape[:2] for frame_id in frame_ids}
         has_truth = any(self.dataset.segments(video_id, *frame) is not None for frame in sizes.items())
         matchers = {name: SegmentMatcher() for name in self.models}
-        seen: Dict[str, Dict[int, Tuple[int, bool]]] = {name: {} for name in self.models}
+        seen: dict[str, dict[int, tuple[int, bool]]] = {name: {} for name in self.models}
         legend, first_free = self.drawer.legend(), 0
         for frame_id, size in sizes.items():
             reference, predicted = self._read(video_id, frame_id, size, has_truth)
@@ -197,8 +198,8 @@ class VideoComparison:
         legend.mark('none is right' if has_truth else 'they differ', WRONG)
         return renamed, legend, has_truth
 
-    def _read(self, video_id: str, frame_id: int, size: Tuple[int, int],
-              has_truth: bool) -> Tuple[SegmentMap, Dict[str, SegmentMap]]:
+    def _read(self, video_id: str, frame_id: int, size: tuple[int, int],
+              has_truth: bool) -> tuple[SegmentMap, dict[str, SegmentMap]]:
         """Reference and predictions of a frame."""
         name = Path(self.dataset.frames(video_id)[frame_id]).stem
         predicted = {model: files.segments(video_id, frame_id, name, size) for model, files in self.models.items()}

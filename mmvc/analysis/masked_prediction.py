@@ -4,29 +4,31 @@
 As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.10627), Fig. 7.
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any
 
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
-from mmvc.engine import UsageError
+from mmvc.engine.ground_truth import GroundTruth
 from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
 from mmvc.models import MinVIS
-from mmvc.utils.numbers import check_number
-from mmvc.visualization import GroundTruth, PanelDrawer, SegmentMap, hide_pixels
+from mmvc.utils.arguments import check_number
+from mmvc.utils.errors import UsageError
+from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
 
 from .browsing import PatchMasking
 from .pictures import PictureWriter, spread
 
 
 @contextmanager
-def mask_inputs(model: MinVIS, masking: PatchMasking) -> Iterator[List[np.ndarray]]:
+def mask_inputs(model: MinVIS, masking: PatchMasking) -> Iterator[list[np.ndarray]]:
     """Hide patches of what a model's backbone gets: they are zero there, as in training.
 
     The patches are drawn from numpy's global random state. With ``masking.tube``, the first draw serves until the end
@@ -39,9 +41,9 @@ def mask_inputs(model: MinVIS, masking: PatchMasking) -> Iterator[List[np.ndarra
     Yields:
         list[np.ndarray]: Filled with the hidden pixels of each frame that went through, bool (H, W), padding included.
     """
-    hidden: List[np.ndarray] = []
+    hidden: list[np.ndarray] = []
 
-    def hide(module: nn.Module, args: Tuple[Tensor]) -> Tuple[Tensor]:
+    def hide(module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
         frames, = args
         for _ in frames:
             hidden.append(hidden[0] if masking.tube and hidden else masking.draw(*frames.shape[-2:]))
@@ -66,11 +68,11 @@ class MaskedVideo:
         counts (dict[float, np.ndarray]): Confusion matrices by ratio, see :class:`ConfusionMatrix`.
     """
 
-    predictions: Dict[float, List[SegmentMap]] = field(default_factory=dict)
-    hidden: Dict[float, List[np.ndarray]] = field(default_factory=dict)
-    counts: Dict[float, np.ndarray] = field(default_factory=dict)
+    predictions: dict[float, list[SegmentMap]] = field(default_factory=dict)
+    hidden: dict[float, list[np.ndarray]] = field(default_factory=dict)
+    counts: dict[float, np.ndarray] = field(default_factory=dict)
 
-    def miou(self) -> Dict[float, float]:
+    def miou(self) -> dict[float, float]:
         """Mean IoU of the video by ratio, in [0, 1]."""
         return {ratio: semantic_scores(counts)['mIoU'] for ratio, counts in self.counts.items()}
 
@@ -143,7 +145,7 @@ class MaskedPrediction:
         return result
 
     def draw(self, video_id: str, result: MaskedVideo, ratio: float, drawer: PanelDrawer, out_dir: str,
-             form: str = 'sheet', fps: float = 10, max_frames: Optional[int] = None) -> Path:
+             form: str = 'sheet', fps: float = 10, max_frames: int | None = None) -> Path:
         """Draw a video: input, ground truth, prediction, masked input, prediction for it.
 
         Args:
@@ -179,11 +181,11 @@ class MaskedPrediction:
         return writer.path
 
     @torch.no_grad()
-    def _predict(self, video: Tensor, sample: TrackDataSample) -> List[SegmentMap]:
+    def _predict(self, video: Tensor, sample: TrackDataSample) -> list[SegmentMap]:
         sample = self.model.predict([video], [sample.clone()])[0]
         return [SegmentMap.of_prediction(frame, self.num_classes, self.score_thr) for frame in sample]
 
-    def _truth(self, video_id: str, index: int, size: Tuple[int, int]) -> Optional[SegmentMap]:
+    def _truth(self, video_id: str, index: int, size: tuple[int, int]) -> SegmentMap | None:
         return self.ground_truth.segments(video_id, index, size)
 
     def _count(self, video_id: str, frames: Sequence[SegmentMap]) -> np.ndarray:
@@ -200,7 +202,7 @@ class MaskedPrediction:
         return confusion.counts
 
 
-def summarize(results: Dict[str, MaskedVideo]) -> Dict[str, Any]:
+def summarize(results: dict[str, MaskedVideo]) -> dict[str, Any]:
     """Sum up what masking costs, over videos.
 
     Args:

@@ -1,12 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from pathlib import Path
 from types import TracebackType
-from typing import Dict, List, Optional, Type, Union
 
 import cv2
 import numpy as np
 
-from mmvc.engine import atomic_write
+from mmvc.utils.atomic import atomic_write
 from mmvc.visualization import Legend, PanelDrawer, VideoWriter
 
 FORMATS = ('sheet', 'frames', 'video')
@@ -34,10 +33,10 @@ class PictureWriter:
     """
 
     def __init__(self,
-                 out_dir: Union[str, Path],
+                 out_dir: str | Path,
                  name: str,
                  drawer: PanelDrawer,
-                 legend: Optional[Legend] = None,
+                 legend: Legend | None = None,
                  form: str = 'sheet',
                  fps: float = 10) -> None:
         if form not in FORMATS:
@@ -48,14 +47,14 @@ class PictureWriter:
         name = name.replace('/', '_')
         self.path = Path(out_dir, dict(sheet=f'{name}.png', frames=name, video=f'{name}.mp4')[form])
         self._video = VideoWriter(self.path, fps) if form == 'video' else None
-        self._rows: List[np.ndarray] = []
+        self._rows: list[np.ndarray] = []
 
     def __enter__(self) -> 'PictureWriter':
         if self._video is not None:
             self._video.__enter__()
         return self
 
-    def add(self, frame: str, columns: Dict[str, np.ndarray]) -> None:
+    def add(self, frame: str, columns: dict[str, np.ndarray]) -> None:
         """Add a frame.
 
         Args:
@@ -71,8 +70,8 @@ class PictureWriter:
         else:
             _write_png(self.path / f'{frame}.png', panel)
 
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[TracebackType]) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
         if self._video is not None:
             self._video.__exit__(kind, error, traceback)
         if kind is None and self._rows:
@@ -83,12 +82,12 @@ class PictureWriter:
             _write_png(self.path, np.concatenate(rows))
 
 
-def frames_to_show(form: str, max_frames: Optional[int]) -> Optional[int]:
+def frames_to_show(form: str, max_frames: int | None) -> int | None:
     """How many frames of a video are shown: unless said otherwise six on a sheet, and all (None) in other forms."""
     return max_frames or (SHEET_ROWS if form == 'sheet' else None)
 
 
-def spread(total: int, count: Optional[int]) -> List[int]:
+def spread(total: int, count: int | None) -> list[int]:
     """Choose frames evenly spread over a video, the first one among them.
 
     Args:

@@ -3,20 +3,20 @@
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Dict, List, Tuple, Union
 
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from mmvc.datasets.json_files import ID, read_json
 from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA
 from mmvc.datasets.youtube_vis import CATEGORIES_SCHEMA
-from mmvc.evaluation.functional import read_label_map, read_panoptic_map
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.formats.json_files import ID, read_json
+from mmvc.formats.label_maps import read_label_map, read_panoptic_map
+from mmvc.formats.rle import to_rle
 from mmvc.utils.errors import DataError
-from mmvc.utils.rle import to_rle
-from mmvc.visualization import GroundTruth, SegmentMap
+from mmvc.utils.typing import PathLike
+from mmvc.visualization import SegmentMap
 
-PathLike = Union[str, Path]
 _DETECTIONS = [{'video_id': ID, 'category_id': int, 'score': float, 'segmentations': [(type(None), dict, list)]}]
 
 
@@ -35,7 +35,7 @@ class PredictionFiles:
             raise FileNotFoundError(f'prediction folder "{folder}" does not exist: tools/test.py --format-only '
                                     '--out-dir writes one')
 
-    def segments(self, video_id: str, frame_id: int, name: str, size: Tuple[int, int]) -> SegmentMap:
+    def segments(self, video_id: str, frame_id: int, name: str, size: tuple[int, int]) -> SegmentMap:
         """Read the prediction for a frame.
 
         Args:
@@ -53,7 +53,7 @@ class PredictionFiles:
         """
         raise NotImplementedError
 
-    def _check(self, ids: np.ndarray, size: Tuple[int, int], path: Path) -> np.ndarray:
+    def _check(self, ids: np.ndarray, size: tuple[int, int], path: Path) -> np.ndarray:
         if ids.shape != size:
             raise DataError(f'prediction "{path}" has the size {ids.shape}, its frame {size}: predictions are '
                              'written at the original size')
@@ -63,7 +63,7 @@ class PredictionFiles:
 class SemanticFiles(PredictionFiles):
     """``<video>/<frame>.png``, class indices (VSPW)."""
 
-    def segments(self, video_id: str, frame_id: int, name: str, size: Tuple[int, int]) -> SegmentMap:
+    def segments(self, video_id: str, frame_id: int, name: str, size: tuple[int, int]) -> SegmentMap:
         """See :meth:`PredictionFiles.segments`."""
         path = self.folder / video_id / f'{name}.png'
         return SegmentMap.from_sem_seg(self._check(read_label_map(str(path)), size, path), len(self.classes))
@@ -82,7 +82,7 @@ class PanopticFiles(PredictionFiles):
         things = dataset.dataset.metainfo['thing_classes']
         self._isthing = [label in things for label in self.classes]
 
-    def segments(self, video_id: str, frame_id: int, name: str, size: Tuple[int, int]) -> SegmentMap:
+    def segments(self, video_id: str, frame_id: int, name: str, size: tuple[int, int]) -> SegmentMap:
         """See :meth:`PredictionFiles.segments`."""
         if (video_id, name) not in self._segments:
             raise FileNotFoundError(f'"{self.folder / "pred.json"}" has no frame "{name}" of video "{video_id}"')
@@ -105,7 +105,7 @@ class InstanceFiles(PredictionFiles):
         self.path = self.folder / 'results.json' if self.folder.is_dir() else self.folder
         truth = read_json(dataset.dataset.ann_file, {'categories': CATEGORIES_SCHEMA}, 'a JSON as of YouTube-VIS')
         labels = {entry['id']: self.classes.index(entry['name']) for entry in truth['categories']}
-        self._tracks: Dict[str, List[Tuple[int, int, dict]]] = defaultdict(list)
+        self._tracks: dict[str, list[tuple[int, int, dict]]] = defaultdict(list)
         for entry in read_json(self.path, _DETECTIONS, 'a list of dict(video_id, category_id, score, segmentations)'):
             tracks = self._tracks[str(entry['video_id'])]
             if entry['score'] >= score_thr:
@@ -114,9 +114,9 @@ class InstanceFiles(PredictionFiles):
                                      f'"{dataset.dataset.ann_file}" does not have')
                 tracks.append((len(tracks), labels[entry['category_id']], entry))
 
-    def segments(self, video_id: str, frame_id: int, name: str, size: Tuple[int, int]) -> SegmentMap:
+    def segments(self, video_id: str, frame_id: int, name: str, size: tuple[int, int]) -> SegmentMap:
         """See :meth:`PredictionFiles.segments`."""
-        masks: List[np.ndarray] = [np.zeros((0, *size), bool)]
+        masks: list[np.ndarray] = [np.zeros((0, *size), bool)]
         labels, ids, scores = [], [], []
         for index, label, entry in self._tracks[video_id]:
             mask = entry['segmentations'][frame_id] if frame_id < len(entry['segmentations']) else None

@@ -3,12 +3,12 @@
 
 import argparse
 import sys
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
+from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.checkpoint_loading import trust_checkpoints
-from mmvc.utils.numbers import NumberArgument
 from mmvc.visualization import FPS_RANGE
 
 from .inferencer import VideoSegInferencer
@@ -36,7 +36,7 @@ EXAMPLES = """examples:
 """
 
 
-def build_parser(prog: Optional[str] = None) -> argparse.ArgumentParser:
+def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     """Make the parser.
 
     Args:
@@ -95,7 +95,7 @@ def build_parser(prog: Optional[str] = None) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Optional[Sequence[str]] = None, prog: Optional[str] = None) -> None:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Run the command.
 
     Args:

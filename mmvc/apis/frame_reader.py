@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Iterator, List, Optional, Tuple
+from collections.abc import Iterator
 
-from mmvc.engine import UsageError
-from mmvc.utils.numbers import check_number
+from mmvc.utils.arguments import check_number
+from mmvc.utils.errors import UsageError
 
 from .results import SkippedFrame
 from .sources import Frame, FrameSource
@@ -24,7 +24,7 @@ class FrameReader:
         num_frames (int): Frames given out in the latest reading.
     """
 
-    def __init__(self, source: FrameSource, stride: int = 1, max_frames: Optional[int] = None,
+    def __init__(self, source: FrameSource, stride: int = 1, max_frames: int | None = None,
                  skip_broken: bool = False) -> None:
         check_number('stride', stride, 1, whole=True)
         if max_frames is not None:
@@ -33,8 +33,8 @@ class FrameReader:
         self.stride = stride
         self.max_frames = max_frames
         self.skip_broken = skip_broken
-        self.skipped: List[SkippedFrame] = []
-        self.size: Tuple[int, int] = (0, 0)
+        self.skipped: list[SkippedFrame] = []
+        self.size: tuple[int, int] = (0, 0)
         self.num_frames = 0
         self._stopped = False
 
@@ -43,12 +43,12 @@ class FrameReader:
         self._stopped = True
 
     @property
-    def fps(self) -> Optional[float]:
+    def fps(self) -> float | None:
         """Frames per second of what is read, if the source tells."""
         return self.source.fps and self.source.fps / self.stride
 
     @property
-    def expected_frames(self) -> Optional[int]:
+    def expected_frames(self) -> int | None:
         """How many frames will come, if known."""
         known = self.source.num_frames and -(-self.source.num_frames // self.stride)
         return min(filter(None, (known, self.max_frames)), default=None)

@@ -2,9 +2,10 @@
 import signal
 import threading
 from collections import deque
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Callable, ContextManager, Deque, Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,17 +17,17 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
-from mmvc.engine import UsageError
 from mmvc.models.utils import fold_batch_norm
 from mmvc.registry import TRANSFORMS
-from mmvc.utils.numbers import check_number
+from mmvc.utils.arguments import check_number
+from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
+from .check_outputs import protect_inputs
+from .frame_buffer import KeptFrames
 from .frame_reader import FrameReader
-from .kept_frames import KeptFrames
 from .loading import frame_transforms, load_model
 from .progress import FrameProgress
-from .protection import protect_inputs
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
 from .sources import Frame, FrameSource, Source, open_sources
 from .writers import VideoInfo, WriterSettings, build_writers
@@ -34,7 +35,7 @@ from .writers import VideoInfo, WriterSettings, build_writers
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
 # Frames per second of what is written where the source does not tell (folders of frames, arrays).
 DEFAULT_FPS = 10.
-Track = Callable[[Iterable, Optional[int], str], Iterator]
+Track = Callable[[Iterable, int | None, str], Iterator]
 
 
 class VideoSegInferencer:
@@ -86,14 +87,14 @@ class VideoSegInferencer:
     """
 
     def __init__(self,
-                 model: Union[str, Path, Config, ConfigDict, dict, None] = None,
-                 weights: Optional[str] = None,
-                 device: Optional[str] = None,
-                 window_size: Optional[int] = None,
-                 max_memory: Optional[float] = None,
-                 amp: Optional[str] = None,
+                 model: str | Path | Config | ConfigDict | dict | None = None,
+                 weights: str | None = None,
+                 device: str | None = None,
+                 window_size: int | None = None,
+                 max_memory: float | None = None,
+                 amp: str | None = None,
                  compile: bool = False,
-                 cfg_options: Optional[dict] = None,
+                 cfg_options: dict | None = None,
                  show_progress: bool = True) -> None:
         if window_size is not None:
             check_number('window_size', window_size, 1, whole=True)
@@ -121,17 +122,17 @@ class VideoSegInferencer:
             self.model.head = torch.compile(self.model.head)
 
     def __call__(self,
-                 inputs: Union[Source, Sequence[Source]],
-                 out_dir: Union[str, Path, None] = None,
-                 formats: Union[str, Sequence[str]] = ('overlay', ),
+                 inputs: Source | Sequence[Source],
+                 out_dir: str | Path | None = None,
+                 formats: str | Sequence[str] = ('overlay', ),
                  online: bool = False,
-                 fps: Optional[float] = None,
+                 fps: float | None = None,
                  opacity: float = 0.6,
                  score_thr: float = 0.3,
                  stride: int = 1,
-                 max_frames: Optional[int] = None,
+                 max_frames: int | None = None,
                  skip_broken: bool = False,
-                 return_frames: bool = True) -> List[VideoResult]:
+                 return_frames: bool = True) -> list[VideoResult]:
         """Segment videos.
 
         Args:
@@ -188,10 +189,10 @@ class VideoSegInferencer:
             ]
 
     def stream(self,
-               source: Union[Source, FrameSource],
-               online: Optional[bool] = None,
+               source: Source | FrameSource,
+               online: bool | None = None,
                stride: int = 1,
-               max_frames: Optional[int] = None,
+               max_frames: int | None = None,
                skip_broken: bool = False) -> Iterator[FrameResult]:
         """Segment a video and give its frames one by one.
 
@@ -245,7 +246,7 @@ class VideoSegInferencer:
         _warn_of_skipped(reader)
         return result
 
-    def _frames(self, reader: FrameReader, online: bool, track: Optional[Track] = None) -> Iterator[FrameResult]:
+    def _frames(self, reader: FrameReader, online: bool, track: Track | None = None) -> Iterator[FrameResult]:
         """Give the frames of a video with their prediction."""
         if not self.model.is_online and (online or reader.source.endless and reader.max_frames is None):
             what = 'is to be segmented while it is read' if online else 'has no end'
@@ -257,7 +258,7 @@ class VideoSegInferencer:
         return self._online(reader, track) if online else self._two_passes(reader, track)
 
     def _online(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
-        pending: Deque[Frame] = deque()
+        pending: deque[Frame] = deque()
         frames = track(reader, reader.expected_frames, reader.source.name)
         windows = self._windows(frames, self._window_size(reader), pending)
         first = next(windows)
@@ -268,7 +269,7 @@ class VideoSegInferencer:
         name, total = reader.source.name, reader.expected_frames
         again: Iterable[Frame] = reader
         frames: Iterable[Frame] = reader
-        shared_limit: ContextManager = nullcontext()
+        shared_limit: AbstractContextManager = nullcontext()
         if not reader.source.repeatable:
             again = kept = KeptFrames(self.model.feature_store)
             shared_limit = kept.share_limit(self.model)
@@ -288,9 +289,9 @@ class VideoSegInferencer:
         next(again, None)  # lets the bar finish
 
     def _windows(self, frames: Iterable[Frame], window_size: int,
-                 pending: Optional[Deque[Frame]] = None) -> Iterator[Tensor]:
+                 pending: deque[Frame] | None = None) -> Iterator[Tensor]:
         """Inputs of the network: uint8 (t, 3, H', W'), window by window."""
-        window: List[Frame] = []
+        window: list[Frame] = []
         for frame in frames:
             window.append(frame)
             if pending is not None:
@@ -301,7 +302,7 @@ class VideoSegInferencer:
         if window:
             yield self._prepare(window)
 
-    def _prepare(self, window: List[Frame]) -> Tensor:
+    def _prepare(self, window: list[Frame]) -> Tensor:
         """Pass frames through the test pipeline of the config."""
         size, count = window[0].image.shape[:2], len(window)
         results = dict(
@@ -319,7 +320,7 @@ class VideoSegInferencer:
                                  f'{" ".join(error.err.split())} ({error.func})') from error
 
     @staticmethod
-    def _device(name: Optional[str]) -> torch.device:
+    def _device(name: str | None) -> torch.device:
         try:
             device = torch.device(name or get_device())
             torch.empty(0, device=device)

@@ -4,7 +4,6 @@
 import copy
 import difflib
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple, Union
 
 import torch
 from mmdet.visualization.palette import get_palette
@@ -14,17 +13,18 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
-from mmvc.engine import UsageError, load_config, merge_options, require_checkpoint, weight_mismatches
+from mmvc.engine import load_config, merge_options, require_checkpoint, weight_mismatches
 from mmvc.models import MinVIS
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
-from mmvc.utils.numbers import check_number
+from mmvc.utils.arguments import check_number
+from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import PACKAGE, find_shipped
 
 _MAX_LINES = 20
 
 
-def config_files() -> Dict[str, Path]:
+def config_files() -> dict[str, Path]:
     """Find the configs that come with mmvc, in a source tree or an installed package.
 
     Returns:
@@ -77,10 +77,10 @@ def find_config(name: str) -> Path:
     raise UsageError(f'"{name}" is neither a config file nor the name of a config of mmvc; {hint}')
 
 
-def load_model(model: Union[str, Path, Config, ConfigDict, dict, None],
-               weights: Optional[str] = None,
-               device: Union[str, torch.device] = 'cpu',
-               cfg_options: Optional[dict] = None) -> Tuple[MinVIS, Config, dict]:
+def load_model(model: str | Path | Config | ConfigDict | dict | None,
+               weights: str | None = None,
+               device: str | torch.device = 'cpu',
+               cfg_options: dict | None = None) -> tuple[MinVIS, Config, dict]:
     """Build a model in evaluation mode and load its weights, all of them or none.
 
     Args:
@@ -122,8 +122,8 @@ def load_model(model: Union[str, Path, Config, ConfigDict, dict, None],
     return built.to(device).eval(), cfg, meta
 
 
-def _config(model: Union[str, Path, Config, ConfigDict, dict, None], checkpoint: Optional[dict],
-            weights: Optional[str], cfg_options: Optional[dict]) -> Tuple[Config, str]:
+def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: dict | None,
+            weights: str | None, cfg_options: dict | None) -> tuple[Config, str]:
     if isinstance(model, (str, Path)):
         path = find_config(str(model))
         return load_config(str(path), cfg_options), f'config "{path}"'
@@ -177,7 +177,7 @@ def _load_weights(model: MinVIS, checkpoint: dict, weights: str, label: str) -> 
                      + '\n  '.join(lines[:_MAX_LINES] + more))
 
 
-def _mismatch_hint(lines: List[str]) -> str:
+def _mismatch_hint(lines: list[str]) -> str:
     """What the user probably did, and what to do instead."""
     absent = {line.split('.')[0] for line in lines if line.endswith(': not in the checkpoint')}
     surplus = {line.split('.')[0] for line in lines if line.endswith(': not in the model')}
@@ -257,7 +257,7 @@ def test_dataset(cfg: Config, label: str = 'the config') -> ConfigDict:
     return dataset
 
 
-def frame_transforms(cfg: Config) -> Tuple[ConfigDict, List[ConfigDict]]:
+def frame_transforms(cfg: Config) -> tuple[ConfigDict, list[ConfigDict]]:
     """Split the test pipeline of a config into the loading of a frame and what follows.
 
     Args:
@@ -272,7 +272,7 @@ def frame_transforms(cfg: Config) -> Tuple[ConfigDict, List[ConfigDict]]:
     """
     loaders = []
 
-    def without_loading(transforms: List[ConfigDict]) -> List[ConfigDict]:
+    def without_loading(transforms: list[ConfigDict]) -> list[ConfigDict]:
         kept = []
         for transform in transforms:
             name = str(transform['type']).split('.')[-1]

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Iterable, Iterator, Optional, Type
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -45,7 +46,7 @@ class FrameProgress:
         self._progress.start()
         return self
 
-    def track(self, items: Iterable[Any], total: Optional[int], description: str) -> Iterator[Any]:
+    def track(self, items: Iterable[Any], total: int | None, description: str) -> Iterator[Any]:
         """Pass items on, and count them.
 
         Args:
@@ -64,6 +65,6 @@ class FrameProgress:
             self._progress.advance(task)
         self._progress.update(task, total=done, completed=done)
 
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[TracebackType]) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
         self._progress.stop()

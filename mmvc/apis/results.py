@@ -1,9 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What an inferencer returns."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 from mmdet.structures import DetDataSample
@@ -44,7 +44,7 @@ class Segment:
     id: int
     label: int
     class_name: str
-    score: Optional[float]
+    score: float | None
     rle: dict
 
     @property
@@ -87,7 +87,7 @@ class FrameResult:
     name: str
     image: np.ndarray
     data_sample: DetDataSample
-    classes: Tuple[str, ...]
+    classes: tuple[str, ...]
 
     def id_map(self, score_thr: float = 0.) -> np.ndarray:
         """One number per pixel.
@@ -101,11 +101,11 @@ class FrameResult:
         """
         raise NotImplementedError
 
-    def segments(self) -> List[Segment]:
+    def segments(self) -> list[Segment]:
         """The regions that have at least one pixel."""
         raise NotImplementedError
 
-    def _segment(self, index: int, label: int, score: Optional[float], mask: np.ndarray) -> Segment:
+    def _segment(self, index: int, label: int, score: float | None, mask: np.ndarray) -> Segment:
         rle = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
         return Segment(index, label, self.classes[label], score, rle)
 
@@ -122,7 +122,7 @@ class SemanticFrame(FrameResult):
         """See :meth:`FrameResult.id_map`."""
         return self.sem_seg
 
-    def segments(self) -> List[Segment]:
+    def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""
         return [self._segment(label, label, None, self.sem_seg == label) for label in np.unique(self.sem_seg).tolist()]
 
@@ -136,7 +136,7 @@ class PanopticFrame(FrameResult):
         return self.data_sample.pred_panoptic_seg.panoptic_seg[0].numpy()
 
     @property
-    def segments_info(self) -> List[dict]:
+    def segments_info(self) -> list[dict]:
         """``dict(id, category_id, isthing, score)`` of the segments seen in the frame."""
         return self.data_sample.segments_info
 
@@ -144,7 +144,7 @@ class PanopticFrame(FrameResult):
         """See :meth:`FrameResult.id_map`."""
         return self.panoptic_seg
 
-    def segments(self) -> List[Segment]:
+    def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""
         return [self._segment(info['id'], info['category_id'], info['score'], self.panoptic_seg == info['id'])
                 for info in self.segments_info]
@@ -177,7 +177,7 @@ class InstanceFrame(FrameResult):
         """See :meth:`FrameResult.id_map`."""
         return SegmentMap.of_prediction(self.data_sample, len(self.classes), score_thr).ids + 1
 
-    def segments(self) -> List[Segment]:
+    def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""
         tracks = zip(self.instances_ids.tolist(), self.labels.tolist(), self.scores.tolist(), self.masks)
         return [self._segment(*track) for track in tracks if track[-1].any()]
@@ -198,7 +198,7 @@ class FrameSegments:
 
     index: int
     name: str
-    segments: List[Segment]
+    segments: list[Segment]
 
 
 @dataclass
@@ -220,12 +220,12 @@ class VideoResult:
     video: str
     source: str
     task: str
-    size: Tuple[int, int] = (0, 0)
-    fps: Optional[float] = None
+    size: tuple[int, int] = (0, 0)
+    fps: float | None = None
     num_frames: int = 0
-    skipped: List[SkippedFrame] = field(default_factory=list)
-    files: Dict[str, Path] = field(default_factory=dict)
-    frames: List[FrameSegments] = field(default_factory=list)
+    skipped: list[SkippedFrame] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+    frames: list[FrameSegments] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -3,17 +3,18 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Sized, Tuple, Union, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
 
 from mmvc.datasets.transforms import LoadFrameFromFile
-from mmvc.engine import UsageError
+from mmvc.utils.errors import UsageError
 from mmvc.utils.natural_order import natural_key
 
 from .results import SkippedFrame
@@ -22,7 +23,7 @@ from .video_files import open_video
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 #: addresses of what has no end by its nature
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp')
-Source = Union[str, Path, int, np.ndarray, Sequence[np.ndarray], Iterable[np.ndarray]]
+Source = str | Path | int | np.ndarray | Sequence[np.ndarray] | Iterable[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,15 @@ class FrameSource(ABC):
     #: Files of this machine that it reads.
     files: Sequence[Path] = ()
 
-    def __init__(self, name: str, description: str, fps: Optional[float] = None,
-                 num_frames: Optional[int] = None) -> None:
+    def __init__(self, name: str, description: str, fps: float | None = None,
+                 num_frames: int | None = None) -> None:
         self.name = name
         self.description = description
         self.fps = fps
         self.num_frames = num_frames
 
     @abstractmethod
-    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+    def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
         """Yield every ``stride``-th frame, from the first one on, or in its place what is wrong with it."""
 
 
@@ -83,14 +84,14 @@ class ImageFiles(FrameSource):
             :class:`LoadFrameFromFile`.
     """
 
-    def __init__(self, files: Sequence[Path], name: str, load: Optional[Callable[[str], np.ndarray]] = None) -> None:
+    def __init__(self, files: Sequence[Path], name: str, load: Callable[[str], np.ndarray] | None = None) -> None:
         super().__init__(name, str(files[0] if len(files) == 1 else files[0].parent), num_frames=len(files))
         self.files = list(files)
         self.load = load or _load_frame
         stems = [file.stem for file in files]
         self._names = stems if len(set(stems)) == len(stems) else [f'{index:08d}' for index in range(len(files))]
 
-    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+    def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
         """See :meth:`FrameSource.read`."""
         for index in range(0, len(self.files), stride):
             try:
@@ -120,7 +121,7 @@ class VideoFile(FrameSource):
         self.live = self.endless = live
         self.repeatable = not live
 
-    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+    def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
         """See :meth:`FrameSource.read`."""
         with open_video(self.path) as video:
             yield from _numbered(video.read(stride), self.path)
@@ -141,7 +142,7 @@ class Camera(FrameSource):
         with open_video(index) as video:
             super().__init__(f'camera{index}', f'camera {index}', video.fps)
 
-    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+    def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
         """See :meth:`FrameSource.read`."""
         with open_video(self.camera) as video:
             yield from _numbered(video.read(stride), self.description)
@@ -161,7 +162,7 @@ class Arrays(FrameSource):
         self.frames = frames
         self.repeatable, self.live = has_length, not has_length
 
-    def read(self, stride: int = 1) -> Iterator[Union[Frame, SkippedFrame]]:
+    def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
         """See :meth:`FrameSource.read`."""
         for index, image in enumerate(self.frames):
             if index % stride:
@@ -176,8 +177,8 @@ class Arrays(FrameSource):
                                    f'frames are non-empty uint8 arrays (H, W, 3) in BGR, found {found}')
 
 
-def open_sources(inputs: Union[Source, Sequence[Source]],
-                 load_image: Optional[Callable[[str], np.ndarray]] = None) -> List[FrameSource]:
+def open_sources(inputs: Source | Sequence[Source],
+                 load_image: Callable[[str], np.ndarray] | None = None) -> list[FrameSource]:
     """Find out what the inputs are, and that they can be read.
 
     Args:
@@ -196,7 +197,7 @@ def open_sources(inputs: Union[Source, Sequence[Source]],
     items: Sequence[Any] = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     if not items:
         raise UsageError('there is nothing to segment: the list of inputs is empty')
-    sources: List[FrameSource]
+    sources: list[FrameSource]
     if items is inputs and any(isinstance(item, np.ndarray) and item.ndim == 3 for item in items):
         sources = [Arrays(items, 'video')]
     elif items is inputs and all(isinstance(item, (str, Path)) and _is_image(Path(item)) for item in items):
@@ -212,7 +213,7 @@ def open_sources(inputs: Union[Source, Sequence[Source]],
     return sources
 
 
-def _open(item: Source, load_image: Optional[Callable]) -> List[FrameSource]:
+def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
     if isinstance(item, np.ndarray):
         if item.ndim not in (3, 4):
             raise UsageError(f'an array of frames has the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
@@ -247,7 +248,7 @@ def _open(item: Source, load_image: Optional[Callable]) -> List[FrameSource]:
     raise UsageError(f'"{path}" does not exist: it is no file, folder, pattern or camera number')
 
 
-def _folder(folder: Path, load_image: Optional[Callable]) -> FrameSource:
+def _folder(folder: Path, load_image: Callable | None) -> FrameSource:
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith('.')]
     images = [entry for entry in entries if entry.is_file() and _is_image(entry)]
     if not images:
@@ -257,7 +258,7 @@ def _folder(folder: Path, load_image: Optional[Callable]) -> FrameSource:
     return _image_files(sorted(images, key=natural_key), load_image, name=folder.resolve().name)
 
 
-def _matches(pattern: str, load_image: Optional[Callable]) -> List[FrameSource]:
+def _matches(pattern: str, load_image: Callable | None) -> list[FrameSource]:
     anchor = Path(pattern).anchor
     relative = pattern[len(anchor):] if anchor else pattern
     paths = sorted((path for path in Path(anchor or '.').glob(relative) if not path.name.startswith('.')),
@@ -269,7 +270,7 @@ def _matches(pattern: str, load_image: Optional[Callable]) -> List[FrameSource]:
     return [source for path in paths for source in _open(path, load_image)]
 
 
-def _image_files(files: Sequence[Path], load_image: Optional[Callable], name: Optional[str] = None) -> ImageFiles:
+def _image_files(files: Sequence[Path], load_image: Callable | None, name: str | None = None) -> ImageFiles:
     for file in files:
         if not file.is_file():
             raise UsageError(f'"{file}" does not exist')
@@ -294,8 +295,8 @@ def _address_name(address: str) -> str:
     return re.sub(r'[^A-Za-z0-9.]+', '_', address.split('://')[-1].split('@')[-1]).strip('_.') or 'stream'
 
 
-def _numbered(decoded: Iterator[Tuple[int, Union[np.ndarray, str], int]],
-              path: str) -> Iterator[Union[Frame, SkippedFrame]]:
+def _numbered(decoded: Iterator[tuple[int, np.ndarray | str, int]],
+              path: str) -> Iterator[Frame | SkippedFrame]:
     for index, content, count in decoded:
         if isinstance(content, str):
             yield SkippedFrame(index, path, content, count)

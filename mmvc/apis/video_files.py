@@ -2,17 +2,18 @@
 """Decoding of video files and cameras: by OpenCV, and by PyAV where OpenCV cannot and PyAV is installed."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, Optional, Tuple, Union
+from typing import Any
 
 import cv2
 import numpy as np
 
-from mmvc.engine import UsageError
+from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
 #: position, image (BGR) or what is wrong, number of frames that this stands for
-Decoded = Tuple[int, Union[np.ndarray, str], int]
+Decoded = tuple[int, np.ndarray | str, int]
 # After an undecodable packet OpenCV ends the video; asked again, it goes on with the next one.
 _ATTEMPTS = 64
 # The number of frames in a header may be an estimate, or count frames that an edit list hides.
@@ -30,13 +31,13 @@ class OpenCVVideo:
         num_frames (int | None): Number of frames by the header, if it tells.
     """
 
-    def __init__(self, path: Union[str, int]) -> None:
+    def __init__(self, path: str | int) -> None:
         self.path = path
         self._capture = cv2.VideoCapture(path)
         fps, num_frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         # cameras and streams that do not know it may say 90000
-        self.fps: Optional[float] = fps if 0 < fps <= FPS_RANGE[1] else None
-        self.num_frames: Optional[int] = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
+        self.fps: float | None = fps if 0 < fps <= FPS_RANGE[1] else None
+        self.num_frames: int | None = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
 
     @property
     def is_readable(self) -> bool:
@@ -69,7 +70,7 @@ class OpenCVVideo:
                 yield index, image if intact else 'the frame cannot be decoded', 1
             index += 1
 
-    def _lost_frames(self, index: int, time: float) -> Optional[int]:
+    def _lost_frames(self, index: int, time: float) -> int | None:
         """After a failure: None where the video simply ends, else how many frames are lost."""
         self._ended = False
         if self.num_frames is None or index >= self.num_frames:
@@ -114,8 +115,8 @@ class PyAVVideo:
             self._container.close()
             raise OSError('it has no video track')
         self._stream = self._container.streams.video[0]
-        self.fps: Optional[float] = float(self._stream.average_rate) if self._stream.average_rate else None
-        self.num_frames: Optional[int] = self._stream.frames or None
+        self.fps: float | None = float(self._stream.average_rate) if self._stream.average_rate else None
+        self.num_frames: int | None = self._stream.frames or None
 
     def read(self, stride: int = 1) -> Iterator[Decoded]:
         """See :meth:`OpenCVVideo.read`."""
@@ -149,7 +150,7 @@ class PyAVVideo:
         self.close()
 
 
-def open_video(path: Union[str, int]) -> Union[OpenCVVideo, PyAVVideo]:
+def open_video(path: str | int) -> OpenCVVideo | PyAVVideo:
     """Open a video file, stream or camera.
 
     Args:

@@ -3,20 +3,19 @@
 
 import json
 import tempfile
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, ContextManager, Dict, Iterator, List, Sequence, Tuple, Union
 
 import cv2
 import mmcv
 import numpy as np
 from PIL import Image
 
-from mmvc.engine import UsageError, atomic_write
-from mmvc.engine.atomic_io import require_writable
 from mmvc.evaluation.metrics import VISMetric, VPSMetric, VSSMetric
-from mmvc.utils.files import staged_file, staged_folder
+from mmvc.utils.atomic import atomic_folder, atomic_path, atomic_write, require_writable
+from mmvc.utils.errors import UsageError
 from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, legend_strip, stable_colors
 
 from .results import FrameResult
@@ -78,7 +77,7 @@ class Writer:
         """The file or folder that the video's predictions end up in."""
         raise NotImplementedError
 
-    def open(self, video: VideoInfo) -> ContextManager[AddFrame]:
+    def open(self, video: VideoInfo) -> AbstractContextManager[AddFrame]:
         """Begin a video; the function that is returned takes one frame after the other."""
         raise NotImplementedError
 
@@ -133,7 +132,7 @@ class MaskWriter(Writer):
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        with staged_folder(self.target(video)) as folder:
+        with atomic_folder(self.target(video)) as folder:
             if self.settings.task == 'vss':
                 colors = np.asarray(self.settings.palette, np.uint8)[:256]
             else:
@@ -166,7 +165,7 @@ class RLEWriter(Writer):
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        with staged_file(self.target(video)) as file:
+        with atomic_path(self.target(video)) as draft, open(draft, 'w', encoding='utf-8') as file:
             head = dict(video=video.name, source=video.source, task=self.settings.task, fps=video.fps,
                         classes=list(self.settings.classes))
             file.write(json.dumps(head)[:-1] + ', "frames": [')
@@ -193,7 +192,7 @@ class VSPWWriter(Writer):
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
         target = self.target(video)
-        with staged_folder(target, inner=video.name) as folder:
+        with atomic_folder(target, inner=video.name) as folder:
             metric = VSSMetric(output_dir=str(folder), format_only=True)
             state = metric.start_video(video.name)
             yield lambda result: metric.add_frame(state, _as_frame(result))
@@ -207,7 +206,7 @@ class VIPSegWriter(Writer):
 
     def __init__(self, settings: WriterSettings) -> None:
         super().__init__(settings)
-        self._finished: List[dict] = []
+        self._finished: list[dict] = []
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
@@ -217,7 +216,7 @@ class VIPSegWriter(Writer):
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
         target = self.target(video)
-        with staged_folder(target, inner=f'pan_pred/{video.name}') as folder:
+        with atomic_folder(target, inner=f'pan_pred/{video.name}') as folder:
             metric = VPSMetric(output_dir=str(folder), format_only=True)
             state = metric.start_video(video.name)
             yield lambda result: metric.add_frame(state, _as_frame(result))
@@ -234,8 +233,8 @@ class YouTubeVISWriter(Writer):
 
     def __init__(self, settings: WriterSettings) -> None:
         super().__init__(settings)
-        self._finished: List[dict] = []
-        self._videos: List[dict] = []
+        self._finished: list[dict] = []
+        self._videos: list[dict] = []
         self._categories = [dict(id=index, name=name) for index, name in enumerate(settings.classes, 1)]
 
     def target(self, video: VideoInfo) -> Path:
@@ -246,7 +245,7 @@ class YouTubeVISWriter(Writer):
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
         described = dict(id=len(self._videos) + 1, name=video.name, height=0, width=0, file_names=[])
-        begun: List[Tuple[VISMetric, dict]] = []  # with the first frame, which tells the size
+        begun: list[tuple[VISMetric, dict]] = []  # with the first frame, which tells the size
 
         def add(result: FrameResult) -> None:
             if not begun:
@@ -268,7 +267,7 @@ class YouTubeVISWriter(Writer):
         atomic_write(folder / 'videos.json',
                      json.dumps(dict(videos=self._videos, categories=self._categories)).encode())
 
-    def _metric(self, videos: List[dict]) -> VISMetric:
+    def _metric(self, videos: list[dict]) -> VISMetric:
         """A metric that only writes; it reads its videos and categories from a file."""
         with tempfile.TemporaryDirectory() as folder:
             ann_file = Path(folder, 'videos.json')
@@ -283,7 +282,7 @@ OFFICIAL_WRITERS = dict(vss=VSPWWriter, vps=VIPSegWriter, vis=YouTubeVISWriter)
 FORMATS = ('overlay', 'masks', 'rle', 'official')
 
 
-def build_writers(formats: Union[str, Sequence[str]], settings: WriterSettings) -> Dict[str, Writer]:
+def build_writers(formats: str | Sequence[str], settings: WriterSettings) -> dict[str, Writer]:
     """Make the writers of a run, and see that their folder can be written to.
 
     Args:

@@ -5,11 +5,10 @@ from .camvid import CamVidDataset
 from .coco_pseudo_video import COCOPseudoVideoDataset
 from .joint import JointDataset
 from .ovis import OVISDataset
-from .resumable_batch_sampler import ResumableBatchSampler
+from .samplers import ResumableBatchSampler, WholeVideoSampler
 from .seeded_dataset import SeededDataset
 from .vipseg import VIPSegDataset
 from .vspw import VSPWDataset
-from .whole_video_sampler import WholeVideoSampler
 from .youtube_vis import YouTubeVISDataset
 
 __all__ = [

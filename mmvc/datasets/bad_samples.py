@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What happens when a sample cannot be loaded: it is an error, or, if allowed, it is replaced for all to see."""
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any

@@ -1,16 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import os.path as osp
 from typing import Any
 
 from mmdet.visualization.palette import get_palette
 from mmengine.dataset import BaseDataset
 
+from mmvc.formats.json_files import read_json
 from mmvc.utils.errors import DataError
 
 from .bad_samples import BadSamplePolicy
-from .json_files import read_json
 
 
 class BaseVideoDataset(BadSamplePolicy, BaseDataset):

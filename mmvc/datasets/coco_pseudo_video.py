@@ -1,17 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import os.path as osp
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from mmvc.formats.json_files import FLAG, ID, require_unique
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
-from .coco_classes import COCO_TO_OVIS, COCO_TO_YOUTUBE_VIS_2019, COCO_TO_YOUTUBE_VIS_2021
-from .json_files import FLAG, ID, require_unique
+from .metainfo.coco_mapping import COCO_TO_OVIS, COCO_TO_YOUTUBE_VIS_2019, COCO_TO_YOUTUBE_VIS_2021
 from .ovis import OVISDataset
 from .youtube_vis import YouTubeVISDataset
 

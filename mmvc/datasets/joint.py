@@ -1,8 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any, Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, Compose, ConcatDataset

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from mmvc.registry import DATASETS
 
-from .ovis_classes import OVIS_CLASSES, OVIS_PALETTE
+from .metainfo.ovis import OVIS_CLASSES, OVIS_PALETTE
 from .youtube_vis import YouTubeVISDataset
 
 

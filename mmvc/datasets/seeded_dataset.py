@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 from typing import Any
 
 from mmengine.registry import DATASETS as ALL_DATASETS
@@ -19,7 +17,7 @@ class SampleIndex(int):
 
     position: int
 
-    def __new__(cls, index: int, position: int) -> SampleIndex:
+    def __new__(cls, index: int, position: int) -> 'SampleIndex':
         self = super().__new__(cls, index)
         self.position = position
         return self

@@ -1,15 +1,13 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import os.path as osp
 from typing import Any
 
+from mmvc.formats.json_files import FLAG, ID, require_unique
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
-from .json_files import FLAG, ID, require_unique
-from .vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
+from .metainfo.vspw import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
 
 # What the annotation file must hold at least, as :func:`read_json` checks it.
 CATEGORIES_SCHEMA = [{'id': int, 'name': str, 'isthing': FLAG}]

@@ -2,7 +2,7 @@
 from mmvc.registry import DATASETS
 
 from .base_video_seg import BaseVideoSegDataset
-from .vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
+from .metainfo.vspw import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
 
 
 @DATASETS.register_module()

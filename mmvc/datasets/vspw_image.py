@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """VSPW for MMSegmentation. Not imported by ``mmvc.datasets``: loading mmseg takes seconds, which video models save."""
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any

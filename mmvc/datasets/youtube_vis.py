@@ -1,16 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import os.path as osp
 from collections import defaultdict
 from typing import Any
 
+from mmvc.formats.json_files import FLAG, ID, require_unique
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
-from .json_files import FLAG, ID, require_unique
-from .youtube_vis_classes import (
+from .metainfo.youtube_vis import (
     YOUTUBE_VIS_2019_CLASSES,
     YOUTUBE_VIS_2019_PALETTE,
     YOUTUBE_VIS_2021_CLASSES,

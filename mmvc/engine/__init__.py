@@ -1,8 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from mmvc.utils.errors import UsageError
-
 from .accumulation import accumulate_gradients
-from .atomic_io import AtomicLocalBackend, atomic_write
+from .atomic_backend import AtomicLocalBackend
 from .checkpoints import is_intact_checkpoint, last_good_checkpoint, require_checkpoint, weight_mismatches
 from .config import (
     VIS_BACKENDS,
@@ -41,8 +39,8 @@ from .summary import format_summary
 __all__ = [
     'LAUNCHERS', 'VIS_BACKENDS', 'ActivationCheckpointHook', 'AtomicCheckpointHook', 'AtomicLocalBackend',
     'BadSampleHook', 'CheckClassesHook', 'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook',
-    'NonFiniteError', 'OverrideAction', 'RandomStateHook', 'ResumableTrainLoop', 'Stage', 'UsageError',
-    'VideoSegVisualizationHook', 'WeightMismatchError', 'accumulate_gradients', 'atomic_write', 'build_runner',
+    'NonFiniteError', 'OverrideAction', 'RandomStateHook', 'ResumableTrainLoop', 'Stage',
+    'VideoSegVisualizationHook', 'WeightMismatchError', 'accumulate_gradients', 'build_runner',
     'checkpoint_activations', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends',
     'enable_deterministic', 'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint',
     'load_config', 'load_stages', 'merge_options', 'on_main_process', 'plan_stages', 'report_errors',

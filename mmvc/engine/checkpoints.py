@@ -5,7 +5,6 @@ import logging
 import re
 import zipfile
 from pathlib import Path
-from typing import Dict, List, Optional, Union
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -19,7 +18,7 @@ from mmvc.utils.errors import CheckpointError, UsageError
 _PERIODIC_NAME = re.compile(r'^(?!best_).*_(\d+)\.pth$')  # iter_100.pth, epoch_3.pth; best_* hold no optimizer state
 
 
-def is_intact_checkpoint(path: Union[str, Path]) -> bool:
+def is_intact_checkpoint(path: str | Path) -> bool:
     """Whether a checkpoint file is complete, without unpickling anything.
 
     ``torch.save`` writes a zip archive with a checksum for every tensor: a truncated file has no index, a file with
@@ -41,7 +40,7 @@ def is_intact_checkpoint(path: Union[str, Path]) -> bool:
         return False
 
 
-def require_checkpoint(path: Union[str, Path]) -> None:
+def require_checkpoint(path: str | Path) -> None:
     """Refuse a file that cannot be a checkpoint, before a model is built for it.
 
     Args:
@@ -59,7 +58,7 @@ def require_checkpoint(path: Union[str, Path]) -> None:
         raise UsageError(f'checkpoint "{path}" is truncated, corrupt or no checkpoint: copy or train it again')
 
 
-def periodic_checkpoints(folder: Union[str, Path]) -> List[Path]:
+def periodic_checkpoints(folder: str | Path) -> list[Path]:
     """Checkpoints written during training (``iter_100.pth``, ``epoch_3.pth``, not ``best_*``), newest first.
 
     Args:
@@ -73,7 +72,7 @@ def periodic_checkpoints(folder: Union[str, Path]) -> List[Path]:
     return [path for _, path in sorted(numbered, reverse=True)]
 
 
-def why_not_resumable(path: Union[str, Path]) -> Optional[str]:
+def why_not_resumable(path: str | Path) -> str | None:
     """Say what keeps a training from going on from a checkpoint; the tensors of an intact file are not loaded.
 
     Args:
@@ -95,7 +94,7 @@ def why_not_resumable(path: Union[str, Path]) -> Optional[str]:
     return None if 'iter' in content['meta'] else 'does not say which iteration it is of'
 
 
-def last_good_checkpoint(work_dir: Union[str, Path]) -> Optional[str]:
+def last_good_checkpoint(work_dir: str | Path) -> str | None:
     """Newest checkpoint to resume from; a broken or foreign one is named in a warning and passed over.
 
     Args:
@@ -118,7 +117,7 @@ def last_good_checkpoint(work_dir: Union[str, Path]) -> Optional[str]:
     return None
 
 
-def weight_mismatches(model: nn.Module, state_dict: Dict[str, Tensor], allow_missing: bool = False) -> List[str]:
+def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_missing: bool = False) -> list[str]:
     """List why the weights of a checkpoint do not fit a model.
 
     Args:
@@ -145,7 +144,7 @@ def weight_mismatches(model: nn.Module, state_dict: Dict[str, Tensor], allow_mis
     return lines
 
 
-def _whole_state_dict(model: nn.Module) -> Dict[str, Tensor]:
+def _whole_state_dict(model: nn.Module) -> dict[str, Tensor]:
     """Weights by name; of a sharded model those of the whole, on every rank."""
     if not isinstance(model, FullyShardedDataParallel):
         return model.state_dict()

@@ -5,7 +5,8 @@ import importlib.util
 import os
 import os.path as osp
 from argparse import ArgumentError
-from typing import Any, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
@@ -26,7 +27,7 @@ _DATA_KEYS = tuple(f'{split}_{part}' for split in ('train', 'val', 'test') for p
 class OverrideAction(DictAction):
     """``KEY=VALUE`` arguments as of mmengine, with an error that names the argument that is none."""
 
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Optional[str] = None) -> None:
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Parse the arguments into a dict."""
         for value in values:
             key, separator, _ = value.partition('=')
@@ -39,7 +40,7 @@ class OverrideAction(DictAction):
                     from error
 
 
-def load_config(path: str, cfg_options: Optional[dict] = None, data_root: Optional[str] = None) -> Config:
+def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None) -> Config:
     """Load a config and apply overrides.
 
     Args:
@@ -76,7 +77,7 @@ def load_config(path: str, cfg_options: Optional[dict] = None, data_root: Option
     return cfg
 
 
-def merge_options(cfg: Config, cfg_options: Optional[dict], label: str) -> None:
+def merge_options(cfg: Config, cfg_options: dict | None, label: str) -> None:
     """Override entries of a config.
 
     Args:

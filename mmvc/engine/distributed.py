@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any, Callable, List, NoReturn, TypeVar
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from mmengine.config import Config
@@ -92,7 +93,7 @@ def on_main_process(function: Callable[[], T]) -> T:
             result = function()
         except UsageError as caught:
             error = str(caught)
-    shared: List[Any] = [result, error]
+    shared: list[Any] = [result, error]
     broadcast_object_list(shared, src=0)
     if shared[1] is not None:
         raise UsageError(shared[1])

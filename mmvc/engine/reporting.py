@@ -3,8 +3,8 @@
 
 import errno
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator, Optional
 
 from mmvc.utils.errors import DataError, UsageError
 
@@ -32,7 +32,7 @@ def report_errors() -> Iterator[None]:
         exit_with_message(message)
 
 
-def explain(error: Exception) -> Optional[str]:
+def explain(error: Exception) -> str | None:
     """Say in a line what a user has to mend.
 
     Args:

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import copy
-from typing import Any, Iterator, Optional, Union
+from collections.abc import Iterator
+from typing import Any
 
 import torch.nn as nn
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -34,7 +35,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         TypeError: ``dataloader`` is a built one, in which the order of the data can no longer be changed.
     """
 
-    def __init__(self, runner: Runner, dataloader: Union[DataLoader, dict], *args: Any,
+    def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args: Any,
                  **kwargs: Any) -> None:
         if not isinstance(dataloader, dict):
             raise TypeError(f'ResumableTrainLoop needs the config of a dataloader, got {type(dataloader).__name__}; '
@@ -45,7 +46,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         # a stand-in, since mmengine 0.10.7 starts to load as soon as it sees a dataloader
         super().__init__(runner, DataLoader(loader.dataset), *args, **kwargs)
         self.dataloader = loader
-        self.dataloader_iterator: Optional[Iterator] = None
+        self.dataloader_iterator: Iterator | None = None
 
     def _build_dataloader(self) -> DataLoader:
         self._seed = self.runner.seed

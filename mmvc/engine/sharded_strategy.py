@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import os
-from typing import Any, Optional, Set, Type
+from contextlib import nullcontext
+from typing import Any
 
 import torch
 from mmdet.models.backbones.swin import SwinBlock
@@ -12,7 +12,10 @@ from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
+from mmvc.models.backbones.dinov2_vit import TransformerBlock
+from mmvc.models.layers.query_layers import ReferringTrackerLayer, TemporalRefinerLayer
 from mmvc.registry import STRATEGIES
+from mmvc.utils.atomic import atomic_path
 
 
 @STRATEGIES.register_module()
@@ -31,7 +34,7 @@ class ShardedStrategy(FSDPStrategy):
         **kwargs: Arguments of :class:`mmengine._strategy.FSDPStrategy`.
     """
 
-    def __init__(self, *, model_wrapper: Optional[dict] = None, **kwargs: Any) -> None:
+    def __init__(self, *, model_wrapper: dict | None = None, **kwargs: Any) -> None:
         on_gpu = torch.cuda.is_available()
         wrapper = dict(type='MMFullyShardedDataParallel', use_orig_params=True,
                        auto_wrap_policy=ModuleWrapPolicy(transformer_layers()))
@@ -44,7 +47,7 @@ class ShardedStrategy(FSDPStrategy):
             optim_state_dict_config=dict(type='FullOptimStateDictConfig', **on_one_rank)))
         super().__init__(model_wrapper=dict(wrapper, **(model_wrapper or {})), **kwargs)
 
-    def build_optim_wrapper(self, optim_wrapper: dict, model: Optional[nn.Module] = None) -> BaseOptimWrapper:
+    def build_optim_wrapper(self, optim_wrapper: dict, model: nn.Module | None = None) -> BaseOptimWrapper:
         """Build the optimizer on the shards."""
         built = super().build_optim_wrapper(optim_wrapper, model)
         if getattr(built, 'clip_func', None) is torch.nn.utils.clip_grad_norm_:
@@ -65,18 +68,13 @@ class ShardedStrategy(FSDPStrategy):
         if not self._is_full_state_dict():
             super().save_checkpoint(filename, **kwargs)
             return
-        temporary = f'{filename}.tmp'
-        super().save_checkpoint(temporary, **kwargs)
-        if is_main_process():
-            with open(temporary, 'rb') as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, filename)
+        # the states are gathered from all ranks, and the first one writes them
+        with atomic_path(filename, sync=True) if is_main_process() else nullcontext(filename) as draft:
+            super().save_checkpoint(str(draft), **kwargs)
 
 
-def transformer_layers() -> Set[Type[nn.Module]]:
+def transformer_layers() -> set[type[nn.Module]]:
     """The classes of layers that are large, many, and used by calling them."""
-    from mmvc.models.backbones.dinov2_vit import TransformerBlock
-    from mmvc.models.layers.query_layers import ReferringTrackerLayer, TemporalRefinerLayer
     return {
         TransformerBlock, SwinBlock, DeformableDetrTransformerEncoderLayer, Mask2FormerTransformerDecoderLayer,
         ReferringTrackerLayer, TemporalRefinerLayer

@@ -11,9 +11,9 @@ import gc
 import json
 import logging
 import os.path as osp
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
 
 import torch
 from mmengine.config import Config
@@ -21,9 +21,9 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmvc.utils.atomic import atomic_write, remove_drafts
 from mmvc.utils.errors import UsageError
 
-from .atomic_io import atomic_write
 from .checkpoints import is_intact_checkpoint, last_good_checkpoint, periodic_checkpoints
 from .config import build_runner
 from .distributed import on_main_process
@@ -48,7 +48,7 @@ class Stage:
     work_dir: str
 
     @property
-    def schedule(self) -> Dict[str, int]:
+    def schedule(self) -> dict[str, int]:
         """How long it trains: ``max_iters`` or ``max_epochs``."""
         return {key: self.cfg.train_cfg[key] for key in ('max_iters', 'max_epochs') if key in self.cfg.train_cfg}
 
@@ -56,7 +56,7 @@ class Stage:
         """Whether its work dir has a marker or a checkpoint."""
         return Path(self.work_dir, MARKER).exists() or bool(periodic_checkpoints(self.work_dir))
 
-    def marker(self) -> Optional[dict]:
+    def marker(self) -> dict | None:
         """Read the marker, without looking at the checkpoint.
 
         Returns:
@@ -94,7 +94,7 @@ class Stage:
             raise UsageError(f'stage "{self.name}" is not finished: see "{self.work_dir}"')
         return content['checkpoint']
 
-    def mark_finished(self, checkpoint: str, iteration: int, metrics: Dict[str, float]) -> None:
+    def mark_finished(self, checkpoint: str, iteration: int, metrics: dict[str, float]) -> None:
         """Write the marker: the last thing a stage does.
 
         Args:
@@ -109,12 +109,13 @@ class Stage:
     def discard_results(self) -> None:
         """Remove marker and checkpoints, not logs. The marker goes first: the rest is never taken for finished."""
         Path(self.work_dir, MARKER).unlink(missing_ok=True)
-        for pattern in ('*.pth', '*.pth.tmp', 'last_checkpoint'):
+        for pattern in ('*.pth', 'last_checkpoint'):
             for path in Path(self.work_dir).glob(pattern):
                 path.unlink()
+            remove_drafts(self.work_dir, pattern)
 
 
-def load_stages(cfg: Config, work_dir: str, load: Callable[[str], Config]) -> List[Stage]:
+def load_stages(cfg: Config, work_dir: str, load: Callable[[str], Config]) -> list[Stage]:
     """Load the stages that a config lists.
 
     Args:
@@ -133,7 +134,7 @@ def load_stages(cfg: Config, work_dir: str, load: Callable[[str], Config]) -> Li
     if not isinstance(cfg.stages, (list, tuple)) or not cfg.stages:
         raise UsageError(f'config "{path}": stages must be a list of at least one dict(name=..., config=...), '
                          f'found {cfg.stages!r}')
-    stages: List[Stage] = []
+    stages: list[Stage] = []
     for index, entry in enumerate(cfg.stages):
         key = f'config "{path}": stages[{index}]'
         if not isinstance(entry, dict) or set(entry) != {'name', 'config'}:
@@ -169,13 +170,13 @@ class Step:
     """
     name: str
     action: str
-    checkpoint: Optional[str] = None
+    checkpoint: str | None = None
 
 
 def plan_stages(stages: Sequence[Stage],
-                selected: Optional[Sequence[str]] = None,
+                selected: Sequence[str] | None = None,
                 resume: bool = False,
-                overwrite: bool = False) -> List[Step]:
+                overwrite: bool = False) -> list[Step]:
     """Decide from the work dirs what is left to do.
 
     Args:
@@ -228,9 +229,9 @@ def plan_stages(stages: Sequence[Stage],
 
 
 def run_stages(stages: Sequence[Stage],
-               selected: Optional[Sequence[str]] = None,
+               selected: Sequence[str] | None = None,
                resume: bool = False,
-               overwrite: bool = False) -> Dict[str, Dict[str, float]]:
+               overwrite: bool = False) -> dict[str, dict[str, float]]:
     """Train stages in turn, then print and write the summary (``summary.json`` beside the stages' work dirs).
 
     Args:
@@ -262,7 +263,7 @@ def run_stages(stages: Sequence[Stage],
     return summary
 
 
-def _train(stage: Stage, step: Step, init: Optional[str]) -> None:
+def _train(stage: Stage, step: Step, init: str | None) -> None:
     """Train one stage to its end and mark it finished; ``init`` is the final checkpoint of the stage before."""
     cfg = stage.cfg
     cfg.resume = step.action == 'resume'
@@ -293,7 +294,7 @@ def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook:
                      "default_hooks.checkpoint = dict(type='mmvc.AtomicCheckpointHook', ...)")
 
 
-def _write_summary(stages: Sequence[Stage]) -> Dict[str, Dict[str, float]]:
+def _write_summary(stages: Sequence[Stage]) -> dict[str, dict[str, float]]:
     """Write the numbers of the finished stages and return them."""
     finished = {stage.name: content for stage in stages if (content := stage.marker())}
     folder = osp.dirname(stages[0].work_dir)

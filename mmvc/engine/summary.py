@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The numbers of several stages side by side."""
 
-from typing import Dict, List
 
 from prettytable import PrettyTable
 
@@ -9,7 +8,7 @@ TRIVIAL_ROW = 'most frequent class everywhere'
 _TRIVIAL_SUFFIX = '_trivial'
 
 
-def format_summary(metrics: Dict[str, Dict[str, float]]) -> str:
+def format_summary(metrics: dict[str, dict[str, float]]) -> str:
     """Make a table: a row per stage, a column per number.
 
     A number called ``<name>_trivial`` is what the most frequent class everywhere would reach; it is shown in a row of
@@ -21,8 +20,8 @@ def format_summary(metrics: Dict[str, Dict[str, float]]) -> str:
     Returns:
         str: The table; ``-`` where a stage has no such number.
     """
-    columns: List[str] = []
-    trivial: Dict[str, float] = {}
+    columns: list[str] = []
+    trivial: dict[str, float] = {}
     for numbers in metrics.values():
         for name, value in numbers.items():
             if name.endswith(_TRIVIAL_SUFFIX):

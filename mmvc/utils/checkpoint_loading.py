@@ -10,7 +10,8 @@ import os
 import pickle
 import re
 import zipfile
-from typing import Any, BinaryIO, Callable, Optional, Union
+from collections.abc import Callable
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 import mmengine.runner.checkpoint
@@ -25,7 +26,7 @@ from .errors import CheckpointError
 from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
 
 TRUST_VARIABLE = 'MMVC_TRUST_CHECKPOINTS'
-MapLocation = Union[str, torch.device, Callable, dict, None]
+MapLocation = str | torch.device | Callable | dict | None
 
 # before, code could be run in spite of weights_only=True (CVE-2025-32434)
 _TORCH_IS_SAFE = digit_version(torch.__version__) >= digit_version('2.6.0')
@@ -41,7 +42,7 @@ def trust_checkpoints() -> None:
     os.environ[TRUST_VARIABLE] = '1'
 
 
-def load_from_local(filename: Union[str, os.PathLike], map_location: MapLocation = None, mmap: bool = False) -> Any:
+def load_from_local(filename: str | os.PathLike, map_location: MapLocation = None, mmap: bool = False) -> Any:
     """Load a checkpoint file: weights, alone or with the state of a training, of torch or safetensors.
 
     Args:
@@ -66,7 +67,7 @@ def load_from_local(filename: Union[str, os.PathLike], map_location: MapLocation
     return _load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename))
 
 
-def load_from_http(filename: str, map_location: MapLocation = None, model_dir: Optional[str] = None,
+def load_from_http(filename: str, map_location: MapLocation = None, model_dir: str | None = None,
                    progress: bool = True) -> Any:
     """Download a checkpoint, once per machine, and load it as :func:`load_from_local` does.
 
@@ -91,7 +92,7 @@ def load_from_http(filename: str, map_location: MapLocation = None, model_dir: O
     return load_from_local(path, map_location)
 
 
-def _load(file: Union[str, BinaryIO], map_location: MapLocation = None, name: Any = None, **kwargs: Any) -> Any:
+def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = None, **kwargs: Any) -> Any:
     """Load a file of ``torch.save``; ``name`` is what errors call it."""
     name = name or getattr(file, 'name', 'the checkpoint')
     try:
@@ -113,7 +114,7 @@ def _load(file: Union[str, BinaryIO], map_location: MapLocation = None, name: An
     return torch.load(file, map_location=map_location, weights_only=False)
 
 
-def _is_pickled(file: Union[str, BinaryIO]) -> bool:
+def _is_pickled(file: str | BinaryIO) -> bool:
     """Whether it is an archive of torch, or begins as its older files do."""
     if zipfile.is_zipfile(file):
         return True
@@ -128,7 +129,7 @@ def _broken(name: Any, error: Exception) -> CheckpointError:
                            f'({detail})')
 
 
-def load_weights_only(file: Union[str, BinaryIO], map_location: MapLocation = None, **kwargs: Any) -> Any:
+def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **kwargs: Any) -> Any:
     """As ``torch.load(weights_only=True)``, with any torch, and knowing what mmengine leaves in a checkpoint.
 
     Args:

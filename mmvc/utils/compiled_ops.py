@@ -10,8 +10,9 @@ import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Callable, NoReturn
+from typing import Any, NoReturn
 
 _EXT_NAME = 'mmcv._ext'
 

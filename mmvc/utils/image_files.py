@@ -2,13 +2,12 @@
 """Damage that image decoders pass over: they fill what is missing with grey, or decode wrong values."""
 
 import zlib
-from typing import Optional
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
 
 
-def find_damage(content: bytes) -> Optional[str]:
+def find_damage(content: bytes) -> str | None:
     """Look for signs that an image file is not as it was written, without decoding it.
 
     Args:
@@ -29,7 +28,7 @@ def find_damage(content: bytes) -> Optional[str]:
     return None
 
 
-def _find_png_damage(content: memoryview) -> Optional[str]:
+def _find_png_damage(content: memoryview) -> str | None:
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(content):
         stop = position + 8 + int.from_bytes(content[position:position + 4], 'big')

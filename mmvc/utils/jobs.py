@@ -2,16 +2,17 @@
 """The same work on many things, shared among processes."""
 
 import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing.context import BaseContext
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any
 
 import cv2
 from mmengine.utils import ProgressBar
 
+from .arguments import check_number
 from .memory import keep_freed_memory
-from .numbers import check_number
 
 
 def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:

@@ -2,15 +2,16 @@
 """The global random generators: their states as tensors, and a block of code with generators of its own."""
 
 import random
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 
-def get_random_state(cuda: bool = True) -> Dict[str, Tensor]:
+def get_random_state(cuda: bool = True) -> dict[str, Tensor]:
     """States of the generators of Python, numpy and torch.
 
     Args:
@@ -33,7 +34,7 @@ def get_random_state(cuda: bool = True) -> Dict[str, Tensor]:
     return state
 
 
-def set_random_state(state: Dict[str, Tensor]) -> None:
+def set_random_state(state: dict[str, Tensor]) -> None:
     """Set the generators to states from :func:`get_random_state`; where CUDA is missing on one side, it is left out.
 
     Args:

@@ -10,7 +10,7 @@ import io
 import pickle
 from collections import Counter, OrderedDict
 from types import SimpleNamespace
-from typing import Any, BinaryIO, Dict
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ _reconstruct, _scalar = np.empty(0).__reduce__()[0], np.float64().__reduce__()[0
 _from_buffer = np.empty(1).__reduce_ex__(5)[0]
 
 #: numpy arrays and plain containers, under the names of numpy 1 and 2
-ARRAY_GLOBALS: Dict[str, Any] = {
+ARRAY_GLOBALS: dict[str, Any] = {
     'collections.OrderedDict': OrderedDict,
     '_codecs.encode': codecs.encode,  # how Python 3 writes bytes in the format of Python 2
     'numpy.ndarray': np.ndarray,
@@ -49,7 +49,7 @@ def _known_method(owner: Any, name: str) -> Any:
 
 
 #: in addition, what mmengine leaves in the checkpoint of a training
-TRAINING_GLOBALS: Dict[str, Any] = {
+TRAINING_GLOBALS: dict[str, Any] = {
     **ARRAY_GLOBALS,
     **{
         f'{kind.__module__}.{kind.__name__}': kind
@@ -62,7 +62,7 @@ TRAINING_GLOBALS: Dict[str, Any] = {
 }
 
 #: in addition, what ``torch.load(weights_only=True)`` knows by itself; storages are resolved by torch
-_TORCH_GLOBALS: Dict[str, Any] = {
+_TORCH_GLOBALS: dict[str, Any] = {
     **TRAINING_GLOBALS,
     **{f'builtins.{kind.__name__}': kind for kind in (set, frozenset, complex, bytearray)},
     'collections.Counter': Counter,
@@ -80,7 +80,7 @@ _TORCH_GLOBALS: Dict[str, Any] = {
 class _RestrictedUnpickler(pickle.Unpickler):
     """Refuses what is not known by its name."""
 
-    known: Dict[str, Any] = {}
+    known: dict[str, Any] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         module = 'builtins' if module == '__builtin__' else module  # its name in Python 2, which torch.save keeps to

@@ -4,7 +4,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any
 
 from torch import Tensor
 
@@ -14,7 +14,7 @@ SUFFIX = '.safetensors'
 _MAX_HEADER = 100_000_000  # bytes, as in the library
 
 
-def is_complete(path: Union[str, Path]) -> bool:
+def is_complete(path: str | Path) -> bool:
     """Whether a file has the header of safetensors and all the bytes that it announces.
 
     Args:
@@ -36,7 +36,7 @@ def is_complete(path: Union[str, Path]) -> bool:
         return False
 
 
-def to_bytes(weights: Dict[str, Tensor], meta: Dict[str, Any]) -> bytes:
+def to_bytes(weights: dict[str, Tensor], meta: dict[str, Any]) -> bytes:
     """Content of a file.
 
     Args:
@@ -55,7 +55,7 @@ def to_bytes(weights: Dict[str, Tensor], meta: Dict[str, Any]) -> bytes:
                         meta.items()}))
 
 
-def load(path: Union[str, Path], device: str = 'cpu') -> dict:
+def load(path: str | Path, device: str = 'cpu') -> dict:
     """Read a file as a checkpoint.
 
     Args:

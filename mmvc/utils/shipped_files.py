@@ -1,11 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from pathlib import Path
-from typing import Optional
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def find_shipped(path: str) -> Optional[Path]:
+def find_shipped(path: str) -> Path | None:
     """Find what comes with the package beside its modules.
 
     Args:

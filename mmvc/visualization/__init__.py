@@ -2,7 +2,6 @@
 from .colors import stable_colors
 from .drawing import hide_pixels, legend_strip, outline_region, overlay_segments, titled
 from .encoders import FPS_RANGE
-from .ground_truth import GroundTruth, dataset_task, innermost_dataset
 from .labels import write_labels
 from .legend import Legend
 from .local_visualizer import VideoSegLocalVisualizer
@@ -12,7 +11,7 @@ from .text import text_size, write_texts
 from .video_writer import VideoWriter
 
 __all__ = [
-    'FPS_RANGE', 'GroundTruth', 'Legend', 'PanelDrawer', 'SegmentMap', 'VideoSegLocalVisualizer', 'VideoWriter',
-    'dataset_task', 'hide_pixels', 'innermost_dataset', 'legend_strip', 'outline_region', 'overlay_segments',
+    'FPS_RANGE', 'Legend', 'PanelDrawer', 'SegmentMap', 'VideoSegLocalVisualizer', 'VideoWriter',
+    'hide_pixels', 'legend_strip', 'outline_region', 'overlay_segments',
     'stable_colors', 'text_size', 'titled', 'write_labels', 'write_texts'
 ]

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Sequence
 
 import cv2
 import numpy as np

@@ -1,12 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Drawing on arrays. All images are RGB, uint8, (H, W, 3)."""
 
-from typing import List, Sequence, Tuple, Union
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from mmvc.datasets.transforms.random_patch_mask import IMAGENET_MEAN
+from mmvc.utils.patch_mask import IMAGENET_MEAN
 
 from .text import TEXT, shortened, text_size, write_texts
 
@@ -17,7 +17,7 @@ _MAX_STRIPES = 6
 
 
 def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int],
-                     colors: Union[np.ndarray, Sequence[np.ndarray]], alpha: float) -> np.ndarray:
+                     colors: np.ndarray | Sequence[np.ndarray], alpha: float) -> np.ndarray:
     """Tint segments and draw their outlines.
 
     Args:
@@ -45,7 +45,7 @@ def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int]
     return out
 
 
-def outline_region(image: np.ndarray, region: np.ndarray, color: Tuple[int, int, int]) -> np.ndarray:
+def outline_region(image: np.ndarray, region: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
     """Draw a line along the inner border of a region.
 
     Args:
@@ -114,7 +114,7 @@ def titled(image: np.ndarray, title: str, height: int = 24) -> np.ndarray:
 
 
 def legend_strip(width: int, names: Sequence[str],
-                 colors: Union[np.ndarray, Sequence[Union[np.ndarray, Sequence[int]]]]) -> np.ndarray:
+                 colors: np.ndarray | Sequence[np.ndarray | Sequence[int]]) -> np.ndarray:
     """Draw a legend: colour boxes with names, in as many rows as they need.
 
     Args:
@@ -127,7 +127,7 @@ def legend_strip(width: int, names: Sequence[str],
         np.ndarray: (rows * 22 + 8, width, 3).
     """
     row_height, box, gap = 22, 14, 8
-    positions: List[Tuple[int, int]] = []
+    positions: list[tuple[int, int]] = []
     stripes = [np.asarray(color, np.uint8).reshape(-1, 3)[:_MAX_STRIPES] for color in colors]
     widths = [box + 6 * (len(colors_of_name) - 1) for colors_of_name in stripes]
     names = [shortened(name, width - box_width - 6 - 3 * gap, _LEGEND_SIZE) for name, box_width in zip(names, widths)]

@@ -3,7 +3,7 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, Tuple
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ class H264Encoder:
         ImportError: PyAV is not installed, or was built without H.264.
     """
 
-    def __init__(self, path: Path, fps: float, size: Tuple[int, int]) -> None:
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         import av  # optional
         if 'libx264' not in av.codecs_available:
             raise ImportError('this PyAV has no H.264')
@@ -66,7 +66,7 @@ class MPEG4Encoder:
         OSError: OpenCV cannot write there.
     """
 
-    def __init__(self, path: Path, fps: float, size: Tuple[int, int]) -> None:
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         fps = round(fps, 2) if fps > 65 else fps  # it counts in 16 bits: above 65, two decimals fit
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
         if not self._writer.isOpened():
@@ -81,7 +81,7 @@ class MPEG4Encoder:
         self._writer.release()
 
 
-def open_encoder(path: Path, fps: float, size: Tuple[int, int]) -> Encoder:
+def open_encoder(path: Path, fps: float, size: tuple[int, int]) -> Encoder:
     """The best encoder there is: :class:`H264Encoder`, or :class:`MPEG4Encoder` where PyAV is not installed."""
     try:
         return H264Encoder(path, fps, size)

@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Dict, List, Tuple
-
 import cv2
 import numpy as np
 
@@ -9,10 +7,10 @@ from .text import shortened, text_size, write_texts
 
 _SIZE = 11
 _MIN_TRACK_PIXELS = 30
-Box = Tuple[int, int, int, int]
+Box = tuple[int, int, int, int]
 
 
-def write_labels(image: np.ndarray, segments: SegmentMap, texts: Dict[int, str]) -> np.ndarray:
+def write_labels(image: np.ndarray, segments: SegmentMap, texts: dict[int, str]) -> np.ndarray:
     """Write labels into segments, or above or below those that have no room for one.
 
     Every track of 30 pixels or more is labelled; a class region only where there is room in it. A label that would
@@ -27,7 +25,7 @@ def write_labels(image: np.ndarray, segments: SegmentMap, texts: Dict[int, str])
         np.ndarray: Copy with the labels.
     """
     areas = {index: int((segments.ids == index).sum()) for index in segments.present() if index in texts}
-    taken: List[Box] = []
+    taken: list[Box] = []
     lines = []
     for index in sorted(areas, key=lambda index: (index not in segments.tracks, -areas[index], index)):
         is_track = index in segments.tracks
@@ -42,7 +40,7 @@ def write_labels(image: np.ndarray, segments: SegmentMap, texts: Dict[int, str])
     return write_texts(image, lines, _SIZE, outline=1) if lines else image
 
 
-def _places(mask: np.ndarray, size: Tuple[int, int], is_track: bool) -> List[Box]:
+def _places(mask: np.ndarray, size: tuple[int, int], is_track: bool) -> list[Box]:
     """Where the label of a segment may go (left, top, right, bottom), the best first."""
     (width, height), (rows, columns) = size, mask.shape
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Dict, List, Optional, Sequence, Set
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,10 +21,10 @@ class Legend:
     def __init__(self, classes: Sequence[str], palette: np.ndarray) -> None:
         self.classes = classes
         self.palette = palette
-        self._tracks: Dict[int, Set[int]] = {}
-        self._marks: Dict[str, Sequence[int]] = {}
+        self._tracks: dict[int, set[int]] = {}
+        self._marks: dict[str, Sequence[int]] = {}
 
-    def add(self, segments: Optional[SegmentMap]) -> 'Legend':
+    def add(self, segments: SegmentMap | None) -> 'Legend':
         """Take note of what a frame shows.
 
         Args:
@@ -38,7 +38,7 @@ class Legend:
                 self.add_segment(segments.classes[index], index if index in segments.tracks else None)
         return self
 
-    def add_segment(self, label: int, track: Optional[int] = None) -> None:
+    def add_segment(self, label: int, track: int | None = None) -> None:
         """Take note of a class, and of the id of a track of it."""
         tracks = self._tracks.setdefault(label, set())
         if track is not None:
@@ -62,7 +62,7 @@ class Legend:
         return bool(self._tracks or self._marks)
 
     @property
-    def class_ids(self) -> List[int]:
+    def class_ids(self) -> list[int]:
         """Classes that occur, ascending."""
         return sorted(self._tracks)
 

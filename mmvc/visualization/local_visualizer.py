@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Any, Optional
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -36,12 +36,12 @@ class VideoSegLocalVisualizer(Visualizer):
     def add_datasample(self,
                        name: str,
                        image: np.ndarray,
-                       data_sample: Optional[BaseDataElement] = None,
+                       data_sample: BaseDataElement | None = None,
                        draw_gt: bool = True,
                        draw_pred: bool = True,
                        show: bool = False,
                        wait_time: float = 0,
-                       out_file: Optional[str] = None,
+                       out_file: str | None = None,
                        pred_score_thr: float = 0.3,
                        step: int = 0) -> None:
         """Draw a frame and hand it to the visual backends, a window or a file.
@@ -85,7 +85,7 @@ class VideoSegLocalVisualizer(Visualizer):
             self.add_image(name, panel, step)
 
 
-def _ground_truth(sample: BaseDataElement, meta: dict) -> Optional[SegmentMap]:
+def _ground_truth(sample: BaseDataElement, meta: dict) -> SegmentMap | None:
     if 'gt_sem_seg' in sample:
         return SegmentMap.from_pixel_data(sample.gt_sem_seg, len(meta['classes']))
     if 'gt_instances' not in sample or 'instances_ids' not in sample.gt_instances:

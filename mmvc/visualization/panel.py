@@ -1,11 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Dict, Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mmengine.structures import BaseDataElement
 
+from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.numbers import check_number
 
 from .colors import stable_colors
 from .drawing import BACKGROUND, overlay_segments, resize_width, titled
@@ -90,7 +90,7 @@ class PanelDrawer:
             return picture
         return write_labels(picture, resized, {index: self._label(resized, index) for index in present})
 
-    def draw_prediction(self, image: np.ndarray, sample: BaseDataElement) -> Optional[np.ndarray]:
+    def draw_prediction(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray | None:
         """Draw what a model predicted for a frame: classes (VSS), segments (VPS) or instances (VIS).
 
         Args:
@@ -103,18 +103,18 @@ class PanelDrawer:
         segments = self.prediction(sample)
         return None if segments is None else self.draw(image, segments)
 
-    def prediction(self, sample: BaseDataElement) -> Optional[SegmentMap]:
+    def prediction(self, sample: BaseDataElement) -> SegmentMap | None:
         """What :meth:`draw_prediction` draws."""
         return SegmentMap.from_sample(sample, len(self.classes), self.score_thr)
 
-    def legend(self, *segments: Optional[SegmentMap]) -> Legend:
+    def legend(self, *segments: SegmentMap | None) -> Legend:
         """Begin a legend; ``add`` takes the frames that come later."""
         legend = Legend(self.classes, self.palette)
         for of_frame in segments:
             legend.add(of_frame)
         return legend
 
-    def compose_panel(self, columns: Dict[str, np.ndarray], legend: Optional[Legend] = None) -> np.ndarray:
+    def compose_panel(self, columns: dict[str, np.ndarray], legend: Legend | None = None) -> np.ndarray:
         """Put pictures of one frame side by side.
 
         Args:

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
-from typing import AbstractSet, Collection, Dict, List, Optional, Sequence
 
 import numpy as np
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
@@ -18,7 +18,7 @@ class SegmentMap:
     Attributes:
         ids (np.ndarray): Segment of each pixel, integers, (H, W). Values that are not in ``classes`` are void.
         classes (dict[int, int]): Class index by id.
-        tracks (AbstractSet[int]): Ids that are tracks.
+        tracks (Set[int]): Ids that are tracks.
 
     Examples:
         >>> segments = SegmentMap.from_sem_seg(np.array([[0, 0, 2, 255]]), num_classes=3)
@@ -27,8 +27,8 @@ class SegmentMap:
     """
 
     ids: np.ndarray
-    classes: Dict[int, int]
-    tracks: AbstractSet[int] = frozenset()
+    classes: dict[int, int]
+    tracks: Set[int] = frozenset()
 
     @classmethod
     def from_sem_seg(cls, sem_seg: np.ndarray, num_classes: int) -> 'SegmentMap':
@@ -43,7 +43,7 @@ class SegmentMap:
 
     @classmethod
     def from_panoptic(cls, ids: np.ndarray, segments_info: Sequence[dict],
-                      isthing: Optional[Sequence[bool]] = None) -> 'SegmentMap':
+                      isthing: Sequence[bool] | None = None) -> 'SegmentMap':
         """Take segment ids.
 
         Args:
@@ -57,15 +57,15 @@ class SegmentMap:
         return cls(ids, {info['id']: info['category_id'] for info in segments_info}, frozenset(tracks))
 
     @classmethod
-    def from_masks(cls, masks: np.ndarray, labels: Sequence[int], ids: Sequence[int], tracks: AbstractSet[int],
-                   scores: Optional[Sequence[float]] = None) -> 'SegmentMap':
+    def from_masks(cls, masks: np.ndarray, labels: Sequence[int], ids: Sequence[int], tracks: Set[int],
+                   scores: Sequence[float] | None = None) -> 'SegmentMap':
         """Take masks that may overlap: the surest is in front, or without scores the smallest.
 
         Args:
             masks (np.ndarray): bool (n, H, W).
             labels (Sequence[int]): Class indices (n,).
             ids (Sequence[int]): Ids (n,), from 0.
-            tracks (AbstractSet[int]): Ids that are tracks.
+            tracks (Set[int]): Ids that are tracks.
             scores (Sequence[float], optional): Confidences (n,). Defaults to None.
         """
         depth = -masks.sum(axis=(1, 2)) if scores is None else np.asarray(scores)
@@ -75,7 +75,7 @@ class SegmentMap:
         return cls(id_map, dict(zip(map(int, ids), map(int, labels))), tracks)
 
     @classmethod
-    def from_entities(cls, instances: InstanceData, thing_labels: Optional[Collection[int]] = None) -> 'SegmentMap':
+    def from_entities(cls, instances: InstanceData, thing_labels: Collection[int] | None = None) -> 'SegmentMap':
         """Take the ``gt_instances`` of a packed frame, see :class:`PackVideoSegInputs`.
 
         Args:
@@ -87,7 +87,7 @@ class SegmentMap:
         return cls.from_masks(instances.masks.to_ndarray(), labels, ids, frozenset(tracks))
 
     @classmethod
-    def from_sample(cls, sample: BaseDataElement, num_classes: int, score_thr: float = 0.) -> Optional['SegmentMap']:
+    def from_sample(cls, sample: BaseDataElement, num_classes: int, score_thr: float = 0.) -> 'SegmentMap | None':
         """Take what a model predicted for a frame.
 
         Args:
@@ -122,7 +122,7 @@ class SegmentMap:
             raise ValueError(f'a sample with {sample.keys()} has no prediction: pass what a model returned')
         return segments
 
-    def present(self) -> List[int]:
+    def present(self) -> list[int]:
         """Ids that have a pixel, in ascending order."""
         return [index for index in np.unique(self.ids).tolist() if index in self.classes]
 

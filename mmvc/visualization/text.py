@@ -1,9 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Text on arrays, in a font that comes with matplotlib (and so with mmengine): any script, readable when small."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Sequence, Tuple
 
 import matplotlib
 import numpy as np
@@ -19,7 +19,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 @lru_cache(maxsize=4096)
-def text_size(text: str, size: int) -> Tuple[int, int]:
+def text_size(text: str, size: int) -> tuple[int, int]:
     """Measure text.
 
     Args:
@@ -52,10 +52,10 @@ def shortened(text: str, width: int, size: int) -> str:
 
 
 def write_texts(image: np.ndarray,
-                texts: Sequence[Tuple[str, int, int]],
+                texts: Sequence[tuple[str, int, int]],
                 size: int,
                 outline: int = 0,
-                color: Tuple[int, int, int] = TEXT) -> np.ndarray:
+                color: tuple[int, int, int] = TEXT) -> np.ndarray:
     """Write lines of text.
 
     Args:

@@ -1,14 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import os
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Iterator, Optional, Type, Union
 
 import numpy as np
 
+from mmvc.utils.arguments import check_number
+from mmvc.utils.atomic import atomic_path
 from mmvc.utils.errors import DataError
-from mmvc.utils.numbers import check_number
 
 from .encoders import FPS_RANGE, Encoder, open_encoder
 
@@ -31,17 +31,18 @@ class VideoWriter:
         ...         writer.write(frame)
     """
 
-    def __init__(self, path: Union[str, Path], fps: float) -> None:
+    def __init__(self, path: str | Path, fps: float) -> None:
         check_number('fps', fps, *FPS_RANGE)
         self.path = Path(path)
         self.fps = fps
-        # encoders choose the container by the ending, so the temporary name keeps it
-        self._temporary = self.path.with_name(f'.{self.path.stem}.{os.getpid()}.tmp.mp4')
-        self._encoder: Optional[Encoder] = None
+        self._open = ExitStack()
+        self._draft = self.path
+        self._encoder: Encoder | None = None
         self._size = (0, 0)
 
     def __enter__(self) -> 'VideoWriter':
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # encoders choose the container by the ending
+        self._draft = self._open.enter_context(atomic_path(self.path, keep_suffix=True))
         return self
 
     def write(self, frame: np.ndarray) -> None:
@@ -57,19 +58,16 @@ class VideoWriter:
         frame = np.pad(frame, ((0, size[1] - height), (0, size[0] - width), (0, 0)), mode='edge')
         with self._named_errors():
             if self._encoder is None:
-                self._encoder, self._size = open_encoder(self._temporary, self.fps, size), size
+                self._encoder, self._size = open_encoder(self._draft, self.fps, size), size
+                self._open.callback(self._encoder.close)
             self._encoder.write(frame)
 
-    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
-                 traceback: Optional[TracebackType]) -> None:
-        try:
-            if self._encoder is not None:
-                with self._named_errors():  # encoders keep frames back
-                    self._encoder.close()
-                if kind is None:
-                    os.replace(self._temporary, self.path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        if self._encoder is None:
+            self._open.pop_all()  # without a frame there is no draft to put in place
+        with self._named_errors():  # encoders hold frames back until they are closed
+            self._open.__exit__(kind, error, traceback)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

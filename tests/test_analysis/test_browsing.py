@@ -8,7 +8,8 @@ from synthetic_sets import META, NUM_FRAMES, SIZE, clip_pipeline, dataset_cfg
 
 from mmvc.analysis.browsing import PatchMasking, TrainingClips, WholeVideo, draw_clip, record_masks
 from mmvc.analysis.pictures import PictureWriter, spread
-from mmvc.visualization import GroundTruth, PanelDrawer
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.visualization import PanelDrawer
 
 RANDOM = dict(type='RandomPatchMask', patch_size=16, mask_ratio=0.5, prob=0.)
 

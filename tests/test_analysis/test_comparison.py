@@ -17,8 +17,9 @@ from mmvc.analysis.comparison import (
     rename_segments,
 )
 from mmvc.analysis.predictions import open_predictions
-from mmvc.evaluation.functional import encode_panoptic_map
-from mmvc.visualization import GroundTruth, PanelDrawer, SegmentMap
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.formats.label_maps import encode_panoptic_map
+from mmvc.visualization import PanelDrawer, SegmentMap
 
 HALF = SIZE[1] // 2
 

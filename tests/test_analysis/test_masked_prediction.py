@@ -8,9 +8,10 @@ from tiny_models import build_model, make_video, randomize_constants
 
 from mmvc.analysis.browsing import PatchMasking
 from mmvc.analysis.masked_prediction import MaskedPrediction, MaskedVideo, mask_inputs, summarize
+from mmvc.engine.ground_truth import GroundTruth
 from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
 from mmvc.registry import DATASETS
-from mmvc.visualization import GroundTruth, PanelDrawer, hide_pixels
+from mmvc.visualization import PanelDrawer, hide_pixels
 
 POSTPROCESSORS = dict(
     vss=dict(type='VSSPostprocessor'),

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, List
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ def make_inferencer(tmp_path) -> Callable[..., VideoSegInferencer]:
 
 
 @pytest.fixture
-def frames() -> List[np.ndarray]:
+def frames() -> list[np.ndarray]:
     """Eight frames, 75 x 110: moving blocks, so that the prediction has more than one class."""
     rng = np.random.default_rng(0)
     video = []

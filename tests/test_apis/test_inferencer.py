@@ -16,9 +16,9 @@ from toy_configs import CLASSES, POSTPROCESSORS, tiny_config
 
 from mmvc.apis import InstanceFrame, PanopticFrame, SemanticFrame
 from mmvc.apis.sources import VideoFile
-from mmvc.engine import UsageError
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import UsageError
 
 TASKS = tuple(POSTPROCESSORS)
 

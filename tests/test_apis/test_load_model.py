@@ -14,8 +14,9 @@ from toy_configs import CLASSES, PALETTE, tiny_config, vivid_model
 
 from mmvc.apis import VideoSegInferencer
 from mmvc.apis.loading import config_files, config_meta, find_config, frame_transforms, load_model
-from mmvc.engine import UsageError, load_config
+from mmvc.engine import load_config
 from mmvc.utils import shipped_files
+from mmvc.utils.errors import UsageError
 
 
 @pytest.fixture

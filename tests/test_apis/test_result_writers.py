@@ -11,8 +11,8 @@ from pycocotools import mask as mask_utils
 from toy_configs import CLASSES, PALETTE
 
 from mmvc.apis.writers import FORMATS
-from mmvc.engine import UsageError
-from mmvc.evaluation.functional import read_panoptic_map
+from mmvc.formats.label_maps import read_panoptic_map
+from mmvc.utils.errors import UsageError
 
 
 @pytest.fixture

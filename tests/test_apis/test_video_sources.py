@@ -11,7 +11,7 @@ import pytest
 from mmvc.apis.frame_reader import FrameReader
 from mmvc.apis.sources import Arrays, Camera, Frame, ImageFiles, VideoFile, open_sources
 from mmvc.apis.video_files import OpenCVVideo, PyAVVideo
-from mmvc.engine import UsageError
+from mmvc.utils.errors import UsageError
 
 
 def read(source, **kwargs):

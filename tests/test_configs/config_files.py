@@ -2,9 +2,9 @@
 """The configs of the repository, loaded once."""
 
 import copy
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, Iterator, Tuple
 
 import pytest
 from mmengine.config import Config
@@ -17,7 +17,7 @@ STAGES = ('segmenter', 'online', 'offline')
 
 
 @lru_cache(maxsize=None)
-def _load_all() -> Dict[str, Config]:
+def _load_all() -> dict[str, Config]:
     """Load all configs, each base file once."""
     read, files = Config._file2dict, {}
 
@@ -42,7 +42,7 @@ def stage_of(name: str) -> str:
     return stage if stage in STAGES else 'segmenter'
 
 
-def parts_of(name: str) -> Tuple[str, str, str, str]:
+def parts_of(name: str) -> tuple[str, str, str, str]:
     """``('mvc', 'dvispp', 'vitl', 'vspw')`` of ``mvc/dvispp_vitl_vspw_online``."""
     folder, file = name.split('/')
     return (folder, *file.split('_')[:3])
@@ -56,7 +56,7 @@ def baseline_of(name: str) -> str:
     return f'{method}/{name.split("/")[1]}'
 
 
-def leaves(value, path: str = '') -> Iterator[Tuple[str, object]]:
+def leaves(value, path: str = '') -> Iterator[tuple[str, object]]:
     """The entries of a nested dict, with dotted paths. Lists are entries."""
     if isinstance(value, dict) and value:
         for key, item in value.items():

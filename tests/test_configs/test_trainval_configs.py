@@ -11,10 +11,10 @@ from mmengine.registry import MODEL_WRAPPERS, init_default_scope
 from tiny_configs import build, make_batch, shrink
 from torch.optim import SGD
 
-from mmvc.engine import UsageError
+from mmvc.challenge.pipeline import load_plan
 from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
-from mmvc.postprocessing.challenge import load_plan
 from mmvc.registry import DATASETS
+from mmvc.utils.errors import UsageError
 
 CHALLENGES = sorted(path.name for path in (CONFIG_DIR / 'challenge').glob('[!_]*.py'))
 
@@ -81,7 +81,7 @@ def test_challenge_configs(name, monkeypatch):
     cfg = Config.fromfile(str(CONFIG_DIR / 'challenge' / name))
     with pytest.raises(UsageError, match='checkpoint "(checkpoints|work_dirs)/.*" does not exist'):
         load_plan(cfg)
-    monkeypatch.setattr('mmvc.postprocessing.challenge.plan.require_checkpoint', lambda path: None)
+    monkeypatch.setattr('mmvc.challenge.pipeline.plan.require_checkpoint', lambda path: None)
     plan = load_plan(cfg)
     assert set(plan.aggregation.models) <= set(plan.models) and len(plan.aggregation.models) == 2
     assert plan.correction.table(plan.build_dataset().metainfo['classes']).groups

@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """A config's model in miniature, and clips to train it with."""
 
-from typing import Dict
 
 import numpy as np
 from mmcv.transforms import Compose
@@ -81,7 +80,7 @@ def build(model: dict) -> nn.Module:
     return MODELS.build(model)
 
 
-def make_batch(cfg: Config, num_frames: int = 3) -> Dict[str, list]:
+def make_batch(cfg: Config, num_frames: int = 3) -> dict[str, list]:
     """Random clips of 64 x 96 through the end of the config's training pipeline: masking, if any, and packing."""
     init_default_scope('mmvc')
     finish = Compose(cfg.train_pipeline[2:])
@@ -90,7 +89,7 @@ def make_batch(cfg: Config, num_frames: int = 3) -> Dict[str, list]:
     return {key: [clip[key] for clip in clips] for key in clips[0]}
 
 
-def _make_clip(cfg: Config, num_frames: int) -> Dict[str, list]:
+def _make_clip(cfg: Config, num_frames: int) -> dict[str, list]:
     """Frames with three objects, in the form in which the config's dataset is loaded."""
     masks = np.zeros((num_frames, 3, 64, 96), np.uint8)
     for t, (first, second, third) in enumerate(masks):

@@ -78,7 +78,8 @@ class TestResumableBatchSampler:
         parts = []
         for rank in range(2):
             monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 2))
-            monkeypatch.setattr('mmvc.datasets.resumable_batch_sampler.get_dist_info', lambda rank=rank: (rank, 2))
+            module = 'mmvc.datasets.samplers.resumable_batch_sampler'
+            monkeypatch.setattr(f'{module}.get_dist_info', lambda rank=rank: (rank, 2))
             parts.append(list(itertools.islice(ResumableBatchSampler(InfiniteSampler(Noise(), seed=3), 2), 5)))
         for whole, *shares in zip(alone, *parts):
             together = [(int(index), index.position) for share in shares for index in share]

@@ -6,8 +6,8 @@ import pytest
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
-from mmvc.datasets.transforms import expand_patch_mask
 from mmvc.registry import DATASETS, MODELS
+from mmvc.utils.patch_mask import expand_patch_mask
 
 CLASSES = ('floor', 'wall', 'cup')
 LEVELS = (40, 120, 200)  # grey of the classes' pixels in the images of ``vspw_root``

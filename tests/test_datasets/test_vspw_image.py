@@ -123,7 +123,7 @@ def test_every_video_is_on_one_rank(lengths, world_size):
     dataset, owners = Frames(lengths), {}
     everything = []
     for rank in range(world_size):
-        with mock.patch('mmvc.datasets.whole_video_sampler.get_dist_info', return_value=(rank, world_size)):
+        with mock.patch('mmvc.datasets.samplers.whole_video_sampler.get_dist_info', return_value=(rank, world_size)):
             sampler = DATA_SAMPLERS.build(dict(type='WholeVideoSampler', dataset=dataset, seed=0))
         indices = list(sampler)
         assert len(sampler) == len(indices) and indices == sorted(indices)

@@ -3,8 +3,9 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs/en').glob('*.md'))]
@@ -25,9 +26,9 @@ class Command(NamedTuple):
 
     page: str
     line: int
-    words: Tuple[str, ...]  # without environment variables and comments
+    words: tuple[str, ...]  # without environment variables and comments
     environment: dict
-    needs: Tuple[str, ...]  # what it is marked with
+    needs: tuple[str, ...]  # what it is marked with
     inline: bool  # within a sentence: checked, not run
 
     @property
@@ -36,7 +37,7 @@ class Command(NamedTuple):
         return shlex.join(self.words)
 
 
-def _parse(page: str, line: int, text: str, needs: Tuple[str, ...] = (), inline: bool = False) -> List[Command]:
+def _parse(page: str, line: int, text: str, needs: tuple[str, ...] = (), inline: bool = False) -> list[Command]:
     """The command of a line, if it is one."""
     try:
         words = shlex.split(text, comments=True)
@@ -50,13 +51,13 @@ def _parse(page: str, line: int, text: str, needs: Tuple[str, ...] = (), inline:
     return [Command(page, line, tuple(words), environment, needs or marks(text), inline)]
 
 
-def marks(text: str) -> Tuple[str, ...]:
+def marks(text: str) -> tuple[str, ...]:
     """What the comment in a line says that the command needs."""
     found = _MARK.search(text)
     return tuple(re.split(r', | and ', found.group(1))) if found else ()
 
 
-def _lines(page: Path) -> Iterator[Tuple[int, str, str]]:
+def _lines(page: Path) -> Iterator[tuple[int, str, str]]:
     """Number, text and kind of each line: the language of a fenced block, ``indented``, or '' for prose."""
     fence = None
     for number, line in enumerate(page.read_text(encoding='utf-8').splitlines(), 1):
@@ -67,7 +68,7 @@ def _lines(page: Path) -> Iterator[Tuple[int, str, str]]:
             yield number, line, fence or ('indented' if line.startswith('    ') else '')
 
 
-def commands_of(page: Path) -> List[Command]:
+def commands_of(page: Path) -> list[Command]:
     """All commands of a page, in its order."""
     name, found = page.relative_to(ROOT).as_posix(), []
     start, pending, block_needs = 0, '', ()
@@ -89,7 +90,7 @@ def commands_of(page: Path) -> List[Command]:
     return found
 
 
-def python_blocks_of(page: Path) -> List[Tuple[int, str, str]]:
+def python_blocks_of(page: Path) -> list[tuple[int, str, str]]:
     """First line, code, and the last line of prose before it, of each fenced Python block."""
     blocks, before, code, start = [], '', [], 0
     for number, line, kind in _lines(page):

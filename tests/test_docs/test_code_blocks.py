@@ -2,8 +2,8 @@
 """The Python blocks of the documentation: configs build what they say on generated data, programs run."""
 
 import re
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Iterator
 
 import numpy as np
 import pytest

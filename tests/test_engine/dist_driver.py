@@ -11,8 +11,8 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -122,7 +122,7 @@ def common_folder() -> Iterator[Path]:
         torch.distributed.barrier()
 
 
-def finish(cfg: Config, resume_from: Optional[Path] = None, hooks: Sequence[Hook] = ()) -> Tuple[Runner, dict]:
+def finish(cfg: Config, resume_from: Path | None = None, hooks: Sequence[Hook] = ()) -> tuple[Runner, dict]:
     """Train to the fourth step; return the runner and the checkpoint."""
     if resume_from is not None:
         cfg.load_from, cfg.resume = str(resume_from), True

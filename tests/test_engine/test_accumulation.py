@@ -5,7 +5,8 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import PARAM_SCHEDULERS
 
-from mmvc.engine import UsageError, accumulate_gradients, enable_auto_scale_lr
+from mmvc.engine import accumulate_gradients, enable_auto_scale_lr
+from mmvc.utils.errors import UsageError
 
 
 def config(**changes) -> Config:

@@ -6,9 +6,10 @@ import pytest
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 
-from mmvc.engine import CheckClassesHook, UsageError
+from mmvc.engine import CheckClassesHook
 from mmvc.models.tta import VideoSegTTAModel
 from mmvc.registry import HOOKS
+from mmvc.utils.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ('sky', 'sea', 'rock', 'tree', 'boat', 'gull')

@@ -12,13 +12,13 @@ from mmengine.fileio import get_file_backend
 
 from mmvc.engine import (
     AtomicCheckpointHook,
-    UsageError,
-    atomic_write,
     is_intact_checkpoint,
     last_good_checkpoint,
     require_checkpoint,
     weight_mismatches,
 )
+from mmvc.utils.atomic import atomic_write
+from mmvc.utils.errors import UsageError
 
 
 def save(path, value: int = 0) -> None:
@@ -166,7 +166,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, moment):
         raise OSError(28, 'No space left on device')
 
     with monkeypatch.context() as patch:
-        patch.setattr(f'mmvc.engine.atomic_io.os.{moment}', fail)
+        patch.setattr(f'mmvc.utils.atomic.os.{moment}', fail)
         with pytest.raises(OSError, match='No space'):
             backend.put(b'new', path)
     assert path.read_text() == 'old'

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from toy_stages import CONFIG, ToyMetric
 
 from mmvc.engine import build_runner, load_config
-from mmvc.engine.atomic_io import AtomicLocalBackend
+from mmvc.engine.atomic_backend import AtomicLocalBackend
 from mmvc.registry import OPTIM_WRAPPERS
 
 

@@ -2,7 +2,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmvc.engine import UsageError, enable_amp, enable_auto_scale_lr, load_config
+from mmvc.engine import enable_amp, enable_auto_scale_lr, load_config
+from mmvc.utils.errors import UsageError
 
 TEXT = """
 data_root = 'data/vspw/'

@@ -10,7 +10,6 @@ from toy_stages import write_configs
 
 from mmvc.engine import (
     Stage,
-    UsageError,
     WeightMismatchError,
     format_summary,
     load_config,
@@ -18,6 +17,7 @@ from mmvc.engine import (
     plan_stages,
     run_stages,
 )
+from mmvc.utils.errors import UsageError
 
 NAMES = ['segmenter', 'online', 'offline']
 

@@ -12,8 +12,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from torch.utils.data import Dataset
 
-from mmvc.engine import atomic_io
 from mmvc.registry import DATASETS, METRICS, MODELS
+from mmvc.utils import atomic
 
 CONFIG = """
 custom_imports = dict(imports=['toy_stages'])
@@ -88,7 +88,7 @@ def kill_inside_writes() -> None:
         real_replace(source, target)
         KILLER.tick()
 
-    atomic_io.os = type('os', (), dict(vars(os), fsync=staticmethod(fsync), replace=staticmethod(replace)))
+    atomic.os = type('os', (), dict(vars(os), fsync=staticmethod(fsync), replace=staticmethod(replace)))
 
 
 def draw() -> float:

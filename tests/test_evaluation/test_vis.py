@@ -22,8 +22,8 @@ from mmvc.evaluation.functional import (
     track_scores,
 )
 from mmvc.evaluation.metrics import VISMetric, video_metric
+from mmvc.formats.rle import to_rle
 from mmvc.registry import METRICS
-from mmvc.utils.rle import to_rle
 
 CASES = ['main', 'ties', 'crowd', 'nogt', 'oneframe', 'ovis']
 OVIS_NAMES = dict(so='_occ_light', mo='_occ_medium', ho='_occ_heavy')

@@ -16,16 +16,14 @@ from mmvc.evaluation.functional import (
     SegmentationTrackingQuality,
     VideoPanopticQuality,
     compare_panoptic,
-    encode_panoptic_map,
     isthing_of,
     mean_panoptic_quality,
     panoptic_quality,
-    prefetch,
-    read_panoptic_map,
     stq,
     vpq,
 )
 from mmvc.evaluation.metrics import VPSMetric, video_metric
+from mmvc.formats.label_maps import encode_panoptic_map, prefetch, read_panoptic_map
 from mmvc.registry import METRICS
 
 CASES = ['basic', 'short', 'tooshort', 'emptypred', 'predvoid', 'firstthing', 'catswitch', 'crowd', 'half', 'all']

@@ -19,11 +19,11 @@ from mmvc.evaluation.functional import (
     mean_consistency,
     per_class_iou,
     pooled_vc16,
-    read_label_map,
     semantic_scores,
     video_miou,
 )
 from mmvc.evaluation.metrics import VSSMetric, video_metric
+from mmvc.formats.label_maps import read_label_map
 from mmvc.registry import METRICS
 
 CASES = ['main', 'short', 'perfect', 'degenerate', 'pred255']

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Callable, Dict, Iterable, List
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -30,14 +30,14 @@ def replay_rand(monkeypatch) -> Callable[[Iterable], list]:
 
 
 @pytest.fixture
-def recorded(data_dir) -> Dict[str, torch.Tensor]:
+def recorded(data_dir) -> dict[str, torch.Tensor]:
     """Matching costs, indices and losses of the official DVIS++ code, with inputs and random draws."""
     with np.load(data_dir / 'modules/criterion.npz') as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != 'meta'}
 
 
 @pytest.fixture
-def official_clips(recorded) -> List[InstanceData]:
+def official_clips(recorded) -> list[InstanceData]:
     """The golden's two clips of three frames; an object may be matched where its recorded id is not -1."""
     clips = []
     for frames in (range(3), range(3, 6)):

@@ -8,37 +8,37 @@ Importable because pytest puts the folder of a ``conftest.py`` on the path; ``te
 are dependencies that install one of that name.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Dict, Iterable, Optional
 
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from mmvc.models.official_weights.rules import Rules, expand
 from mmvc.models.utils import decode_masks
-from mmvc.utils.official_weights.rules import Rules, expand
 
 
-def load_golden(data_dir: Path, name: str) -> Dict[str, Tensor]:
+def load_golden(data_dir: Path, name: str) -> dict[str, Tensor]:
     """Read ``data/modules/<name>.npz``."""
     with np.load(data_dir / f'modules/{name}.npz') as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files if key != 'meta'}
 
 
-def below(golden: Dict[str, Tensor], prefix: str) -> Dict[str, Tensor]:
+def below(golden: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The entries under a prefix, named without it."""
     return {key[len(prefix):]: value for key, value in golden.items() if key.startswith(prefix)}
 
 
-def names_here(names: Iterable[str], rules: Rules) -> Dict[str, str]:
+def names_here(names: Iterable[str], rules: Rules) -> dict[str, str]:
     """Official name of every parameter of a module -> its name here."""
     entries = expand(rules, names)
     assert entries.keys() == set(names)
     return {name: entry.ours for name, entry in entries.items()}
 
 
-def module_weights(golden: Dict[str, Tensor], rules: Rules) -> Dict[str, Tensor]:
+def module_weights(golden: dict[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     """State dict of a single module."""
     weights = below(golden, 'sd/')
     here = names_here(weights, rules)
@@ -67,7 +67,7 @@ def mean_square(x: Tensor) -> Tensor:
     return x.square().mean()
 
 
-def assert_gradients_equal(module: nn.Module, golden: Dict[str, Tensor], rules: Rules) -> None:
+def assert_gradients_equal(module: nn.Module, golden: dict[str, Tensor], rules: Rules) -> None:
     """Compare the gradient of every parameter: its norm, and every 97th value."""
     parameters = dict(module.named_parameters())
     norms, samples = below(golden, 'train/grad_norm/'), below(golden, 'train/grad_sample/')
@@ -82,7 +82,7 @@ def assert_gradients_equal(module: nn.Module, golden: Dict[str, Tensor], rules: 
         assert (gradient.flatten()[::97] - samples[name]).abs().max() <= 1e-4 * scale, name
 
 
-def random_targets(num: int, num_classes: int, *size: int, present: Optional[Tensor] = None) -> InstanceData:
+def random_targets(num: int, num_classes: int, *size: int, present: Tensor | None = None) -> InstanceData:
     """``num`` objects with random classes and masks (num, \\*size); ``present`` (num, T) for clips."""
     masks = (torch.rand(num, *size) > 0.5).to(torch.uint8)
     targets = InstanceData(labels=torch.randint(num_classes, (num, )), instances_ids=torch.arange(num), masks=masks)

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """A whole model in miniature, and clips to train it with. Sizes are those of ``data/modules/e2e_tiny.npz``."""
 
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ def randomize_constants(model: nn.Module) -> nn.Module:
     return model
 
 
-def make_sample(labels: Sequence[int], masks: Optional[np.ndarray] = None, **metainfo) -> TrackDataSample:
+def make_sample(labels: Sequence[int], masks: np.ndarray | None = None, **metainfo) -> TrackDataSample:
     """A packed clip.
 
     Args:
@@ -149,7 +149,7 @@ def make_batch(num_clips: int = 2, num_frames: int = 3, size: tuple = (60, 90), 
     return dict(inputs=inputs, data_samples=samples)
 
 
-def make_video(num_frames: int, size: tuple = (60, 90), ori_shape: tuple = (75, 110)) -> List[TrackDataSample]:
+def make_video(num_frames: int, size: tuple = (60, 90), ori_shape: tuple = (75, 110)) -> list[TrackDataSample]:
     """A sample without ground truth, as in testing."""
     frames = [DetDataSample(metainfo=dict(ori_shape=ori_shape, img_shape=size)) for _ in range(num_frames)]
     return [TrackDataSample(video_data_samples=frames)]

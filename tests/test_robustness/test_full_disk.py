@@ -9,8 +9,8 @@ import torch
 from stopped_tool import Stopped
 from toy_training import write_config, write_videos
 
-from mmvc.engine import atomic_write, is_intact_checkpoint
-from mmvc.utils.files import write_whole
+from mmvc.engine import is_intact_checkpoint
+from mmvc.utils.atomic import atomic_write
 
 resource = pytest.importorskip('resource')  # POSIX only
 
@@ -26,12 +26,12 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize('write', [atomic_write, write_whole])
-def test_the_old_file_stays_and_the_error_names_it(tmp_path, write):
+@pytest.mark.parametrize('sync', [True, False])
+def test_the_old_file_stays_and_the_error_names_it(tmp_path, sync):
     path = tmp_path / 'file'
     path.write_bytes(b'old')
     with largest_file(1000), pytest.raises(OSError, match=re.escape(str(path))):
-        write(path, b'new' * 1000)
+        atomic_write(path, b'new' * 1000, sync)
     assert path.read_bytes() == b'old' and list(tmp_path.iterdir()) == [path]
 
 

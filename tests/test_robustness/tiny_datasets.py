@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 from pycocotools import mask as mask_utils
 
 from mmvc.datasets import CamVidDataset, COCOPseudoVideoDataset, VIPSegDataset, VSPWDataset, YouTubeVISDataset
-from mmvc.datasets.coco_classes import COCO_TO_OVIS
+from mmvc.datasets.metainfo.coco_mapping import COCO_TO_OVIS
 
 HEIGHT, WIDTH, LENGTH = 12, 16, 2
 VIDEOS = ('left', 'right')

@@ -13,7 +13,7 @@ from mmvc.datasets import COCOPseudoVideoDataset, VIPSegDataset, VSPWDataset
 from mmvc.datasets.converters.files import size_at_height
 from mmvc.datasets.converters.panoptic_ids import SegmentIds
 from mmvc.datasets.converters.vipseg import CATEGORIES
-from mmvc.evaluation.functional import read_panoptic_map
+from mmvc.formats.label_maps import read_panoptic_map
 
 GOLDEN_CASES = ('basic', 'short', 'tooshort', 'emptypred', 'predvoid', 'firstthing', 'catswitch')
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvc.datasets.vspw_classes import VSPW_CLASSES
-from mmvc.evaluation.functional import encode_panoptic_map
+from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
+from mmvc.formats.label_maps import encode_panoptic_map
 
 TOOL = Path(__file__).parents[2] / 'tools/evaluate.py'
 

@@ -12,10 +12,10 @@ import torch
 from mmengine.config import Config
 from toy_vss import ToyVSS, write_config, write_videos
 
-from mmvc.engine import UsageError
-from mmvc.evaluation.functional import read_label_map
-from mmvc.evaluation.offline import evaluate_vss, list_masks
+from mmvc.evaluation.files import evaluate_vss, list_masks
+from mmvc.formats.label_maps import read_label_map
 from mmvc.registry import METRICS
+from mmvc.utils.errors import UsageError
 
 HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
-from mmvc.engine import UsageError
+from mmvc.utils.errors import UsageError
 from mmvc.visualization import (
     FPS_RANGE,
     PanelDrawer,

@@ -5,7 +5,7 @@ By default the clips of the training pipeline are shown, augmented and masked as
 """
 
 import argparse
-from typing import Iterable, Iterator, Optional, Tuple
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from mmengine.registry import init_default_scope
@@ -14,8 +14,9 @@ import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
 from mmvc.analysis.pictures import FORMATS, frames_to_show, spread
 from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
-from mmvc.utils.numbers import NumberArgument
-from mmvc.visualization import FPS_RANGE, GroundTruth, PanelDrawer
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.utils.arguments import NumberArgument
+from mmvc.visualization import FPS_RANGE, PanelDrawer
 
 EXAMPLES = """examples:
   eight clips as stage 1 is trained on them, each on a sheet: image, ground truth, masked image:
@@ -62,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def masking(args: argparse.Namespace) -> Optional[PatchMasking]:
+def masking(args: argparse.Namespace) -> PatchMasking | None:
     """Masking that the command line asks for; None if it asks for none."""
     if args.mask_ratio is None and args.patch_size is None and not args.tube:
         return None
@@ -75,7 +76,7 @@ def browse(args: argparse.Namespace) -> None:
     loader = require_dataloader(cfg, args.split)
     np.random.seed(args.seed)
     whole = args.whole or args.videos or args.split != 'train'
-    clips: Iterator[Tuple[str, Iterable[BrowsedFrame]]]
+    clips: Iterator[tuple[str, Iterable[BrowsedFrame]]]
     if whole:
         truth = GroundTruth(loader.dataset)
         meta = truth.dataset.metainfo

@@ -6,7 +6,6 @@ No model is needed: predictions are read from folders in the formats of the benc
 
 import argparse
 from pathlib import Path
-from typing import Tuple
 
 from mmengine.registry import init_default_scope
 
@@ -15,8 +14,9 @@ from mmvc.analysis.comparison import VideoComparison
 from mmvc.analysis.pictures import FORMATS, frames_to_show
 from mmvc.analysis.predictions import open_predictions
 from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
-from mmvc.utils.numbers import NumberArgument
-from mmvc.visualization import FPS_RANGE, GroundTruth, PanelDrawer
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.utils.arguments import NumberArgument
+from mmvc.visualization import FPS_RANGE, PanelDrawer
 
 EXAMPLES = """
 FOLDER holds what tools/test.py --format-only --out-dir FOLDER writes:
@@ -67,7 +67,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def named_folder(text: str) -> Tuple[str, str]:
+def named_folder(text: str) -> tuple[str, str]:
     """Split NAME=FOLDER; a folder alone is named by its last part."""
     name, separator, folder = text.partition('=')
     return (name, folder) if separator else (Path(text).name, text)

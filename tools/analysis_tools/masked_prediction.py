@@ -7,8 +7,10 @@ from pathlib import Path
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.pictures import FORMATS, frames_to_show
-from mmvc.engine import OverrideAction, atomic_write, report_errors
-from mmvc.utils.numbers import NumberArgument
+from mmvc.engine import OverrideAction, report_errors
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.atomic import atomic_write
 from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     from mmvc.apis.loading import load_model, test_dataset
     from mmvc.engine import load_config
     from mmvc.registry import DATASETS
-    from mmvc.visualization import GroundTruth, PanelDrawer
+    from mmvc.visualization import PanelDrawer
     cfg = load_config(args.config, args.cfg_options, args.data_root)
     model, cfg, meta = load_model(cfg, args.checkpoint, args.device or get_device())
     init_default_scope(cfg.get('default_scope') or 'mmvc')

@@ -8,12 +8,12 @@ Attention (OMA); measured is the share of the weight that goes to background que
 import argparse
 import json
 from pathlib import Path
-from typing import List, Tuple
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.pictures import FORMATS
-from mmvc.engine import OverrideAction, atomic_write, report_errors
-from mmvc.utils.numbers import NumberArgument
+from mmvc.engine import OverrideAction, report_errors
+from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.atomic import atomic_write
 from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
@@ -64,7 +64,7 @@ def parse_args() -> argparse.Namespace:
 def show(args: argparse.Namespace) -> None:
     from mmvc.analysis.attention_video import AttentionVideo  # slow to import, and not needed for --help
     names = ['model', 'baseline'] if args.baseline else ['model']
-    pairs: List[Tuple[str, str]] = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
+    pairs: list[tuple[str, str]] = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
     video = AttentionVideo.from_files(dict(zip(names, pairs)), args.cfg_options, args.data_root, args.device)
     name, source = (None, args.input) if args.input else video.dataset_video(args.video)
     result = video.write(args.out_dir, source, name, args.form, args.fps, args.layer, args.max_frames, args.drop_ratio,

@@ -4,15 +4,15 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
+from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.numbers import NumberArgument
 
-CHECKS: Dict[str, Callable] = dict(
+CHECKS: dict[str, Callable] = dict(
     vspw=check_vspw,
     vipseg=check_vipseg,
     youtube_vis_2019=partial(check_vis, benchmark='youtube_vis_2019'),

@@ -5,23 +5,24 @@ import argparse
 import hashlib
 import io
 from pathlib import Path
-from typing import Dict, List
 
 import torch
 from mmengine.registry import init_default_scope
 from prettytable import PrettyTable
 
 from mmvc import __version__
-from mmvc.engine import UsageError, atomic_write, load_config, report_errors, weight_mismatches
+from mmvc.engine import load_config, report_errors, weight_mismatches
 from mmvc.models import MinVIS
-from mmvc.registry import MODELS
-from mmvc.utils.official_weights import (
+from mmvc.models.official_weights import (
     ConvertedWeights,
     OfficialWeightsError,
     convert_official_weights,
     describe_classes,
     load_official_checkpoint,
 )
+from mmvc.registry import MODELS
+from mmvc.utils.atomic import atomic_write
+from mmvc.utils.errors import UsageError
 
 EPILOG = """sources, recognised by their keys:
   DVIS++ online and offline, CTVIS and MinVIS segmenters   .pth
@@ -98,7 +99,7 @@ def summarize(weights: ConvertedWeights) -> str:
                   f'queries   {weights.num_queries}']
     table = PrettyTable(['module', 'keys', 'parameters', 'buffers'], align='r')
     table.align['module'] = 'l'
-    modules: Dict[str, List[int]] = {}
+    modules: dict[str, list[int]] = {}
     for name, value in weights.state_dict.items():
         part, rest = name.split('.', 1)
         if part == 'head':

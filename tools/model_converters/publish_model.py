@@ -7,7 +7,6 @@ import io
 import re
 import time
 from pathlib import Path
-from typing import Dict
 
 import torch
 from mmengine.registry import init_default_scope
@@ -15,18 +14,13 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from mmvc import __version__
-from mmvc.engine import (
-    UsageError,
-    atomic_write,
-    load_config,
-    report_errors,
-    require_checkpoint,
-    weight_mismatches,
-)
+from mmvc.engine import load_config, report_errors, require_checkpoint, weight_mismatches
 from mmvc.models.losses import ClassMemory
 from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.errors import UsageError
 
 EPILOG = """The file is named <config>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors. It holds weights
 only: no optimizer, no history, no class memory of the refiner's loss. Of a training with averaged weights (EMA) it
@@ -60,7 +54,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def collect_weights(checkpoint: dict, model: torch.nn.Module) -> Dict[str, Tensor]:
+def collect_weights(checkpoint: dict, model: torch.nn.Module) -> dict[str, Tensor]:
     """The weights to publish, on the CPU.
 
     Raises:
@@ -81,7 +75,7 @@ def collect_weights(checkpoint: dict, model: torch.nn.Module) -> Dict[str, Tenso
     return weights
 
 
-def to_bytes(weights: Dict[str, Tensor], meta: dict, as_safetensors: bool) -> bytes:
+def to_bytes(weights: dict[str, Tensor], meta: dict, as_safetensors: bool) -> bytes:
     """Content of the file.
 
     Raises:

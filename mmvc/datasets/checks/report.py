@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -64,7 +62,7 @@ class Report:
         """Add to the counts of a split."""
         self.counts.setdefault(split, Counter()).update(numbers)
 
-    def merge(self, other: Report) -> None:
+    def merge(self, other: 'Report') -> None:
         """Take over what another report found."""
         for split, numbers in other.counts.items():
             self.count(split, **numbers)

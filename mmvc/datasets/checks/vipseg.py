@@ -1,16 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from mmvc.datasets.json_files import read_json, require_unique
+from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
 from mmvc.datasets.vipseg import ANNOTATIONS_SCHEMA, CATEGORIES_SCHEMA, VIDEOS_SCHEMA, VIPSegDataset
-from mmvc.datasets.vspw_classes import VSPW_CLASSES
-from mmvc.evaluation.functional import read_panoptic_map
+from mmvc.formats.json_files import read_json, require_unique
+from mmvc.formats.label_maps import read_panoptic_map
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import files_in
 from mmvc.utils.jobs import run_jobs

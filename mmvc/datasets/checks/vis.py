@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -8,7 +6,6 @@ from pathlib import Path
 
 from pycocotools import mask as mask_utils
 
-from mmvc.datasets.json_files import ID, require_unique
 from mmvc.datasets.ovis import OVISDataset
 from mmvc.datasets.youtube_vis import (
     ANN_FILES,
@@ -18,9 +15,10 @@ from mmvc.datasets.youtube_vis import (
     YouTubeVISDataset,
     find_path,
 )
+from mmvc.formats.json_files import ID, require_unique
+from mmvc.formats.rle import to_rle
 from mmvc.utils.errors import DataError
 from mmvc.utils.jobs import run_jobs
-from mmvc.utils.rle import to_rle
 
 from .report import Report
 from .vipseg import load_annotations

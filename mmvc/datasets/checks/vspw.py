@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -9,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmvc.datasets.vspw import VSPWDataset
-from mmvc.evaluation.functional import read_label_map
+from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import files_in, read_names
 from mmvc.utils.jobs import run_jobs

@@ -1,13 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import json
 from collections import Counter
 from pathlib import Path
 
 from mmvc.datasets.coco_pseudo_video import SCHEMA, TARGETS, check_coco, map_coco_classes
-from mmvc.datasets.json_files import ID, read_json
-from mmvc.engine.atomic_io import atomic_write
+from mmvc.formats.json_files import ID, read_json
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
 
 IMAGE_SCHEMA = {'id': ID, 'file_name': str, 'height': int, 'width': int}

@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What the converters share: lists, images in and out, and what a folder was converted with."""
-from __future__ import annotations
 
 import io
 import json
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mmvc.engine.atomic_io import atomic_write
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import read_names
 from mmvc.utils.image_files import find_damage

@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """VIPSeg's raw mask values turned into segment ids that a colour PNG can hold."""
-from __future__ import annotations
 
 import random
 from collections.abc import Sequence

@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Sequence
@@ -9,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvc.datasets.vspw_classes import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
-from mmvc.engine.atomic_io import atomic_write
-from mmvc.evaluation.functional import encode_panoptic_map, read_panoptic_map
+from mmvc.datasets.metainfo.vspw import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
+from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
+from mmvc.utils.arguments import check_number
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import files_in, videos_in, write_whole
+from mmvc.utils.files import files_in, videos_in
 from mmvc.utils.jobs import run_jobs
-from mmvc.utils.numbers import check_number
 
 from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
 from .panoptic_ids import SegmentIds
@@ -116,7 +114,7 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, categories: 
     for stem, path in _frames(src, video).items():
         frame = open_image(path)
         size = size_at_height(frame.size, height)
-        write_whole(dst / 'images' / video / f'{stem}.jpg', encode_frame(path, frame, size, quality))
+        atomic_write(dst / 'images' / video / f'{stem}.jpg', encode_frame(path, frame, size, quality), sync=False)
         images.append(dict(id=stem, width=size[0], height=size[1], file_name=f'{stem}.png'))
         if labelled:
             if stem not in masks:
@@ -136,13 +134,13 @@ def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int]
         raise DataError(f'mask "{path}" (width, height = {mask.size}) differs in size from its frame {frame_size}: '
                          'download both again')
     raw_target = dst / 'panomasks' / video / path.name
-    write_whole(raw_target, encode_mask(mask, size))
+    atomic_write(raw_target, encode_mask(mask, size), sync=False)
     try:
         ids, segments = segment_ids.encode(np.asarray(open_image(raw_target)))
     except (ValueError, TypeError) as error:
         raise DataError(f'mask "{path}": {error}') from error
     target = dst / 'panomasksRGB' / video / path.name
-    write_whole(target, encode_panoptic_map(ids))
+    atomic_write(target, encode_panoptic_map(ids), sync=False)
     if not np.array_equal(read_panoptic_map(str(target)), ids):
         raise OSError(f'"{target}" does not hold what was written to it: check the disk, and run again')
     return segments

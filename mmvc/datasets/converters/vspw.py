@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import shutil
 from dataclasses import dataclass, fields
 from functools import partial
@@ -8,10 +6,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmvc.utils.arguments import check_number
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import files_in, videos_in, write_whole
+from mmvc.utils.files import files_in, videos_in
 from mmvc.utils.jobs import run_jobs
-from mmvc.utils.numbers import check_number
 
 from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
 
@@ -24,7 +23,7 @@ class VSPWSummary:
     masks: int = 0
     already_there: int = 0
 
-    def __add__(self, other: VSPWSummary) -> VSPWSummary:
+    def __add__(self, other: 'VSPWSummary') -> 'VSPWSummary':
         """Sum of the counts."""
         return VSPWSummary(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
@@ -123,11 +122,11 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, video: str) 
         frame = open_image(frame_path)
         size = size_at_height(frame.size, height)
         if not frame_there:
-            write_whole(frame_target, encode_frame(frame_path, frame, size, quality))
+            atomic_write(frame_target, encode_frame(frame_path, frame, size, quality), sync=False)
         if missing_mask is not None:
             mask = open_image(missing_mask)
             if mask.size != frame.size:
                 raise DataError(f'mask "{missing_mask}" (width, height = {mask.size}) differs in size from its frame '
                                 f'"{frame_path}" {frame.size}: download both again')
-            write_whole(mask_target, encode_mask(mask, size))
+            atomic_write(mask_target, encode_mask(mask, size), sync=False)
     return _count(pairs)

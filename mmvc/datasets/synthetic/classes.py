@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The classes of the synthetic world. What tells them apart is data: colours, texture, outline and way of moving."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Tuple
+from typing import Any
 
 from . import shapes, textures
 from .textures import ColourRange
@@ -14,16 +15,16 @@ class StuffClass:
 
     Args:
         name (str): Class name.
-        palette (Tuple[int, int, int]): RGB colour in pictures of label maps.
-        colours (Tuple[ColourRange, ...]): Ranges of the base colour.
+        palette (tuple[int, int, int]): RGB colour in pictures of label maps.
+        colours (tuple[ColourRange, ...]): Ranges of the base colour.
         texture (Callable): ``(rng, size, colour) -> uint8 (size, size, 3)``, a tileable texture.
-        drift (Tuple[float, float]): How far the texture moves per frame (across, down).
+        drift (tuple[float, float]): How far the texture moves per frame (across, down).
     """
     name: str
-    palette: Tuple[int, int, int]
-    colours: Tuple[ColourRange, ...]
+    palette: tuple[int, int, int]
+    colours: tuple[ColourRange, ...]
     texture: Callable
-    drift: Tuple[float, float] = (0.0, 0.0)
+    drift: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -32,24 +33,24 @@ class ThingClass:
 
     Args:
         name (str): Class name.
-        palette (Tuple[int, int, int]): RGB colour in pictures of label maps.
-        colours (Tuple[ColourRange, ...]): Ranges of the first colour.
-        second (Tuple[ColourRange, ...]): Ranges of the second colour.
+        palette (tuple[int, int, int]): RGB colour in pictures of label maps.
+        colours (tuple[ColourRange, ...]): Ranges of the first colour.
+        second (tuple[ColourRange, ...]): Ranges of the second colour.
         outline (Callable): ``(u, v) -> bool``, True inside.
         pattern (Callable): ``(u, v) -> float``, share of the second colour.
         frequency (float): Relative frequency among the things.
-        paths (Tuple[str, ...]): Kinds of motion to draw from, keys of ``motion.PATHS``.
+        paths (tuple[str, ...]): Kinds of motion to draw from, keys of ``motion.PATHS``.
         turning (str): ``'spin'`` (turns around), ``'rock'`` (swings about upright) or ``'face'`` (rocks, and is
             mirrored to look where it goes).
     """
     name: str
-    palette: Tuple[int, int, int]
-    colours: Tuple[ColourRange, ...]
-    second: Tuple[ColourRange, ...]
+    palette: tuple[int, int, int]
+    colours: tuple[ColourRange, ...]
+    second: tuple[ColourRange, ...]
     outline: Callable
     pattern: Callable
     frequency: float
-    paths: Tuple[str, ...]
+    paths: tuple[str, ...]
     turning: str
 
 
@@ -94,7 +95,7 @@ THINGS = (
 UNLABELLED = ThingClass('', (0, 0, 0), ((0, 360, .1, .6, .25, .75),), (_DARK,), shapes.disc, shapes.plain, 0.0,
                         ('sway', 'bounce'), 'rock')
 
-METAINFO: Dict[str, Any] = dict(
+METAINFO: dict[str, Any] = dict(
     classes=tuple(c.name for c in STUFF + THINGS),
     palette=[c.palette for c in STUFF + THINGS],
     isthing=[0] * len(STUFF) + [1] * len(THINGS))

@@ -4,12 +4,11 @@
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Tuple
 
 import numpy as np
 
+from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
-from mmvc.utils.numbers import check_number
 
 # Part of the parameters stored with a dataset: raise it when the same seed starts to give other pixels.
 GENERATOR_VERSION = 1
@@ -20,10 +19,10 @@ class SyntheticVideoConfig:
     """Settings of the generated videos. All lengths are shares of the shorter side of the frame.
 
     Args:
-        size (Tuple[int, int]): Height and width of the frames in pixels, each >= 16.
+        size (tuple[int, int]): Height and width of the frames in pixels, each >= 16.
         num_frames (int): Frames per video, >= 1.
-        num_things (Tuple[int, int]): Fewest and most things of a video, 0 <= fewest <= most <= 100.
-        thing_radius (Tuple[float, float]): Smallest and largest radius of a thing, 0 < smallest <= largest <= 1.
+        num_things (tuple[int, int]): Fewest and most things of a video, 0 <= fewest <= most <= 100.
+        thing_radius (tuple[float, float]): Smallest and largest radius of a thing, 0 < smallest <= largest <= 1.
         camera_motion (float): Factor on pan, zoom, roll and shake; 0 holds the camera still.
         lighting_change (float): Factor on the variation of the light in time and over the frame; 0 keeps it constant.
         noise (float): Standard deviation of the sensor noise in grey levels (of 255).
@@ -41,10 +40,10 @@ class SyntheticVideoConfig:
             along with it and back and forth in front of it.
         imbalance (float): How many times as frequent the first class of things becomes relative to the last one, >= 1.
     """
-    size: Tuple[int, int] = (128, 192)
+    size: tuple[int, int] = (128, 192)
     num_frames: int = 16
-    num_things: Tuple[int, int] = (4, 7)
-    thing_radius: Tuple[float, float] = (0.16, 0.30)
+    num_things: tuple[int, int] = (4, 7)
+    thing_radius: tuple[float, float] = (0.16, 0.30)
     camera_motion: float = 1.0
     lighting_change: float = 1.0
     noise: float = 5.0

@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Things whose looks do not tell their class: only their surroundings, their motion or their outline do."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Callable, Dict, Tuple
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from .scene import StuffLayout, Thing
 from .textures import ColourRange
 
 _NAMES = [kind.name for kind in THINGS]
-_ANY: Tuple[ColourRange, ...] = ((0, 360, .2, .8, .35, .95), )
-_MUTE: Dict[str, Any] = dict(colours=_ANY, second=_ANY, turning='rock')  # what all things of a cue share
+_ANY: tuple[ColourRange, ...] = ((0, 360, .2, .8, .35, .95), )
+_MUTE: dict[str, Any] = dict(colours=_ANY, second=_ANY, turning='rock')  # what all things of a cue share
 # The looks of both classes of a pair, whatever they look like elsewhere.
-_CONTEXT_LOOK: Dict[str, Any] = dict(_MUTE, outline=shapes.square, pattern=shapes.quarters)
-_MOTION_LOOK: Dict[str, Any] = dict(_MUTE, outline=shapes.disc, pattern=shapes.bullseye)
+_CONTEXT_LOOK: dict[str, Any] = dict(_MUTE, outline=shapes.square, pattern=shapes.quarters)
+_MOTION_LOOK: dict[str, Any] = dict(_MUTE, outline=shapes.disc, pattern=shapes.bullseye)
 
 
 def hover(rng: np.random.Generator, half: np.ndarray, layout: StuffLayout, above: bool, radius: float) -> Path:
@@ -71,7 +72,7 @@ def texture_thing(rng: np.random.Generator, layout: StuffLayout, make: Callable[
     return replace(make(replace(THINGS[kind], **worn), kind), cue='texture')
 
 
-CUES: Dict[str, Callable[..., Thing]] = dict(context=context_thing, motion=motion_thing, texture=texture_thing)
+CUES: dict[str, Callable[..., Thing]] = dict(context=context_thing, motion=motion_thing, texture=texture_thing)
 
 
 def draw_cue(rng: np.random.Generator, config: SyntheticVideoConfig) -> str:

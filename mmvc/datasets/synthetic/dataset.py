@@ -2,18 +2,19 @@
 """Writing whole datasets: each appears under its name only when it is complete."""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any
 
 import cv2
 
+from mmvc.utils.arguments import check_number
+from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import UsageError
-from mmvc.utils.files import staged_folder
 from mmvc.utils.jobs import run_jobs
-from mmvc.utils.numbers import check_number
 
 from .classes import METAINFO
 from .config import GENERATOR_VERSION, SyntheticVideoConfig
@@ -23,20 +24,20 @@ from .writers import WRITERS, ObjectWriter, encode, write_json
 MANIFEST = 'meta.json'
 
 
-def write_video(job: Tuple[str, int], config: SyntheticVideoConfig, seed: int, roots: Dict[str, Path],
-                jpeg_quality: int, with_objects: bool) -> Dict[str, Dict[str, Any]]:
+def write_video(job: tuple[str, int], config: SyntheticVideoConfig, seed: int, roots: dict[str, Path],
+                jpeg_quality: int, with_objects: bool) -> dict[str, dict[str, Any]]:
     """Render one video and write it in several formats.
 
     Args:
-        job (Tuple[str, int]): Split and number of the video.
+        job (tuple[str, int]): Split and number of the video.
         config (SyntheticVideoConfig): Settings.
         seed (int): Seed of the dataset.
-        roots (Dict[str, Path]): Format -> root folder.
+        roots (dict[str, Path]): Format -> root folder.
         jpeg_quality (int): 1 to 100.
         with_objects (bool): Whether to write ``objects/`` as well.
 
     Returns:
-        Dict[str, dict]: Format -> record of the video for the index files.
+        dict[str, dict]: Format -> record of the video for the index files.
     """
     split, index = job
     video = SyntheticVideo(config, seed, index, split)
@@ -53,7 +54,7 @@ def write_video(job: Tuple[str, int], config: SyntheticVideoConfig, seed: int, r
     return {name: writer.record() for name, writer in writers.items()}
 
 
-def is_complete(target: Path, parameters: Dict[str, Any], overwrite: bool) -> bool:
+def is_complete(target: Path, parameters: dict[str, Any], overwrite: bool) -> bool:
     """Return whether a dataset is there already, False if it is to be written.
 
     Raises:
@@ -80,8 +81,8 @@ def is_complete(target: Path, parameters: Dict[str, Any], overwrite: bool) -> bo
                           'folder, or replace it (--overwrite)')
 
 
-def make_synthetic_dataset(out_dir: Union[str, Path],
-                           config: Optional[SyntheticVideoConfig] = None,
+def make_synthetic_dataset(out_dir: str | Path,
+                           config: SyntheticVideoConfig | None = None,
                            *,
                            formats: Sequence[str] = ('vspw', ),
                            num_train: int = 40,
@@ -90,7 +91,7 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
                            jpeg_quality: int = 95,
                            with_objects: bool = False,
                            workers: int = 1,
-                           overwrite: bool = False) -> Dict[str, Path]:
+                           overwrite: bool = False) -> dict[str, Path]:
     """Write generated videos as datasets ``<out_dir>/<format>``.
 
     A dataset appears under its name only when it is complete. One that is there already with the same settings is
@@ -110,7 +111,7 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
         overwrite (bool): Whether to replace synthetic datasets that are there. Other folders are never replaced.
 
     Returns:
-        Dict[str, Path]: Format -> root of the dataset.
+        dict[str, Path]: Format -> root of the dataset.
 
     Raises:
         UsageError: If an argument is out of range.
@@ -139,10 +140,10 @@ def make_synthetic_dataset(out_dir: Union[str, Path],
         return roots
 
     with ExitStack() as stack:
-        drafts = {name: stack.enter_context(staged_folder(root)) for name, root in missing.items()}
+        drafts = {name: stack.enter_context(atomic_folder(root)) for name, root in missing.items()}
         work = partial(write_video, config=config, seed=seed, jpeg_quality=jpeg_quality, with_objects=with_objects,
                        roots=drafts)
-        records: Dict[str, Dict[str, List[Dict[str, Any]]]] = {name: {} for name in missing}
+        records: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in missing}
         for by_format, (split, _) in zip(run_jobs(work, jobs, workers), jobs):
             for name, record in by_format.items():
                 records[name].setdefault(split, []).append(record)

@@ -4,15 +4,16 @@
 World and view coordinates have their origin in the centre, x to the right, y down; 1 is the shorter side of the frame.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable, Dict, Optional, Tuple
+from typing import Optional
 
 import numpy as np
 
-Path = Callable[[int], Tuple[float, float]]
+Path = Callable[[int], tuple[float, float]]
 
 
-def wave(rng: np.random.Generator, amplitude: float, period: Tuple[float, float]) -> Callable[[int], float]:
+def wave(rng: np.random.Generator, amplitude: float, period: tuple[float, float]) -> Callable[[int], float]:
     """Draw a sine of the frame number with a period (in frames) from the given range."""
     frequency, phase = 2 * np.pi / rng.uniform(*period), rng.uniform(0, 2 * np.pi)
     return lambda t: amplitude * float(np.sin(frequency * t + phase))
@@ -50,7 +51,7 @@ def sway(rng: np.random.Generator, half: np.ndarray) -> Path:
     return lambda t: (float(centre[0]) + across(t), float(centre[1]) + down(t))
 
 
-PATHS: Dict[str, Callable[[np.random.Generator, np.ndarray], Path]] = dict(bounce=bounce, hop=hop, sway=sway)
+PATHS: dict[str, Callable[[np.random.Generator, np.ndarray], Path]] = dict(bounce=bounce, hop=hop, sway=sway)
 
 
 def shuttle(rng: np.random.Generator, half: np.ndarray, axis: int) -> Path:
@@ -117,7 +118,7 @@ class Camera:
         shake = strength * rng.uniform(0.003, 0.01) * (rng.random() < 0.5)
         self._shake = rng.normal(0, 1, (num_frames, 2)) * shake
 
-    def pose(self, t: int) -> Tuple[np.ndarray, float, float]:
+    def pose(self, t: int) -> tuple[np.ndarray, float, float]:
         """Return the place the camera looks at (2,), the zoom factor and the roll in radians at frame ``t``."""
         centre = np.array([self._pan_x(t), self._pan_y(t)]) + self._shake[t]
         return centre, float(np.exp(self._zoom(t))), self._roll(t)

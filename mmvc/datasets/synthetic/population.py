@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Which things a video shows, from back to front."""
 
-from typing import Callable, List, Optional
+from collections.abc import Callable
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def class_frequencies(imbalance: float) -> np.ndarray:
 
 
 def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticVideoConfig,
-                  layout: StuffLayout) -> List[Thing]:
+                  layout: StuffLayout) -> list[Thing]:
     """Draw all objects of a video.
 
     Args:
@@ -33,7 +33,7 @@ def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticV
         layout (StuffLayout): What is behind them.
 
     Returns:
-        List[Thing]: From back to front. Identities are 1, 2, ... in another order.
+        list[Thing]: From back to front. Identities are 1, 2, ... in another order.
     """
     rng = stream('things')
     frequency = class_frequencies(config.imbalance)
@@ -49,7 +49,7 @@ def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticV
     things = []
     for i, kind in enumerate(kinds):
 
-        def make(looks: ThingClass, kind: int, leaves: Optional[bool] = None, i: int = i,
+        def make(looks: ThingClass, kind: int, leaves: bool | None = None, i: int = i,
                  as_drawn: bool = bool(leaves[i])) -> Thing:
             leaves = as_drawn if leaves is None else leaves
             return sample_thing(stream('thing', i), looks, len(STUFF) + kind, i + 1,
@@ -67,8 +67,8 @@ def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticV
     return things
 
 
-def _with_companions(things: List[Thing], stream: Callable[..., np.random.Generator],
-                     config: SyntheticVideoConfig) -> List[Thing]:
+def _with_companions(things: list[Thing], stream: Callable[..., np.random.Generator],
+                     config: SyntheticVideoConfig) -> list[Thing]:
     """Put companions directly in front of some things."""
     together, identity = [], len(things)
     for host in things:

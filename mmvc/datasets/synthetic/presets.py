@@ -1,10 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Named settings under which a video model fails in a known way."""
 
-from typing import Any, Dict
+from typing import Any
 
 #: Name -> settings that differ from those of :class:`SyntheticVideoConfig`.
-PRESETS: Dict[str, Dict[str, Any]] = dict(
+PRESETS: dict[str, dict[str, Any]] = dict(
     default=dict(),
     # the class of half of the things is to be seen from what is around them only
     context=dict(context_prob=0.5),

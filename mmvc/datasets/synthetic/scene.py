@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What a video is made of: the layout of the stuff regions, and a thing; both are drawn once per video."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class StuffLayout:
             curve += height / i * rng.uniform(0.3, 1) * np.sin(x * rng.uniform(1.5, 3) * i + rng.uniform(0, 7))
         return curve
 
-    def _skyline(self, rng: np.random.Generator, x: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def _skyline(self, rng: np.random.Generator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw the height of the roofs over ``x`` (+inf where nothing is built) and each facade's brightness."""
         widths = rng.uniform(0.18, 0.5, 100)
         house = np.searchsorted(np.cumsum(widths) - self.half_width, x)
@@ -63,7 +63,7 @@ class StuffLayout:
         column = int((x + self.half_width) * self.resolution)
         return float(self._ground[min(max(column, 0), self._ground.size - 1)])
 
-    def lookup(self, x: np.ndarray, y: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    def lookup(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return class and brightness at places of the world.
 
         Args:
@@ -110,7 +110,7 @@ class Thing:
     path: Path
     angle: Callable[[int], float]
     looks_ahead: bool
-    excursion: Optional[Excursion]
+    excursion: Excursion | None
     cue: str = ''
 
     def mirrored(self, t: int) -> bool:

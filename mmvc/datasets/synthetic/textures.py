@@ -1,13 +1,13 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Tileable textures of the stuff classes and the painted surface (sprite) of a thing."""
 
-from typing import Callable, Sequence, Tuple
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
 # hue in degrees (from, to), saturation (from, to), value (from, to)
-ColourRange = Tuple[float, float, float, float, float, float]
+ColourRange = tuple[float, float, float, float, float, float]
 
 
 def draw_colour(rng: np.random.Generator, ranges: Sequence[ColourRange]) -> np.ndarray:
@@ -25,13 +25,13 @@ def draw_colour(rng: np.random.Generator, ranges: Sequence[ColourRange]) -> np.n
     return cv2.cvtColor(hsv.astype(np.float32).reshape(1, 1, 3), cv2.COLOR_HSV2BGR).reshape(3) * 255
 
 
-def smooth_noise(rng: np.random.Generator, size: int, cells: Tuple[int, int]) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, size: int, cells: tuple[int, int]) -> np.ndarray:
     """Draw noise that repeats at its borders and varies over ``cells`` per side.
 
     Args:
         rng (np.random.Generator): Source of randomness.
         size (int): Height and width in pixels.
-        cells (Tuple[int, int]): Independent values down and across.
+        cells (tuple[int, int]): Independent values down and across.
 
     Returns:
         ndarray: float32 (size, size), mean 0 and standard deviation about 0.5 before smoothing.

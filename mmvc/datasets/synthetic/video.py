@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Rendering: a scene at a frame number becomes an image with exact class and identity maps."""
 
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,13 +25,13 @@ class SyntheticFrame(NamedTuple):
         image (ndarray): BGR, uint8 (H, W, 3).
         sem (ndarray): Class index, uint8 (H, W), 255 = void.
         ids (ndarray): Identity of the visible thing, int32 (H, W), 0 = none. Void boundaries do not cut into it.
-        full_areas (Dict[int, int]): Identity -> pixels the thing covers in the frame if nothing hides it; only things
+        full_areas (dict[int, int]): Identity -> pixels the thing covers in the frame if nothing hides it; only things
             that cover any. The visible ones are counted in ``ids``.
     """
     image: np.ndarray
     sem: np.ndarray
     ids: np.ndarray
-    full_areas: Dict[int, int]
+    full_areas: dict[int, int]
 
 
 class SyntheticClip(NamedTuple):
@@ -45,7 +46,7 @@ class SyntheticClip(NamedTuple):
     frames: np.ndarray
     sem: np.ndarray
     ids: np.ndarray
-    meta: Dict[str, Any]
+    meta: dict[str, Any]
 
 
 class SyntheticVideo:
@@ -82,7 +83,7 @@ class SyntheticVideo:
         for stuff in STUFF:
             rng = self._stream('stuff', stuff.name)
             self._textures.append(stuff.texture(rng, self._tile, draw_colour(rng, stuff.colours)))
-        self.meta: Dict[str, Any] = dict(
+        self.meta: dict[str, Any] = dict(
             name=f'{split}_{index:05d}',
             split=split,
             index=index,
@@ -123,7 +124,7 @@ class SyntheticVideo:
         self._void_boundary(sem, ids)
         return SyntheticFrame(self._expose(image, t), sem, ids, full_areas)
 
-    def _render_stuff(self, t: int) -> Tuple[np.ndarray, np.ndarray]:
+    def _render_stuff(self, t: int) -> tuple[np.ndarray, np.ndarray]:
         """Return colours uint8 (H, W, 3) and classes uint8 (H, W) of the background at frame ``t``."""
         centre, zoom, roll = self._camera.pose(t)
         cos, sin = np.float32(np.cos(roll) / zoom), np.float32(np.sin(roll) / zoom)
@@ -141,7 +142,7 @@ class SyntheticVideo:
                 cv2.copyTo(colours, region, image)
         return np.clip(image * brightness[..., None], 0, 255).astype(np.uint8), labels
 
-    def _place(self, thing: Thing, t: int) -> Tuple[np.ndarray, float, float]:
+    def _place(self, thing: Thing, t: int) -> tuple[np.ndarray, float, float]:
         """Return the thing's centre in pixels (2,), its radius in pixels and its angle in the image."""
         centre, zoom, roll = self._camera.pose(t)
         cos, sin = np.cos(roll), np.sin(roll)
@@ -215,6 +216,6 @@ def generate_video(config: SyntheticVideoConfig, seed: int, index: int, split: s
         ValueError: If ``seed`` or ``index`` is negative.
     """
     video = SyntheticVideo(config, seed, index, split)
-    frames: List[SyntheticFrame] = list(video)
+    frames: list[SyntheticFrame] = list(video)
     return SyntheticClip(np.stack([frame.image for frame in frames]), np.stack([frame.sem for frame in frames]),
                          np.stack([frame.ids for frame in frames]), video.meta)

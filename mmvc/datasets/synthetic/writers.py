@@ -7,7 +7,7 @@ A writer takes the frames of one video and gives back a record of it; the record
 import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Dict, List, Tuple, Type
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +41,7 @@ class FormatWriter(ABC):
         meta (dict): :attr:`SyntheticVideo.meta`.
     """
 
-    def __init__(self, root: Path, meta: Dict[str, Any]) -> None:
+    def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         self.root = root
         self.meta = meta
 
@@ -61,24 +61,24 @@ class FormatWriter(ABC):
         """
 
     @abstractmethod
-    def record(self) -> Dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """Return what the index files need to know of the finished video."""
 
     @staticmethod
     @abstractmethod
-    def write_index(root: Path, records: Dict[str, List[Dict[str, Any]]]) -> None:
+    def write_index(root: Path, records: dict[str, list[dict[str, Any]]]) -> None:
         """Write the index files.
 
         Args:
             root (Path): Root of the dataset.
-            records (Dict[str, List[dict]]): Split -> records of its videos.
+            records (dict[str, list[dict]]): Split -> records of its videos.
         """
 
 
 class VSPWWriter(FormatWriter):
     """``data/<video>/{origin/*.jpg,mask/*.png}`` with mask values 0 = void, class + 1, and ``<split>.txt``."""
 
-    def __init__(self, root: Path, meta: Dict[str, Any]) -> None:
+    def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         super().__init__(root, meta)
         self._images = self.make_folder('data', meta['name'], 'origin')
         self._masks = self.make_folder('data', meta['name'], 'mask')
@@ -87,11 +87,11 @@ class VSPWWriter(FormatWriter):
         (self._images / f'{name}.jpg').write_bytes(jpeg)
         (self._masks / f'{name}.png').write_bytes(encode('.png', frame.sem + np.uint8(1)))  # 255 + 1 wraps to 0
 
-    def record(self) -> Dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         return dict(name=self.meta['name'])
 
     @staticmethod
-    def write_index(root: Path, records: Dict[str, List[Dict[str, Any]]]) -> None:
+    def write_index(root: Path, records: dict[str, list[dict[str, Any]]]) -> None:
         for split, videos in records.items():
             (root / f'{split}.txt').write_text(''.join(f'{video["name"]}\n' for video in videos), encoding='utf-8')
 
@@ -103,13 +103,13 @@ class VIPSegWriter(FormatWriter):
     ``panomasksRGB`` hold R + 256 G + 65536 B = segment id, the same for a segment in all frames of the video.
     """
 
-    def __init__(self, root: Path, meta: Dict[str, Any]) -> None:
+    def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         super().__init__(root, meta)
         self._images = self.make_folder('images', meta['name'])
         self._raw = self.make_folder('panomasks', meta['name'])
         self._rgb = self.make_folder('panomasksRGB', meta['name'])
-        self._frames: List[Dict[str, Any]] = []
-        self._annotations: List[Dict[str, Any]] = []
+        self._frames: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
         self._instance_values = self._number_instances()
         self._colours = self._colour_segments()
 
@@ -123,10 +123,10 @@ class VIPSegWriter(FormatWriter):
             seen[category] += 1
         return values
 
-    def _colour_segments(self) -> Dict[int, Tuple[int, int, int]]:
+    def _colour_segments(self) -> dict[int, tuple[int, int, int]]:
         """Return a colour of its own for each raw value: the palette's, shifted for further instances of a class."""
         stuff = [category + 1 for category, thing in enumerate(self.meta['isthing']) if not thing]
-        colours: Dict[int, Tuple[int, int, int]] = {0: (0, 0, 0)}
+        colours: dict[int, tuple[int, int, int]] = {0: (0, 0, 0)}
         for value in stuff + self._instance_values[1:].tolist():
             category = value - 1 if value < 100 else value // 100 - 1
             colour = tuple(self.meta['palette'][category])
@@ -154,13 +154,13 @@ class VIPSegWriter(FormatWriter):
         self._frames.append(dict(id=name, width=width, height=height, file_name=f'{name}.png'))
         self._annotations.append(dict(image_id=name, file_name=f'{name}.png', segments_info=segments))
 
-    def record(self) -> Dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         video_id = self.meta['name']
         return dict(video=dict(video_id=video_id, images=self._frames),
                     annotation=dict(video_id=video_id, annotations=self._annotations))
 
     @staticmethod
-    def write_index(root: Path, records: Dict[str, List[Dict[str, Any]]]) -> None:
+    def write_index(root: Path, records: dict[str, list[dict[str, Any]]]) -> None:
         categories = [
             dict(id=i, name=name, isthing=METAINFO['isthing'][i], color=list(METAINFO['palette'][i]))
             for i, name in enumerate(METAINFO['classes'])
@@ -173,7 +173,7 @@ class VIPSegWriter(FormatWriter):
                 categories=categories))
 
 
-def category_ids() -> Dict[int, int]:
+def category_ids() -> dict[int, int]:
     """Return the YouTube-VIS category id, from 1, of each thing class."""
     things = [category for category, thing in enumerate(METAINFO['isthing']) if thing]
     return {category: i for i, category in enumerate(things, 1)}
@@ -187,11 +187,11 @@ class YouTubeVISWriter(FormatWriter):
     """
     folders = dict(val='valid')
 
-    def __init__(self, root: Path, meta: Dict[str, Any]) -> None:
+    def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         super().__init__(root, meta)
         self._images = self.make_folder(self.folders.get(meta['split'], meta['split']), 'JPEGImages', meta['name'])
-        self._names: List[str] = []
-        self._tracks: Dict[int, Dict[str, Any]] = {
+        self._names: list[str] = []
+        self._tracks: dict[int, dict[str, Any]] = {
             instance['id']: dict(category_id=category_ids()[instance['category']], segmentations=[], bboxes=[],
                                  areas=[], occlusion=[])
             for instance in meta['instances']
@@ -215,7 +215,7 @@ class YouTubeVISWriter(FormatWriter):
             track['occlusion'].append('no_occlusion' if share >= NO_OCCLUSION else
                                       'slight_occlusion' if share >= SLIGHT_OCCLUSION else 'severe_occlusion')
 
-    def record(self) -> Dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         height, width = self.meta['size']
         size = dict(height=height, width=width, length=len(self._names))
         # a thing that is never seen is no object of the dataset
@@ -223,14 +223,14 @@ class YouTubeVISWriter(FormatWriter):
         return dict(video=dict(**size, file_names=self._names), tracks=tracks)
 
     @classmethod
-    def write_index(cls, root: Path, records: Dict[str, List[Dict[str, Any]]]) -> None:
+    def write_index(cls, root: Path, records: dict[str, list[dict[str, Any]]]) -> None:
         categories = [
             dict(id=i, name=METAINFO['classes'][category], supercategory='object')
             for category, i in category_ids().items()
         ]
         for split, items in records.items():
-            videos: List[dict] = []
-            annotations: List[dict] = []
+            videos: list[dict] = []
+            annotations: list[dict] = []
             for video_id, item in enumerate(items, 1):
                 videos.append(dict(id=video_id, **item['video']))
                 for track in item['tracks']:
@@ -247,7 +247,7 @@ class ObjectWriter:
     the frame that nothing hides, per frame (None while it is out of the frame).
     """
 
-    def __init__(self, root: Path, meta: Dict[str, Any]) -> None:
+    def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         self._folder = root / 'objects' / meta['name']
         self._folder.mkdir(parents=True)
         self._objects = [dict(instance, visible=[]) for instance in meta['instances']]
@@ -265,4 +265,4 @@ class ObjectWriter:
         write_json(self._folder.with_suffix('.json'), self._objects)
 
 
-WRITERS: Dict[str, Type[FormatWriter]] = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)
+WRITERS: dict[str, type[FormatWriter]] = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)

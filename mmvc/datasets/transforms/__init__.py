@@ -1,17 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from .augmented_videos import AugmentedVideo, AugmentOnDemand
+from .augment_on_demand import AugmentOnDemand
 from .clip_sampling import SampleAllFrames, SampleClip
 from .formatting import PackVideoSegInputs
 from .instance_loading import LoadFrameInstances
 from .loading import LoadFrameFromFile, LoadVideoSegAnnotations
 from .moving_crop import MovingCrop
-from .patch_mask import expand_patch_mask
 from .random_patch_mask import RandomPatchMask
 from .rotate_pseudo_video import RotatePseudoVideo
 from .tube_mask import TubeMask
 
 __all__ = [
-    'AugmentOnDemand', 'AugmentedVideo', 'LoadFrameFromFile', 'LoadFrameInstances', 'LoadVideoSegAnnotations',
-    'MovingCrop', 'PackVideoSegInputs',
-    'RandomPatchMask', 'RotatePseudoVideo', 'SampleAllFrames', 'SampleClip', 'TubeMask', 'expand_patch_mask'
+    'AugmentOnDemand', 'LoadFrameFromFile', 'LoadFrameInstances', 'LoadVideoSegAnnotations', 'MovingCrop',
+    'PackVideoSegInputs', 'RandomPatchMask', 'RotatePseudoVideo', 'SampleAllFrames', 'SampleClip', 'TubeMask'
 ]

@@ -4,7 +4,6 @@
 Every function returns an ``InstanceData`` of the N entities with at least one pixel: ``labels`` int64 (N,),
 ``instances_ids`` int64 (N,), equal in all frames that show the entity, and ``masks`` BitmapMasks (N, H, W).
 """
-from __future__ import annotations
 
 import numpy as np
 import torch

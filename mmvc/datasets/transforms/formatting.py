@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform

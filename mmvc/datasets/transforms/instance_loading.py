@@ -1,15 +1,13 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as mask_utils
 
+from mmvc.formats.rle import to_rle
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.errors import DataError
-from mmvc.utils.rle import to_rle
 
 
 @TRANSFORMS.register_module()

@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,10 +6,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import avoid_cache_randomness
 
 from mmvc.registry import TRANSFORMS
-
-from .patch_mask import draw_patch_mask, expand_patch_mask
-
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
+from mmvc.utils.patch_mask import IMAGENET_MEAN, draw_patch_mask, expand_patch_mask
 
 
 @TRANSFORMS.register_module()

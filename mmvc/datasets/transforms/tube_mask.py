@@ -1,12 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from __future__ import annotations
-
 import numpy as np
 from mmcv.transforms.utils import avoid_cache_randomness
 
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.patch_mask import draw_patch_mask
 
-from .patch_mask import draw_patch_mask
 from .random_patch_mask import RandomPatchMask
 
 

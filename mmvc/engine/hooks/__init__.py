@@ -9,9 +9,10 @@ from .host_memory_hook import HostMemoryHook
 from .nan_guard_hook import NaNGuardHook, NonFiniteError
 from .random_state_hook import RandomStateHook
 from .video_seg_visualization_hook import VideoSegVisualizationHook
+from .vote_margin_hook import VoteMarginHook
 
 __all__ = [
     'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckClassesHook', 'CheckWeightsHook',
     'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'NonFiniteError', 'RandomStateHook',
-    'VideoSegVisualizationHook', 'WeightMismatchError', 'checkpoint_activations'
+    'VideoSegVisualizationHook', 'VoteMarginHook', 'WeightMismatchError', 'checkpoint_activations'
 ]

@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import wraps
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook

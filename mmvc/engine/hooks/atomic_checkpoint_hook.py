@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
 import os.path as osp
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import get_file_backend
@@ -30,12 +30,12 @@ class AtomicCheckpointHook(CheckpointHook):
         **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
     """
 
-    backend_args: Optional[dict]
+    backend_args: dict | None
     file_backend: Any  # one of mmengine's, or what defers its removals
 
-    def __init__(self, *args: Any, backend_args: Optional[dict] = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=backend_args, **kwargs)
-        self._last_saved_iter: Optional[int] = None
+        self._last_saved_iter: int | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Choose the storage; a remote ``out_dir`` (``s3://...``) keeps mmengine's."""
@@ -96,7 +96,7 @@ class AtomicCheckpointHook(CheckpointHook):
             get_file_backend(backend_args=dict(backend='atomic_local')).put_text(str(self.last_ckpt), pointer)
         self._remove(outdated)
 
-    def _remove(self, paths: List[str]) -> None:
+    def _remove(self, paths: list[str]) -> None:
         """Remove checkpoints, on the first rank, those that are there."""
         for path in paths if is_main_process() else ():
             if self.file_backend.isfile(path):
@@ -104,12 +104,12 @@ class AtomicCheckpointHook(CheckpointHook):
             elif self.file_backend.isdir(path):  # DeepSpeed's checkpoints are folders
                 self.file_backend.rmtree(path)
 
-    def _outdated_best(self) -> List[str]:
+    def _outdated_best(self) -> list[str]:
         """Best checkpoints that better ones, saved just now, have replaced."""
         best = (getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values())
         return [path for path in getattr(self.file_backend, 'removed', ()) if path not in best]
 
-    def _save_best_checkpoint(self, runner: Runner, metrics: Dict[str, Any]) -> None:
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         backend, self.file_backend = self.file_backend, _DeferredRemoval(self.file_backend)
         try:
             super()._save_best_checkpoint(runner, metrics)
@@ -124,7 +124,7 @@ class _DeferredRemoval:
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
-        self.removed: List[str] = []
+        self.removed: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)

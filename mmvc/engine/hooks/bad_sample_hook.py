@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
-from typing import Dict, List, Optional, Tuple
 
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
@@ -26,15 +25,15 @@ class BadSampleHook(Hook):
 
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
-        self._pending: List[Tuple[str, str]] = []
-        self._found: Dict[str, str] = {}
+        self._pending: list[tuple[str, str]] = []
+        self._found: dict[str, str] = {}
 
     def before_train(self, runner: Runner) -> None:
         """Take up the count of a resumed training."""
         self._limit = getattr(runner.train_dataloader.dataset, 'max_bad_samples', 0)
         self._found = dict(runner.message_hub.runtime_info.get('bad_samples', {}))
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Collect what the batch replaces.
 
         Raises:

@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from numbers import Number
-from typing import Dict, Optional
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -20,10 +19,10 @@ class FinalMetricsHook(Hook):
     """
 
     def __init__(self) -> None:
-        self.iter: Optional[int] = None
-        self.metrics: Dict[str, float] = {}
+        self.iter: int | None = None
+        self.metrics: dict[str, float] = {}
 
-    def after_val_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Keep what is a number."""
         self.iter = runner.iter
         self.metrics = {name: float(value) for name, value in (metrics or {}).items() if isinstance(value, Number)}

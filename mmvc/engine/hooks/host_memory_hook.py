@@ -1,14 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence, Union
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmvc.registry import HOOKS
 
-DATA_BATCH = Optional[Union[dict, tuple, list]]
+DATA_BATCH = dict | tuple | list | None
 
 
 @HOOKS.register_module()
@@ -31,7 +31,7 @@ class HostMemoryHook(Hook):
                          runner: Runner,
                          batch_idx: int,
                          data_batch: DATA_BATCH = None,
-                         outputs: Optional[Sequence] = None) -> None:
+                         outputs: Sequence | None = None) -> None:
         """Read and log it."""
         if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
             memory = host_memory()
@@ -39,7 +39,7 @@ class HostMemoryHook(Hook):
                 runner.message_hub.update_scalar('train/host_memory', memory)
 
 
-def host_memory() -> Optional[float]:
+def host_memory() -> float | None:
     """Memory of this process and its children in MiB; None where the system does not tell."""
     total = 0
     waiting = [str(os.getpid())]

@@ -2,8 +2,9 @@
 import json
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
@@ -13,8 +14,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mmvc.engine.atomic_io import atomic_write
 from mmvc.registry import HOOKS
+from mmvc.utils.atomic import atomic_write
 
 
 class NonFiniteError(RuntimeError):
@@ -48,9 +49,9 @@ class NaNGuardHook(Hook):
 
     def __init__(self, max_skipped: int = 0) -> None:
         self.max_skipped = max_skipped
-        self._clips: List[dict] = []  # since the last step
-        self._norm: Optional[float] = None  # of the gradients, if it is not finite
-        self._parameters: List[str] = []
+        self._clips: list[dict] = []  # since the last step
+        self._norm: float | None = None  # of the gradients, if it is not finite
+        self._parameters: list[str] = []
         self._handles: list = []
 
     def before_train(self, runner: Runner) -> None:
@@ -63,7 +64,7 @@ class NaNGuardHook(Hook):
             log_norm = None if wrapper.clip_grad_kwargs else runner.message_hub.update_scalar
 
             def check(optimizer: Optimizer, args: tuple, kwargs: dict,
-                      log_norm: Optional[Callable[[str, float], None]] = log_norm) -> None:
+                      log_norm: Callable[[str, float], None] | None = log_norm) -> None:
                 norm = self._check_gradients(optimizer, names)
                 if log_norm is not None:
                     log_norm('train/grad_norm', norm)
@@ -75,15 +76,15 @@ class NaNGuardHook(Hook):
         while self._handles:
             self._handles.pop().remove()
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Remember what is in the batch."""
         self._clips += describe_batch(data_batch)
 
     def after_train_iter(self,
                          runner: Runner,
                          batch_idx: int,
-                         data_batch: Optional[dict] = None,
-                         outputs: Optional[Dict[str, Any]] = None) -> None:
+                         data_batch: dict | None = None,
+                         outputs: dict[str, Any] | None = None) -> None:
         """Report what was found, and end the training or go on."""
         losses = {name: float(value.detach() if isinstance(value, Tensor) else value)
                   for name, value in (outputs or {}).items() if _is_scalar(value)}
@@ -108,7 +109,7 @@ class NaNGuardHook(Hook):
                                  'let more steps be dropped with NaNGuardHook(max_skipped=N)')
         runner.logger.log(logging.WARNING, f'{message} (number {skipped} of at most {self.max_skipped})')
 
-    def _check_gradients(self, optimizer: Optimizer, names: Dict[int, str]) -> float:
+    def _check_gradients(self, optimizer: Optimizer, names: dict[int, str]) -> float:
         """Norm of the gradients of an optimizer; unless it is finite, they are dropped."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group['params']
                       if parameter.grad is not None]
@@ -126,8 +127,8 @@ class NaNGuardHook(Hook):
                 parameter.grad = None  # an optimizer leaves alone what has no gradient
         return norm
 
-    def _write_report(self, runner: Runner, losses: Dict[str, float], norm: Optional[float],
-                      clips: List[dict]) -> Path:
+    def _write_report(self, runner: Runner, losses: dict[str, float], norm: float | None,
+                      clips: list[dict]) -> Path:
         path = Path(runner.work_dir, 'nonfinite', f'iter_{runner.iter + 1}_rank_{get_rank()}.json')
         content = dict(
             iteration=runner.iter + 1,
@@ -141,7 +142,7 @@ class NaNGuardHook(Hook):
         return path
 
 
-def total_norm(tensors: List[Tensor]) -> float:
+def total_norm(tensors: list[Tensor]) -> float:
     """Euclidean norm of many tensors taken together; 0 if there are none."""
     if not tensors:
         return 0.0
@@ -153,7 +154,7 @@ def total_norm(tensors: List[Tensor]) -> float:
     return float(norm.full_tensor() if hasattr(norm, 'full_tensor') else norm)  # of sharded tensors: all parts
 
 
-def describe_batch(data_batch: Optional[dict]) -> List[dict]:
+def describe_batch(data_batch: dict | None) -> list[dict]:
     """Name what is in a batch.
 
     Args:
@@ -176,7 +177,7 @@ def describe_batch(data_batch: Optional[dict]) -> List[dict]:
     return clips
 
 
-def _name(clips: List[dict]) -> str:
+def _name(clips: list[dict]) -> str:
     if not clips:
         return 'a batch without names'
     more = f' and {len(clips) - 4} more clips' if len(clips) > 4 else ''

@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
-from typing import Dict, List, Optional
 
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
@@ -29,9 +28,9 @@ class RandomStateHook(Hook):
     priority = 'VERY_HIGH'  # before others draw
 
     def __init__(self) -> None:
-        self._gathered: Optional[List[Dict[str, Tensor]]] = None
-        self._to_restore: Optional[Dict[str, Tensor]] = None
-        self._before_val: Optional[Dict[str, Tensor]] = None
+        self._gathered: list[dict[str, Tensor]] | None = None
+        self._to_restore: dict[str, Tensor] | None = None
+        self._before_val: dict[str, Tensor] | None = None
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
         """Collect the states of all ranks; called on all of them before the first one saves."""
@@ -45,7 +44,7 @@ class RandomStateHook(Hook):
             checkpoint[KEY] = self._gathered
         self._gathered = None
 
-    def _state_after_last_step(self) -> Dict[str, Tensor]:
+    def _state_after_last_step(self) -> dict[str, Tensor]:
         return get_random_state() if self._to_restore is None else self._to_restore
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -60,7 +59,7 @@ class RandomStateHook(Hook):
                       f'{get_world_size()}: it is resumed, but not exactly as if it had not stopped', logger='current',
                       level=logging.WARNING)
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Restore the states, once."""
         if self._to_restore is not None:
             set_random_state(self._to_restore)
@@ -72,7 +71,7 @@ class RandomStateHook(Hook):
             set_random_state(self._to_restore)
         self._before_val = get_random_state()
 
-    def after_val_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Put them back, before any checkpoint is written."""
         if self._before_val is not None:
             set_random_state(self._before_val)

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
 
 import mmcv
 import numpy as np
@@ -10,9 +10,10 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
-from mmvc.datasets.transforms.patch_mask import expand_patch_mask
+from mmvc.engine.ground_truth import GroundTruth
 from mmvc.registry import HOOKS
-from mmvc.visualization import GroundTruth, PanelDrawer, SegmentMap, VideoWriter, hide_pixels
+from mmvc.utils.patch_mask import expand_patch_mask
+from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, hide_pixels
 
 
 @HOOKS.register_module()
@@ -33,7 +34,7 @@ class VideoSegVisualizationHook(Hook):
     """
 
     def __init__(self,
-                 show_dir: Optional[str] = None,
+                 show_dir: str | None = None,
                  fps: float = 10,
                  alpha: float = 0.6,
                  on_val: bool = False,
@@ -43,16 +44,16 @@ class VideoSegVisualizationHook(Hook):
         self.alpha = alpha
         self.on_val = on_val
         self.score_thr = score_thr
-        self._ground_truths: Dict[str, Optional[GroundTruth]] = {}
+        self._ground_truths: dict[str, GroundTruth | None] = {}
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
-                        outputs: Optional[Sequence[BaseDataElement]] = None) -> None:
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                        outputs: Sequence[BaseDataElement] | None = None) -> None:
         """Write the videos of a batch."""
         self._write(outputs, runner.test_dataloader.dataset.metainfo, self._root(runner),
                     self._ground_truth(runner, 'test'))
 
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
-                       outputs: Optional[Sequence[BaseDataElement]] = None) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                       outputs: Sequence[BaseDataElement] | None = None) -> None:
         """Write the videos of a batch, if asked to."""
         if self.on_val:
             self._write(outputs, runner.val_dataloader.dataset.metainfo, self._root(runner) / f'val_{runner.iter}',
@@ -61,7 +62,7 @@ class VideoSegVisualizationHook(Hook):
     def _root(self, runner: Runner) -> Path:
         return Path(runner.work_dir, 'videos') if self.show_dir is None else Path(self.show_dir)
 
-    def _ground_truth(self, runner: Runner, split: str) -> Optional[GroundTruth]:
+    def _ground_truth(self, runner: Runner, split: str) -> GroundTruth | None:
         """Ground truth of a split; models are tested without it, so it is read apart from their inputs."""
         if split not in self._ground_truths:
             try:
@@ -71,13 +72,13 @@ class VideoSegVisualizationHook(Hook):
                 self._ground_truths[split] = None
         return self._ground_truths[split]
 
-    def _write(self, outputs: Optional[Sequence[BaseDataElement]], meta: dict, root: Path,
-               ground_truth: Optional[GroundTruth]) -> None:
+    def _write(self, outputs: Sequence[BaseDataElement] | None, meta: dict, root: Path,
+               ground_truth: GroundTruth | None) -> None:
         for sample in outputs or ():
             self.write_video(list(sample.video_data_samples), meta, root, ground_truth)
 
-    def write_video(self, frames: List[BaseDataElement], meta: dict, root: Path,
-                    ground_truth: Optional[GroundTruth] = None) -> None:
+    def write_video(self, frames: list[BaseDataElement], meta: dict, root: Path,
+                    ground_truth: GroundTruth | None = None) -> None:
         """Write one video.
 
         Args:
@@ -111,7 +112,7 @@ class VideoSegVisualizationHook(Hook):
                 mmcv.imwrite(panel[..., ::-1], str(folder / f'{Path(frame.img_path).stem}.jpg'))
 
 
-def _true_segments(frame: BaseDataElement, ground_truth: Optional[GroundTruth]) -> Optional[SegmentMap]:
+def _true_segments(frame: BaseDataElement, ground_truth: GroundTruth | None) -> SegmentMap | None:
     if ground_truth is None:
         return None
     return ground_truth.segments(str(frame.video_id), frame.frame_id, frame.ori_shape[:2])

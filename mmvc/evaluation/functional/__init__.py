@@ -4,7 +4,6 @@
 from .average_precision import MatchedTracks, category_scores, match_tracks, track_scores
 from .fragmentation import count_fragments
 from .identity import count_switches, main_labels
-from .label_maps import encode_panoptic_map, prefetch, read_label_map, read_panoptic_map
 from .occlusion import occlusion_regions, pixels_of
 from .panoptic import PanopticFrame, Segment, compare_panoptic, isthing_of
 from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, semantic_scores, video_miou
@@ -18,10 +17,10 @@ from .vpq import PAPER_WINDOWS, SCRIPT_WINDOWS, VideoPanopticQuality, mean_panop
 __all__ = [
     'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticFrame', 'SCRIPT_WINDOWS', 'STQCounts',
     'STQ_VARIANTS', 'Segment', 'SegmentationTrackingQuality', 'VideoConsistency', 'VideoPanopticQuality',
-    'category_scores', 'compare_panoptic', 'count_fragments', 'count_switches', 'encode_panoptic_map',
+    'category_scores', 'compare_panoptic', 'count_fragments', 'count_switches',
     'isthing_of', 'main_labels', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
     'mean_consistency', 'mean_panoptic_quality', 'occlusion_regions', 'occlusion_score', 'panoptic_quality',
-    'per_class_iou', 'pixels_of', 'pooled_vc16', 'prefetch', 'range_names', 'read_label_map', 'read_panoptic_map',
+    'per_class_iou', 'pixels_of', 'pooled_vc16', 'range_names',
     'segmentation_quality', 'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'video_miou',
     'vis_classes', 'vpq', 'vps_classes', 'vps_numbers', 'vss_classes', 'vss_numbers', 'why_undefined'
 ]

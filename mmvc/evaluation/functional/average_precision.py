@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Average precision and recall of instance tracks (Yang et al., Video Instance Segmentation, ICCV 2019)."""
 
-from typing import Dict, Iterable, Mapping, NamedTuple, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,7 +75,7 @@ class APScores(NamedTuple):
         recall (dict[int, np.ndarray]): Recall per IoU threshold, by maximum number of detections per video.
     """
     precision: np.ndarray
-    recall: Dict[int, np.ndarray]
+    recall: dict[int, np.ndarray]
 
 
 def category_scores(videos: Sequence[MatchedTracks],
@@ -113,7 +114,7 @@ def category_scores(videos: Sequence[MatchedTracks],
 
 
 def track_scores(categories: Mapping[int, Sequence[MatchedTracks]],
-                 ranges: Sequence[str] = ('all', )) -> Dict[str, float]:
+                 ranges: Sequence[str] = ('all', )) -> dict[str, float]:
     """The table of YouTube-VIS and OVIS.
 
     Args:

@@ -1,13 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Into how many segments a prediction breaks an object up."""
 
-from typing import Dict, Tuple
 
 import cv2
 import numpy as np
 
 
-def count_fragments(ids: np.ndarray, pred: np.ndarray, min_share: float = 0.02) -> Dict[int, Tuple[int, int]]:
+def count_fragments(ids: np.ndarray, pred: np.ndarray, min_share: float = 0.02) -> dict[int, tuple[int, int]]:
     """Count the predicted segments that lie on each object of a frame.
 
     A segment is a connected region (8 neighbours) of one predicted label within the object. What covers less than

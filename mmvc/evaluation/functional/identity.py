@@ -1,12 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """How often the label of an object changes in the course of a video."""
 
-from typing import Dict, Iterable, Optional, Tuple
+from collections.abc import Iterable
 
 import numpy as np
 
 
-def main_labels(ids: np.ndarray, pred: np.ndarray, void: Optional[int] = None) -> Dict[int, Optional[int]]:
+def main_labels(ids: np.ndarray, pred: np.ndarray, void: int | None = None) -> dict[int, int | None]:
     """Find the label that covers most of each object of a frame.
 
     Args:
@@ -18,7 +18,7 @@ def main_labels(ids: np.ndarray, pred: np.ndarray, void: Optional[int] = None) -
         dict[int, int | None]: Identity -> label, the smaller one of two that cover the same area; None where most of
         the object has no prediction.
     """
-    labels: Dict[int, Optional[int]] = {}
+    labels: dict[int, int | None] = {}
     for identity in np.unique(ids).tolist():
         if identity:
             values, areas = np.unique(pred[ids == identity], return_counts=True)
@@ -27,7 +27,7 @@ def main_labels(ids: np.ndarray, pred: np.ndarray, void: Optional[int] = None) -
     return labels
 
 
-def count_switches(labels: Iterable[Optional[int]]) -> Tuple[int, int]:
+def count_switches(labels: Iterable[int | None]) -> tuple[int, int]:
     """Count the changes of an object's label, as identity switches are counted in multi-object tracking.
 
     Frames without a label (the object is out of sight, or not found) are passed over: the label after the gap is

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Parts of a frame by how much of the objects there is hidden behind others."""
 
-from typing import Dict, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def pixels_of(ids: np.ndarray, chosen: Iterable[int]) -> np.ndarray:
     return np.isin(ids, [identity for identity in chosen if identity])
 
 
-def occlusion_regions(ids: np.ndarray, visible: Mapping[int, float]) -> Dict[str, np.ndarray]:
+def occlusion_regions(ids: np.ndarray, visible: Mapping[int, float]) -> dict[str, np.ndarray]:
     """Divide the pixels of the objects of a frame by how much of their object can be seen.
 
     Args:

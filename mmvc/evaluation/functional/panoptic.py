@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What VPQ and STQ are both computed from: the overlaps of true and predicted segments, frame by frame."""
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,9 +23,9 @@ class PanopticFrame(NamedTuple):
         gt (dict): True segments that have pixels, by id, in the order of the annotation.
         pred (dict): Predicted segments that have pixels, by id.
     """
-    overlaps: Dict[Tuple[int, int], int]
-    gt: Dict[int, Segment]
-    pred: Dict[int, Segment]
+    overlaps: dict[tuple[int, int], int]
+    gt: dict[int, Segment]
+    pred: dict[int, Segment]
 
 
 def compare_panoptic(gt_map: np.ndarray, pred_map: np.ndarray, gt_segments: Sequence[dict],
@@ -52,7 +53,7 @@ def compare_panoptic(gt_map: np.ndarray, pred_map: np.ndarray, gt_segments: Sequ
     return PanopticFrame(overlaps, gt, pred)
 
 
-def _count_pairs(gt_ids: np.ndarray, pred_ids: np.ndarray) -> Dict[Tuple[int, int], int]:
+def _count_pairs(gt_ids: np.ndarray, pred_ids: np.ndarray) -> dict[tuple[int, int], int]:
     """Count pairs of ids by runs of equal pairs: label maps have few runs, so only those are sorted."""
     if not gt_ids.size:
         return {}
@@ -66,7 +67,7 @@ def _count_pairs(gt_ids: np.ndarray, pred_ids: np.ndarray) -> Dict[Tuple[int, in
     return {(int(pair >> 32), int(pair & 0xffffffff)): int(count) for pair, count in zip(pairs, pixels)}
 
 
-def _present_segments(segments: Sequence[dict], ids: set, name: str) -> Dict[int, Segment]:
+def _present_segments(segments: Sequence[dict], ids: set, name: str) -> dict[int, Segment]:
     table = {int(info['id']): Segment(int(info['category_id']), bool(info.get('iscrowd', 0))) for info in segments}
     if len(table) != len(segments):
         raise ValueError(f'segments_info of the {name} lists an id twice: {sorted(int(s["id"]) for s in segments)}')
@@ -77,7 +78,7 @@ def _present_segments(segments: Sequence[dict], ids: set, name: str) -> Dict[int
     return {segment_id: segment for segment_id, segment in table.items() if segment_id in ids}
 
 
-def isthing_of(categories: Sequence[dict]) -> List[bool]:
+def isthing_of(categories: Sequence[dict]) -> list[bool]:
     """Return which classes are things, by class index.
 
     Args:

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Semantic segmentation scores from one confusion matrix (mIoU, accuracies, frequency-weighted IoU)."""
 
-from typing import Dict, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def per_class_iou(counts: np.ndarray) -> np.ndarray:
     return np.divide(hits, union, out=np.full(len(counts), np.nan), where=in_gt > 0)
 
 
-def semantic_scores(counts: np.ndarray) -> Dict[str, float]:
+def semantic_scores(counts: np.ndarray) -> dict[str, float]:
     """The official VSPW scores of one confusion matrix.
 
     Args:
@@ -140,7 +140,7 @@ def video_miou(video_counts: Iterable[np.ndarray]) -> float:
     return float(np.mean(scores)) if scores else float('nan')  # sorted: the same sum in every order of the videos
 
 
-def majority_class_baseline(counts: np.ndarray) -> Dict[str, float]:
+def majority_class_baseline(counts: np.ndarray) -> dict[str, float]:
     """Scores of the trivial answer: the most frequent class of the ground truth, everywhere.
 
     A number to hold a model's against. The VC of this answer is 1 by definition, as of every constant prediction:

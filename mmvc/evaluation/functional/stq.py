@@ -2,13 +2,14 @@
 """Segmentation and tracking quality (Weber et al., STEP, NeurIPS 2021 Datasets and Benchmarks)."""
 
 from collections import Counter, defaultdict
-from typing import Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from .panoptic import VOID, PanopticFrame
 
-Tube = Tuple[int, int]  # class and id
+Tube = tuple[int, int]  # class and id
 CROWD_CONVENTIONS = ('none', 'annotated', 'first_segment')
 
 
@@ -49,11 +50,11 @@ class SegmentationTrackingQuality:
             raise ValueError(f'crowd="{crowd}" is unknown: choose one of {CROWD_CONVENTIONS}')
         self.isthing = list(isthing)
         self.crowd = crowd
-        self._first_id: Optional[int] = None
+        self._first_id: int | None = None
         self._confusion = np.zeros((len(self.isthing), len(self.isthing) + 1), np.int64)
         self._gt_area: Counter[Tube] = Counter()
         self._pred_area: Counter[Tube] = Counter()
-        self._inter: Counter[Tuple[Tube, Tube]] = Counter()
+        self._inter: Counter[tuple[Tube, Tube]] = Counter()
 
     def update(self, frame: PanopticFrame) -> None:
         """Take the next frame of the video."""
@@ -82,7 +83,7 @@ class SegmentationTrackingQuality:
 
     def compute(self) -> STQCounts:
         """Return the counts of the video."""
-        association: Dict[Tube, float] = defaultdict(float)
+        association: dict[Tube, float] = defaultdict(float)
         for (gt, pred), tpa in self._inter.items():
             association[gt] += tpa * (tpa / (self._gt_area[gt] + self._pred_area[pred] - tpa))
         total = float(sum(value / self._gt_area[gt] for gt, value in association.items()))
@@ -107,7 +108,7 @@ def segmentation_quality(confusion: np.ndarray) -> float:
     return float((hits[union > 0] / union[union > 0]).mean()) if union.any() else float('nan')
 
 
-def stq(videos: Iterable[STQCounts]) -> Dict[str, float]:
+def stq(videos: Iterable[STQCounts]) -> dict[str, float]:
     """STQ over videos.
 
     Args:

@@ -2,7 +2,7 @@
 """From the counts of all videos to the named numbers of a benchmark, and the rows of its table per class."""
 
 import math
-from typing import Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .vpq import FN, FP, PAPER_WINDOWS, SCRIPT_WINDOWS, TP, mean_panoptic_qualit
 STQ_VARIANTS = {'': 'none', '_vipseg_script': 'first_segment'}
 
 
-def vss_numbers(confusions: Iterable[np.ndarray], windows: Windows) -> Tuple[Dict[str, float], np.ndarray]:
+def vss_numbers(confusions: Iterable[np.ndarray], windows: Windows) -> tuple[dict[str, float], np.ndarray]:
     """The numbers of VSPW.
 
     Args:
@@ -48,7 +48,7 @@ def vss_numbers(confusions: Iterable[np.ndarray], windows: Windows) -> Tuple[Dic
     return numbers, counts
 
 
-def vss_classes(counts: np.ndarray, names: Sequence[str]) -> List[dict]:
+def vss_classes(counts: np.ndarray, names: Sequence[str]) -> list[dict]:
     """One row per class of the ground truth.
 
     Args:
@@ -64,7 +64,7 @@ def vss_classes(counts: np.ndarray, names: Sequence[str]) -> List[dict]:
 
 
 def vps_numbers(counts: np.ndarray, tubes: Mapping[str, Iterable[STQCounts]],
-                isthing: Sequence[bool]) -> Dict[str, float]:
+                isthing: Sequence[bool]) -> dict[str, float]:
     """The numbers of VIPSeg.
 
     Args:
@@ -92,7 +92,7 @@ def vps_numbers(counts: np.ndarray, tubes: Mapping[str, Iterable[STQCounts]],
     return numbers
 
 
-def vps_classes(counts: np.ndarray, isthing: Sequence[bool], names: Sequence[str]) -> List[dict]:
+def vps_classes(counts: np.ndarray, isthing: Sequence[bool], names: Sequence[str]) -> list[dict]:
     """One row per class that ground truth or prediction has.
 
     Args:
@@ -112,7 +112,7 @@ def vps_classes(counts: np.ndarray, isthing: Sequence[bool], names: Sequence[str
             for c in np.flatnonzero(counts.any(axis=(0, 2)))]
 
 
-def vis_classes(categories: Mapping[int, Sequence[MatchedTracks]], names: Dict[int, str]) -> List[dict]:
+def vis_classes(categories: Mapping[int, Sequence[MatchedTracks]], names: dict[int, str]) -> list[dict]:
     """One row per category that has a true track.
 
     Args:
@@ -134,7 +134,7 @@ def vis_classes(categories: Mapping[int, Sequence[MatchedTracks]], names: Dict[i
     return rows
 
 
-def why_undefined(numbers: Dict[str, float], num_frames: Sequence[int]) -> List[str]:
+def why_undefined(numbers: dict[str, float], num_frames: Sequence[int]) -> list[str]:
     """Say why numbers are not defined for the data.
 
     Args:

@@ -1,13 +1,13 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Instance tracks: run-length masks per frame, their areas and the IoU between tracks."""
 
-from typing import Iterable, List, Optional, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pycocotools import mask as mask_utils
 
 RLE = dict
-Track = List[Optional[RLE]]
+Track = list[RLE | None]
 OCCLUSION_LEVELS = dict(no_occlusion=0.0, slight_occlusion=0.25, severe_occlusion=0.75)
 
 
@@ -20,13 +20,13 @@ def track_areas(track: Track) -> np.ndarray:
     return areas
 
 
-def mean_area(areas: Iterable[Optional[float]]) -> float:
+def mean_area(areas: Iterable[float | None]) -> float:
     """Area of a track from its areas per frame: mean over the frames in which it has any, 0 if there is none."""
     values = [area for area in areas if area]
     return float(np.mean(values)) if values else 0.0
 
 
-def occlusion_score(levels: Sequence[Optional[str]]) -> float:
+def occlusion_score(levels: Sequence[str | None]) -> float:
     """How much a track of OVIS is occluded: mean over the more occluded half (rounded up) of its frames.
 
     Args:

@@ -2,11 +2,11 @@
 """Video consistency VC_n of VSPW, streaming: memory and time per frame do not depend on the window."""
 
 import math
-from typing import Dict, Iterable, List, Sequence, Tuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-Windows = Dict[int, List[Tuple[int, int]]]
+Windows = dict[int, list[tuple[int, int]]]
 
 
 class VideoConsistency:
@@ -38,7 +38,7 @@ class VideoConsistency:
         self._num_frames = 0
         self._last_gt: np.ndarray
         self._last_pred: np.ndarray
-        self._ending_here: Dict[int, Tuple[int, int]] = {}
+        self._ending_here: dict[int, tuple[int, int]] = {}
 
     def update(self, gt: np.ndarray, pred: np.ndarray) -> None:
         """Take the next frame.
@@ -80,7 +80,7 @@ class VideoConsistency:
         run += 1
 
 
-def mean_consistency(windows: Iterable[Tuple[int, int]]) -> float:
+def mean_consistency(windows: Iterable[tuple[int, int]]) -> float:
     """VC_n: one mean over all windows of all videos.
 
     Args:
@@ -94,7 +94,7 @@ def mean_consistency(windows: Iterable[Tuple[int, int]]) -> float:
     return math.fsum(values) / len(values) if values else float('nan')
 
 
-def pooled_vc16(vc8_windows: Iterable[Tuple[int, int]], vc16_windows: Iterable[Tuple[int, int]]) -> float:
+def pooled_vc16(vc8_windows: Iterable[tuple[int, int]], vc16_windows: Iterable[tuple[int, int]]) -> float:
     """What DVIS++'s evaluation script prints as "VC16": the mean over all windows of 8 and of 16 frames together.
 
     Its list of values is not emptied between the two sizes. Only for comparison with numbers printed by that script;

@@ -2,11 +2,11 @@
 """One video of YouTube-VIS or OVIS, in the formats of the benchmarks, reduced to matched tracks."""
 
 from collections import defaultdict
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from mmvc.utils.rle import to_rles
+from mmvc.formats.rle import to_rles
 
 from .average_precision import MatchedTracks, match_tracks
 from .tracks import Track, mean_area, occlusion_score, track_areas, track_iou
@@ -17,7 +17,7 @@ AREA_RANGES = dict(all=(0, 1e10), s=(0, 128**2), m=(128**2, 256**2), l=(256**2, 
 OCCLUSION_RANGES = dict(so=(0, 0.25), mo=(0.25, 0.5), ho=(0.5, 1))
 
 
-def range_names(with_occlusion: bool) -> List[str]:
+def range_names(with_occlusion: bool) -> list[str]:
     """Names of the ranges of :func:`match_video`, in order."""
     return [*AREA_RANGES, *(OCCLUSION_RANGES if with_occlusion else ())]
 
@@ -27,7 +27,7 @@ def match_video(annotations: Sequence[dict],
                 height: int,
                 width: int,
                 num_frames: int,
-                with_occlusion: bool = False) -> Dict[int, MatchedTracks]:
+                with_occlusion: bool = False) -> dict[int, MatchedTracks]:
     """Match the detections of one video with its true tracks, category by category.
 
     Args:
@@ -83,7 +83,7 @@ def _track(entry: dict, height: int, width: int, num_frames: int) -> Track:
     return to_rles(entry['segmentations'], height, width)
 
 
-def _outside(values: Sequence[float], ranges: Dict[str, tuple]) -> np.ndarray:
+def _outside(values: Sequence[float], ranges: dict[str, tuple]) -> np.ndarray:
     """Which values lie outside each range, bool, shape (number of ranges, number of values)."""
     array = np.asarray(values, dtype=np.float64)
     return np.stack([(array < low) | (array > high) for low, high in ranges.values()])

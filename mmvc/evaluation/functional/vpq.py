@@ -2,7 +2,7 @@
 """Video panoptic quality (Kim et al., Video Panoptic Segmentation, CVPR 2020) as the script of VIPSeg computes it."""
 
 from collections import Counter, deque
-from typing import Deque, Dict, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -41,8 +41,8 @@ class VideoPanopticQuality:
             raise ValueError(f'window_sizes={tuple(window_sizes)}: expected sizes of at least 1')
         self.window_sizes = tuple(window_sizes)
         self.counts = np.zeros((len(self.window_sizes), num_classes, 4))
-        self._recent: Deque[PanopticFrame] = deque(maxlen=max(self.window_sizes))
-        self._overlaps: Dict[int, Counter] = {k: Counter() for k in self.window_sizes}
+        self._recent: deque[PanopticFrame] = deque(maxlen=max(self.window_sizes))
+        self._overlaps: dict[int, Counter] = {k: Counter() for k in self.window_sizes}
 
     def update(self, frame: PanopticFrame) -> None:
         """Take the next frame of the video."""
@@ -57,8 +57,8 @@ class VideoPanopticQuality:
 
     def _match(self, index: int, k: int) -> None:
         """Count the window of the last k frames."""
-        gt: Dict[int, Segment] = {}
-        pred: Dict[int, Segment] = {}
+        gt: dict[int, Segment] = {}
+        pred: dict[int, Segment] = {}
         for frame in list(self._recent)[-k:]:
             gt = {**frame.gt, **gt}  # the earliest frame decides on the class
             pred = {**frame.pred, **pred}
@@ -91,7 +91,7 @@ class VideoPanopticQuality:
                 counts[segment.category_id, FP] += 1
 
 
-def _subtract(overlaps: Counter, gone: Dict) -> None:
+def _subtract(overlaps: Counter, gone: dict) -> None:
     """Take the pixels of a frame out of a running sum; pairs that are left without pixels disappear."""
     for pair, pixels in gone.items():
         overlaps[pair] -= pixels
@@ -99,7 +99,7 @@ def _subtract(overlaps: Counter, gone: Dict) -> None:
             del overlaps[pair]
 
 
-def panoptic_quality(counts: np.ndarray) -> Dict[str, np.ndarray]:
+def panoptic_quality(counts: np.ndarray) -> dict[str, np.ndarray]:
     """Panoptic quality per class: PQ = SQ * RQ.
 
     Args:
@@ -118,7 +118,7 @@ def panoptic_quality(counts: np.ndarray) -> Dict[str, np.ndarray]:
         rq=np.divide(tp, size, out=nowhere.copy(), where=size > 0))
 
 
-def mean_panoptic_quality(counts: np.ndarray, isthing: Sequence[bool]) -> Dict[str, Dict[str, float]]:
+def mean_panoptic_quality(counts: np.ndarray, isthing: Sequence[bool]) -> dict[str, dict[str, float]]:
     """Mean panoptic quality over the classes that occur, of one window size.
 
     Args:
@@ -143,7 +143,7 @@ def mean_panoptic_quality(counts: np.ndarray, isthing: Sequence[bool]) -> Dict[s
 def vpq(counts: np.ndarray,
         window_sizes: Sequence[int],
         isthing: Sequence[bool],
-        average_over: Sequence[int] = PAPER_WINDOWS) -> Dict[str, float]:
+        average_over: Sequence[int] = PAPER_WINDOWS) -> dict[str, float]:
     """VPQ: mean over window sizes of the mean panoptic quality.
 
     Args:

@@ -3,7 +3,7 @@ import json
 import math
 import os.path as osp
 from collections import defaultdict
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -15,9 +15,9 @@ from mmvc.evaluation.functional import (
     main_labels,
     occlusion_regions,
     pixels_of,
-    read_label_map,
     semantic_scores,
 )
+from mmvc.formats.label_maps import read_label_map
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 
@@ -59,9 +59,9 @@ class ObjectMetric(VideoMetric):
 
     def __init__(self,
                  object_dir: str,
-                 num_classes: Optional[int] = None,
-                 backend_args: Optional[dict] = None,
-                 prefix: Optional[str] = None) -> None:
+                 num_classes: int | None = None,
+                 backend_args: dict | None = None,
+                 prefix: str | None = None) -> None:
         super().__init__(backend_args=backend_args, prefix=prefix)
         self.object_dir = object_dir
         self.num_classes = num_classes
@@ -114,8 +114,8 @@ class ObjectMetric(VideoMetric):
     def _compare_classes(self, state: dict, ids: np.ndarray, pred: np.ndarray) -> None:
         """Count right and wrong classes on the objects, by occlusion and by cue."""
         category = np.full(256, ConfusionMatrix.NO_PREDICTION, np.uint8)
-        visible: Dict[int, float] = {}
-        cues: Dict[str, List[int]] = defaultdict(list)
+        visible: dict[int, float] = {}
+        cues: dict[str, list[int]] = defaultdict(list)
         for thing in state['objects']:
             category[thing['id']] = thing['category']
             share = thing['visible'][state['frame']]
@@ -139,7 +139,7 @@ class ObjectMetric(VideoMetric):
             switches=tuple(switches.tolist()),
             kind=state['kind'])
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute, log and return the numbers; one that is not defined for the data is left out.
 
         Args:
@@ -148,7 +148,7 @@ class ObjectMetric(VideoMetric):
         Returns:
             dict[str, float]: Numbers by name.
         """
-        totals: Dict[str, Any] = {}
+        totals: dict[str, Any] = {}
         for entry in results:
             for name, sparse in entry['confusions'].items():
                 totals[name] = totals.get(name, 0) + to_dense(sparse)

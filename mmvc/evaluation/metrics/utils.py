@@ -3,7 +3,8 @@
 
 import math
 import os
-from typing import Any, Dict, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -13,14 +14,14 @@ from prettytable import PrettyTable
 from mmvc.utils.errors import UsageError
 
 
-def to_sparse(counts: np.ndarray) -> Dict[str, Any]:
+def to_sparse(counts: np.ndarray) -> dict[str, Any]:
     """Keep the cells of an array of counts that are not zero: a video has few of the 124 x 125 pairs of classes."""
     flat = counts.reshape(-1)
     cells = np.flatnonzero(flat).astype(np.int32)
     return dict(shape=counts.shape, cells=cells, values=flat[cells])
 
 
-def to_dense(sparse: Dict[str, Any]) -> np.ndarray:
+def to_dense(sparse: dict[str, Any]) -> np.ndarray:
     """Undo :func:`to_sparse`."""
     counts = np.zeros(sparse['shape'], sparse['values'].dtype)
     counts.reshape(-1)[sparse['cells']] = sparse['values']
@@ -32,7 +33,7 @@ def frame_name(frame: dict) -> str:
     return os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
 
 
-def format_rows(rows: Sequence[Dict[str, Any]]) -> str:
+def format_rows(rows: Sequence[dict[str, Any]]) -> str:
     """Draw a table of rows with the same keys: text, whole numbers, and fractions, which are shown in percent."""
     table = PrettyTable(list(rows[0]) if rows else [''], align='r')
     table.align[table.field_names[0]] = 'l'
@@ -46,7 +47,7 @@ def _cell(value: Any) -> Any:
     return '-' if math.isnan(value) else f'{100 * value:.2f}'
 
 
-def log_rows(title: str, rows: Sequence[Dict[str, Any]]) -> None:
+def log_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:
     """Log a table, see :func:`format_rows`."""
     print_log(f'{title}\n{format_rows(rows)}', logger='current')
 

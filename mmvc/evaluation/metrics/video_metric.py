@@ -2,7 +2,8 @@
 """What the registered metrics share: frames in, one entry of counts per video, exact over ranks."""
 
 from abc import abstractmethod
-from typing import Any, Dict, List, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
@@ -34,17 +35,17 @@ class VideoMetric(BaseMetric):
     WRITES_PREDICTIONS = True  # whether it takes output_dir and format_only
 
     def __init__(self,
-                 output_dir: Optional[str] = None,
+                 output_dir: str | None = None,
                  format_only: bool = False,
-                 backend_args: Optional[dict] = None,
-                 prefix: Optional[str] = None) -> None:
+                 backend_args: dict | None = None,
+                 prefix: str | None = None) -> None:
         super().__init__(collect_device='cpu', prefix=prefix)
         if format_only and output_dir is None:
             raise UsageError(f'{type(self).__name__}: format_only=True needs output_dir, the folder to write to')
         self.output_dir = output_dir
         self.format_only = format_only
         self.backend_args = backend_args
-        self._open: Dict[str, Any] = {}  # videos that come frame by frame: video_id -> [state, frames seen]
+        self._open: dict[str, Any] = {}  # videos that come frame by frame: video_id -> [state, frames seen]
 
     def check_video(self, video: dict) -> None:  # noqa: B027  most metrics need nothing but the prediction
         """Raise an error if a video, or frame, of the dataset cannot be scored, before anything is predicted.
@@ -104,7 +105,7 @@ class VideoMetric(BaseMetric):
             self.results.append(dict(self.finish_video(state), video_id=video_id, num_frames=seen + 1))
             del self._open[video_id]
 
-    def evaluate(self, size: int) -> Dict[str, float]:
+    def evaluate(self, size: int) -> dict[str, float]:
         """Compute the numbers over the videos of all ranks.
 
         Args:
@@ -121,7 +122,7 @@ class VideoMetric(BaseMetric):
         return {f'{self.prefix}/{name}': value for name, value in metrics.items()} if self.prefix else metrics
 
 
-def gather_videos(results: List[dict]) -> List[dict]:
+def gather_videos(results: list[dict]) -> list[dict]:
     """Collect the entries of all ranks, each video once.
 
     Args:

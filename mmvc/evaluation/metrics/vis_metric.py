@@ -3,7 +3,7 @@ import json
 import math
 import os.path as osp
 from collections import Counter, defaultdict
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -14,8 +14,8 @@ from pycocotools import mask as mask_utils
 from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.evaluation.functional import match_video, range_names, track_scores, vis_classes, why_undefined
 from mmvc.registry import METRICS
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import write_whole
 
 from .utils import as_array, as_dict, log_rows
 from .video_metric import VideoMetric
@@ -55,13 +55,13 @@ class VISMetric(VideoMetric):
     default_prefix = 'vis'
 
     def __init__(self,
-                 ann_file: Optional[str] = None,
-                 data_root: Optional[str] = None,
+                 ann_file: str | None = None,
+                 data_root: str | None = None,
                  split: str = 'valid',
-                 output_dir: Optional[str] = None,
+                 output_dir: str | None = None,
                  format_only: bool = False,
-                 backend_args: Optional[dict] = None,
-                 prefix: Optional[str] = None) -> None:
+                 backend_args: dict | None = None,
+                 prefix: str | None = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
         if ann_file is None:
             if data_root is None:
@@ -86,12 +86,12 @@ class VISMetric(VideoMetric):
             raise UsageError(f'video "{video["video_id"]}" is not in {self.ann_file}: evaluate with the annotations '
                              'of this split')
 
-    def start_video(self, video_id: str) -> Dict[str, Any]:
+    def start_video(self, video_id: str) -> dict[str, Any]:
         """Return the state of a video: its tracks, by instance id."""
         self.check_video(dict(video_id=video_id))
         return dict(video=self._videos[video_id], num_frames=0, tracks={})
 
-    def add_frame(self, state: Dict[str, Any], frame: dict) -> None:
+    def add_frame(self, state: dict[str, Any], frame: dict) -> None:
         """Encode the masks of a frame."""
         video = state['video']
         if 'pred_track_instances' not in frame:
@@ -113,7 +113,7 @@ class VISMetric(VideoMetric):
             track['scores'].append(score)
         state['num_frames'] += 1
 
-    def finish_video(self, state: Dict[str, Any]) -> dict:
+    def finish_video(self, state: dict[str, Any]) -> dict:
         """Match the tracks of a video with the true ones; keep them only if they are to be written."""
         video, num_frames = state['video'], state['num_frames']
         if num_frames != len(video['file_names']):
@@ -136,7 +136,7 @@ class VISMetric(VideoMetric):
             entry['detections'] = [_readable(detection) for detection in detections]
         return entry
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute, log and return the numbers; write ``results.json`` if there is an ``output_dir``.
 
         Args:
@@ -148,7 +148,7 @@ class VISMetric(VideoMetric):
         results = sorted(results, key=lambda entry: entry['order'])  # decides on ties between videos
         if self.output_dir is not None and is_main_process():
             detections = [detection for entry in results for detection in entry['detections']]
-            write_whole(osp.join(self.output_dir, 'results.json'), json.dumps(detections).encode())
+            atomic_write(osp.join(self.output_dir, 'results.json'), json.dumps(detections).encode(), sync=False)
             print_log(f'VISMetric: {len(detections)} tracks of {len(results)} videos are in '
                       f'{osp.join(self.output_dir, "results.json")}', logger='current')
         if self.format_only:
@@ -164,7 +164,7 @@ class VISMetric(VideoMetric):
             print_log(line, logger='current')
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
-    def _category_ids(self) -> List[int]:
+    def _category_ids(self) -> list[int]:
         """Category id of each label."""
         classes = (self.dataset_meta or {}).get('classes', tuple(self._categories))
         if set(classes) != set(self._categories):

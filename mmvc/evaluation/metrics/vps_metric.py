@@ -2,7 +2,8 @@
 import json
 import math
 import os.path as osp
-from typing import Any, Dict, Iterable, Iterator, List, Optional
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -16,17 +17,16 @@ from mmvc.evaluation.functional import (
     STQCounts,
     VideoPanopticQuality,
     compare_panoptic,
-    encode_panoptic_map,
     isthing_of,
     mean_panoptic_quality,
-    read_panoptic_map,
     vps_classes,
     vps_numbers,
     why_undefined,
 )
+from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
 from mmvc.registry import METRICS
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import write_whole
 
 from .utils import (
     frame_name,
@@ -74,11 +74,11 @@ class VPSMetric(VideoMetric):
     default_prefix = 'vps'
 
     def __init__(self,
-                 ann_file: Optional[str] = None,
-                 output_dir: Optional[str] = None,
+                 ann_file: str | None = None,
+                 output_dir: str | None = None,
                  format_only: bool = False,
-                 backend_args: Optional[dict] = None,
-                 prefix: Optional[str] = None) -> None:
+                 backend_args: dict | None = None,
+                 prefix: str | None = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
         if ann_file is None and not format_only:
             raise UsageError('VPSMetric needs ann_file, the JSON of the ground truth; without ground truth set '
@@ -105,9 +105,9 @@ class VPSMetric(VideoMetric):
             raise UsageError(f'video "{video_id}" is not in {self.ann_file}: evaluate with the annotations of this '
                              'split')
 
-    def start_video(self, video_id: str) -> Dict[str, Any]:
+    def start_video(self, video_id: str) -> dict[str, Any]:
         """Return empty counts."""
-        state: Dict[str, Any] = dict(video_id=video_id, frames=[])
+        state: dict[str, Any] = dict(video_id=video_id, frames=[])
         if not self.format_only:
             self._require_annotated(video_id)
             state['vpq'] = VideoPanopticQuality(len(self._isthing))
@@ -116,7 +116,7 @@ class VPSMetric(VideoMetric):
             }
         return state
 
-    def add_frame(self, state: Dict[str, Any], frame: dict) -> None:
+    def add_frame(self, state: dict[str, Any], frame: dict) -> None:
         """Write the prediction of a frame, if asked for, and count it against the ground truth."""
         video_id = state['video_id']
         if 'pred_panoptic_seg' not in frame:
@@ -125,7 +125,7 @@ class VPSMetric(VideoMetric):
         segments = meta(frame, 'segments_info')
         if self.output_dir is not None:
             name = f'{frame_name(frame)}.png'
-            write_whole(osp.join(self.output_dir, 'pan_pred', video_id, name), encode_panoptic_map(ids))
+            atomic_write(osp.join(self.output_dir, 'pan_pred', video_id, name), encode_panoptic_map(ids), sync=False)
             state['frames'].append(dict(file_name=name, segments_info=_listed(segments, ids)))
         if self.format_only:
             return
@@ -143,7 +143,7 @@ class VPSMetric(VideoMetric):
         for quality in state['stq'].values():
             quality.update(compared)
 
-    def finish_video(self, state: Dict[str, Any]) -> dict:
+    def finish_video(self, state: dict[str, Any]) -> dict:
         """Return the counts of a video, and its entry of ``pred.json`` if that is to be written."""
         entry = dict(frames=state['frames'])
         if not self.format_only:
@@ -154,7 +154,7 @@ class VPSMetric(VideoMetric):
                 tubes={name: (counts.association, counts.num_tubes) for name, counts in tubes.items()})
         return entry
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute, log and return the numbers; write ``pred.json`` if there is an ``output_dir``.
 
         Args:
@@ -165,7 +165,8 @@ class VPSMetric(VideoMetric):
         """
         if self.output_dir is not None and is_main_process():
             videos = [dict(video_id=entry['video_id'], annotations=entry['frames']) for entry in results]
-            write_whole(osp.join(self.output_dir, 'pred.json'), json.dumps(dict(annotations=videos)).encode())
+            content = json.dumps(dict(annotations=videos)).encode()
+            atomic_write(osp.join(self.output_dir, 'pred.json'), content, sync=False)
             print_log(f'VPSMetric: predictions of {len(results)} videos are in {self.output_dir}', logger='current')
         if self.format_only:
             return {}
@@ -176,7 +177,7 @@ class VPSMetric(VideoMetric):
         self._log(counts, numbers, [entry['num_frames'] for entry in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
-    def _log(self, counts: np.ndarray, numbers: Dict[str, float], num_frames: List[int]) -> None:
+    def _log(self, counts: np.ndarray, numbers: dict[str, float], num_frames: list[int]) -> None:
         """Log the tables per class and per window size, the summary, and which numbers are missing."""
         log_rows(f'VPSMetric: {len(num_frames)} videos, {sum(num_frames)} frames; PQ of the classes that occur',
                  vps_classes(counts, self._isthing, self._class_names))
@@ -199,7 +200,7 @@ def stq_counts(entries: Iterable[dict], suffix: str) -> Iterator[STQCounts]:
     return (STQCounts(to_dense(entry['confusion']), *entry['tubes'][suffix]) for entry in entries)
 
 
-def _listed(segments: List[dict], ids: np.ndarray) -> List[dict]:
+def _listed(segments: list[dict], ids: np.ndarray) -> list[dict]:
     """Entries of ``pred.json`` for the segments that the official script accepts: those with pixels in the frame."""
     areas = dict(zip(*(values.tolist() for values in np.unique(ids, return_counts=True))))
     return [dict(id=int(s['id']), category_id=int(s['category_id']), iscrowd=0, area=areas[s['id']])

@@ -1,23 +1,17 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import math
 import os.path as osp
-from typing import Dict, List, Optional, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from mmvc.evaluation.functional import (
-    ConfusionMatrix,
-    VideoConsistency,
-    read_label_map,
-    vss_classes,
-    vss_numbers,
-    why_undefined,
-)
+from mmvc.evaluation.functional import ConfusionMatrix, VideoConsistency, vss_classes, vss_numbers, why_undefined
+from mmvc.formats.label_maps import read_label_map
 from mmvc.registry import METRICS
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import write_whole
 
 from .utils import (
     frame_name,
@@ -64,13 +58,13 @@ class VSSMetric(VideoMetric):
     default_prefix = 'vss'
 
     def __init__(self,
-                 num_classes: Optional[int] = None,
-                 label_offset: Optional[int] = None,
+                 num_classes: int | None = None,
+                 label_offset: int | None = None,
                  window_sizes: Sequence[int] = (8, 16),
-                 output_dir: Optional[str] = None,
+                 output_dir: str | None = None,
                  format_only: bool = False,
-                 backend_args: Optional[dict] = None,
-                 prefix: Optional[str] = None) -> None:
+                 backend_args: dict | None = None,
+                 prefix: str | None = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
         self.num_classes = num_classes
         self.label_offset = label_offset
@@ -98,7 +92,7 @@ class VSSMetric(VideoMetric):
         pred = semantic_map(frame)
         if self.output_dir is not None:
             path = osp.join(self.output_dir, state['video_id'], f'{frame_name(frame)}.png')
-            write_whole(path, cv2.imencode('.png', pred.astype(np.uint8))[1].tobytes())
+            atomic_write(path, cv2.imencode('.png', pred.astype(np.uint8))[1].tobytes(), sync=False)
         if self.format_only:
             return
         seg_map_path = ground_truth_path(frame)
@@ -115,7 +109,7 @@ class VSSMetric(VideoMetric):
             return {}
         return dict(confusion=to_sparse(state['confusion'].counts), windows=state['consistency'].windows)
 
-    def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute, log and return the numbers.
 
         Args:
@@ -134,7 +128,7 @@ class VSSMetric(VideoMetric):
         self._log(counts, numbers, [entry['num_frames'] for entry in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
-    def _log(self, counts: np.ndarray, numbers: Dict[str, float], num_frames: List[int]) -> None:
+    def _log(self, counts: np.ndarray, numbers: dict[str, float], num_frames: list[int]) -> None:
         """Log the table per class, the summary, and why a number is missing."""
         names = (self.dataset_meta or {}).get('classes', [str(index) for index in range(len(counts))])
         log_rows(f'VSSMetric: {len(num_frames)} videos, {sum(num_frames)} frames; classes of the ground truth',

@@ -4,7 +4,8 @@
 Source: Chen et al., "Vision Transformer Adapter for Dense Predictions", ICLR 2023, section 3.4, Eqs. 2 and 3.
 """
 
-from typing import NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from ..layers import MultiScaleDeformableAttention
 class TokenGeometry(NamedTuple):
     """Where the tokens of one image size lie; the same for all extractors of a forward pass."""
 
-    query_shapes: Sequence[Tuple[int, int]]
+    query_shapes: Sequence[tuple[int, int]]
     """(H_l, W_l) of each level of the spatial tokens, which follow one another in one sequence."""
     reference_points: Tensor
     """Centres (x, y) of the spatial tokens in [0, 1], shape (1, N, 1, 2)."""
@@ -26,7 +27,7 @@ class TokenGeometry(NamedTuple):
     """Index of the first patch, int64, shape (1,)."""
 
     @classmethod
-    def build(cls, query_shapes: Sequence[Tuple[int, int]], value_shape: Tuple[int, int],
+    def build(cls, query_shapes: Sequence[tuple[int, int]], value_shape: tuple[int, int],
               device: torch.device) -> 'TokenGeometry':
         """Compute the centres of all tokens.
 
@@ -60,7 +61,7 @@ class DepthwiseConv(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv2d(channels, channels, kernel_size=3, padding=1, groups=channels)
 
-    def forward(self, x: Tensor, shapes: Sequence[Tuple[int, int]]) -> Tensor:
+    def forward(self, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
         """(B, sum(H_l * W_l), C) to the same shape; ``shapes`` are the (H_l, W_l)."""
         levels = x.transpose(1, 2).split([h * w for h, w in shapes], dim=2)
         levels = [self.dwconv(level.unflatten(2, shape)).flatten(2) for level, shape in zip(levels, shapes)]
@@ -81,7 +82,7 @@ class ConvFFN(nn.Module):
         self.dwconv = DepthwiseConv(hidden_dims)
         self.fc2 = nn.Linear(hidden_dims, embed_dims)
 
-    def forward(self, x: Tensor, shapes: Sequence[Tuple[int, int]]) -> Tensor:
+    def forward(self, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
         """(B, sum(H_l * W_l), C) to the same shape; ``shapes`` are the (H_l, W_l)."""
         return self.fc2(F.gelu(self.dwconv(self.fc1(x), shapes)))
 

@@ -5,7 +5,6 @@ Source: Oquab et al., "DINOv2: Learning Robust Visual Features without Supervisi
 al., "Going deeper with Image Transformers", ICCV 2021.
 """
 
-from typing import Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -132,7 +131,7 @@ class DINOv2ViT(BaseModule):
                  num_heads: int,
                  patch_size: int = 16,
                  pretrained_grid: int = 37,
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if embed_dims % num_heads:
             raise ValueError(f'num_heads={num_heads} must divide embed_dims={embed_dims}')
@@ -155,7 +154,7 @@ class DINOv2ViT(BaseModule):
         nn.init.normal_(self.cls_token, std=1e-6)
         super().init_weights()
 
-    def interpolate_pos_embed(self, grid: Tuple[int, int]) -> Tensor:
+    def interpolate_pos_embed(self, grid: tuple[int, int]) -> Tensor:
         """Position embedding of the class token and of every patch.
 
         Args:

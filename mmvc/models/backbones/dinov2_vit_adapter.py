@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from .dinov2_vit import DINOv2ViT
 from .dinov2_weights import convert_dinov2_weights
 from .spatial_prior import SpatialPriorModule
 
-ARCHITECTURES: Dict[str, Dict[str, int]] = dict(
+ARCHITECTURES: dict[str, dict[str, int]] = dict(
     small=dict(embed_dims=384, depth=12, num_heads=6),
     base=dict(embed_dims=768, depth=12, num_heads=12),
     large=dict(embed_dims=1024, depth=24, num_heads=16))
@@ -57,13 +57,13 @@ class DINOv2ViTAdapter(BaseModule):
     num_interactions = 4
 
     def __init__(self,
-                 arch: Union[str, Dict[str, int]] = 'large',
+                 arch: str | dict[str, int] = 'large',
                  spatial_channels: int = 64,
                  pretrained_grid: int = 37,
                  frozen_vit: bool = True,
                  with_cp: bool = False,
                  norm_cfg: dict = dict(type='BN'),
-                 init_cfg: Optional[dict] = None) -> None:
+                 init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if isinstance(arch, str):
             if arch not in ARCHITECTURES:
@@ -138,7 +138,7 @@ class DINOv2ViTAdapter(BaseModule):
             return checkpoint(module, *args, use_reentrant=False)
         return module(*args)
 
-    def forward(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Compute the feature maps.
 
         Images are padded at the right and at the bottom to multiples of 32 with zeros, which is the mean colour of

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import math
 import re
-from typing import Dict, Mapping
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ def resize_patch_projection(weight: Tensor, patch_size: int) -> Tensor:
     return F.interpolate(weight, size=(patch_size, patch_size), mode='bilinear', align_corners=True)
 
 
-def convert_dinov2_weights(state_dict: Mapping[str, Tensor], patch_size: int = 16) -> Dict[str, Tensor]:
+def convert_dinov2_weights(state_dict: Mapping[str, Tensor], patch_size: int = 16) -> dict[str, Tensor]:
     """Turn an official DINOv2 checkpoint into weights of :class:`DINOv2ViTAdapter`.
 
     Args:

@@ -1,11 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Tuple
-
 from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
 
-def _conv_norm_relu(in_channels: int, out_channels: int, stride: int, norm_cfg: dict) -> Tuple[nn.Module, ...]:
+def _conv_norm_relu(in_channels: int, out_channels: int, stride: int, norm_cfg: dict) -> tuple[nn.Module, ...]:
     """A 3 x 3 convolution without bias, normalisation, ReLU."""
     conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=stride, padding=1, bias=False)
     return conv, build_norm_layer(norm_cfg, out_channels)[1], nn.ReLU(inplace=True)
@@ -36,7 +34,7 @@ class SpatialPriorModule(nn.Module):
         self.fc3 = nn.Conv2d(4 * c, embed_dims, kernel_size=1)
         self.fc4 = nn.Conv2d(4 * c, embed_dims, kernel_size=1)
 
-    def forward(self, images: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Spatial priors at 1/4, 1/8, 1/16, 1/32.
 
         Args:

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The segmenter's head: Mask2Former (arXiv 2112.01527) with DVIS++'s re-identification branch (arXiv 2312.13305)."""
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,8 +44,8 @@ class FrameQueryHead(Mask2FormerHead):
                  criterion: dict,
                  matcher: dict,
                  with_reid: bool = True,
-                 reid_channels: Optional[int] = None,
-                 reid_loss: Optional[dict] = None,
+                 reid_channels: int | None = None,
+                 reid_loss: dict | None = None,
                  **kwargs: Any) -> None:
         unused = ConfigDict(type='mmdet.CrossEntropyLoss', class_weight=None)
         super().__init__(
@@ -76,7 +76,7 @@ class FrameQueryHead(Mask2FormerHead):
         if self.reid_embed is not None:
             kaiming_init_linears(self.reid_embed)
 
-    def forward(self, feats: Tuple[Tensor], aux: bool = False) -> Dict[str, Tensor]:
+    def forward(self, feats: tuple[Tensor], aux: bool = False) -> dict[str, Tensor]:
         """Segment frames.
 
         Args:
@@ -127,10 +127,10 @@ class FrameQueryHead(Mask2FormerHead):
             aux=predictions if aux else [])
 
     def loss(self,
-             feats: Tuple[Tensor],
-             targets: List[InstanceData],
+             feats: tuple[Tensor],
+             targets: list[InstanceData],
              num_frames: int,
-             sample_weights: Optional[Tensor] = None) -> Dict[str, Tensor]:
+             sample_weights: Tensor | None = None) -> dict[str, Tensor]:
         """Losses of stage 1: frame-wise matching, deep supervision, contrastive loss over the frames of a clip.
 
         Args:
@@ -156,7 +156,7 @@ class FrameQueryHead(Mask2FormerHead):
             losses.update(self.reid_loss(reid, indices, targets, num_frames, sample_weights=sample_weights))
         return losses
 
-    def _decoder_inputs(self, memories: List[Tensor]) -> Tuple[List[Tensor], List[Tensor]]:
+    def _decoder_inputs(self, memories: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Keys (N, h * w, hidden) and position embeddings (1, h * w, hidden) of the feature levels."""
         keys, key_pos = [], []
         for level, memory in enumerate(memories[:self.num_transformer_feat_level]):
@@ -166,7 +166,7 @@ class FrameQueryHead(Mask2FormerHead):
             key_pos.append(encoding.flatten(2).transpose(1, 2).to(key.dtype))
         return keys, key_pos
 
-    def _predict(self, query: Tensor) -> Tuple[Tensor, Tensor]:
+    def _predict(self, query: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits and mask embeddings of a layer's output (N, Q, hidden)."""
         normed = self.transformer_decoder.post_norm(query)
         return self.cls_embed(normed), self.mask_embed(normed)

@@ -2,7 +2,7 @@
 """The referring tracker: DVIS++, arXiv 2312.13305, Sec. 3.3."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import torch
 from mmdet.models.layers import MLP
@@ -63,7 +63,7 @@ class ReferringTracker(BaseModule):
                  noise: dict = dict(type='QueryNoise', mode='wa', prob=0.5),
                  criterion: dict = dict(type='MaskClassificationLoss'),
                  matcher: dict = dict(type='ClipHungarianMatcher'),
-                 reid_loss: Optional[dict] = None) -> None:
+                 reid_loss: dict | None = None) -> None:
         super().__init__()
         self.layers = ModuleList(
             ReferringTrackerLayer(embed_dims, num_heads, feedforward_channels) for _ in range(num_layers))
@@ -85,8 +85,8 @@ class ReferringTracker(BaseModule):
     def forward(self,
                 query_embeds: Tensor,
                 query_embeds_no_norm: Tensor,
-                state: Optional[TrackerState] = None,
-                aux: bool = False) -> Tuple[Dict[str, Any], TrackerState]:
+                state: TrackerState | None = None,
+                aux: bool = False) -> tuple[dict[str, Any], TrackerState]:
         """Track objects through consecutive frames.
 
         Args:
@@ -140,10 +140,10 @@ class ReferringTracker(BaseModule):
         return out, state
 
     def loss(self,
-             segmented: Dict[str, Tensor],
-             targets: List[InstanceData],
+             segmented: dict[str, Tensor],
+             targets: list[InstanceData],
              guided: bool,
-             clip_weights: Optional[Tensor] = None) -> Dict[str, Tensor]:
+             clip_weights: Tensor | None = None) -> dict[str, Tensor]:
         """Losses of stage 2: one assignment for the whole clip, deep supervision, contrastive loss of the references.
 
         Args:
@@ -188,7 +188,7 @@ class ReferringTracker(BaseModule):
         """
         return self.mask_feature_proj(mask_features.flatten(0, -4)).view_as(mask_features)
 
-    def _track_first_frame(self, embeds: Tensor) -> Tuple[List[Tensor], Tensor]:
+    def _track_first_frame(self, embeds: Tensor) -> tuple[list[Tensor], Tensor]:
         """Every query starts an object: it refers to itself, layer by layer, and is never noised."""
         outputs, identity = [], embeds
         for layer in self.layers:
@@ -196,7 +196,7 @@ class ReferringTracker(BaseModule):
             outputs.append(identity)
         return outputs, self.ref_proj(embeds)
 
-    def _predict(self, output: Tensor, references: Tensor) -> Tuple[Tensor, Tensor]:
+    def _predict(self, output: Tensor, references: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits and mask embeddings of a layer's output (B, T, Q, C)."""
         normed = self.post_norm(output)
         return self.cls_embed(torch.cat([references, normed], dim=-1)), self.mask_embed(normed)

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The temporal refiner: DVIS++, arXiv 2312.13305, Sec. 3.4, with OMA's cross-attention (arXiv 2408.10627)."""
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from mmdet.models.layers import MLP
 from mmengine.model import BaseModule, ModuleList
@@ -47,7 +47,7 @@ class TemporalRefiner(BaseModule):
                  cross_attn: dict = dict(type='ObjectMaskedCrossAttention', drop_ratio=0.0),
                  criterion: dict = dict(type='MaskClassificationLoss'),
                  matcher: dict = dict(type='HungarianMaskMatcher'),
-                 reid_loss: Optional[dict] = None) -> None:
+                 reid_loss: dict | None = None) -> None:
         super().__init__()
         dims = dict(embed_dims=embed_dims, num_heads=num_heads)
         self.layers = ModuleList(
@@ -66,8 +66,8 @@ class TemporalRefiner(BaseModule):
     def forward(self,
                 track_embeds: Tensor,
                 frame_embeds: Tensor,
-                empty_scores: Optional[Tensor] = None,
-                aux: bool = False) -> Dict[str, Any]:
+                empty_scores: Tensor | None = None,
+                aux: bool = False) -> dict[str, Any]:
         """Refine the objects of a clip.
 
         Args:
@@ -97,10 +97,10 @@ class TemporalRefiner(BaseModule):
 
     def loss(self,
              track_embeds: Tensor,
-             segmented: Dict[str, Tensor],
-             targets: List[InstanceData],
-             guidance: Optional[Tuple[Tensor, Tensor]] = None,
-             clip_weights: Optional[Tensor] = None) -> Dict[str, Tensor]:
+             segmented: dict[str, Tensor],
+             targets: list[InstanceData],
+             guidance: tuple[Tensor, Tensor] | None = None,
+             clip_weights: Tensor | None = None) -> dict[str, Tensor]:
         """Losses of stage 3: an object's masks of the whole clip are matched and scored as one.
 
         Args:
@@ -144,7 +144,7 @@ class TemporalRefiner(BaseModule):
             losses.update(self.reid_loss(out['query_embeds'], indices, targets, clip_weights))
         return losses
 
-    def _predict(self, normed: Tensor) -> Tuple[Tensor, Tensor]:
+    def _predict(self, normed: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, K + 1) of the time-weighted mean, and mask embeddings (B, T, Q, c) per frame."""
         weights = self.activation_proj(normed).softmax(dim=1)
         means = in_pieces(_sum_over_time, _OBJECTS_AT_ONCE, 2, normed, weights)[:, 0]

@@ -5,7 +5,8 @@ Source: Zhu et al., "Deformable DETR: Deformable Transformers for End-to-End Obj
 """
 
 import math
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from mmvc.utils.compiled_ops import has_compiled_ops
 _QUERIES_AT_ONCE = 2048  # on CPU: so that the indices and weights of a piece stay in the cache
 
 
-def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Union[Tensor, Sequence[Tuple[int, int]]],
+def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Tensor | Sequence[tuple[int, int]],
                                 sampling_locations: Tensor, attention_weights: Tensor) -> Tensor:
     """Sample every level at fractional positions and sum the samples by their weights (Eq. 3 without projections).
 
@@ -46,7 +47,7 @@ def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Union[Tensor, Seq
     return output.to(value.dtype)
 
 
-def _attend_by_gather(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
+def _attend_by_gather(value: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor, weights: Tensor) -> Tensor:
     """One bag of 4 * L * P weighted rows of ``value`` per query and head; no sample is ever written to memory."""
     num_queries, heads, num_levels, num_points = weights.shape[1:]
     # Written out for every query and head: an operand that is broadcast over its last few entries is not vectorised.
@@ -66,13 +67,13 @@ def _attend_by_gather(value: Tensor, shapes: Sequence[Tuple[int, int]], location
     return torch.stack(outputs)
 
 
-def _padded_levels(shapes: Sequence[Tuple[int, int]]) -> Tuple[List[int], List[int]]:
+def _padded_levels(shapes: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
     """Width of every level with its frame of zeros, and the position at which it starts, see :func:`_pad`."""
     areas = [(h + 3) * (w + 3) for h, w in shapes]
     return [w + 3 for _, w in shapes], [sum(areas[:level]) for level in range(len(areas))]
 
 
-def _pad(value: Tensor, shapes: Sequence[Tuple[int, int]]) -> Tensor:
+def _pad(value: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
     """Frame levels (sum(H * W), heads, D) with zeros, one at the front and two at the end of each axis.
 
     A position that was cut to [-1, size] has all its four neighbours there: none needs to be looked at one by one.
@@ -85,7 +86,7 @@ def _pad(value: Tensor, shapes: Sequence[Tuple[int, int]]) -> Tensor:
     return padded
 
 
-def _gather(value: Tensor, geometry: Tuple[Tensor, Tensor, Tensor], locations: Tensor, weights: Tensor) -> Tensor:
+def _gather(value: Tensor, geometry: tuple[Tensor, Tensor, Tensor], locations: Tensor, weights: Tensor) -> Tensor:
     """Queries (Q, heads, L, P, 2) of one batch element with the weights (Q, heads, L, P): shape (Q, heads * D)."""
     num_queries, heads = weights.shape[:2]
     sizes, widths, starts = (x[:num_queries] for x in geometry)
@@ -107,7 +108,7 @@ def _gather(value: Tensor, geometry: Tuple[Tensor, Tensor, Tensor], locations: T
     return output.view(num_queries, -1)
 
 
-def _attend_by_grid_sample(value: Tensor, shapes: Sequence[Tuple[int, int]], locations: Tensor,
+def _attend_by_grid_sample(value: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor,
                            weights: Tensor) -> Tensor:
     """Levels are accumulated one after another: the largest temporary holds the samples of one level only."""
     batch, _, heads, dim = value.shape
@@ -144,14 +145,14 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
 
     def forward(self,
                 query: Tensor,
-                key: Optional[Tensor] = None,
-                value: Optional[Tensor] = None,
-                identity: Optional[Tensor] = None,
-                query_pos: Optional[Tensor] = None,
-                key_padding_mask: Optional[Tensor] = None,
+                key: Tensor | None = None,
+                value: Tensor | None = None,
+                identity: Tensor | None = None,
+                query_pos: Tensor | None = None,
+                key_padding_mask: Tensor | None = None,
                 reference_points: Tensor = None,  # type: ignore[assignment]  # mmcv's order, but always given
                 spatial_shapes: Tensor = None,  # type: ignore[assignment]  # likewise
-                level_start_index: Optional[Tensor] = None,
+                level_start_index: Tensor | None = None,
                 **kwargs: Any) -> Tensor:
         """Attend to a few sampled positions of every level around each reference point.
 

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Object Masked Attention (OMA): "Rethinking Video Segmentation with Masked Video Consistency", arXiv 2408.10627."""
 
-from typing import Any, Optional
+from typing import Any
 
 import torch
 from mmcv.cnn.bricks.transformer import MultiheadAttention
@@ -50,7 +50,7 @@ class ObjectMaskedCrossAttention(MultiheadAttention):
         self.threshold = threshold
         self.mask_at_test = mask_at_test
 
-    def draw_dropped_keys(self, empty_scores: Tensor) -> Optional[Tensor]:
+    def draw_dropped_keys(self, empty_scores: Tensor) -> Tensor | None:
         """Decide which keys the softmax ignores in this call (Eq. 8).
 
         Args:
@@ -66,7 +66,7 @@ class ObjectMaskedCrossAttention(MultiheadAttention):
         # a softmax over nothing is NaN: a frame without any key left keeps all of them
         return dropped & ~dropped.all(dim=1, keepdim=True)
 
-    def forward(self, query: Tensor, key: Tensor, empty_scores: Optional[Tensor] = None) -> Tensor:
+    def forward(self, query: Tensor, key: Tensor, empty_scores: Tensor | None = None) -> Tensor:
         """Attend to the keys that are kept and add the residual (Eq. 6 and 7).
 
         Args:

@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Optional
-
 from mmcv.cnn.bricks.transformer import FFN
 from torch import Tensor
 
@@ -15,7 +13,7 @@ class PiecewiseFFN(FFN):
     Arguments, parameters and results are mmcv's.
     """
 
-    def forward(self, x: Tensor, identity: Optional[Tensor] = None) -> Tensor:
+    def forward(self, x: Tensor, identity: Tensor | None = None) -> Tensor:
         """Transform every token and add it to ``identity``.
 
         Args:

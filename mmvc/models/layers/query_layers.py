@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Layers of referring tracker and temporal refiner: DVIS++, arXiv 2312.13305."""
 
-from typing import Optional
 
 from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
 from mmengine.model import BaseModule, ModuleList
@@ -83,7 +82,7 @@ class TemporalRefinerLayer(BaseModule):
         for module in (self.time_attn, self.object_attn, self.cross_attn, self.ffn):
             xavier_init_matrices(module)
 
-    def forward(self, x: Tensor, frame_embeds: Tensor, empty_scores: Optional[Tensor] = None) -> Tensor:
+    def forward(self, x: Tensor, frame_embeds: Tensor, empty_scores: Tensor | None = None) -> Tensor:
         """Refine every object by its whole course in time.
 
         Args:

@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Denoising training of the referring tracker: DVIS++, arXiv 2312.13305, Sec. 3.3."""
 
-from typing import Tuple
 
 import torch
 from torch import Tensor
@@ -38,7 +37,7 @@ class QueryNoise(torch.nn.Module):
         """Whether the next frame is to be disturbed: a Bernoulli draw in training, never in evaluation mode."""
         return self.training and self.mode != 'none' and torch.rand(()).item() < self.prob
 
-    def forward(self, embeds: Tensor) -> Tuple[Tensor, Tensor]:
+    def forward(self, embeds: Tensor) -> tuple[Tensor, Tensor]:
         """Disturb the queries of a frame.
 
         Args:

@@ -5,8 +5,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmvc.models.task_modules.assigners import HungarianMaskMatcher
-
-Indices = tuple[Tensor, Tensor]
+from mmvc.utils.typing import Indices
 
 
 def deep_supervision_losses(criterion: nn.Module,

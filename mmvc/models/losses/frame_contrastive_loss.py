@@ -7,10 +7,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
+from mmvc.utils.typing import Indices
 
 from .contrastive_terms import contrast, mean_over_items
-
-Indices = tuple[Tensor, Tensor]
 
 
 @MODELS.register_module()

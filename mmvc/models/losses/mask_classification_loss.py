@@ -9,10 +9,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
+from mmvc.utils.typing import Indices
 
 from ..utils.point_sampling import sample_points
-
-Indices = tuple[Tensor, Tensor]
 
 
 @MODELS.register_module()

@@ -5,10 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
+from mmvc.utils.typing import Indices
 
 from .contrastive_terms import clip_factors, contrast, mean_over_items, split_scores
-
-Indices = tuple[Tensor, Tensor]
 
 
 @MODELS.register_module()

@@ -7,11 +7,10 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
+from mmvc.utils.typing import Indices
 
 from .class_memory import ClassMemory
 from .contrastive_terms import clip_factors, mean_over_items
-
-Indices = tuple[Tensor, Tensor]
 
 
 @MODELS.register_module()

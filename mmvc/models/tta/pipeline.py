@@ -1,13 +1,13 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import copy
-from typing import List, Sequence
+from collections.abc import Sequence
 
 _RESIZE = ('Resize', 'mmdet.Resize', 'mmcv.Resize')
 
 
 def make_tta_pipeline(test_pipeline: Sequence[dict],
                       scales: Sequence[float] = (0.9, 1.0, 1.1, 1.2),
-                      flip: bool = True) -> List[dict]:
+                      flip: bool = True) -> list[dict]:
     """Derive the pipeline of test-time augmentation from the pipeline of testing.
 
     Args:

@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -7,9 +8,9 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from mmvc.datasets.transforms import AugmentedVideo
-from mmvc.postprocessing.voting import majority_vote, soft_vote, vote_margin
+from mmvc.models.tta.voting import majority_vote, soft_vote, vote_margin
 from mmvc.registry import MODELS
+from mmvc.utils.augmented_video import AugmentedVideo
 
 from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
 from ..utils.feature_store import FeatureStore
@@ -63,7 +64,7 @@ class VideoSegTTAModel(BaseTTAModel):
                                 "has none: use voting='majority'")
             self.module.postprocessor = keep_prediction
 
-    def test_step(self, data: dict) -> List[TrackDataSample]:
+    def test_step(self, data: dict) -> list[TrackDataSample]:
         """Predict each augmentation and merge the predictions.
 
         Args:
@@ -73,7 +74,7 @@ class VideoSegTTAModel(BaseTTAModel):
             list[TrackDataSample]: See :meth:`merge_preds`.
         """
         augmentations = list(zip(data['inputs'], data['data_samples']))
-        settings: Optional[dict] = getattr(self.module, 'feature_store', None)
+        settings: dict | None = getattr(self.module, 'feature_store', None)
         if self.voting == 'soft' and settings is not None:  # all predictions of a video are kept at once
             limit = FeatureStore(**settings).memory_limit / len(augmentations)
             self.module.feature_store = dict(settings, memory_limit=limit)
@@ -93,7 +94,7 @@ class VideoSegTTAModel(BaseTTAModel):
             return self.module.test_step(dict(inputs=inputs, data_samples=samples))
         return self.module.predict(list(videos), samples)
 
-    def merge_preds(self, data_samples_list: Sequence[Sequence[TrackDataSample]]) -> List[TrackDataSample]:
+    def merge_preds(self, data_samples_list: Sequence[Sequence[TrackDataSample]]) -> list[TrackDataSample]:
         """Merge the predictions of each video.
 
         Args:
@@ -153,7 +154,7 @@ def unflip(maps: Tensor, frame: DetDataSample) -> Tensor:
     """Mirror maps (..., H, W) back, as the frame's metainfo says."""
     if not frame.get('flip', False):
         return maps
-    axes: Tuple[int, ...] = dict(horizontal=(-1, ), vertical=(-2, ), diagonal=(-2, -1))[frame.flip_direction]
+    axes: tuple[int, ...] = dict(horizontal=(-1, ), vertical=(-2, ), diagonal=(-2, -1))[frame.flip_direction]
     return maps.flip(axes)
 
 

@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Faster layers for inference on CPU."""
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Callable, Optional, Tuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +45,7 @@ class CPUInference(TorchFunctionMode):
         ...     out = model(x)
     """
 
-    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: Optional[dict] = None) -> Any:
+    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if func is F.conv2d and _is_concerned(args[0]):
             return _convolution(*args, **kwargs)
@@ -78,7 +79,7 @@ def _autocast_enabled() -> bool:
     return torch.is_autocast_cpu_enabled()
 
 
-def _convolution(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None, stride: Any = 1, padding: Any = 0,
+def _convolution(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
                  dilation: Any = 1, groups: int = 1) -> Tensor:  # names as F.conv2d has them
     input = input.contiguous(memory_format=torch.channels_last)
     if (torch.get_num_threads() == 1 and input.ndim == 4 and weight.shape[2:] == (1, 1) and groups == 1
@@ -91,7 +92,7 @@ def _convolution(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None, s
     return torch.ops.mkldnn._convolution_pointwise(input, weight, bias, *geometry, 'none', [], '')
 
 
-def _linear(input: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:  # names as F.linear has them
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # names as F.linear has them
     input = input.contiguous()
     if weight.numel() <= _LARGEST_PACKED_LINEAR and _can_pack():
         weight = packed(weight, lambda w: torch.ops.mkldnn._reorder_linear_weight(w, input.shape[:-1].numel()))
@@ -124,7 +125,7 @@ def _attention(args: tuple, kwargs: dict) -> Tensor:
     """Output (L, N, C) of a call of ``F.multi_head_attention_forward``."""
     query, key, value, dims, num_heads, weight, bias = args[:7]
     out_weight, out_bias = args[11:13]
-    biases: Tuple[Optional[Tensor], ...] = (None, ) * 3 if bias is None else bias.split(dims)
+    biases: tuple[Tensor | None, ...] = (None, ) * 3 if bias is None else bias.split(dims)
     q, k, v = (
         _linear(x.transpose(0, 1), w, b).unflatten(-1, (num_heads, -1)).transpose(1, 2)
         for x, w, b in zip((query, key, value), weight.split(dims), biases))  # each (N, heads, length, C / heads)

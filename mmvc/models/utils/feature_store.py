@@ -1,9 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import tempfile
 import weakref
+from collections.abc import Iterator
 from functools import cached_property
 from io import FileIO
-from typing import Iterator, List, Optional, Union
+from typing import Optional
 
 import torch
 from torch import Tensor
@@ -39,8 +40,8 @@ class FeatureStore:
 
     def __init__(self,
                  memory_limit: float = 2**30,
-                 dtype: Optional[str] = None,
-                 folder: Optional[str] = None,
+                 dtype: str | None = None,
+                 folder: str | None = None,
                  shared_with: Optional['FeatureStore'] = None) -> None:
         self.bytes_in_memory = 0
         self.bytes_on_disk = 0
@@ -53,8 +54,8 @@ class FeatureStore:
             raise ValueError(f'dtype of FeatureStore is one of {list(self.DTYPES)}, got {dtype!r}')
         self.memory_limit: float = memory_limit
         self.dtype = self.DTYPES[dtype]
-        self.folder: Optional[str] = folder
-        self._items: List[Union[Tensor, int]] = []  # a tensor, or its place in the file
+        self.folder: str | None = folder
+        self._items: list[Tensor | int] = []  # a tensor, or its place in the file
         self._template: Tensor
 
     def extend(self, tensors: Tensor) -> None:

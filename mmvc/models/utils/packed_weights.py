@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Any, Callable, List, Tuple
+from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -27,7 +28,7 @@ def packed(weight: Tensor, pack: Callable[[Tensor], Tensor]) -> Tensor:
     return kept[1]
 
 
-def _state(weight: Tensor) -> Tuple[int, int, List[float]]:
+def _state(weight: Tensor) -> tuple[int, int, list[float]]:
     """What tells a change: the version, and a few values, since the version does not count ``weight.data.copy_()``."""
     first = weight.detach().select(-1, 0)
     while first.ndim > 1:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor

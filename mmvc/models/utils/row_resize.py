@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Bilinear resizing in strips of rows: what is never needed as a whole is never in memory as a whole."""
 
-from typing import Iterator, NamedTuple, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,6 @@ def resize_columns(x: Tensor, width: int) -> Tensor:
     return F.interpolate(x[None], (x.shape[-2], width), mode='bilinear', align_corners=False)[0]
 
 
-def strips(height: int, rows: int) -> Iterator[Tuple[int, int]]:
+def strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
     """Cut ``height`` rows into strips of at most ``rows``: their first row, and the row after their last."""
     return ((start, min(start + rows, height)) for start in range(0, height, rows))

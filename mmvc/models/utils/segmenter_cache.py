@@ -2,23 +2,22 @@
 import hashlib
 import json
 import logging
-import os
 import pickle
 import shutil
-import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmvc.utils.atomic import atomic_path, atomic_write
 from mmvc.utils.errors import UsageError
 
 from .feature_store import FeatureStore, as_bytes
 
-Frame = Dict[str, Tensor]
+Frame = dict[str, Tensor]
 
 
 class SegmenterCache:
@@ -44,7 +43,7 @@ class SegmenterCache:
 
     MAX_FORMS = 2  # of a frame: as it is, and mirrored
 
-    def __init__(self, folder: str, min_free_gb: float = 10, dtype: Optional[str] = None) -> None:
+    def __init__(self, folder: str, min_free_gb: float = 10, dtype: str | None = None) -> None:
         if dtype not in FeatureStore.DTYPES:
             raise ValueError(f'dtype of SegmenterCache is one of {list(FeatureStore.DTYPES)}, got {dtype!r}')
         self.folder = Path(folder)
@@ -52,10 +51,10 @@ class SegmenterCache:
         self.dtype = FeatureStore.DTYPES[dtype]
         self.hits = 0
         self.misses = 0
-        self._versions: Tuple[int, ...] = ()  # of the weights that the folder was checked for
+        self._versions: tuple[int, ...] = ()  # of the weights that the folder was checked for
         self._is_checked = False  # an entry was compared with what the segmenter computes
         self._is_full = False
-        self._forms: Dict[str, set] = {}
+        self._forms: dict[str, set] = {}
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], parts: Sequence[nn.Module],
@@ -111,7 +110,7 @@ class SegmenterCache:
         weights = digest.hexdigest()
         manifest = self.folder / 'segmenter.json'
         if not manifest.exists():
-            _write(manifest, lambda file: file.write(json.dumps(dict(weights=weights)).encode()))
+            atomic_write(manifest, json.dumps(dict(weights=weights)).encode(), sync=False)
         if json.loads(manifest.read_text()).get('weights') != weights:
             raise UsageError(f'segmenter_cache: "{self.folder}" holds features of other weights than those of this '
                              'segmenter (it was trained again?): delete the folder, or name another one')
@@ -130,7 +129,7 @@ class SegmenterCache:
         padded = 'x'.join(map(str, pixels.shape[-2:]))
         return self.folder / content[:2] / f'{content[2:]}_{padded}.pth'
 
-    def _load(self, path: Path, device: torch.device) -> Optional[Frame]:
+    def _load(self, path: Path, device: torch.device) -> Frame | None:
         """Read an entry; None if there is none, or it is damaged."""
         try:
             entry = torch.load(path, map_location=device, weights_only=True)
@@ -157,7 +156,8 @@ class SegmenterCache:
                    value.dtype)
             for name, value in entry.items()
         }
-        _write(path, lambda file: torch.save(stored, file))
+        with atomic_path(path) as draft:
+            torch.save(stored, draft)
 
     def _check_entry(self, entry: Frame, computed: Frame, path: Path) -> None:
         """Compare an entry with what the segmenter makes of its frame."""
@@ -180,15 +180,3 @@ def _is_masked(frame: DetDataSample) -> bool:
 
 def _bytes_of(tensor: Tensor) -> memoryview:
     return as_bytes(tensor.detach().cpu().contiguous())
-
-
-def _write(path: Path, write: Callable) -> None:
-    """Write a file that is there as a whole or not at all; several processes may write the same one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix='.', suffix='.tmp', delete=False) as file:
-        try:
-            write(file)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)

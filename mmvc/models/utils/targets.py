@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Ground truth of packed samples as the losses want it: per frame, or per clip with objects aligned by identity."""
 
-from typing import Dict, List, Sequence
+from collections.abc import Sequence
 
 import torch
 from mmdet.structures import TrackDataSample
@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 
-def frame_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> List[InstanceData]:
+def frame_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> list[InstanceData]:
     """Entities that each frame shows.
 
     Args:
@@ -32,7 +32,7 @@ def frame_targets(data_samples: Sequence[TrackDataSample], device: torch.device)
     return targets
 
 
-def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> List[InstanceData]:
+def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> list[InstanceData]:
     """Entities of each clip, one row per identity.
 
     Args:
@@ -49,7 +49,7 @@ def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) 
         frames = frame_targets([sample], device)
         ids = torch.cat([frame.instances_ids for frame in frames])
         labels = torch.cat([frame.labels for frame in frames])
-        row_of: Dict[int, int] = {}
+        row_of: dict[int, int] = {}
         first_seen = []
         for position, identity in enumerate(ids.tolist()):
             if identity not in row_of:

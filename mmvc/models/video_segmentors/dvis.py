@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """DVIS++: Improved Decoupled Framework for Universal Video Segmentation, arXiv 2312.13305."""
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.structures import TrackDataSample
@@ -31,12 +32,12 @@ class DVISOnline(MinVIS):
         **kwargs: Arguments of :class:`MinVIS`.
     """
 
-    frozen_parts: Tuple[str, ...] = ('backbone', 'head')
+    frozen_parts: tuple[str, ...] = ('backbone', 'head')
 
     def __init__(self,
                  tracker: dict,
                  guided_fraction: float = 0.5,
-                 segmenter_cache: Optional[dict] = None,
+                 segmenter_cache: dict | None = None,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tracker = MODELS.build(tracker, default_args=dict(num_classes=self.num_classes))
@@ -45,7 +46,7 @@ class DVISOnline(MinVIS):
         self._freeze()
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
-                   weights: Tensor) -> Dict[str, Tensor]:
+                   weights: Tensor) -> dict[str, Tensor]:
         """Losses of the tracker; see :meth:`MinVIS.stage_loss`."""
         with torch.no_grad():
             segmented = self.segment_frozen(inputs, data_samples)
@@ -55,7 +56,7 @@ class DVISOnline(MinVIS):
             guided=self.is_guided(),
             clip_weights=weights)
 
-    def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
+    def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
         """Segment the clips of a training batch, from the cache where there is one; see :meth:`MinVIS.segment`."""
         if self.segmenter_cache is None:
             return self.segment(inputs)
@@ -68,8 +69,8 @@ class DVISOnline(MinVIS):
         return iteration is not None and max_iters is not None and iteration < self.guided_fraction * max_iters
 
     def follow(self,
-               segmented: Dict[str, Tensor],
-               state: Optional[TrackerState] = None) -> Tuple[Dict[str, Tensor], TrackerState]:
+               segmented: dict[str, Tensor],
+               state: TrackerState | None = None) -> tuple[dict[str, Tensor], TrackerState]:
         """Track the objects through the next window of a video; see :meth:`MinVIS.follow`."""
         tracked, state = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'], state)
         masks = decode_masks(tracked['mask_embeds'], self.tracker.project(segmented['mask_features']))
@@ -94,7 +95,7 @@ class DVISOffline(DVISOnline):
         self._freeze()
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
-                   weights: Tensor) -> Dict[str, Tensor]:
+                   weights: Tensor) -> dict[str, Tensor]:
         """Losses of the refiner; see :meth:`MinVIS.stage_loss`."""
         with torch.no_grad():
             segmented = self.segment_frozen(inputs, data_samples)
@@ -111,8 +112,8 @@ class DVISOffline(DVISOnline):
             clip_weights=weights)
 
     def follow(self,
-               segmented: Dict[str, Tensor],
-               state: Optional[TrackerState] = None) -> Tuple[Dict[str, Tensor], TrackerState]:
+               segmented: dict[str, Tensor],
+               state: TrackerState | None = None) -> tuple[dict[str, Tensor], TrackerState]:
         """Track the objects, and keep what the refiner needs; see :meth:`MinVIS.follow`.
 
         ``mask_features`` are the segmenter's, (1, t, c, h, w): there are no final masks yet.
@@ -126,7 +127,7 @@ class DVISOffline(DVISOnline):
             empty_scores=segmented['cls_scores'].softmax(dim=-1)[..., -1].clone(),
             mask_features=segmented['mask_features']), state
 
-    def conclude(self, followed: Dict[str, Tensor]) -> Tuple[Tensor, Tensor]:
+    def conclude(self, followed: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Refine the objects with the whole video in view; see :meth:`MinVIS.conclude`."""
         refined = self.refiner(followed['track_embeds'], followed['frame_embeds'], followed['empty_scores'])
         class_probs = torch.maximum(refined['cls_scores'][0].float().softmax(dim=-1),

@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """MinVIS: A Minimal Video Instance Segmentation Framework without Video-based Training, arXiv 2208.02245."""
 
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union, cast
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -10,9 +11,9 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
-from mmvc.datasets.transforms import expand_patch_mask
 from mmvc.registry import MODELS, TASK_UTILS
 from mmvc.utils.errors import DataError
+from mmvc.utils.patch_mask import expand_patch_mask
 
 from ..task_modules.postprocessors import VideoPrediction
 from ..utils.cpu_inference import CPUInference
@@ -46,7 +47,7 @@ class MinVIS(BaseModel):
     """
 
     #: Names of the parts that are trained by earlier stages and stay as they are: no gradient, evaluation mode.
-    frozen_parts: Tuple[str, ...] = ()
+    frozen_parts: tuple[str, ...] = ()
     #: Whether masks depend on earlier frames only, so that a video can be segmented while it is recorded.
     is_online = True
 
@@ -58,8 +59,8 @@ class MinVIS(BaseModel):
                  masked_loss_weight: float = 1.0,
                  window_size: int = 3,
                  feature_store: dict = dict(),
-                 data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 data_preprocessor: dict | None = None,
+                 init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.num_classes = num_classes
         self.backbone = MODELS.build(backbone)
@@ -82,9 +83,9 @@ class MinVIS(BaseModel):
         return self
 
     def forward(self,
-                inputs: Union[Tensor, List[Tensor]],
-                data_samples: Optional[Sequence[TrackDataSample]] = None,
-                mode: str = 'tensor') -> Union[Dict[str, Tensor], Sequence[TrackDataSample]]:
+                inputs: Tensor | list[Tensor],
+                data_samples: Sequence[TrackDataSample] | None = None,
+                mode: str = 'tensor') -> dict[str, Tensor] | Sequence[TrackDataSample]:
         """Unified entry of mmengine's runner.
 
         Args:
@@ -106,7 +107,7 @@ class MinVIS(BaseModel):
             return self.segment(cast(Tensor, inputs))
         raise ValueError(f"`mode` is 'loss', 'predict' or 'tensor', got {mode!r}")
 
-    def loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
+    def loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
         """Losses of this stage, with Masked Video Consistency.
 
         A clip that was masked by its transform has its losses weighted by lambda ("switch", arXiv 2408.10627 Eq. 4). A
@@ -124,12 +125,12 @@ class MinVIS(BaseModel):
             losses.update(self.masked_loss(inputs, data_samples))
         return losses
 
-    def clean_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
+    def clean_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
         """Losses of the clips as they come; see :meth:`loss`."""
         weights = clip_weights(data_samples, self.masked_loss_weight, inputs.device)
         return self.stage_loss(inputs, data_samples, weights)
 
-    def masked_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> Dict[str, Tensor]:
+    def masked_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
         """Losses of the second pass of "sum", where the patches are hidden; see :meth:`loss`."""
         weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
         masked = self.stage_loss(inputs.masked_fill(_hidden_pixels(data_samples, inputs), 0.0), data_samples, weights)
@@ -148,7 +149,7 @@ class MinVIS(BaseModel):
         all_reduce(flag, 'max')
         return bool(flag)
 
-    def train_step(self, data: Union[dict, tuple, list], optim_wrapper: OptimWrapper) -> Dict[str, Tensor]:
+    def train_step(self, data: dict | tuple | list, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """A training step in the memory of one pass, also where the loss is a "sum" of two.
 
         Args:
@@ -161,7 +162,7 @@ class MinVIS(BaseModel):
         return train_in_two_passes(self, self, data, optim_wrapper)
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
-                   weights: Tensor) -> Dict[str, Tensor]:
+                   weights: Tensor) -> dict[str, Tensor]:
         """Losses of the part that this stage trains.
 
         Args:
@@ -179,7 +180,7 @@ class MinVIS(BaseModel):
             num_frames,
             sample_weights=weights.repeat_interleave(num_frames))
 
-    def segment(self, inputs: Tensor) -> Dict[str, Tensor]:
+    def segment(self, inputs: Tensor) -> dict[str, Tensor]:
         """Segment clips frame by frame, in windows of ``window_size`` frames.
 
         Args:
@@ -192,13 +193,13 @@ class MinVIS(BaseModel):
         with CPUInference():
             return join_windows([self._segment_window(frames) for frames in inputs.split(size, dim=1)])
 
-    def _segment_window(self, frames: Tensor) -> Dict[str, Tensor]:
+    def _segment_window(self, frames: Tensor) -> dict[str, Tensor]:
         """Segment all frames at once; see :meth:`segment`."""
         out = self.head(self.backbone(frames.flatten(0, 1)))
         out.pop('aux')
         return {name: value.unflatten(0, frames.shape[:2]) for name, value in out.items()}
 
-    def predict(self, inputs: List[Tensor], data_samples: Sequence[TrackDataSample]) -> Sequence[TrackDataSample]:
+    def predict(self, inputs: list[Tensor], data_samples: Sequence[TrackDataSample]) -> Sequence[TrackDataSample]:
         """Segment videos.
 
         Args:
@@ -214,7 +215,7 @@ class MinVIS(BaseModel):
         return data_samples
 
     @torch.no_grad()
-    def predict_video(self, windows: Iterable[Tensor], ori_shape: Tuple[int, int]) -> VideoPrediction:
+    def predict_video(self, windows: Iterable[Tensor], ori_shape: tuple[int, int]) -> VideoPrediction:
         """Segment a video that comes in windows, up to the decoding of its masks.
 
         Args:
@@ -240,7 +241,7 @@ class MinVIS(BaseModel):
         return VideoPrediction(class_probs, mask_embeds, masks, *shapes, ori_shape)
 
     @torch.no_grad()
-    def stream(self, windows: Iterable[Tensor], ori_shape: Tuple[int, int]) -> Iterator[DetDataSample]:
+    def stream(self, windows: Iterable[Tensor], ori_shape: tuple[int, int]) -> Iterator[DetDataSample]:
         """Segment a video whose end is not known: every frame at once, in memory that does not grow.
 
         Class scores are the softmax of the mean logits of the frames so far; :meth:`predict` has the mean of all.
@@ -266,7 +267,7 @@ class MinVIS(BaseModel):
                 yield segment(VideoPrediction(class_probs, None, masks[None], padded_shape, img_shape, ori_shape))
 
     def _follow_windows(
-            self, windows: Iterable[Tensor]) -> Iterator[Tuple[Dict[str, Tensor], Tuple[int, int], Tuple[int, int]]]:
+            self, windows: Iterable[Tensor]) -> Iterator[tuple[dict[str, Tensor], tuple[int, int], tuple[int, int]]]:
         """Yield what :meth:`follow` returns for uint8 windows, and the frames' size with and without padding."""
         state = None
         for frames in windows:
@@ -277,7 +278,7 @@ class MinVIS(BaseModel):
                     out, state = self.follow(self._segment_window(part), state)
                 yield out, (padded_shape[0], padded_shape[1]), (img_shape[0], img_shape[1])
 
-    def follow(self, segmented: Dict[str, Tensor], state: Any = None) -> Tuple[Dict[str, Tensor], Any]:
+    def follow(self, segmented: dict[str, Tensor], state: Any = None) -> tuple[dict[str, Tensor], Any]:
         """Continue the objects of a video in its next window.
 
         Args:
@@ -303,7 +304,7 @@ class MinVIS(BaseModel):
         masks = decode_masks(mask_embeds, segmented['mask_features'][0])
         return dict(cls_scores=cls_scores[None], mask_features=masks[None]), state
 
-    def conclude(self, followed: Dict[str, Tensor]) -> Tuple[Tensor, Optional[Tensor]]:
+    def conclude(self, followed: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Decide about the objects of a video when all of it was seen.
 
         Args:
@@ -324,7 +325,7 @@ def _frames_at_once(inputs: Tensor, window_size: int) -> int:
     return 1 if inputs.device.type == 'cpu' and not torch.is_grad_enabled() else window_size
 
 
-def join_windows(windows: Sequence[Dict[str, Tensor]]) -> Dict[str, Tensor]:
+def join_windows(windows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Join the tensors (B, t, ...) of consecutive windows along time. Takes them out: no video is held twice."""
     return {name: torch.cat([window.pop(name) for window in windows], dim=1) for name in list(windows[0])}
 

@@ -1,10 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Masked Video Consistency's "sum" (arXiv 2406.04979, Eq. 4) in the memory of one pass: a backward after each."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Dict, Union
+from typing import TYPE_CHECKING
 
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 PASSES = ('clean_loss', 'masked_loss')
 
 
-def train_in_two_passes(model: Union[MinVIS, MMDistributedDataParallel], module: MinVIS,
-                        data: Union[dict, tuple, list], optim_wrapper: OptimWrapper) -> Dict[str, Tensor]:
+def train_in_two_passes(model: 'MinVIS | MMDistributedDataParallel', module: 'MinVIS',
+                        data: dict | tuple | list, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
     """A training step that frees the clean pass before the masked one begins.
 
     The gradient is that of the sum of both losses, so clipping sees the sum. With gradient accumulation, both passes
@@ -36,7 +34,7 @@ def train_in_two_passes(model: Union[MinVIS, MMDistributedDataParallel], module:
     with optim_wrapper.optim_context(model):
         batch = module.data_preprocessor(data, True)
     modes = PASSES if module.has_masked_pass(batch['data_samples']) else ('loss', )
-    log_vars: Dict[str, Tensor] = {}
+    log_vars: dict[str, Tensor] = {}
     for mode in modes:
         is_last = mode == modes[-1]
         # the gradients of all ranks are added up once, with the last pass
@@ -63,7 +61,7 @@ class TwoPassDistributedDataParallel(MMDistributedDataParallel):
     this one: ``model_wrapper_cfg = dict(type='TwoPassDistributedDataParallel', broadcast_buffers=False)`` in a config.
     """
 
-    def train_step(self, data: Union[dict, tuple, list], optim_wrapper: OptimWrapper) -> Dict[str, Tensor]:
+    def train_step(self, data: dict | tuple | list, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """One step, see :func:`train_in_two_passes`."""
         if self.detect_anomalous_params:
             return super().train_step(data, optim_wrapper)  # which looks for them in the graph of the whole loss

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 
-from mmvc.datasets.transforms import expand_patch_mask
+from mmvc.utils.patch_mask import expand_patch_mask
 
 META_KEYS = ('img_path', 'ori_shape', 'img_shape', 'masked', 'patch_mask', 'patch_size')
 

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 
-from mmvc.datasets.transforms import RandomPatchMask, TubeMask, expand_patch_mask
+from mmvc.datasets.transforms import RandomPatchMask, TubeMask
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.patch_mask import expand_patch_mask
 
 MEAN = np.array([123.675, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])

@@ -11,9 +11,9 @@ from tiny_models import SEGMENTER, build_part, randomize_constants
 from torch import nn
 
 from mmvc.models import FrameQueryHead
+from mmvc.models.official_weights.rules import PREDICTOR_RULES, REID_RULES
 from mmvc.models.utils import decode_masks
 from mmvc.registry import MODELS
-from mmvc.utils.official_weights.rules import PREDICTOR_RULES, REID_RULES
 
 NUM_CLASSES, NUM_QUERIES = 7, 10
 

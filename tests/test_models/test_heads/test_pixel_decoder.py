@@ -10,8 +10,8 @@ from mmengine import ConfigDict
 
 from mmvc.models.heads.pixel_decoder import MSDeformAttnPixelDecoder
 from mmvc.models.layers.multi_scale_deformable_attention import MultiScaleDeformableAttention
+from mmvc.models.official_weights.rules import PIXEL_DECODER_RULES
 from mmvc.registry import MODELS
-from mmvc.utils.official_weights.rules import PIXEL_DECODER_RULES
 
 CFG = dict(
     in_channels=[16, 24, 32, 40],

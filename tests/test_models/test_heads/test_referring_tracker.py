@@ -14,7 +14,7 @@ from golden_utils import (
 
 from mmvc.models import ReferringTracker
 from mmvc.models.layers import QueryNoise
-from mmvc.utils.official_weights.rules import TRACKER_RULES
+from mmvc.models.official_weights.rules import TRACKER_RULES
 
 NUM_CLASSES = 10
 

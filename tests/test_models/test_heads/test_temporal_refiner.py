@@ -15,7 +15,7 @@ from golden_utils import (
 )
 
 from mmvc.models import TemporalRefiner
-from mmvc.utils.official_weights.rules import REFINER_RULES
+from mmvc.models.official_weights.rules import REFINER_RULES
 
 NUM_CLASSES = 10
 

@@ -14,8 +14,8 @@ from mmengine.structures import PixelData
 from tiny_models import SEGMENTER, build_model, randomize_constants
 
 import mmvc.datasets  # noqa: F401  registers
-from mmvc.models.tta import VideoSegTTAModel, VoteMarginHook, make_tta_pipeline
-from mmvc.postprocessing import majority_vote, vote_margin
+from mmvc.engine.hooks import VoteMarginHook
+from mmvc.models.tta import VideoSegTTAModel, majority_vote, make_tta_pipeline, vote_margin
 from mmvc.registry import DATASETS, MODELS
 
 SIZE = (45, 61)  # odd: no scale gives a multiple of the stride

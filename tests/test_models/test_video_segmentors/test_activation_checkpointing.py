@@ -5,7 +5,8 @@ import pytest
 import torch
 from tiny_models import STAGES, build_model, make_batch
 
-from mmvc.engine import ActivationCheckpointHook, UsageError
+from mmvc.engine import ActivationCheckpointHook
+from mmvc.utils.errors import UsageError
 
 
 def losses_and_saved_bytes(model, batch):

@@ -6,8 +6,8 @@ import torch
 from golden_utils import assert_close, below, bqt_masks, btqc, load_golden
 from tiny_models import build_model, make_sample, make_video, stacked
 
+from mmvc.models.official_weights import convert_official_weights
 from mmvc.registry import TASK_UTILS
-from mmvc.utils.official_weights import convert_official_weights
 
 STAGES = dict(Online='DVISOnline', Offline='DVISOffline')
 LOSS_NAMES = dict(

@@ -8,8 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from mmvc.registry import TASK_UTILS
-
-Indices = tuple[Tensor, Tensor]
+from mmvc.utils.typing import Indices
 
 FORBIDDEN_COST = 1e6
 """Cost of a pair that must not be chosen; far above any sum of match costs."""

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from abc import ABC, abstractmethod
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 from mmdet.structures import DetDataSample, TrackDataSample
 

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Iterator, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -34,16 +34,16 @@ class VideoPrediction:
     """
 
     class_probs: Tensor
-    mask_embeds: Optional[Tensor]
-    mask_features: Union[Sequence[Tensor], Tensor, FeatureStore]
-    padded_shape: Tuple[int, int]
-    img_shape: Tuple[int, int]
-    ori_shape: Tuple[int, int]
+    mask_embeds: Tensor | None
+    mask_features: Sequence[Tensor] | Tensor | FeatureStore
+    padded_shape: tuple[int, int]
+    img_shape: tuple[int, int]
+    ori_shape: tuple[int, int]
 
     def __len__(self) -> int:
         return len(self.mask_features)
 
-    def frames(self, queries: Optional[Tensor] = None, probabilities: bool = True) -> Iterator[Tensor]:
+    def frames(self, queries: Tensor | None = None, probabilities: bool = True) -> Iterator[Tensor]:
         """Decode masks frame by frame; see :meth:`strips`.
 
         Args:
@@ -56,7 +56,7 @@ class VideoPrediction:
         for frame_strips in self.strips(queries, probabilities):
             yield torch.cat(list(frame_strips), dim=1)
 
-    def strips(self, queries: Optional[Tensor] = None, probabilities: bool = True) -> Iterator[Iterator[Tensor]]:
+    def strips(self, queries: Tensor | None = None, probabilities: bool = True) -> Iterator[Iterator[Tensor]]:
         """Decode masks in strips of rows: resize to the padded input, crop the padding, resize to the original size.
 
         Args:
@@ -70,7 +70,7 @@ class VideoPrediction:
         for t, features in enumerate(self.mask_features):
             yield self._strips_of(self._logits(t, features, queries), probabilities)
 
-    def _logits(self, t: int, features: Tensor, queries: Optional[Tensor]) -> Tensor:
+    def _logits(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
         """Mask logits of a frame at the size of its features, float32, (q, h, w)."""
         if self.mask_embeds is None:
             return (features if queries is None else features[queries]).to(self.class_probs.device).float()

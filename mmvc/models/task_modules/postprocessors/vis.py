@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Callable, Iterator, Tuple
+from collections.abc import Callable, Iterator
 
 import torch
 from mmdet.structures import DetDataSample
@@ -55,7 +55,7 @@ class VISPostprocessor(VideoPostprocessor):
 
         return segment
 
-    def _best_pairs(self, class_probs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+    def _best_pairs(self, class_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores, queries and labels of the tracks to keep, best first."""
         num_classes = class_probs.shape[1] - 1
         scores, pairs = class_probs[:, :-1].flatten().topk(min(self.max_per_video, len(class_probs) * num_classes))

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Callable, Dict, Iterator, List, Sequence, Tuple
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from mmdet.structures import DetDataSample
@@ -66,7 +66,7 @@ class VPSPostprocessor(VideoPostprocessor):
         Returns:
             Callable: Gives a frame's sample. A thing's id is its query's index + 1; stuff has Q + 1 + its class.
         """
-        totals: Dict[str, Tensor] = {}
+        totals: dict[str, Tensor] = {}
 
         def segment(prediction: VideoPrediction) -> DetDataSample:
             queries, scores, labels = self._candidates(prediction.class_probs)
@@ -77,7 +77,7 @@ class VPSPostprocessor(VideoPostprocessor):
             total[:, queries] += counts
             keep = self._kept(total[:, queries]).tolist()
             ids = [0] * len(queries)
-            segments: Dict[int, dict] = {}
+            segments: dict[int, dict] = {}
             for index, query in enumerate(queries.tolist()):
                 label, score = int(labels[index]), float(scores[index])
                 is_thing = label in self.thing_classes
@@ -91,7 +91,7 @@ class VPSPostprocessor(VideoPostprocessor):
 
         return segment
 
-    def _candidates(self, class_probs: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+    def _candidates(self, class_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries that may become segments, with their scores and labels."""
         scores, labels = class_probs.max(dim=-1)
         empty_class = class_probs.shape[1] - 1
@@ -102,12 +102,12 @@ class VPSPostprocessor(VideoPostprocessor):
         """Which queries become segments, bool (q,), by their pixels: won, claimed, both (3, q)."""
         return (counts > 0).all(dim=0) & (counts[0] >= self.overlap_threshold * counts[1])
 
-    def _number_segments(self, keep: List[bool], labels: List[int],
-                         scores: List[float]) -> Tuple[List[int], List[dict]]:
+    def _number_segments(self, keep: list[bool], labels: list[int],
+                         scores: list[float]) -> tuple[list[int], list[dict]]:
         """Segment id of every query (0 = none) and the segments' descriptions; one segment per class of stuff."""
-        ids: List[int] = []
-        segments: List[dict] = []
-        stuff: Dict[int, dict] = {}
+        ids: list[int] = []
+        segments: list[dict] = []
+        stuff: dict[int, dict] = {}
         for kept, label, score in zip(keep, labels, scores):
             is_thing = label in self.thing_classes
             if not kept:
@@ -125,7 +125,7 @@ class VPSPostprocessor(VideoPostprocessor):
         return ids, segments
 
 
-def compete(frame_strips: Iterator[Tensor], scores: Tensor, counts: Tensor, shape: Tuple[int, int]) -> Tensor:
+def compete(frame_strips: Iterator[Tensor], scores: Tensor, counts: Tensor, shape: tuple[int, int]) -> Tensor:
     """Give every pixel of a frame to a query.
 
     Args:
@@ -152,7 +152,7 @@ def compete(frame_strips: Iterator[Tensor], scores: Tensor, counts: Tensor, shap
     return torch.cat(winners)
 
 
-def _panoptic_sample(panoptic_seg: Tensor, segments: List[dict]) -> DetDataSample:
+def _panoptic_sample(panoptic_seg: Tensor, segments: list[dict]) -> DetDataSample:
     """A frame's map of segment ids (H, W), and those of the segments that it shows."""
     seen = set(panoptic_seg.unique().tolist())
     return DetDataSample(

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from typing import Callable, Iterator, Tuple
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -74,6 +74,6 @@ def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
     return winners.view(shape)
 
 
-def _best(class_probs: Tensor, masks: Tensor) -> Tuple[Tensor, Tensor]:
+def _best(class_probs: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Largest score of a class (Q, K) for every pixel (Q, N), and the class; both (N,)."""
     return F.linear(class_probs.T, masks.T).max(dim=0)  # argmax takes twice as long on CPU

@@ -1,0 +1,112 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What each step of the pipeline did to the numbers."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prettytable import PrettyTable
+
+from mmvc.utils.atomic import atomic_write
+
+METRICS = ('mIoU', 'VC8', 'VC16')
+NUM_WORDS = 4  # columns of the table that are no numbers
+
+
+@dataclass
+class StepResult:
+    """One step: what went in, what came out.
+
+    Args:
+        step (str): ``'model'``, ``'aggregation'`` or ``'correction'``.
+        name (str): Name of its output.
+        details (str): A few words.
+        folder (str): Its predictions.
+        compared_with (str, optional): Name of the output without this step; None if there is none.
+        numbers (dict[str, float], optional): mIoU, VC8 and VC16 in percent, NaN where not defined; None without ground
+            truth.
+    """
+    step: str
+    name: str
+    details: str
+    folder: str
+    compared_with: str | None = None
+    numbers: dict[str, float] | None = None
+
+
+@dataclass
+class ChallengeReport:
+    """The steps in their order.
+
+    Args:
+        results (list[StepResult]): The steps.
+        ground_truth (str): What the numbers are computed on, or why there are none.
+    """
+    results: list[StepResult] = field(default_factory=list)
+    ground_truth: str = ''
+
+    def rows(self) -> list[dict]:
+        """One row per step: its numbers, and how they differ from those without the step."""
+        by_name = {result.name: result for result in self.results}
+        rows = []
+        for result in self.results:
+            before = by_name.get(result.compared_with or '')
+            row: dict[str, Any] = dict(step=result.step, name=result.name, details=result.details)
+            row['compared with'] = result.compared_with or '-'
+            row.update((metric, _number(result, metric)) for metric in METRICS)
+            for metric in METRICS:
+                row[f'{metric} +/-'] = row[metric] - _number(before, metric)
+            rows.append(row)
+        return rows
+
+    def to_text(self) -> str:
+        """A table to read, in percent."""
+        header, *cells = self._table()
+        table = PrettyTable(header, align='r')
+        for name in header[:NUM_WORDS]:
+            table.align[name] = 'l'
+        table.add_rows(cells)
+        return '\n'.join([table.get_string(), *self._remarks()])
+
+    def to_markdown(self) -> str:
+        """The same for documents."""
+        header, *cells = self._table()
+        ruler = ['---'] * NUM_WORDS + ['---:'] * (len(header) - NUM_WORDS)
+        lines = [f'| {" | ".join(row)} |' for row in (header, ruler, *cells)]
+        return '\n'.join([*lines, '', *(f'- {remark}' for remark in self._remarks())]) + '\n'
+
+    def _table(self) -> list[list[str]]:
+        """Header and rows, the words first."""
+        rows = self.rows()
+        return [list(rows[0]), *([_cell(key, value) for key, value in row.items()] for row in rows)]
+
+    def _remarks(self) -> list[str]:
+        return [self.ground_truth, *self._without_effect()]
+
+    def _without_effect(self) -> Sequence[str]:
+        """A line for each step that did not help."""
+        return [f'{row["name"]}: no gain in mIoU over {row["compared with"]} here' for row in self.rows()
+                if row['mIoU +/-'] <= 0]
+
+    def save(self, folder: Path) -> None:
+        """Write ``report.json`` and ``report.md``."""
+        content = dict(
+            ground_truth=self.ground_truth,
+            steps=[dict(asdict(result), numbers=None if result.numbers is None else {
+                name: None if math.isnan(value) else value for name, value in result.numbers.items()})
+                   for result in self.results])
+        atomic_write(folder / 'report.json', (json.dumps(content, indent=1) + '\n').encode())
+        atomic_write(folder / 'report.md', self.to_markdown().encode())
+
+
+def _number(result: StepResult | None, metric: str) -> float:
+    return math.nan if result is None or result.numbers is None else result.numbers.get(metric, math.nan)
+
+
+def _cell(key: str, value: str | float) -> str:
+    if not isinstance(value, float):
+        return value
+    return '-' if math.isnan(value) else f'{value:+.2f}' if '+/-' in key else f'{value:.2f}'

@@ -1,0 +1,128 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from copy import deepcopy
+from typing import Any
+
+import mmcv
+import numpy as np
+
+from mmvc.datasets import BaseVideoDataset, COCOPseudoVideoDataset, VIPSegDataset, YouTubeVISDataset
+from mmvc.datasets.transforms import LoadFrameInstances, LoadVideoSegAnnotations
+from mmvc.registry import DATASETS
+from mmvc.utils.errors import UsageError
+from mmvc.visualization.segment_map import SegmentMap
+
+
+class GroundTruth:
+    """The videos of a dataset and their ground truth, frame by frame, as what is drawn.
+
+    Args:
+        dataset (dict): Config of a dataset of videos, or of a wrapper around it (of several, the first is taken). Its
+            pipeline is not used; annotations are read whatever its ``test_mode``, where there are any.
+
+    Attributes:
+        dataset (BaseVideoDataset): The dataset.
+
+    Raises:
+        FileNotFoundError: A file or folder of the dataset is missing.
+        ValueError: The dataset is damaged (:class:`DataError`), or not one of videos (:class:`UsageError`).
+
+    Examples:
+        >>> ground_truth = GroundTruth(cfg.test_dataloader.dataset)
+        >>> for frame_id, path in enumerate(ground_truth.frames('street')):
+        ...     image = ground_truth.image('street', frame_id)
+        ...     segments = ground_truth.segments('street', frame_id, image.shape[:2])
+    """
+
+    def __init__(self, dataset: dict) -> None:
+        cfg = dict(deepcopy(innermost_dataset(dataset)), pipeline=[])
+        if str(cfg['type']).split('.')[-1] == 'VSPWImageDataset':  # the same files, one item per frame
+            cfg['type'] = 'mmvc.VSPWDataset'
+        try:
+            self.dataset = DATASETS.build(dict(cfg, test_mode=False))
+        except (KeyError, OSError, ValueError):  # no annotations, or not of all frames
+            self.dataset = DATASETS.build(dict(cfg, test_mode=True))
+        if not isinstance(self.dataset, BaseVideoDataset):
+            raise UsageError(f'{cfg["type"]} is no dataset of videos')
+        self._indices: dict[str, int] = {
+            self.dataset.get_data_info(index)['video_id']: index for index in range(len(self.dataset))
+        }
+        self._load_map, self._load_instances = LoadVideoSegAnnotations(), LoadFrameInstances()
+
+    @property
+    def task(self) -> str:
+        """Task that the dataset is for: ``'vss'``, ``'vps'`` or ``'vis'``."""
+        return dataset_task(self.dataset)
+
+    @property
+    def videos(self) -> list[str]:
+        """Names of the videos."""
+        return list(self._indices)
+
+    def index(self, video_id: str) -> int:
+        """Position of a video in the dataset.
+
+        Args:
+            video_id (str): Name of the video.
+
+        Raises:
+            UsageError: There is no such video.
+        """
+        if video_id not in self._indices:
+            raise UsageError(f'the dataset "{self.dataset.ann_file}" has no video "{video_id}"')
+        return self._indices[video_id]
+
+    def frames(self, video_id: str) -> list[str]:
+        """Image files of a video, in order."""
+        return [image['img_path'] for image in self._info(video_id)['images']]
+
+    def image(self, video_id: str, frame_id: int) -> np.ndarray:
+        """Read a frame, RGB, uint8, (H, W, 3)."""
+        return mmcv.imread(self.frames(video_id)[frame_id], channel_order='rgb')
+
+    def segments(self, video_id: str, frame_id: int, size: tuple[int, int]) -> SegmentMap | None:
+        """Read the ground truth of a frame.
+
+        Args:
+            video_id (str): Name of the video.
+            frame_id (int): Position of the frame, from 0.
+            size (tuple[int, int]): Height and width of the frame.
+
+        Returns:
+            SegmentMap | None: None if there is none.
+        """
+        info = self._info(video_id)
+        frame = dict(info['images'][frame_id], img=np.empty((*size, 0), np.uint8))  # the loaders ask for its size
+        if frame.get('instances') is not None:
+            loaded = self._load_instances.transform(frame)
+            seen = ~loaded['gt_ignore_flags']
+            ids = loaded['gt_instances_ids'][seen].tolist()
+            return SegmentMap.from_masks(loaded['gt_masks'].masks[seen], loaded['gt_bboxes_labels'][seen], ids,
+                                         frozenset(ids))
+        if frame.get('seg_map_path') is None:
+            return None
+        if frame.get('segments_info') is not None:
+            return SegmentMap.from_panoptic(self._load_map.transform(frame)['gt_seg_map'], frame['segments_info'])
+        if 'label_lut' not in info:
+            return None
+        frame['label_lut'] = info['label_lut']
+        return SegmentMap.from_sem_seg(
+            self._load_map.transform(frame)['gt_seg_map'], len(self.dataset.metainfo['classes']))
+
+    def _info(self, video_id: str) -> dict:
+        return self.dataset.get_data_info(self.index(video_id))
+
+
+def innermost_dataset(dataset: dict) -> dict:
+    """The config of the dataset inside of wrappers (``dataset=...``, or the first of ``datasets=[...]``)."""
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    return dataset
+
+
+def dataset_task(dataset: Any) -> str:
+    """Task of a dataset: ``'vps'`` in the format of VIPSeg, ``'vis'`` in that of YouTube-VIS, otherwise ``'vss'``."""
+    while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
+        dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
+    if isinstance(dataset, VIPSegDataset):
+        return 'vps'
+    return 'vis' if isinstance(dataset, (YouTubeVISDataset, COCOPseudoVideoDataset)) else 'vss'

@@ -1,0 +1,38 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+from mmdet.structures import TrackDataSample
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmvc.registry import HOOKS
+from mmvc.utils.atomic import atomic_write
+
+
+@HOOKS.register_module()
+class VoteMarginHook(Hook):
+    """Writes how clearly the votes of :class:`VideoSegTTAModel` (``with_margin=True``) were won.
+
+    Category correction asks about segments of low margins. Written is ``<output_dir>/<video>/<frame>.png``, 8 bits,
+    see :func:`vote_margin`.
+
+    Args:
+        output_dir (str): Where to write.
+    """
+
+    def __init__(self, output_dir: str) -> None:
+        self.output_dir = Path(output_dir)
+
+    def after_test_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: dict | None = None,
+                        outputs: Sequence[TrackDataSample] | None = None) -> None:
+        """Write the margins of a batch of videos."""
+        for sample in outputs or ():
+            for frame in sample:
+                margin = frame.pred_sem_seg.margin[0].cpu().numpy()
+                path = self.output_dir / frame.video_id / f'{Path(frame.img_path).stem}.png'
+                atomic_write(path, cv2.imencode('.png', margin)[1].tobytes(), sync=False)

@@ -1,0 +1,114 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmvc.evaluation.functional import why_undefined
+from mmvc.evaluation.metrics.utils import format_rows
+from mmvc.utils.atomic import atomic_write
+
+from .files import named
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out of scoring a folder of predictions. Fractions inside, percent in everything that is written.
+
+    Attributes:
+        task (str): ``'vss'``, ``'vps'`` or ``'vis'``.
+        numbers (dict[str, float]): The benchmark's numbers; NaN where not defined for the data.
+        classes (list[dict]): One row per class.
+        videos (list[dict]): One row per video: ``video``, ``frames``, counts and numbers.
+        sort_by (str): The number by which videos are bad or good.
+        missing (list[str]): ``<video>/<frame>`` that was not predicted and was counted as empty.
+        unused (list[str]): Predicted videos and frames that the ground truth does not have.
+        notes (list[str]): What else to know of the data.
+    """
+    task: str
+    numbers: dict[str, float]
+    classes: list[dict]
+    videos: list[dict]
+    sort_by: str
+    missing: list[str]
+    unused: list[str]
+    notes: list[str] = field(default_factory=list)
+
+    def worst_videos(self, limit: int) -> list[dict]:
+        """The rows of the videos with the lowest numbers, the worst first; those without a number are left out."""
+        rows = [row for row in self.videos if not math.isnan(row[self.sort_by])]
+        return sorted(rows, key=lambda row: (row[self.sort_by], row['video']))[:limit]
+
+    def undefined(self) -> list[str]:
+        """Why numbers are not defined for the data."""
+        return why_undefined(self.numbers, [row['frames'] for row in self.videos])
+
+    def to_text(self, worst: int = 10) -> str:
+        """Tables to read.
+
+        Args:
+            worst (int): How many videos to name. Defaults to 10.
+        """
+        frames = sum(row['frames'] for row in self.videos)
+        parts = ['Classes (%)', format_rows(self.classes)]
+        rows = self.worst_videos(worst)
+        if rows:
+            parts += [f'Worst videos by {self.sort_by} (%)', format_rows(rows)]
+        parts += [f'{len(self.videos)} videos, {frames} frames (%)',
+                  format_rows([{'': name, '%': value} for name, value in self.numbers.items()
+                               if not math.isnan(value)]), *self.undefined()]
+        if self.missing:
+            parts.append(f'WARNING: {len(self.missing)} frames without a prediction count as empty: '
+                         f'{named(self.missing)}')
+        if self.unused:
+            parts.append(f'Not in the ground truth, not used: {named(self.unused)}')
+        return '\n'.join(parts + self.notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it: percent, None where not defined."""
+        return dict(
+            task=self.task,
+            numbers=_in_percent(self.numbers),
+            undefined=self.undefined(),
+            missing=self.missing,
+            unused=self.unused,
+            notes=self.notes,
+            classes=[_in_percent(row) for row in self.classes],
+            videos=[_in_percent(row) for row in self.videos])
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write ``<path>.json``, ``<path>_classes.csv`` and ``<path>_videos.csv``.
+
+        Args:
+            path (str | Path): With or without ``.json``.
+
+        Returns:
+            list[Path]: The files.
+        """
+        path = Path(path)
+        stem = path.with_suffix('') if path.suffix == '.json' else path
+        files = {
+            stem.with_name(f'{stem.name}.json'): json.dumps(self.to_dict(), indent=1) + '\n',
+            stem.with_name(f'{stem.name}_classes.csv'): _to_csv(self.classes),
+            stem.with_name(f'{stem.name}_videos.csv'): _to_csv(self.videos),
+        }
+        for file, content in files.items():
+            atomic_write(file, content.encode())
+        return list(files)
+
+
+def _in_percent(row: dict[str, Any]) -> dict[str, Any]:
+    """Fractions in percent, None for NaN; text and whole numbers as they are."""
+    return {key: value if not isinstance(value, float) else None if math.isnan(value) else 100 * value
+            for key, value in row.items()}
+
+
+def _to_csv(rows: list[dict]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(_in_percent(row) for row in rows)  # None becomes an empty cell
+    return text.getvalue()

@@ -1,0 +1,93 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Reading other projects' checkpoints without running code that is in them."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmvc.utils import safetensors_files
+from mmvc.utils.checkpoint_loading import load_weights_only, refusal_reason
+from mmvc.utils.errors import CheckpointError, UsageError
+from mmvc.utils.restricted_pickle import ArrayUnpickler
+
+
+class OfficialWeightsError(UsageError):
+    """A checkpoint cannot be read, or is not one that can be converted."""
+
+
+def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint; nothing else in it is used, and no code in it is run.
+
+    Args:
+        path (str | Path): A ``.pkl`` of detectron2 (numpy arrays), a ``.pth`` of torch (a state dict, alone or as
+            the entry ``model`` or ``state_dict``), or a ``.safetensors``.
+
+    Returns:
+        dict[str, Tensor]: The state dict, on the CPU; a prefix ``module.`` that all names share is taken off.
+
+    Raises:
+        OfficialWeightsError: If the file is missing, broken, needs code to be read, or holds no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise OfficialWeightsError(f'checkpoint "{path}" does not exist')
+    readers = {'.pkl': _read_pickle, safetensors_files.SUFFIX: _read_safetensors}
+    content = readers.get(path.suffix, _read_torch)(path)
+    for entry in ('model', 'state_dict'):
+        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
+            content = content[entry]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise OfficialWeightsError(f'checkpoint "{path}" holds no weights: expected a state dict, alone or under '
+                                   "'model' or 'state_dict'")
+    state_dict = {name: _as_tensor(path, name, value) for name, value in content.items()}
+    if all(name.startswith('module.') for name in state_dict):
+        state_dict = {name[len('module.'):]: value for name, value in state_dict.items()}
+    return state_dict
+
+
+def _read_pickle(path: Path) -> Any:
+    """Content of a pickle of numpy arrays."""
+    try:
+        with open(path, 'rb') as file:
+            return ArrayUnpickler(file, encoding='latin1').load()  # that of detectron2's oldest files
+    except Exception as error:  # a damaged pickle can fail in any way
+        raise OfficialWeightsError(
+            f'checkpoint "{path}" is not read: {error}. A .pkl may hold numpy arrays in plain containers only, since '
+            'reading anything else could run code') from error
+
+
+def _read_torch(path: Path) -> Any:
+    """Content of a file of torch.save."""
+    try:
+        return load_weights_only(str(path), map_location='cpu')
+    except pickle.UnpicklingError as error:
+        raise OfficialWeightsError(
+            f'checkpoint "{path}" holds more than weights, and reading the rest could run code, so it is refused '
+            f'({refusal_reason(error)}). If you trust its source, save its weights alone: '
+            "torch.save(torch.load(SRC, weights_only=False)['model'], DST)") from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise OfficialWeightsError(f'checkpoint "{path}" is truncated, corrupt or no checkpoint: {error}') from error
+
+
+def _read_safetensors(path: Path) -> Any:
+    """Content of a file of safetensors."""
+    try:
+        return safetensors_files.load(path)
+    except CheckpointError as error:
+        raise OfficialWeightsError(str(error)) from error
+
+
+def _as_tensor(path: Path, name: Any, value: Any) -> Tensor:
+    """The entry of a state dict as a tensor."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in 'fiub':
+        value = torch.from_numpy(np.array(value))  # a copy: arrays of a pickle may be read-only
+    if not isinstance(name, str) or not isinstance(value, Tensor):
+        raise OfficialWeightsError(f'checkpoint "{path}" holds no weights: its entry {name!r} is a '
+                                   f'{type(value).__name__}, not a tensor')
+    return value

@@ -1,0 +1,28 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What `make lint` cannot see: which modules an import really executes."""
+import json
+import subprocess
+import sys
+
+import pytest
+
+LOADED = 'import json, sys, {0}; print(json.dumps([name for name in sys.modules if name.split(".")[0] == "mmvc"]))'
+
+
+def modules_of(package: str) -> list:
+    """Modules of the package that an import executes, in a process of its own."""
+    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', LOADED.format(package)], capture_output=True, text=True,
+                         check=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def test_models_load_without_the_rest_of_the_package():
+    modules = modules_of('mmvc.models')
+    assert len(modules) <= 75
+    assert {name.split('.')[1] for name in modules if '.' in name} <= {'models', 'utils', 'registry', 'version'}
+
+
+@pytest.mark.parametrize('package', ['datasets', 'evaluation', 'visualization'])
+def test_neighbours_load_without_each_other(package):
+    below = {package, 'formats', 'utils', 'registry', 'version'}
+    assert {name.split('.')[1] for name in modules_of(f'mmvc.{package}') if '.' in name} <= below

@@ -1,0 +1,102 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import subprocess
+import sys
+
+import pytest
+
+from mmvc.utils.atomic import atomic_folder, atomic_path, atomic_write, remove_drafts, require_writable
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*') if path.is_file())
+
+
+def kill_while_writing(writer: str, target) -> None:
+    """Let a process end with SIGKILL inside of ``atomic_path`` or ``atomic_folder``."""
+    script = (f'import os, sys; from mmvc.utils.atomic import {writer}\n'
+              f'with {writer}(sys.argv[1]) as draft:\n'
+              '    (draft / "old" if draft.is_dir() else draft).touch(); os.kill(os.getpid(), 9)')
+    assert subprocess.run([sys.executable, '-c', script, str(target)]).returncode == -9
+
+
+def test_staging(tmp_path):
+    """Under SIGKILL: what lies around has a hidden name, and does not get into what is written next."""
+    target = tmp_path / 'a/b'
+    with atomic_folder(target) as folder:
+        (folder / 'x').touch()
+        assert not target.exists() and folder.name.startswith('.')
+    assert names(tmp_path) == ['a/b/x']
+    kill_while_writing('atomic_folder', target)
+    assert len(names(tmp_path)) == 2
+    with atomic_folder(target, inner='b') as folder:
+        (folder / 'b').mkdir()
+        (folder / 'b/y').touch()
+    assert names(tmp_path) == ['a/b/y']
+    with atomic_path(tmp_path / 'c.json') as draft, open(draft, 'w', encoding='utf-8') as file:
+        assert not (tmp_path / 'c.json').exists()
+        file.write('x')
+    assert (tmp_path / 'c.json').read_text() == 'x'
+
+
+def test_a_folder_that_is_not_completed_leaves_the_old_one(tmp_path):
+    target = tmp_path / 'a'
+    target.mkdir()
+    (target / 'old').touch()
+    with pytest.raises(OSError, match='full'), atomic_folder(target) as folder:
+        (folder / 'new').touch()
+        raise OSError('full')
+    assert names(tmp_path) == ['a/old'] and [path.name for path in tmp_path.iterdir()] == ['a']
+
+
+def test_two_writers_of_one_file_do_not_share_a_draft(tmp_path):
+    """The last one that finishes wins, with all of its content."""
+    path = tmp_path / 'a.json'
+    with atomic_path(path) as first, atomic_path(path) as second:
+        first.write_text('first')
+        second.write_text('second')
+        assert first != second and not path.exists()
+    assert path.read_text() == 'first' and names(tmp_path) == ['a.json']
+
+
+@pytest.mark.parametrize('keep_suffix', [True, False])
+def test_a_draft_is_hidden_and_keeps_the_suffix_on_request(tmp_path, keep_suffix):
+    with atomic_path(tmp_path / 'a.mp4', keep_suffix=keep_suffix) as draft:
+        assert draft.name.startswith('.') and (draft.suffix == '.mp4') is keep_suffix
+        draft.touch()
+
+
+@pytest.mark.parametrize('sync', [True, False])
+def test_a_failed_block_leaves_the_old_file_alone(tmp_path, sync):
+    path = tmp_path / 'a'
+    path.write_text('old')
+    with pytest.raises(KeyError), atomic_path(path, sync) as draft:
+        draft.write_text('new')
+        raise KeyError
+    assert path.read_text() == 'old' and names(tmp_path) == ['a']
+
+
+def test_drafts_of_killed_processes_are_removed_and_those_of_running_ones_stay(tmp_path):
+    """By the next durable writing of the same file, not of another one."""
+    for name in ('a', 'b'):
+        kill_while_writing('atomic_path', tmp_path / name)
+    with atomic_path(tmp_path / 'a') as running:
+        running.touch()
+        assert len(names(tmp_path)) == 3
+        atomic_write(tmp_path / 'a', b'new')
+        assert sorted(name.split('.')[1] for name in names(tmp_path) if name.startswith('.')) == ['a', 'b']
+        assert running.exists()
+    remove_drafts(tmp_path, '*')
+    assert names(tmp_path) == ['a']
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match='missing'), atomic_path(tmp_path / 'a'):
+        (tmp_path / 'missing').read_bytes()
+
+
+def test_a_folder_below_a_file_is_not_writable(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OSError):
+        require_writable(tmp_path / 'file/folder')
+    require_writable(tmp_path / 'folder')
+    assert list((tmp_path / 'folder').iterdir()) == []
