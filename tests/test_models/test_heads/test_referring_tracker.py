@@ -1,7 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import pytest
 import torch
-from golden_utils import (
+
+from mmvc.models import ReferringTracker
+from mmvc.models.layers import QueryNoise
+from mmvc.models.official_weights.rules import TRACKER_RULES
+from tests.helpers.golden_utils import (
     assert_close,
     assert_gradients_equal,
     bqt_masks,
@@ -11,10 +15,6 @@ from golden_utils import (
     module_weights,
     random_targets,
 )
-
-from mmvc.models import ReferringTracker
-from mmvc.models.layers import QueryNoise
-from mmvc.models.official_weights.rules import TRACKER_RULES
 
 NUM_CLASSES = 10
 

@@ -3,7 +3,10 @@ from functools import partial
 
 import pytest
 import torch
-from golden_utils import (
+
+from mmvc.models import TemporalRefiner
+from mmvc.models.official_weights.rules import REFINER_RULES
+from tests.helpers.golden_utils import (
     assert_close,
     assert_gradients_equal,
     bqt_masks,
@@ -13,9 +16,6 @@ from golden_utils import (
     module_weights,
     random_targets,
 )
-
-from mmvc.models import TemporalRefiner
-from mmvc.models.official_weights.rules import REFINER_RULES
 
 NUM_CLASSES = 10
 

@@ -5,14 +5,23 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from golden_utils import load_golden
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
-from tiny_models import NUM_CLASSES, NUM_QUERIES, REFINER, STAGES, build_model, make_batch, make_video, stacked
 
 from mmvc.models import DVISOffline, DVISOnline, MinVIS
 from mmvc.models.video_segmentors.minvis import join_windows
 from mmvc.registry import TASK_UTILS
+from tests.helpers.golden_utils import load_golden
+from tests.helpers.tiny_models import (
+    NUM_CLASSES,
+    NUM_QUERIES,
+    REFINER,
+    STAGES,
+    build_model,
+    make_batch,
+    make_video,
+    stacked,
+)
 
 #: part that a stage trains, and those that it does not
 TRAINED = dict(MinVIS=('backbone', 'head'), DVISOnline=('tracker', ), DVISOffline=('refiner', ))

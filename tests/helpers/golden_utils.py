@@ -3,9 +3,6 @@
 
 Files hold inputs, weights under ``sd/<official name>``, recorded random draws and outputs; of a parameter's gradient
 its norm and every 97th value.
-
-Importable because pytest puts the folder of a ``conftest.py`` on the path; ``tests`` itself is no package, since there
-are dependencies that install one of that name.
 """
 
 from collections.abc import Iterable
