@@ -19,7 +19,7 @@ load_and_augment = dict(
         dict(type='mmdet.PhotoMetricDistortion'),
     ])
 train_pipeline = [
-    dict(type='SampleClip', num_frames=2, frame_range=2),
+    dict(type='SampleClip', num_frames=8, frame_range=4, reverse_prob=0.5),
     load_and_augment,
     dict(type='PackVideoSegInputs'),
 ]

@@ -16,7 +16,7 @@ load_and_augment = dict(
         dict(type='mmdet.RandomFlip', prob=0.5),
     ])
 train_pipeline = [
-    dict(type='SampleClip', num_frames=2, frame_range=5),
+    dict(type='SampleClip', num_frames=8, frame_range=4, reverse_prob=0.5),
     load_and_augment,
     dict(type='PackVideoSegInputs'),
 ]
