@@ -1,4 +1,4 @@
-# CamVid (11 classes, 480x360) as videos in VSPW's fashion. Trained on crops of 256x192, tested at full size.
+# CamVid (11 classes, 480x360), as videos with semantic masks. Trained on crops of 256x192, tested at full size.
 dataset_type = 'CamVidDataset'
 data_root = 'data/camvid'
 
