@@ -7,8 +7,8 @@ mvc_stages = dict(
     segmenter=dict(model=dict(masked_loss_weight=masked_loss_weight), mask=dict(type='RandomPatchMask', **mvc)),
     online=dict(model=dict(masked_loss_weight=masked_loss_weight), mask=dict(type='TubeMask', **mvc)))
 
-# The other form of the loss (arXiv 2406.04979, Eq. 4): every clip is trained on as it is and, in a second pass, masked.
-# That takes twice the time, but not twice the memory.
+# The other form of the loss (arXiv 2406.04979, Eq. 4): every clip is trained on as it is and, in a second pass,
+# masked. That takes twice the time, but not twice the memory.
 mvc_sum = dict(patch_size=32, mask_ratio=0.7, mode='sum')
 _two_passes = dict(
     model=dict(masked_loss_weight=masked_loss_weight),

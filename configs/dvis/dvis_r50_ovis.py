@@ -1,5 +1,5 @@
-# The baseline in the manner of DVIS, in the implementation of DVIS++: the segmenter has no re-identification branch, so
-# tracker and refiner work on the 256 channels of its decoder, and there are no contrastive losses.
+# The baseline in the manner of DVIS, in the implementation of DVIS++: the segmenter has no re-identification branch,
+# so tracker and refiner work on the 256 channels of its decoder, and there are no contrastive losses.
 _base_ = [
     '../_base_/models/segmenter.py', '../_base_/models/dvispp.py', '../_base_/datasets/ovis.py',
     '../_base_/pipelines/dvispp_vis.py', '../_base_/schedules/dvispp.py', '../_base_/default_runtime.py'

@@ -51,7 +51,7 @@ class VideoSegInferencer:
 
     Args:
         model (str | Path | Config | dict, optional): Config, its path, or the name of one that comes with mmvc, such
-            as ``'mvc/dvispp_r50_vspw_online'``. Defaults to None: the config that the checkpoint carries.
+            as ``'mvc/dvispp_r50_vspw'``. Defaults to None: the config that the checkpoint carries.
         weights (str, optional): Checkpoint, file or address. Defaults to None: ``load_from`` of the config; without
             any, the weights are random and a warning says so.
         device (str, optional): Such as ``'cuda:0'``. Defaults to None: an accelerator if there is one, else the CPU.
@@ -67,6 +67,8 @@ class VideoSegInferencer:
         cfg_options (dict, optional): Overrides of the config, keys like ``model.feature_store.dtype``. Defaults to
             None.
         show_progress (bool): Whether to show progress bars. Defaults to True.
+        stage (str, optional): Stage of the config that the weights are of, such as ``'online'``. Defaults to None: the
+            last.
 
     Attributes:
         model (MinVIS): The model, in evaluation mode; on CPU with the batch norm of its backbone folded.
@@ -95,7 +97,8 @@ class VideoSegInferencer:
                  amp: str | None = None,
                  compile: bool = False,
                  cfg_options: dict | None = None,
-                 show_progress: bool = True) -> None:
+                 show_progress: bool = True,
+                 stage: str | None = None) -> None:
         if window_size is not None:
             check_number('window_size', window_size, 1, whole=True)
         if max_memory is not None:
@@ -103,7 +106,7 @@ class VideoSegInferencer:
         if amp not in (None, *AMP_DTYPES):
             raise UsageError(f'amp is one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
-        self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options)
+        self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         if self.device.type == 'cpu':
             self.model.backbone = fold_batch_norm(self.model.backbone)
         self.task: str = self.model.postprocessor.task

@@ -4,6 +4,7 @@
 import copy
 import difflib
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmdet.visualization.palette import get_palette
@@ -13,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
-from mmvc.engine import load_config, merge_options, require_checkpoint, weight_mismatches
+from mmvc.engine import load_config, merge_options, require_checkpoint, resolve_stage, weight_mismatches
 from mmvc.models import MinVIS
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
@@ -24,11 +25,23 @@ from mmvc.utils.shipped_files import PACKAGE, find_shipped
 _MAX_LINES = 20
 
 
-def config_files() -> dict[str, Path]:
+class ShippedConfig(NamedTuple):
+    """A config that comes with mmvc, or a stage of one.
+
+    Args:
+        path (Path): File.
+        stage (str, optional): Name of the stage that is meant. Defaults to None: the last.
+    """
+    path: Path
+    stage: str | None = None
+
+
+def config_files() -> dict[str, ShippedConfig]:
     """Find the configs that come with mmvc, in a source tree or an installed package.
 
     Returns:
-        dict[str, Path]: File by name: ``<family>/<config>`` without suffix, and the names of the metafiles.
+        dict[str, ShippedConfig]: Config by name: ``<family>/<config>`` without suffix, the same with ``_<stage>``, and
+        the names of the metafiles.
 
     Raises:
         UsageError: There are none.
@@ -38,28 +51,33 @@ def config_files() -> dict[str, Path]:
         raise UsageError(f'no configs are installed beside "{PACKAGE}": install mmvc again, or name a config by its '
                          'path')
     files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
-    named = {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
+    named = {file.relative_to(folder).with_suffix('').as_posix(): ShippedConfig(file) for file in files}
     for metafile in sorted(folder.rglob('metafile.yml')):
         for model in load(metafile)['Models']:
-            named.setdefault(model['Name'], folder.parent / model['Config'])
+            config = ShippedConfig(folder.parent / model['Config'], model.get('Stage'))
+            if config.stage is not None:
+                file = config.path.relative_to(folder).with_suffix('').as_posix()
+                named.setdefault(f'{file}_{config.stage}', config)
+            named.setdefault(model['Name'], config)
     return named
 
 
-def find_config(name: str) -> Path:
+def find_config(name: str) -> ShippedConfig:
     """Find a config by path or name.
 
     Args:
-        name (str): Path of a config, or the name of one that comes with mmvc: that of its metafile
-            (``mvc_dvispp_r50_vspw_offline``), ``mvc/dvispp_r50_vspw``, or the last part where it is unique.
+        name (str): Path of a config, or the name of one that comes with mmvc: ``mvc/dvispp_r50_vspw``, the same with
+            the name of a stage (``mvc/dvispp_r50_vspw_online``), the name in a metafile
+            (``mvc_dvispp_r50_vspw_online``), or the last part of such a name where it is unique.
 
     Returns:
-        Path: The file.
+        ShippedConfig: The file, and the stage if the name says it.
 
     Raises:
         UsageError: There is no such config (close matches are listed), or several.
     """
     if Path(name).is_file():
-        return Path(name)
+        return ShippedConfig(Path(name))
     if name.endswith('.py') and len(Path(name).parts) > 1 and Path(name).parent.is_dir():
         raise UsageError(f'config "{name}" does not exist')
     files = config_files()
@@ -80,7 +98,8 @@ def find_config(name: str) -> Path:
 def load_model(model: str | Path | Config | ConfigDict | dict | None,
                weights: str | None = None,
                device: str | torch.device = 'cpu',
-               cfg_options: dict | None = None) -> tuple[MinVIS, Config, dict]:
+               cfg_options: dict | None = None,
+               stage: str | None = None) -> tuple[MinVIS, Config, dict]:
     """Build a model in evaluation mode and load its weights, all of them or none.
 
     Args:
@@ -90,6 +109,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
             has none either, random weights, with a warning.
         device (str | torch.device): Defaults to 'cpu'.
         cfg_options (dict, optional): Overrides, keys like ``model.feature_store.dtype``. Defaults to None.
+        stage (str, optional): Stage of the config that the weights are of. Defaults to None: the last.
 
     Returns:
         tuple[MinVIS, Config, dict]: Model, config, and ``dict(classes, palette)`` of what it was trained on.
@@ -99,7 +119,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
             listed), or the classes are not known.
     """
     checkpoint = None if weights is None else _load_checkpoint(weights)
-    cfg, label = _config(model, checkpoint, weights, cfg_options)
+    cfg, label = _config(model, checkpoint, weights, cfg_options, stage)
     path = weights or cfg.get('load_from')
     if checkpoint is None and path:
         checkpoint = _load_checkpoint(path)
@@ -123,10 +143,12 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
 
 
 def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: dict | None,
-            weights: str | None, cfg_options: dict | None) -> tuple[Config, str]:
+            weights: str | None, cfg_options: dict | None, stage: str | None) -> tuple[Config, str]:
     if isinstance(model, (str, Path)):
-        path = find_config(str(model))
-        return load_config(str(path), cfg_options), f'config "{path}"'
+        path, named = find_config(str(model))
+        if stage is not None and named not in (None, stage):
+            raise UsageError(f'"{model}" names the stage {named}, and stage (--stage) says {stage}: drop one of them')
+        return load_config(str(path), cfg_options, stage=stage or named), f'config "{path}"'
     if model is None:
         text = checkpoint and (checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
                                or checkpoint.get('meta', {}).get('cfg'))
@@ -140,11 +162,12 @@ def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: d
             raise UsageError(f'{label} cannot be read: {type(error).__name__}: {error}; name one (--model)') from error
         cfg.load_from = None  # where that training began
     elif isinstance(model, Config):
-        cfg, label = copy.deepcopy(model), 'the config'
+        cfg, label = model, 'the config'
     elif isinstance(model, dict):
-        cfg, label = Config(copy.deepcopy(dict(model))), 'the config'
+        cfg, label = Config(dict(model)), 'the config'
     else:
         raise UsageError(f'model is a config, its path or its name, got {type(model).__name__}')
+    cfg = resolve_stage(cfg, stage)
     merge_options(cfg, cfg_options, label)
     return cfg, label
 
@@ -185,12 +208,12 @@ def _mismatch_hint(lines: list[str]) -> str:
     parts = {'tracker', 'refiner'}
     if absent and absent <= parts and not surplus and not reshaped:
         stage = 'segmenter' if 'tracker' in absent else 'online'
-        return (f'the checkpoint is of an earlier stage, without {" and ".join(sorted(absent))}: use the config of '
-                f'the {stage} stage')
+        return (f'the checkpoint is of an earlier stage, without {" and ".join(sorted(absent))}: use that stage '
+                f'of the config (--stage {stage})')
     if surplus and surplus <= parts and not absent and not reshaped:
         stage = 'offline' if 'refiner' in surplus else 'online'
-        return (f'the checkpoint is of a later stage, with {" and ".join(sorted(surplus))}: use the config of the '
-                f'{stage} stage')
+        return (f'the checkpoint is of a later stage, with {" and ".join(sorted(surplus))}: use that stage of '
+                f'the config (--stage {stage})')
     return ('it is of another config or has another number of classes: use the config it was trained with, or leave '
             'the config out, if the checkpoint carries it')
 

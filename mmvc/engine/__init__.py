@@ -13,6 +13,7 @@ from .config import (
     enable_deterministic,
     load_config,
     merge_options,
+    read_config,
     require_dataloader,
 )
 from .distributed import LAUNCHERS, exit_with_message, on_main_process, setup_distributed
@@ -33,6 +34,7 @@ from .hooks import (
 )
 from .reporting import report_errors
 from .resumable_train_loop import ResumableTrainLoop
+from .stage_config import resolve_stage, stage_names
 from .stages import Stage, load_stages, plan_stages, run_stages
 from .summary import format_summary
 
@@ -43,6 +45,7 @@ __all__ = [
     'VideoSegVisualizationHook', 'WeightMismatchError', 'accumulate_gradients', 'build_runner',
     'checkpoint_activations', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends',
     'enable_deterministic', 'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint',
-    'load_config', 'load_stages', 'merge_options', 'on_main_process', 'plan_stages', 'report_errors',
-    'require_checkpoint', 'require_dataloader', 'run_stages', 'setup_distributed', 'weight_mismatches'
+    'load_config', 'load_stages', 'merge_options', 'on_main_process', 'plan_stages', 'read_config', 'report_errors',
+    'require_checkpoint', 'require_dataloader', 'resolve_stage', 'run_stages', 'setup_distributed', 'stage_names',
+    'weight_mismatches'
 ]

@@ -59,7 +59,7 @@ def stage_names(cfg: Config) -> list[str]:
     stages = cfg.get('stages')
     if stages is None:
         return []
-    where = f'config "{cfg.filename}": stages'
+    where = f'{_label(cfg)}: stages'
     if isinstance(stages, (list, tuple)):
         raise UsageError(f'{where} is a list, the form of mmvc 0.1 with a file for each stage. Describe all stages in '
                          'one file: stages = dict(segmenter=dict(...), ...), see docs/en/train_test.md')
@@ -90,15 +90,15 @@ def resolve_stage(cfg: Config, name: str | None = None) -> Config:
     names = stage_names(cfg)
     if not names:
         if name is not None:
-            raise UsageError(f'config "{cfg.filename}" has no stages: leave out the stage "{name}" (--stage)')
+            raise UsageError(f'{_label(cfg)} has no stages: leave out the stage "{name}" (--stage)')
         return copy.deepcopy(cfg)
     name = names[-1] if name is None else name
     if name not in names:
-        raise UsageError(f'config "{cfg.filename}" has no stage "{name}"{_did_you_mean(name, names)}: its stages are '
+        raise UsageError(f'{_label(cfg)} has no stage "{name}"{_did_you_mean(name, names)}: its stages are '
                          f'{", ".join(names)}')
     whole = cfg.to_dict()
     patch = whole.pop('stages')[name]
-    where = f'config "{cfg.filename}": stages.{name}'
+    where = f'{_label(cfg)}: stages.{name}'
     known = {*whole, *inspect.signature(Runner.__init__).parameters, *_RUNNER_KEYS, *_PIPELINE_KEYS, _REMOVE}
     for key in patch:
         if key not in known:
@@ -182,6 +182,11 @@ def _pipelines(part: Any) -> Iterator[list]:
 def _kind(transform: Any) -> str:
     """Type of a transform without its scope; empty if it is none."""
     return str(transform.get('type', '')).rsplit('.', 1)[-1] if isinstance(transform, dict) else ''
+
+
+def _label(cfg: Config) -> str:
+    """How errors speak of a config."""
+    return f'config "{cfg.filename}"' if cfg.filename else 'the config'
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 # A frozen DINOv2 ViT-L with a trained ViT-Adapter, and 200 queries. Only the first stage loads `pretrained`, the file
-# as it is published; the weights of `load_from` are loaded after it. The later stages take the backbone from the first.
+# as it is published; the weights of `load_from` are loaded after it. The later stages take the backbone from the
+# first.
 backbone = dict(
     _delete_=True, type='DINOv2ViTAdapter', arch='large', frozen_vit=True, norm_cfg=dict(type='SyncBN'), init_cfg=None)
 pretrained = dict(type='Pretrained', checkpoint='checkpoints/dinov2_vitl14_pretrain.pth')

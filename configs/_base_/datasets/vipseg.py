@@ -1,5 +1,5 @@
-# VIPSeg (124 classes, 58 of them things) at 720p, as tools/dataset_converters/vipseg_to_720p.py writes it. A config adds
-# the pipelines.
+# VIPSeg (124 classes, 58 of them things) at 720p, as tools/dataset_converters/vipseg_to_720p.py writes it. A config
+# adds the pipelines.
 dataset_type = 'VIPSegDataset'
 data_root = 'data/VIPSeg_720P'
 train_dataloader = dict(

@@ -1,5 +1,5 @@
-# YouTube-VIS 2021 (40 classes), mixed 1:1 with clips that are made from frames of COCO. The annotations of the validation
-# set are not public: results are written for the server. A config adds the pipelines.
+# YouTube-VIS 2021 (40 classes), mixed 1:1 with clips that are made from frames of COCO. The annotations of the
+# validation set are not public: results are written for the server. A config adds the pipelines.
 dataset_type = 'YouTubeVISDataset'
 data_root = 'data/youtube_vis_2021'
 coco_root = 'data/coco'

@@ -1,5 +1,5 @@
-# The segmenter: Mask2Former with a re-identification branch, ResNet-50. A config adds `num_classes` and `postprocessor`
-# of its dataset.
+# The segmenter: Mask2Former with a re-identification branch, ResNet-50. A config adds `num_classes` and
+# `postprocessor` of its dataset.
 model = dict(
     type='MinVIS',
     data_preprocessor=dict(

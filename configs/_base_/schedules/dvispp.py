@@ -1,6 +1,6 @@
 # DVIS++ on 8 GPUs: AdamW with mixed precision, 20k iterations, a tenth of the learning rate after 14k. The rate of the
-# backbone is a tenth of that of the rest; norms and embeddings have no weight decay; the gradient of the whole model is
-# clipped at 0.01. The official warm-up (10 iterations at the full rate) changes nothing and is left out. A config
+# backbone is a tenth of that of the rest; norms and embeddings have no weight decay; the gradient of the whole model
+# is clipped at 0.01. The official warm-up (10 iterations at the full rate) changes nothing and is left out. A config
 # states what its dataset and its stages change.
 optim_wrapper = dict(
     type='AmpOptimWrapper',

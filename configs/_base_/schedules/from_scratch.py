@@ -1,5 +1,5 @@
-# AdamW for a training from random weights that takes minutes: a high learning rate, the same for the backbone. A config
-# states `train_cfg.max_iters` and `param_scheduler`.
+# AdamW for a training from random weights that takes minutes: a high learning rate, the same for the backbone. A
+# config states `train_cfg.max_iters` and `param_scheduler`.
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),

@@ -41,6 +41,7 @@ class ModelPlan:
         name (str): Name in the report, also of its folder.
         config (str): Config of the model. Defaults to '': none, but predictions.
         checkpoint (str): Its checkpoint. Defaults to '': none, but predictions.
+        stage (str, optional): Stage of the config that the checkpoint is of. Defaults to None: the last.
         tta (bool | dict): False; True for the config's own ``tta_model`` and ``tta_pipeline``, or the paper's scales;
             or a dict with any of ``scales``, ``flip`` and ``voting``. Defaults to False.
         predictions (str, optional): Instead of a model: folder of ``<video>/<frame>.png``, class indices.
@@ -48,6 +49,7 @@ class ModelPlan:
     name: str
     config: str = ''
     checkpoint: str = ''
+    stage: str | None = None
     tta: Any = False
     predictions: str | None = None
 
@@ -57,8 +59,9 @@ class ModelPlan:
         if self.predictions is None:
             if not (self.config and self.checkpoint):
                 raise UsageError('it needs config and checkpoint, or predictions (a folder made before)')
-        elif self.config or self.checkpoint or self.tta:
-            raise UsageError('it has predictions, so there is no use for config, checkpoint or tta: drop one side')
+        elif self.config or self.checkpoint or self.stage or self.tta:
+            raise UsageError('it has predictions, so there is no use for config, checkpoint, stage or tta: drop one '
+                             'side')
         if isinstance(self.tta, dict):
             unknown = set(self.tta) - set(TTA_KEYS)
             if unknown:

@@ -30,7 +30,7 @@ def prepare_config(model: ModelPlan, dataset: dict) -> ConfigDict:
     Raises:
         UsageError: The config cannot be read or cannot be tested.
     """
-    cfg = load_config(model.config)
+    cfg = load_config(model.config, stage=model.stage)
     pipeline = require_dataloader(cfg, 'test').dataset.pipeline
     cfg.test_dataloader.dataset = ConfigDict(dataset, pipeline=pipeline, test_mode=True)
     cfg.test_evaluator = ConfigDict(type='VSSMetric')
