@@ -71,8 +71,8 @@ def load_config(path: str,
 
     Args:
         path (str): Config file.
-        cfg_options (dict, optional): Overrides, keys like ``optim_wrapper.optimizer.lr``. They are for the stage that
-            is loaded; keys like ``stages.online.train_cfg.max_iters`` are for the stage that they name. A new
+        cfg_options (dict, optional): Overrides, keys like ``optim_wrapper.optimizer.lr``. They are for every stage,
+            keys like ``stages.online.train_cfg.max_iters`` for the stage that they name, where they come first. A new
             ``data_root`` replaces the old one in every dataset and evaluator, too. Defaults to None.
         data_root (str, optional): Short for ``cfg_options=dict(data_root=...)``. Defaults to None.
         stage (str, optional): Name of a stage of the config. Defaults to None: the last stage, or the whole config if
@@ -87,17 +87,13 @@ def load_config(path: str,
     """
     label = f'config "{path}"'
     cfg = read_config(path)
-    of_stages = {key: value for key, value in (cfg_options or {}).items() if key.split('.')[0] == 'stages'}
-    if of_stages:
-        known = stage_names(cfg)
-        for key in of_stages:
-            if [*key.split('.'), ''][1] not in known:
-                raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: {key} is for a stage, and the '
-                                 f'stages of the config are {", ".join(known) or "none"}')
-        merge_options(cfg, of_stages, label)
-    cfg = resolve_stage(cfg, stage)
+    for_all, for_stages = _split_options(cfg_options or {}, stage_names(cfg), label)
+    for name, options in for_stages.items():
+        merge_options(cfg, {f'stages.{name}.{key}': value for key, value in options.items()}, label)
+    cfg, names = resolve_stage(cfg, stage), stage_names(cfg)
     old_root = cfg.get('data_root')
-    merge_options(cfg, {key: value for key, value in (cfg_options or {}).items() if key not in of_stages}, label)
+    own = for_stages.get(stage or names[-1], {}) if names else {}
+    merge_options(cfg, {**for_all, **{key: own[key] for key in own if key.split('.')[0] in cfg}}, label)
     if data_root is not None:
         cfg.data_root = data_root
     if cfg.get('data_root') != old_root:
@@ -108,6 +104,25 @@ def load_config(path: str,
             if cfg.get(key) is not None:
                 cfg[key] = reroot(cfg[key], old_root, cfg.data_root)
     return cfg
+
+
+def _split_options(options: dict, names: list[str], label: str) -> tuple[dict, dict[str, dict]]:
+    """Split overrides into those for all stages and those for one, by its name, without ``stages.<name>.``."""
+    if not isinstance(options, dict):
+        raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: they must be a dict, found {options!r}')
+    for_all: dict[str, Any] = {}
+    for_stages: dict[str, dict] = {}
+    for key, value in options.items():
+        first, _, rest = key.partition('.')
+        if first != 'stages':
+            for_all[key] = value
+            continue
+        name, _, rest = rest.partition('.')
+        if name not in names or not rest:
+            raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: "{key}" must be stages.NAME.KEY, and '
+                             f'the stages of the config are {", ".join(names) or "none"}')
+        for_stages.setdefault(name, {})[rest] = value
+    return for_all, for_stages
 
 
 def merge_options(cfg: Config, cfg_options: dict | None, label: str) -> None:

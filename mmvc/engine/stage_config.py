@@ -106,7 +106,7 @@ def resolve_stage(cfg: Config, name: str | None = None) -> Config:
                              'that the config or a runner of mmengine has')
     merged = _merge(whole, {key: value for key, value in patch.items() if key not in _PIPELINE_KEYS}, where)
     _apply_pipeline_entries((merged.get('train_dataloader') or {}).get('dataset'), patch, where)
-    return Config(merged, filename=cfg.filename)
+    return Config(merged, cfg_text=cfg.text, filename=cfg.filename)
 
 
 def _merge(base: dict, patch: dict, where: str) -> dict:
