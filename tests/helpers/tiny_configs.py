@@ -10,8 +10,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmvc.registry import MODELS
-
-from .config_files import train_pipeline_of
+from tests.helpers.config_files import train_pipeline_of
 
 WIDTH, NUM_QUERIES, NUM_POINTS = 32, 10, 32
 _ATTENTION = dict(embed_dims=WIDTH, num_heads=4)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The complete config of a stage: what merges, the entries with a meaning of their own, and errors that name the key."""
+"""The complete config of a stage: what merges, entries with a meaning of their own, and errors that name the key."""
 
 import copy
 
@@ -94,7 +94,7 @@ def test_every_training_pipeline_is_changed(wrapper):
     (dict(param_scheduler=dict(end=3)), r'stages.first.param_scheduler is a dict, but .*_delete_=True'),
     (dict(sample_clip=[2]), 'stages.first.sample_clip must be a dict of the arguments'),
     (dict(sample_clip=dict(type='SampleClip')), 'stages.first.sample_clip must be a dict of the arguments'),
-    (dict(train_pipeline=[PACK], sample_clip=dict(num_frames=2)), 'first.sample_clip: no pipeline .* has a SampleClip'),
+    (dict(train_pipeline=[PACK], sample_clip=dict(num_frames=2)), 'sample_clip: no pipeline .* has a SampleClip'),
     (dict(train_pipeline=PACK), 'stages.first.train_pipeline must be a list'),
     (dict(mask='TubeMask'), r"stages.first.mask must be a masking transform, such as dict\(type='TubeMask'"),
     (dict(train_pipeline=[CLIP], mask=dict(type='TubeMask')), 'stages.first.mask: no pipeline .*PackVideoSegInputs'),
