@@ -166,6 +166,21 @@ def test_publish(run, trained, tmp_path, capsys):
     assert re.fullmatch(r'e2e_tiny_config_20250601-[0-9a-f]{8}\.pth', again.name)
 
 
+def test_publish_a_stage(run, trained, tmp_path, write_config):
+    """Its name is in that of the file and in the file; the last stage is the default."""
+    path, state_dict = trained
+    config = write_config('stages = dict(small=dict(model=dict(type="DVISOnline", _remove_="refiner")), large={})')
+    run('publish_model', config, path, tmp_path / 'large')
+    assert next((tmp_path / 'large').iterdir()).name.startswith('config_large_20240131-')
+    kept = {name: value for name, value in state_dict.items() if not name.startswith('refiner.')}
+    torch.save(dict(state_dict=kept), path)
+    run('publish_model', config, path, tmp_path / 'small', '--stage', 'small', '--date', '20240131')
+    published, = (tmp_path / 'small').iterdir()
+    assert published.name.startswith('config_small_20240131-')
+    assert torch.load(published, weights_only=True)['meta']['stage'] == 'small'
+    run('dvispp_to_mmvc', published, tmp_path / 'new.pth', '--config', config, '--stage', 'small')
+
+
 def test_publish_as_safetensors(run, trained, tmp_path):
     """Written, read as a checkpoint with its classes, and published again as a file of torch."""
     pytest.importorskip('safetensors')
