@@ -169,7 +169,8 @@ def test_publish(run, trained, tmp_path, capsys):
 def test_publish_a_stage(run, trained, tmp_path, write_config):
     """Its name is in that of the file and in the file; the last stage is the default."""
     path, state_dict = trained
-    config = write_config('stages = dict(small=dict(model=dict(type="DVISOnline", _remove_="refiner")), large={})')
+    small = dict(model=dict(type='DVISOnline', _remove_='refiner'))
+    config = write_config(f'stages = dict(_delete_=True, small={small}, large={{}})')
     run('publish_model', config, path, tmp_path / 'large')
     assert next((tmp_path / 'large').iterdir()).name.startswith('config_large_20240131-')
     kept = {name: value for name, value in state_dict.items() if not name.startswith('refiner.')}
