@@ -143,7 +143,7 @@ def test_method_adds_no_parameters(stage):
     if stage == 'DVISOffline':
         changes['refiner'] = dict(REFINER, cross_attn=dict(type='ObjectMaskedCrossAttention', drop_ratio=0.5))
     model = build_model(stage, **changes)
-    model.load_state_dict(build_model(stage).state_dict())  # strict
+    model.load_state_dict(build_model(stage).state_dict())  # strict: must not raise
 
 
 def raw_prediction(model, video):
