@@ -14,9 +14,9 @@ _dataset = dict(
     data_root=data_root,
     metainfo=dict(classes=('ball', 'crate', 'flower', 'fish', 'kite', 'ring')))
 train_dataloader = dict(dataset=dict(_dataset, _delete_=True, split='train', pipeline=train_pipeline))
-_valid = dict(_dataset, _delete_=True, split='valid', pipeline=_base_.test_pipeline, test_mode=True)
-val_dataloader = dict(dataset=dict(_valid))
-test_dataloader = dict(dataset=dict(_valid))
+_val = dict(_dataset, _delete_=True, split='valid', pipeline=_base_.test_pipeline, test_mode=True)
+val_dataloader = dict(dataset=dict(_val))
+test_dataloader = dict(dataset=dict(_val))
 val_evaluator = dict(type='VISMetric', data_root=data_root)
 test_evaluator = val_evaluator
 model = dict(

@@ -22,8 +22,8 @@ EXAMPLES = dict(vspw='dvispp_r18_synthetic', vipseg='dvispp_r18_synthetic_vps', 
 @pytest.fixture(scope='module')
 def generated(tmp_path_factory):
     root = tmp_path_factory.mktemp('generated')
-    return make_synthetic_dataset(
-        root, SyntheticVideoConfig(size=(32, 48), num_frames=3), list(EXAMPLES), num_train=2, num_val=1, seed=1)
+    videos = SyntheticVideoConfig(size=(32, 48), num_frames=3)
+    return make_synthetic_dataset(root, videos, formats=list(EXAMPLES), num_train=2, num_val=1, seed=1)
 
 
 @pytest.fixture
