@@ -87,12 +87,15 @@ def load_config(path: str,
     """
     label = f'config "{path}"'
     cfg = read_config(path)
-    for_all, for_stages = _split_options(cfg_options or {}, stage_names(cfg), label)
+    names = stage_names(cfg)
+    for_all, for_stages = _split_options(cfg_options or {}, names, label)
     for name, options in for_stages.items():
         merge_options(cfg, {f'stages.{name}.{key}': value for key, value in options.items()}, label)
-    cfg, names = resolve_stage(cfg, stage), stage_names(cfg)
+    if stage is None and names:
+        stage = names[-1]
+    cfg = resolve_stage(cfg, stage)
     old_root = cfg.get('data_root')
-    own = for_stages.get(stage or names[-1], {}) if names else {}
+    own = for_stages.get(stage, {})
     merge_options(cfg, {**for_all, **{key: own[key] for key in own if key.split('.')[0] in cfg}}, label)
     if data_root is not None:
         cfg.data_root = data_root
@@ -106,12 +109,12 @@ def load_config(path: str,
     return cfg
 
 
-def _split_options(options: dict, names: list[str], label: str) -> tuple[dict, dict[str, dict]]:
+def _split_options(options: dict, names: list[str], label: str) -> tuple[dict, dict[str | None, dict]]:
     """Split overrides into those for all stages and those for one, by its name, without ``stages.<name>.``."""
     if not isinstance(options, dict):
         raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: they must be a dict, found {options!r}')
     for_all: dict[str, Any] = {}
-    for_stages: dict[str, dict] = {}
+    for_stages: dict[str | None, dict] = {}
     for key, value in options.items():
         first, _, rest = key.partition('.')
         if first != 'stages':

@@ -54,11 +54,22 @@ def stage_names(cfg: Config) -> list[str]:
         list[str]: Names in the order of training; empty if the config has no ``stages``.
 
     Raises:
-        UsageError: ``stages`` is not a dict of dicts, or a name cannot be that of a folder.
+        UsageError: ``stages`` is not a dict of dicts, a name cannot be that of a folder, or the last stage changes
+            the top level.
     """
+    stages = _stages(cfg)
+    if stages and list(stages.values())[-1]:
+        raise UsageError(f'{_label(cfg)}: stages.{list(stages)[-1]} must be dict(), because the last stage is the top '
+                         'level of the config: write there what the stage changes. (mmengine sorts the stages when it '
+                         'writes a config to a file: use the file that the config was read from)')
+    return list(stages)
+
+
+def _stages(cfg: Config) -> dict:
+    """What each stage changes, by name."""
     stages = cfg.get('stages')
     if stages is None:
-        return []
+        return {}
     where = f'{_label(cfg)}: stages'
     if isinstance(stages, (list, tuple)):
         raise UsageError(f'{where} is a list, the form of mmvc 0.1 with a file for each stage. Describe all stages in '
@@ -70,7 +81,7 @@ def stage_names(cfg: Config) -> list[str]:
             raise UsageError(f'{where}: "{name}" is also the name of a folder, so it must be a plain name')
         if not isinstance(patch, dict):
             raise UsageError(f'{where}.{name} must be a dict of what the stage changes in the config, found {patch!r}')
-    return list(stages)
+    return stages
 
 
 def resolve_stage(cfg: Config, name: str | None = None) -> Config:
@@ -78,8 +89,7 @@ def resolve_stage(cfg: Config, name: str | None = None) -> Config:
 
     Args:
         cfg (Config): Config as it is written in its file.
-        name (str, optional): Name of the stage. Defaults to None: the last stage, or ``cfg`` itself if it has no
-            stages.
+        name (str, optional): Name of the stage. Defaults to None: the last stage, which is the top level of ``cfg``.
 
     Returns:
         Config: Config of the stage, without ``stages``; a copy.
@@ -87,12 +97,13 @@ def resolve_stage(cfg: Config, name: str | None = None) -> Config:
     Raises:
         UsageError: There is no such stage, or an entry of it does not fit the config.
     """
-    names = stage_names(cfg)
-    if not names:
+    names = list(_stages(cfg))
+    if name is None or not names:
         if name is not None:
             raise UsageError(f'{_label(cfg)} has no stages: leave out the stage "{name}" (--stage)')
-        return copy.deepcopy(cfg)
-    name = names[-1] if name is None else name
+        cfg = copy.deepcopy(cfg)
+        cfg.pop('stages', None)
+        return cfg
     if name not in names:
         raise UsageError(f'{_label(cfg)} has no stage "{name}"{_did_you_mean(name, names)}: its stages are '
                          f'{", ".join(names)}')

@@ -41,8 +41,8 @@ def reduce(command: Command) -> Command:
     words = [STAND_INS.get(word, re.sub(r'^(work_dirs/.*/iter_)\d+', r'\g<1>1', word)) for word in command.words]
     given, folder, more = SMALL.get(words[1], ('', '', ''))
     if words[1] == 'tools/train.py' and 'CONFIG' in command.words and '--work-dir' not in words:
-        # one stage is enough, in a folder in which no other command has left results
-        more = f'--stage segmenter --work-dir work_dirs/{abs(hash(command.words))}'
+        # one stage is enough, in a folder without results
+        more = '--stage segmenter --work-dir work_dirs/other'
     return command._replace(words=(*(folder if word == given else word for word in words), *more.split()))
 
 
@@ -80,7 +80,10 @@ def _write_miniature(path: Path) -> None:
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.update(serialize_data=False)  # mmengine collects garbage for it, longer than a step takes
+    stages = cfg.pop('stages').to_dict()  # mmengine would sort them
     cfg.dump(path.with_suffix('.new.py'))  # the others inherit from this one as it was
+    with open(path.with_suffix('.new.py'), 'a') as file:
+        file.write(f'\nstages = {stages!r}\n')
 
 
 def _write(path: Path, image: np.ndarray) -> None:

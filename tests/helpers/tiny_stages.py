@@ -49,7 +49,8 @@ def write_config(folder, stages=STAGES) -> str:
     """Write a config with stages; return its path."""
     model, max_iters = list(stages.values())[-1]
     patches = {name: dict(model=dict(type=kind), train_cfg=dict(max_iters=iters))
-               for name, (kind, iters) in stages.items()}
+               for name, (kind, iters) in list(stages.items())[:-1]}
+    patches[list(stages)[-1]] = {}
     path = folder / 'all.py'
     path.write_text(CONFIG.format(model=model, max_iters=max_iters) + f'stages = {patches!r}\n')
     return str(path)

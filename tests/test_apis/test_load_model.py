@@ -96,14 +96,16 @@ def test_every_config_of_the_package_can_be_used():
 def test_a_stage_of_a_config(save, tmp_path):
     """By its name, of a config in a file or at hand, and of one that the checkpoint carries."""
     cfg = tiny_config('DVISOnline')
-    cfg.stages = dict(segmenter=dict(model=dict(type='MinVIS', _remove_='tracker')), online={})
-    cfg.dump(str(tmp_path / 'all.py'))
+    stages = dict(segmenter=dict(model=dict(type='MinVIS', _remove_='tracker')), online={})
+    (tmp_path / 'all.py').write_text(f'{cfg.pretty_text}\n{stages = }')
+    cfg.stages = stages
     for model, weights in ((cfg, save('MinVIS')), (str(tmp_path / 'all.py'), save('MinVIS')),
                            (None, save('MinVIS', cfg=cfg.pretty_text))):
         built, found, _ = load_model(model, weights, stage='segmenter')
         assert type(built).__name__ == 'MinVIS' and 'stages' not in found
-    built, _, _ = load_model(cfg, save('DVISOnline'))
-    assert type(built).__name__ == 'DVISOnline'
+    for model, weights in ((cfg, save('DVISOnline')), (None, save('DVISOnline', cfg=cfg.pretty_text))):
+        built, _, _ = load_model(model, weights)
+        assert type(built).__name__ == 'DVISOnline'
     for model, stage, message in ((cfg, 'offline', 'the config has no stage "offline"'),
                                   (tiny_config(), 'online', 'the config has no stages'),
                                   ('mvc/dvispp_r50_vspw_online', 'offline', 'names the stage online, and .* offline')):

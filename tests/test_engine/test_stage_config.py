@@ -116,6 +116,15 @@ def test_stages_that_are_none(stages, message):
         resolve_stage(Config(dict(stages=stages), cfg_text='...', filename='some.py'))
 
 
+def test_the_last_stage_changes_nothing():
+    """Mistakes, and files that mmengine has written, which sorts the stages; the top level stays usable."""
+    cfg = config()
+    cfg.stages = dict(last={}, first=dict(model=dict(_remove_='refiner')))
+    with pytest.raises(UsageError, match=r'stages.first must be dict\(\), because the last stage is the top level'):
+        stage_names(cfg)
+    assert resolve_stage(cfg).to_dict() == TOP and 'refiner' not in resolve_stage(cfg, 'first').model
+
+
 def test_unknown_stages():
     with pytest.raises(UsageError, match=r'no stage "frist" \(did you mean "first"\?\): its stages are first, last'):
         resolve_stage(config(), 'frist')
@@ -128,7 +137,8 @@ class TestOverrides:
 
     @pytest.fixture
     def path(self, tmp_path):
-        config(train_cfg=dict(max_iters=5)).dump(str(tmp_path / 'some.py'))
+        text = '\n'.join(f'{key} = {value!r}' for key, value in config(train_cfg=dict(max_iters=5)).to_dict().items())
+        (tmp_path / 'some.py').write_text(text)
         return str(tmp_path / 'some.py')
 
     def test_they_are_for_every_stage_or_for_one(self, path):
@@ -138,6 +148,8 @@ class TestOverrides:
         assert (one.train_cfg.max_iters, last.train_cfg.max_iters) == (2, 3)  # what is said of the stage comes first
         assert one.model.head.width == last.model.head.width == 7
         assert pipelines(one)[0] == dict(type='SampleClip', num_frames=4) and pipelines(last)[0] == CLIP
+        last = load_config(path, {'train_cfg.max_iters': 3, 'stages.last.train_cfg.max_iters': 1})
+        assert last.train_cfg.max_iters == 1
 
     @pytest.mark.parametrize('key', ['stages.frist.train_cfg', 'stages.first', 'stages'])
     def test_one_of_no_stage_is_refused(self, path, key):
