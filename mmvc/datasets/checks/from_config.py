@@ -154,7 +154,8 @@ def _check_classes(report: Report, cfg: Config, name: str, metainfo: dict) -> No
 
 def _check_video(name: str, transforms: list, quick: bool, video: dict) -> tuple[Report, Counter]:
     """Check the frames of a video, or an image; return also how many frames show each class."""
-    report, seen = Report(), Counter()
+    report = Report()
+    seen: Counter[int] = Counter()
     frames = video.get('images', [video])
     shared = {key: value for key, value in video.items() if key != 'images'}
     labelled = [bool(frame.get('seg_map_path')) or frame.get('instances') is not None for frame in frames]
