@@ -8,7 +8,7 @@ import numpy as np
 from mmvc.utils.atomic import atomic_write
 from mmvc.visualization import Legend, PanelDrawer, VideoWriter
 
-FORMATS = ('sheet', 'frames', 'video')
+FORMS = ('sheet', 'frames', 'video')
 SHEET_ROWS = 6
 
 
@@ -39,8 +39,8 @@ class PictureWriter:
                  legend: Legend | None = None,
                  form: str = 'sheet',
                  fps: float = 10) -> None:
-        if form not in FORMATS:
-            raise ValueError(f'form is one of {", ".join(FORMATS)}, got {form!r}')
+        if form not in FORMS:
+            raise ValueError(f'form is one of {", ".join(FORMS)}, got {form!r}')
         self.drawer = drawer
         self.legend = legend
         self._form = form

@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
-from mmvc.analysis.pictures import FORMATS, frames_to_show, spread
+from mmvc.analysis.pictures import FORMS, frames_to_show, spread
 from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file; its dataloaders name the datasets')
     parser.add_argument('--out-dir', default='work_dirs/browse', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMATS, default='sheet', help='a sheet with a row per frame, a picture per '
+    parser.add_argument('--form', choices=FORMS, default='sheet', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train',
                         help='dataset of which dataloader; default: %(default)s')

@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.comparison import VideoComparison
-from mmvc.analysis.pictures import FORMATS, frames_to_show
+from mmvc.analysis.pictures import FORMS, frames_to_show
 from mmvc.analysis.predictions import open_predictions
 from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
 from mmvc.engine.ground_truth import GroundTruth
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pred', nargs='+', required=True, type=named_folder, metavar='NAME=FOLDER',
                         help='two to five models: the title of their column, and their predictions')
     parser.add_argument('--out-dir', default='work_dirs/compare', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMATS, default='video', help='a sheet with a row per frame, a picture per '
+    parser.add_argument('--form', choices=FORMS, default='video', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='test',
                         help='dataset of which dataloader; default: %(default)s')

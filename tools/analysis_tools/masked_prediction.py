@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.pictures import FORMATS, frames_to_show
+from mmvc.analysis.pictures import FORMS, frames_to_show
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
     parser.add_argument('--out-dir', default='work_dirs/masked_prediction', help='folder to write to; default: '
                         '%(default)s')
-    parser.add_argument('--form', choices=(*FORMATS, 'none'), default='sheet', help='a sheet with a row per frame, a '
+    parser.add_argument('--form', choices=(*FORMS, 'none'), default='sheet', help='a sheet with a row per frame, a '
                         'picture per frame, a video, or only the numbers; default: %(default)s')
     parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos; default: all')
     parser.add_argument('--num', type=NumberArgument(1, whole=True), help='only the first videos, as many as this')

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.pictures import FORMATS
+from mmvc.analysis.pictures import FORMS
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     source.add_argument('--video', metavar='NAME', help='video of the test set; default: its first one')
     source.add_argument('--input', metavar='PATH', help='video file or folder of frames instead')
     parser.add_argument('--out-dir', default='work_dirs/attention', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMATS, default='video', help='a sheet with a row per frame, a picture per '
+    parser.add_argument('--form', choices=FORMS, default='video', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
     parser.add_argument('--layer', type=NumberArgument(0, whole=True),
                         help='layer of the refiner to draw, from 0; default: mean of all')
