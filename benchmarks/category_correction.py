@@ -65,17 +65,14 @@ class Oracle(MultimodalBackend):
             for segment in found.find_doubtful(settings.min_area, settings.min_change, settings.max_margin):
                 group = table.groups[segment.group]
                 question = make_question(group.stuff, group.classes)
-                indices = [table.classes.index(name) for name in group.classes]
                 masks = {frame: found.mask(segment, frame) for frame in segment.areas}
-                in_frame = {frame: np.array([np.count_nonzero(truth[frame][mask] == index) for index in indices])
-                            for frame, mask in masks.items()}
-                right = sum(np.count_nonzero((truth[frame] == labels[frame])[mask]) for frame, mask in masks.items())
-                total = sum(in_frame.values())
+                indices = [table.classes.index(name) for name in group.classes]
+                choices = _best_classes(labels, truth, masks, indices, answers)
                 for frame in choose_frames(segment, settings.num_questions):
                     image = cv2.resize(cv2.imread(images[frame]), labels.shape[:0:-1], interpolation=cv2.INTER_AREA)
-                    counts, least = (in_frame[frame], 0) if answers == 'perfect' else (total, right)
-                    answer = group.classes[int(counts.argmax())] if counts.max() > least else NONE
-                    self._answers[self._key(draw_picture(image, masks[frame], settings.picture), question)] = answer
+                    picture = draw_picture(image, masks[frame], settings.picture)
+                    choice = choices[frame]
+                    self._answers[self._key(picture, question)] = NONE if choice is None else group.classes[choice]
 
     def ask(self, picture: bytes, question: str) -> str:
         """Return the answer to a question about these predictions."""
@@ -84,6 +81,30 @@ class Oracle(MultimodalBackend):
     @staticmethod
     def _key(picture: bytes, question: str) -> tuple[str, str]:
         return hashlib.sha256(picture).hexdigest(), question
+
+
+def _best_classes(labels: np.ndarray, truth: np.ndarray, masks: dict[int, np.ndarray], classes: list[int],
+                  answers: str) -> dict[int, int | None]:
+    """Choose the answer for each frame of a segment.
+
+    Args:
+        labels (np.ndarray): Predicted label maps, uint8 (T, H, W).
+        truth (np.ndarray): Ground truth, int (T, H, W).
+        masks (dict[int, np.ndarray]): Pixels of the segment by frame, bool (H, W).
+        classes (list[int]): Class indices of the possible answers.
+        answers (str): ``'perfect'`` or ``'best'``.
+
+    Returns:
+        dict[int, int | None]: Frame -> position in ``classes``; None for "none of them".
+    """
+    counts = {frame: np.array([np.count_nonzero(truth[frame][mask] == label) for label in classes])
+              for frame, mask in masks.items()}
+    least = 0
+    if answers == 'best':  # the same answer for all frames; it must beat the pixels that are right already
+        total = sum(counts.values())
+        counts = dict.fromkeys(masks, total)
+        least = sum(np.count_nonzero((truth[frame] == labels[frame])[mask]) for frame, mask in masks.items())
+    return {frame: int(count.argmax()) if count.max() > least else None for frame, count in counts.items()}
 
 
 def main() -> None:

@@ -32,8 +32,8 @@ class Store:
     def stage(self, training: Training) -> Stage:
         """Return a training as a stage whose work dir is in the store.
 
-        The stage shares the config of the training, which names no work dir. So it tells the state of the training; to
-        run it, :func:`run_training` makes a config of its own.
+        Use it to look at the state of the training. It shares the config of the training, so do not change that;
+        :func:`run_training` runs a copy.
         """
         return Stage(training.stage, training.cfg, str(self.folder(training) / training.stage))
 
