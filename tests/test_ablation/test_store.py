@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from toy_plan import write_plan
-
 from mmvc.ablation import Plan, Store
+from tests.helpers.tiny_plan import write_plan
 
 
 def test_a_look_at_the_state_does_not_change_a_training(tmp_path):
