@@ -182,9 +182,9 @@ def test_clear_segments_are_not_asked_about(build, data):
 def test_a_finished_run_computes_nothing(build, data, monkeypatch):
     first = build().run().to_text()
     before = {path: path.stat().st_mtime_ns for path in (data / 'work').rglob('*.png')}
-    for function in ('mmvc.challenge.aggregation.aggregation.motion_consistency',
+    for function in ('mmvc.challenge.aggregation.choice.motion_consistency',
                      'mmvc.challenge.correction.folders.correct_video',
-                     'mmvc.challenge.pipeline.pipeline.evaluate_vss'):
+                     'mmvc.challenge.pipeline.challenge_pipeline.evaluate_vss'):
         monkeypatch.setattr(function, None)
     pipeline = build()
     assert [pipeline.unfinished(step) for step in pipeline.steps] == [[]] * 5
@@ -285,7 +285,7 @@ def test_given_predictions_must_be_those_of_the_dataset(build, data):
     ({'models': dict(steady=dict(weights='x'))}, r'models\["steady"\]: .*weights'),
     ({'aggregation': dict(models=('given', ))}, 'name two or more'),
     ({'aggregation': dict(models=('given', 'stead'))}, 'names "stead", but'),
-    ({'aggregation': dict(label_maps='colour')}, "label_maps = 'colour'"),
+    ({'aggregation': dict(treatment='colour')}, "treatment = 'colour'"),
     ({'correction': dict(backend=dict(type='human'))}, "'human': expected one of openai, transformers"),
     ({'correction': dict(backend=dict(type='openai', name='gpt'))}, "correction: backend: .*argument"),
     ({'correction': dict(backend=dict(type='openai', model='x', timeout=0))}, 'backend.timeout must be above 0'),
