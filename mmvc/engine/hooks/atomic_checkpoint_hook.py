@@ -31,11 +31,12 @@ class AtomicCheckpointHook(CheckpointHook):
     """
 
     backend_args: dict | None
-    file_backend: Any  # one of mmengine's, or what defers its removals
+    file_backend: Any  # one of mmengine's
 
     def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self._last_saved_iter: int | None = None
+        self._earlier_best: list[str | None] = []  # while a better checkpoint is being saved
 
     def before_train(self, runner: Runner) -> None:
         """Choose the storage; a remote ``out_dir`` (``s3://...``) keeps mmengine's."""
@@ -66,7 +67,7 @@ class AtomicCheckpointHook(CheckpointHook):
         return self.last_ckpt
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        outdated = self._outdated_best()
+        outdated = self._replaced_best()
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
                 oldest = self.filename_tmpl.format(self.keep_ckpt_ids[0])
@@ -104,32 +105,41 @@ class AtomicCheckpointHook(CheckpointHook):
             elif self.file_backend.isdir(path):  # DeepSpeed's checkpoints are folders
                 self.file_backend.rmtree(path)
 
-    def _outdated_best(self) -> list[str]:
-        """Best checkpoints that better ones, saved just now, have replaced."""
-        best = (getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values())
-        return [path for path in getattr(self.file_backend, 'removed', ()) if path not in best]
-
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
-        backend, self.file_backend = self.file_backend, _DeferredRemoval(self.file_backend)
+        """Save a best checkpoint, then remove the one that it replaces.
+
+        mmengine removes a best checkpoint that it knows of before it writes the better one. So the earlier ones are
+        hidden from it meanwhile.
+        """
+        if not self.save_best:
+            return
+        self._earlier_best = self._best()
+        self._set_best([None] * len(self._earlier_best))
         try:
             super()._save_best_checkpoint(runner, metrics)
-            outdated = self._outdated_best()
         finally:
-            self.file_backend = backend
-        self._remove(outdated)
+            replaced = self._replaced_best()
+            self._set_best([new or earlier for new, earlier in zip(self._best(), self._earlier_best)])
+            self._earlier_best = []
+        self._remove(replaced)
+        for path in replaced:
+            runner.logger.info(f'The previous best checkpoint {path} is removed')
 
+    def _best(self) -> list[str | None]:
+        """Paths of the best checkpoints, one per metric of ``save_best``."""
+        if len(self.key_indicators) == 1:
+            return [self.best_ckpt_path]
+        return [self.best_ckpt_path_dict[key] for key in self.key_indicators]
 
-class _DeferredRemoval:
-    """A storage backend that only notes what it is to remove."""
+    def _set_best(self, paths: list[str | None]) -> None:
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path, = paths
+        else:
+            self.best_ckpt_path_dict = dict(zip(self.key_indicators, paths))
 
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-        self.removed: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def remove(self, path: str) -> None:
-        self.removed.append(path)
-
-    rmtree = remove
+    def _replaced_best(self) -> list[str]:
+        """Best checkpoints that a better one, already saved under another name, has replaced."""
+        if not self._earlier_best:
+            return []
+        return [earlier for earlier, new in zip(self._earlier_best, self._best())
+                if earlier and new and new != earlier]
