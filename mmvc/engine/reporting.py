@@ -70,7 +70,7 @@ def _record_failed_builds() -> Iterator[dict[Exception, str]]:
     runs; the errors themselves stay as they are.
 
     Yields:
-        dict[Exception, str]: For each error that passed through a builder, the innermost object, as ``type(key=value)``.
+        dict[Exception, str]: The innermost object, as ``type(key=value)``, for each error that left a builder.
     """
     failed_builds: dict[Exception, str] = {}
 

@@ -10,13 +10,9 @@ import torch
 import torch.nn as nn
 from mmengine.fileio import get_file_backend
 
-from mmvc.engine import (
-    AtomicCheckpointHook,
-    is_intact_checkpoint,
-    last_good_checkpoint,
-    require_checkpoint,
-    weight_mismatches,
-)
+from mmvc.engine import last_good_checkpoint, require_checkpoint, weight_mismatches
+from mmvc.engine.checkpoints import is_intact_checkpoint
+from mmvc.engine.hooks import AtomicCheckpointHook
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 
