@@ -17,7 +17,7 @@
 #                   MAX_RESTARTS, continue if machines are lost. Machine 0 must stay.
 #   JOB_ID          a unique name for each job, if several jobs use the same MASTER_ADDR and PORT
 #   LOCAL_ADDR      address of this machine, if the others cannot reach it by its host name
-# MAX_RESTARTS and NNODES=MIN:MAX imply --resume: every start, also the first, continues from the last intact checkpoint
+# MAX_RESTARTS and NNODES=MIN:MAX imply --resume: each start, even the first, continues from the last intact checkpoint
 # of the work dir. If the number of processes changes, so does the global batch size; the learning rate stays the same.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"

@@ -17,7 +17,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from mmvc.utils.errors import UsageError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
-SECONDS_TO_BE_ENDED = 5  # within which a launcher ends the other processes, once rank 0 has failed
+SECONDS_FOR_LAUNCHER = 5  # within which a launcher ends the other processes, once rank 0 has failed
 T = TypeVar('T')
 
 
@@ -117,7 +117,7 @@ def exit_with_message(message: str) -> NoReturn:
     rank, local_rank = (int(os.environ.get(name, 0)) for name in names)
     if rank == 0:
         sys.exit(f'error: {message}')
-    time.sleep(SECONDS_TO_BE_ENDED * (1 + (local_rank > 0)))  # on a machine without rank 0, local rank 0 prints it
+    time.sleep(SECONDS_FOR_LAUNCHER * (1 + (local_rank > 0)))  # on a machine without rank 0, local rank 0 prints it
     sys.exit(f'error on rank {rank}: {message}')
 
 

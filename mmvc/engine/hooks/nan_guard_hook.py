@@ -100,8 +100,8 @@ class NaNGuardHook(Hook):
         runner.message_hub.update_info('skipped_steps', skipped)
 
         what = ', '.join(bad) if bad else f'gradient norm = {norm}, with finite losses on this rank'
-        message = (f'iteration {runner.iter + 1}: {what}, on {_name(clips)}. The step is skipped; clips, losses and '
-                   f'parameters are in "{path}"')
+        message = (f'iteration {runner.iter + 1}: {what}, on {_describe(clips)}. The step is skipped; clips, losses '
+                   f'and parameters are in "{path}"')
         if skipped > self.max_skipped:
             limit = f' after {self.max_skipped} skipped steps' if self.max_skipped else ''
             raise NonFiniteError(f'{message}. The training stops{limit}: check these clips, lower the learning rate '
@@ -177,7 +177,7 @@ def describe_batch(data_batch: dict | None) -> list[dict]:
     return clips
 
 
-def _name(clips: list[dict]) -> str:
+def _describe(clips: list[dict]) -> str:
     if not clips:
         return 'a batch without metainfo'
     more = f' and {len(clips) - 4} more clips' if len(clips) > 4 else ''
