@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
@@ -54,6 +55,7 @@ class ProgressBars:
             SpeedColumn(unit),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # text for a file or a pipe must not go to the console
             disable=not enabled)
 
     def __enter__(self) -> 'ProgressBars':

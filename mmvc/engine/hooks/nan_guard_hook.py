@@ -2,13 +2,14 @@
 import json
 import logging
 import math
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor
@@ -61,14 +62,8 @@ class NaNGuardHook(Hook):
             wrappers = list(runner.optim_wrapper.values())
         names = {id(parameter): name for name, parameter in runner.model.named_parameters()}
         for wrapper in wrappers:
-            log_norm = None if wrapper.clip_grad_kwargs else runner.message_hub.update_scalar
-
-            def check(optimizer: Optimizer, args: tuple, kwargs: dict,
-                      log_norm: Callable[[str, float], None] | None = log_norm) -> None:
-                norm = self._check_gradients(optimizer, names)
-                if log_norm is not None:
-                    log_norm('train/grad_norm', norm)
-
+            message_hub = None if wrapper.clip_grad_kwargs else runner.message_hub
+            check = partial(self._before_step, names=names, message_hub=message_hub)
             self._handles.append(wrapper.optimizer.register_step_pre_hook(check))
 
     def after_train(self, runner: Runner) -> None:
@@ -108,6 +103,13 @@ class NaNGuardHook(Hook):
                                  'or clip the gradients, then continue from the last checkpoint with --resume; or '
                                  'allow more skipped steps with NaNGuardHook(max_skipped=N)')
         runner.logger.log(logging.WARNING, f'{message} (skipped step {skipped} of at most {self.max_skipped})')
+
+    def _before_step(self, optimizer: Optimizer, args: tuple, kwargs: dict, names: dict[int, str],
+                     message_hub: MessageHub | None) -> None:
+        """Check the gradients before a step (``args`` and ``kwargs`` are those of the step), and log their norm."""
+        norm = self._check_gradients(optimizer, names)
+        if message_hub is not None:
+            message_hub.update_scalar('train/grad_norm', norm)
 
     def _check_gradients(self, optimizer: Optimizer, names: dict[int, str]) -> float:
         """Return the norm of an optimizer's gradients; discard the gradients if it is NaN or infinite."""

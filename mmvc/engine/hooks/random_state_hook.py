@@ -10,7 +10,7 @@ from torch import Tensor
 from mmvc.registry import HOOKS
 from mmvc.utils.random_state import get_random_state, set_random_state
 
-KEY = 'random_state'
+_KEY = 'random_state'
 
 
 @HOOKS.register_module()
@@ -41,7 +41,7 @@ class RandomStateHook(Hook):
         if self._gathered is None and get_world_size() == 1:
             self._gathered = [self._state_after_last_step()]
         if self._gathered is not None:
-            checkpoint[KEY] = self._gathered
+            checkpoint[_KEY] = self._gathered
         self._gathered = None
 
     def _state_after_last_step(self) -> dict[str, Tensor]:
@@ -51,7 +51,7 @@ class RandomStateHook(Hook):
         """Read the states of this rank from a checkpoint that is resumed."""
         if not runner._resume:
             return
-        states = checkpoint.get(KEY, [])
+        states = checkpoint.get(_KEY, [])
         if len(states) == get_world_size():
             self._to_restore = states[get_rank()]
         else:
