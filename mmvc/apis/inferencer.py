@@ -21,13 +21,13 @@ from mmvc.models.utils import fold_batch_norm
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
+from mmvc.utils.progress import ProgressBars
 from mmvc.visualization import FPS_RANGE
 
 from .check_outputs import protect_inputs
 from .frame_buffer import KeptFrames
 from .frame_reader import FrameReader
 from .loading import frame_transforms, load_model
-from .progress import FrameProgress
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
 from .sources import Frame, FrameSource, Source, open_sources
 from .writers import VideoInfo, WriterSettings, build_writers
@@ -185,7 +185,7 @@ class VideoSegInferencer:
         ]
         protect_inputs([writer.target(video) for video in videos for writer in writers.values()],
                        [path for reader in readers for path in reader.source.files])
-        with FrameProgress(self.show_progress) as progress:
+        with ProgressBars(enabled=self.show_progress) as progress:
             return [
                 self._segment(reader, video, writers, online, return_frames, progress.track)
                 for reader, video in zip(readers, videos)
