@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.worker_errors import message_of
 
 from .distributed import exit_with_message
 from .hooks import NonFiniteError, WeightMismatchError
@@ -45,7 +46,7 @@ def explain(error: Exception) -> str | None:
         return (f'{error}. Free some space and run it again: files that were complete before still are, and a '
                 'training goes on from the last one with --resume')
     if isinstance(error, (UsageError, DataError, NonFiniteError, WeightMismatchError, OSError)):
-        return str(error)
+        return message_of(error)
     frames = list(traceback.walk_tb(error.__traceback__))
     builders = [frame for frame, _ in frames if frame.f_code.co_name in _BUILDERS
                 and frame.f_globals.get('__name__', '').startswith('mmengine.')]
