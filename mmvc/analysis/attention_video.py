@@ -12,7 +12,7 @@ from mmvc.apis import FrameResult, VideoSegInferencer
 from mmvc.engine import load_config
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.errors import UsageError
-from mmvc.visualization import PanelDrawer
+from mmvc.visualization import PanelDrawer, SegmentMap
 
 from .attention import VideoAttention, record_attention
 from .attention_pictures import heat_map, plot_share
@@ -31,7 +31,8 @@ class AttentionVideo:
         self.models = models
         self.first = next(iter(models.values()))
         meta = self.first.dataset_meta
-        self.drawer = PanelDrawer(meta['classes'], meta['palette'], score_thr=score_thr)
+        self.drawer = PanelDrawer(meta['classes'], meta['palette'])
+        self.score_thr = score_thr
 
     @classmethod
     def from_files(cls, files: dict[str, tuple[str, str]], cfg_options: dict | None = None,
@@ -137,7 +138,8 @@ class AttentionVideo:
     def _columns(self, frame: FrameResult, index: int, attentions: dict[str, VideoAttention], layer: int | None,
                  maximum: float) -> dict[str, np.ndarray]:
         image = mmcv.bgr2rgb(frame.image)
-        columns = dict(input=image, prediction=self.drawer.draw_prediction(image, frame.data_sample))
+        predicted = SegmentMap.of_prediction(frame.data_sample, len(frame.classes), self.score_thr)
+        columns = dict(input=image, prediction=self.drawer.draw(image, predicted))
         for name, attention in attentions.items():
             shares = attention.background_share(), attention.background_share(masked=True)
             classes = self.drawer.classes

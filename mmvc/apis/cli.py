@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 formats=args.formats,
                 online=args.online,
                 fps=args.fps,
-                opacity=args.opacity,
+                alpha=args.opacity,
                 score_thr=args.score_thr,
                 stride=args.stride,
                 max_frames=args.max_frames,

@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class VideoSegInferencer:
                  formats: str | Sequence[str] = ('overlay', ),
                  online: bool = False,
                  fps: float | None = None,
-                 opacity: float = 0.6,
+                 alpha: float = 0.6,
                  score_thr: float = 0.3,
                  stride: int = 1,
                  max_frames: int | None = None,
@@ -149,7 +150,7 @@ class VideoSegInferencer:
                 stream or iterator. Defaults to False.
             fps (float, optional): Frames per second of the overlay. Defaults to None: those of the source, or 10 if
                 it does not tell.
-            opacity (float): Strength of the colours over the frames, from 0 to 1. Defaults to 0.6.
+            alpha (float): Opacity of the colours over the frames, from 0 to 1. Defaults to 0.6.
             score_thr (float): Instances that score less are not drawn, neither in overlays nor in masks (VIS).
                 Defaults to 0.3.
             stride (int): Take every ``stride``-th frame. Defaults to 1.
@@ -165,7 +166,7 @@ class VideoSegInferencer:
         Raises:
             UsageError: An input cannot be read, an argument does not fit, or ``out_dir`` cannot be written to.
         """
-        check_number('opacity', opacity, 0, 1)
+        check_number('alpha', alpha, 0, 1)
         check_number('score_thr', score_thr, 0, 1)
         if fps is not None:
             check_number('fps', fps, *FPS_RANGE)
@@ -173,7 +174,7 @@ class VideoSegInferencer:
                    for source in open_sources(inputs, self._load_image)]
         writers = {}
         if out_dir is not None:
-            settings = WriterSettings(Path(out_dir), self.task, opacity=opacity, score_thr=score_thr,
+            settings = WriterSettings(Path(out_dir), self.task, alpha=alpha, score_thr=score_thr,
                                       **self.dataset_meta)
             writers = build_writers(formats, settings)
         videos = [
@@ -260,9 +261,8 @@ class VideoSegInferencer:
     def _online(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
         pending: deque[Frame] = deque()
         frames = track(reader, reader.expected_frames, reader.source.name)
-        windows = self._windows(frames, self._window_size(reader), pending)
-        first = next(windows)
-        for sample in self._stepped(self.model.stream(_chain(first, windows), reader.size)):
+        windows, size = _with_size(self._windows(frames, self._window_size(reader), pending), reader)
+        for sample in self._stepped(self.model.stream(windows, size)):
             yield self._result(reader, pending.popleft(), sample)
 
     def _two_passes(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
@@ -274,19 +274,20 @@ class VideoSegInferencer:
             again = kept = KeptFrames(self.model.feature_store)
             shared_limit = kept.share_limit(self.model)
             frames = kept.keep(reader)
-        windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
-        first = next(windows)
+        frames = track(frames, total, f'{name}: segment')
+        windows, size = _with_size(self._windows(frames, self._window_size(reader)), reader)
         with torch.no_grad(), self._autocast(), shared_limit:
-            prediction = self.model.predict_video(_chain(first, windows), reader.size)
-        del first
-        again = track(again, len(prediction), f'{name}: decode masks')
-        for sample in self._stepped(self.model.postprocessor.frames(prediction)):
-            frame = next(again, None)
-            if frame is None:
-                raise UsageError(f'{reader.source.description} had {len(prediction)} frames when it was segmented and '
-                                 'fewer when it was read again: let it be until the end')
+            prediction = self.model.predict_video(windows, size)
+        samples = self._stepped(self.model.postprocessor.frames(prediction))
+        decoded = 0
+        # The frames come first: they are read to the end, where there may be broken ones to report.
+        for frame, sample in zip(track(again, len(prediction), f'{name}: decode masks'), samples):
+            decoded += 1
             yield self._result(reader, frame, sample)
-        next(again, None)  # lets the bar finish
+        if decoded < len(prediction):
+            raise UsageError(f'{reader.source.description} had {len(prediction)} frames when it was segmented, and '
+                             f'only {decoded} when it was read again to decode the masks: do not change it while it '
+                             'is being segmented')
 
     def _windows(self, frames: Iterable[Frame], window_size: int,
                  pending: deque[Frame] | None = None) -> Iterator[Tensor]:
@@ -361,9 +362,10 @@ class VideoSegInferencer:
                                         self.dataset_meta['classes'])
 
 
-def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
-    yield first
-    yield from rest
+def _with_size(windows: Iterator[Tensor], reader: FrameReader) -> tuple[Iterator[Tensor], tuple[int, int]]:
+    """Windows of a video and the size of its frames, which the reader knows once the first window has been read."""
+    first = next(windows)
+    return chain([first], windows), reader.size
 
 
 @contextmanager

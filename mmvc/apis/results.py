@@ -2,7 +2,7 @@
 """What an inferencer returns."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,11 +89,19 @@ class FrameResult:
     data_sample: DetDataSample
     classes: tuple[str, ...]
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
-        """One number per pixel.
+    def above(self, score_thr: float) -> 'FrameResult':
+        """The frame without the instances that score less than a threshold. Only VIS has instances to leave out.
 
         Args:
-            score_thr (float): Instances that score less are left out (VIS only). Defaults to 0.
+            score_thr (float): Least score of an instance, in [0, 1].
+
+        Returns:
+            FrameResult: A frame of the same class; the frame itself where the task has no instances.
+        """
+        return self
+
+    def id_map(self) -> np.ndarray:
+        """One number per pixel.
 
         Returns:
             ndarray: (H, W): class indices (VSS, uint8), segment ids (VPS, int32, 0 = void), or instance ids + 1 (VIS,
@@ -118,7 +126,7 @@ class SemanticFrame(FrameResult):
         """Class indices, uint8 (int64 beyond 256 classes), (H, W)."""
         return self.data_sample.pred_sem_seg.sem_seg[0].numpy()
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
+    def id_map(self) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
         return self.sem_seg
 
@@ -140,7 +148,7 @@ class PanopticFrame(FrameResult):
         """``dict(id, category_id, isthing, score)`` of the segments seen in the frame."""
         return self.data_sample.segments_info
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
+    def id_map(self) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
         return self.panoptic_seg
 
@@ -173,9 +181,16 @@ class InstanceFrame(FrameResult):
         """Ids that are stable through the video, (n,)."""
         return self.data_sample.pred_track_instances.instances_ids.numpy()
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
+    def above(self, score_thr: float) -> 'InstanceFrame':
+        """See :meth:`FrameResult.above`."""
+        tracks = self.data_sample.pred_track_instances
+        sample = self.data_sample.new()
+        sample.pred_track_instances = tracks[tracks.scores >= score_thr]
+        return replace(self, data_sample=sample)
+
+    def id_map(self) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
-        return SegmentMap.of_prediction(self.data_sample, len(self.classes), score_thr).ids + 1
+        return SegmentMap.of_prediction(self.data_sample, len(self.classes)).ids + 1
 
     def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""

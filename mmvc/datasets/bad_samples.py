@@ -81,7 +81,7 @@ class BadSamplePolicy:
             return sample
 
     def _count(self, replaced: list[tuple[str, str]]) -> None:
-        """Raise an error if the last sample in the list exceeds the limit, as counted by this process."""
+        """Raise an error if the last sample in the list exceeds the limit, as this process counts."""
         name, reason = replaced[-1]
         self._bad_samples.add(name)
         if len(self._bad_samples) <= self.max_bad_samples and len(replaced) < len(self):
@@ -90,8 +90,8 @@ class BadSamplePolicy:
         if self.max_bad_samples:
             raise BadSampleError(f'{what}. It is bad sample number {len(self._bad_samples)}, max_bad_samples of the '
                                  f'dataset is {self.max_bad_samples}: correct the data')
-        raise BadSampleError(f'{what}. Correct the data, or set max_bad_samples=N of the training set to replace up to '
-                             'N such samples')
+        raise BadSampleError(f'{what}. Correct the data, or replace up to N such samples: set max_bad_samples=N of '
+                             'the training set')
 
     def _mark(self, sample: Any, replaced: list[tuple[str, str]]) -> None:
         data_samples = sample.get('data_samples') if isinstance(sample, dict) else None

@@ -67,12 +67,12 @@ class VideoSegLocalVisualizer(Visualizer):
         if 'classes' not in meta or 'palette' not in meta:
             raise UsageError('the visualizer knows no classes and colours: set dataset_meta = dict(classes=..., '
                              'palette=...)')
-        drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width, score_thr=pred_score_thr)
+        drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width)
         found = {}
         if data_sample is not None and draw_gt:
             found['ground truth'] = _ground_truth(data_sample, meta)
         if data_sample is not None and draw_pred:
-            found['prediction'] = drawer.prediction(data_sample)
+            found['prediction'] = SegmentMap.from_sample(data_sample, len(meta['classes']), pred_score_thr)
         layers = {title: segments for title, segments in found.items() if segments is not None}
         columns = dict(input=image, **{title: drawer.draw(image, segments) for title, segments in layers.items()})
         panel = drawer.compose_panel(columns, drawer.legend(*layers.values()))

@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from mmengine.structures import BaseDataElement
 
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, UsageError
@@ -31,7 +30,6 @@ class PanelDrawer:
         min_width (int): Least width of a panel in pixels. Defaults to 320.
         max_width (int): Greatest width of a panel in pixels. Defaults to 640.
         labels (bool): Whether to write the class, and the id of tracks, into the segments. Defaults to True.
-        score_thr (float): Predicted instances that score less are not drawn (VIS). Defaults to 0.
 
     Examples:
         >>> drawer = PanelDrawer(classes=('road', 'car'), palette=((128, 64, 128), (0, 0, 142)))
@@ -46,8 +44,7 @@ class PanelDrawer:
                  alpha: float = 0.6,
                  min_width: int = 320,
                  max_width: int = 640,
-                 labels: bool = True,
-                 score_thr: float = 0.) -> None:
+                 labels: bool = True) -> None:
         self.classes = tuple(classes)
         self.palette = np.asarray(palette, np.uint8).reshape(-1, 3)
         if len(self.palette) != len(self.classes):
@@ -58,7 +55,6 @@ class PanelDrawer:
         self.min_width = min_width
         self.max_width = max_width
         self.labels = labels
-        self.score_thr = score_thr
 
     def resize(self, image: np.ndarray, nearest: bool = False) -> np.ndarray:
         """Bring an image, or with ``nearest`` a map of indices, to the size of a panel."""
@@ -89,23 +85,6 @@ class PanelDrawer:
         if not self.labels:
             return picture
         return write_labels(picture, resized, {index: self._label(resized, index) for index in present})
-
-    def draw_prediction(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray | None:
-        """Draw what a model predicted for a frame: classes (VSS), segments (VPS) or instances (VIS).
-
-        Args:
-            image (np.ndarray): Frame, (H, W, 3).
-            sample (BaseDataElement): Sample with ``pred_sem_seg``, ``pred_panoptic_seg`` or ``pred_track_instances``.
-
-        Returns:
-            np.ndarray | None: Picture at the size of a panel; None if the sample has no prediction.
-        """
-        segments = self.prediction(sample)
-        return None if segments is None else self.draw(image, segments)
-
-    def prediction(self, sample: BaseDataElement) -> SegmentMap | None:
-        """What :meth:`draw_prediction` draws."""
-        return SegmentMap.from_sample(sample, len(self.classes), self.score_thr)
 
     def legend(self, *segments: SegmentMap | None) -> Legend:
         """Begin a legend; ``add`` takes the frames that come later."""

@@ -154,7 +154,7 @@ def test_id_map_of_instances(make_inferencer, frames):
     instances.scores = torch.tensor([0.5, 0.9, 0.2, 0., 0.])
     instances.instances_ids = torch.tensor([0, 1, 2, 3, 4])
     assert np.unique(result.id_map()[:20]).tolist() == [2] and np.unique(result.id_map()[20:30]).tolist() == [3]
-    assert np.unique(result.id_map(score_thr=0.3)[20:]).tolist() == [0]
+    assert np.unique(result.above(0.3).id_map()[20:]).tolist() == [0]
 
 
 def test_an_online_model_answers_at_once(make_inferencer, frames):
@@ -335,7 +335,7 @@ def test_arguments_are_checked(make_inferencer, frames):
             make_inferencer(**kwargs)
     inferencer = make_inferencer()
     nan = float('nan')
-    for kwargs in (dict(opacity=1.5), dict(fps=0), dict(fps=nan), dict(fps=1e9), dict(score_thr=1.5),
+    for kwargs in (dict(alpha=1.5), dict(fps=0), dict(fps=nan), dict(fps=1e9), dict(score_thr=1.5),
                    dict(score_thr=nan), dict(max_frames=0), dict(stride=1.5), dict(stride=np.int64(0))):
         with pytest.raises(UsageError, match=next(iter(kwargs))):
             inferencer(frames, **kwargs)

@@ -58,8 +58,8 @@ class ResumableBatchSampler(Sampler):
                 empty = False
                 yield batch
             if empty:
-                raise UsageError('ResumableBatchSampler: the sampler yields no batch; the dataset is empty, or smaller '
-                                 'than batch_size with drop_last=True: add data, or lower '
+                raise UsageError('ResumableBatchSampler: the sampler yields no batch: the dataset is empty, or '
+                                 'smaller than batch_size with drop_last=True; add data, or lower '
                                  'train_dataloader.batch_size')
             epoch += 1
             for part in (self.sampler, self.batch_sampler):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..base_video_seg import VOID_INDEX
 from .classes import STUFF, UNLABELLED, ThingClass
 from .config import SyntheticVideoConfig
 from .motion import PATHS, Excursion, Path, wave
