@@ -11,7 +11,7 @@ from mmvc.utils.image_files import find_damage
 
 @TRANSFORMS.register_module()
 class LoadFrameFromFile(LoadImageFromFile):
-    """``mmcv.LoadImageFromFile`` that names the file whatever is wrong with it. Inside ``TransformBroadcaster``.
+    """``mmcv.LoadImageFromFile`` whose errors name the file. Use it inside ``TransformBroadcaster``.
 
     Args:
         to_float32 (bool): Whether to convert the image to float32. Defaults to False.
@@ -21,7 +21,7 @@ class LoadFrameFromFile(LoadImageFromFile):
 
     Raises:
         FileNotFoundError: There is no such file.
-        DataError: The file is empty, cut off or not an image.
+        DataError: The file is empty, truncated or not an image.
     """
 
     def __init__(self,
@@ -42,27 +42,27 @@ class LoadFrameFromFile(LoadImageFromFile):
         if damage is None:
             try:
                 image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-            except Exception as error:  # a damaged file can fail in any way
+            except Exception as error:  # a damaged file can raise anything
                 damage = str(error).strip() or type(error).__name__
         if image is None:
-            raise DataError(f'cannot decode the image "{path}" ({damage or "it is no image"}); replace the file or '
-                            'remove the frame')
+            raise DataError(f'cannot decode the image "{path}" ({damage or "it is not an image"}); replace the file, '
+                            'or remove the frame')
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
-        # Flips and crops record it only where they act, and all frames of a clip must have the same keys.
+        # Flips and crops set it only for the frames that they change; all frames of a clip need the same keys.
         results['homography_matrix'] = np.eye(3, dtype=np.float32)
         return results
 
 
 @TRANSFORMS.register_module()
 class LoadVideoSegAnnotations(BaseTransform):
-    """Load the mask of one frame into ``gt_seg_map``. Inside ``TransformBroadcaster``, after the image.
+    """Load the mask of one frame. Use it inside ``TransformBroadcaster``, after the image is loaded.
 
-    Semantic masks (8-bit, grey or indexed colour) become class indices, 255 = void, through the ``label_lut`` of the
-    dataset. Panoptic masks, of frames that come with ``segments_info``, become segment ids
+    Semantic masks (8-bit, grey or indexed colour) are mapped to class indices, 255 = void, by the ``label_lut`` of the
+    dataset. Masks of frames with ``segments_info`` are panoptic: they are mapped to segment ids
     (R + 256 G + 65536 B for colour images, the value itself for grey ones), 0 = void.
 
-    Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = must not occur) or
+    Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = invalid) or
     ``segments_info`` (list of ``dict(id, category_id, ...)``).
 
     Added keys: ``gt_seg_map``, (H, W), uint8 for semantic and int32 for panoptic masks.
@@ -72,7 +72,7 @@ class LoadVideoSegAnnotations(BaseTransform):
 
     Raises:
         FileNotFoundError: The frame has no mask file.
-        DataError: The mask cannot be decoded, has another size than its frame, or holds a value that is neither a
+        DataError: The mask cannot be decoded, differs in size from its frame, or holds a value that is neither a
             class (or listed segment) nor void.
     """
 
@@ -82,12 +82,12 @@ class LoadVideoSegAnnotations(BaseTransform):
     def transform(self, results: dict) -> dict:
         path = results.get('seg_map_path')
         if path is None:
-            raise FileNotFoundError(f'frame "{results["img_path"]}" has no mask; add it, or leave '
-                                    'LoadVideoSegAnnotations out of a pipeline for prediction')
+            raise FileNotFoundError(f'frame "{results["img_path"]}" has no mask; add the mask, or remove '
+                                    'LoadVideoSegAnnotations from the pipeline to predict')
         mask = self._read(path)
         if mask.shape[:2] != results['img'].shape[:2]:
             raise DataError(f'mask "{path}" (height, width = {mask.shape[:2]}) differs in size from its frame '
-                            f'"{results["img_path"]}" {results["img"].shape[:2]}; write both at the same size')
+                            f'"{results["img_path"]}" {results["img"].shape[:2]}; resize one of them')
         if results.get('segments_info') is not None:
             results['gt_seg_map'] = self._to_segment_ids(mask, results['segments_info'], path)
         else:
@@ -100,39 +100,40 @@ class LoadVideoSegAnnotations(BaseTransform):
         if damage is not None:
             raise DataError(f'cannot decode the mask "{path}" ({damage}); replace the file')
         try:
-            # Pillow keeps the indices of indexed-colour images, which OpenCV replaces by their colours.
+            # Pillow returns the indices of indexed-colour images, OpenCV their colours.
             return mmcv.imfrombytes(data, flag='unchanged', backend='pillow')
-        except Exception as error:  # a damaged file can fail in any way
+        except Exception as error:  # a damaged file can raise anything
             raise DataError(f'cannot decode the mask "{path}" ({error}); replace the file') from error
 
     @staticmethod
     def _to_class_indices(mask: np.ndarray, label_lut: np.ndarray, path: str) -> np.ndarray:
         if mask.ndim != 2:
-            raise DataError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel')
+            raise DataError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel: save it '
+                            'as a grey or indexed-colour PNG')
         if mask.dtype.kind not in 'ui':
-            raise DataError(f'mask "{path}" holds {mask.dtype} numbers; a semantic mask stores one class id, a whole '
-                            'number, per pixel')
+            raise DataError(f'mask "{path}" holds {mask.dtype} numbers; a semantic mask stores integer class ids: save '
+                            'it as an 8-bit PNG')
         if mask.dtype != np.uint8 and (mask.min() < 0 or mask.max() > 255):
-            raise DataError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits')
+            raise DataError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits: use 0 to 255')
         labels = label_lut[mask]
         if labels.min() < 0:
             values = np.unique(mask[labels < 0]).tolist()
             raise DataError(f'mask "{path}" holds {values}, which are neither classes nor void; correct the mask, or '
-                            "the dataset's metainfo, label_offset or void_values")
+                            'metainfo, label_offset or void_values of the dataset')
         return labels.astype(np.uint8)
 
     @staticmethod
     def _to_segment_ids(mask: np.ndarray, segments_info: list[dict], path: str) -> np.ndarray:
         if mask.dtype.kind not in 'ui' or mask.shape[2:] not in ((), (3, )):
-            raise DataError(f'mask "{path}" has the shape {mask.shape} and {mask.dtype} numbers; a panoptic mask is a '
-                            'colour image of three channels, or grey')
+            raise DataError(f'mask "{path}" has shape {mask.shape} and {mask.dtype} numbers; a panoptic mask is an '
+                            'integer image with one or three channels: save it as a grey or RGB PNG')
         ids = mask.astype(np.int32)
         if ids.ndim == 3:
-            ids = ids[..., 2] + 256 * ids[..., 1] + 65536 * ids[..., 0]  # channels come as BGR
+            ids = ids[..., 2] + 256 * ids[..., 1] + 65536 * ids[..., 0]  # the channels are BGR
         unknown = set(np.unique(ids).tolist()) - {0} - {segment['id'] for segment in segments_info}
         if unknown:
-            raise DataError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which its segments_info lacks; '
-                            'correct the annotation file or the mask')
+            raise DataError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which are not in its '
+                            'segments_info; correct the annotation file or the mask')
         return ids
 
     def __repr__(self) -> str:
