@@ -13,18 +13,19 @@ from mmvc.visualization.segment_map import SegmentMap
 
 
 class GroundTruth:
-    """The videos of a dataset and their ground truth, frame by frame, as what is drawn.
+    """Reads the frames and the ground truth of a dataset, for drawing and for comparisons.
 
     Args:
-        dataset (dict): Config of a dataset of videos, or of a wrapper around it (of several, the first is taken). Its
-            pipeline is not used; annotations are read whatever its ``test_mode``, where there are any.
+        dataset (dict): Config of a video dataset, or of a wrapper around it. If the wrapper has several datasets, the
+            first is taken. Its pipeline is not used. Annotations are read even with ``test_mode=True``, if it has any.
 
     Attributes:
         dataset (BaseVideoDataset): The dataset.
 
     Raises:
         FileNotFoundError: A file or folder of the dataset is missing.
-        ValueError: The dataset is damaged (:class:`DataError`), or not one of videos (:class:`UsageError`).
+        DataError: The dataset is damaged.
+        UsageError: The dataset is not a video dataset.
 
     Examples:
         >>> ground_truth = GroundTruth(cfg.test_dataloader.dataset)
@@ -35,14 +36,14 @@ class GroundTruth:
 
     def __init__(self, dataset: dict) -> None:
         cfg = dict(deepcopy(innermost_dataset(dataset)), pipeline=[])
-        if str(cfg['type']).split('.')[-1] == 'VSPWImageDataset':  # the same files, one item per frame
+        if str(cfg['type']).split('.')[-1] == 'VSPWImageDataset':  # the same files, but one item per frame
             cfg['type'] = 'mmvc.VSPWDataset'
         try:
             self.dataset = DATASETS.build(dict(cfg, test_mode=False))
-        except (KeyError, OSError, ValueError):  # no annotations, or not of all frames
+        except (KeyError, OSError, ValueError):  # annotations of all or some frames are missing
             self.dataset = DATASETS.build(dict(cfg, test_mode=True))
         if not isinstance(self.dataset, BaseVideoDataset):
-            raise UsageError(f'{cfg["type"]} is no dataset of videos')
+            raise UsageError(f'{cfg["type"]} is not a video dataset: choose one of mmvc.datasets')
         self._indices: dict[str, int] = {
             self.dataset.get_data_info(index)['video_id']: index for index in range(len(self.dataset))
         }
@@ -50,7 +51,7 @@ class GroundTruth:
 
     @property
     def task(self) -> str:
-        """Task that the dataset is for: ``'vss'``, ``'vps'`` or ``'vis'``."""
+        """Task of the dataset: ``'vss'``, ``'vps'`` or ``'vis'``."""
         return dataset_task(self.dataset)
 
     @property
@@ -65,18 +66,19 @@ class GroundTruth:
             video_id (str): Name of the video.
 
         Raises:
-            UsageError: There is no such video.
+            UsageError: The dataset has no such video.
         """
         if video_id not in self._indices:
-            raise UsageError(f'the dataset "{self.dataset.ann_file}" has no video "{video_id}"')
+            raise UsageError(f'the dataset "{self.dataset.ann_file}" has no video "{video_id}"; its first videos are '
+                             f'{", ".join(self.videos[:5])}')
         return self._indices[video_id]
 
     def frames(self, video_id: str) -> list[str]:
-        """Image files of a video, in order."""
+        """Image files of a video, in the order of its frames."""
         return [image['img_path'] for image in self._info(video_id)['images']]
 
     def image(self, video_id: str, frame_id: int) -> np.ndarray:
-        """Read a frame, RGB, uint8, (H, W, 3)."""
+        """Read a frame: RGB, uint8, (H, W, 3)."""
         return mmcv.imread(self.frames(video_id)[frame_id], channel_order='rgb')
 
     def segments(self, video_id: str, frame_id: int, size: tuple[int, int]) -> SegmentMap | None:
@@ -88,10 +90,10 @@ class GroundTruth:
             size (tuple[int, int]): Height and width of the frame.
 
         Returns:
-            SegmentMap | None: None if there is none.
+            SegmentMap | None: The segments; None if the frame has no ground truth.
         """
         info = self._info(video_id)
-        frame = dict(info['images'][frame_id], img=np.empty((*size, 0), np.uint8))  # the loaders ask for its size
+        frame = dict(info['images'][frame_id], img=np.empty((*size, 0), np.uint8))  # the loaders compare its size
         if frame.get('instances') is not None:
             loaded = self._load_instances.transform(frame)
             seen = ~loaded['gt_ignore_flags']
@@ -113,14 +115,14 @@ class GroundTruth:
 
 
 def innermost_dataset(dataset: dict) -> dict:
-    """The config of the dataset inside of wrappers (``dataset=...``, or the first of ``datasets=[...]``)."""
+    """Config of the dataset inside wrappers (``dataset=...``, or the first of ``datasets=[...]``)."""
     while 'dataset' in dataset or 'datasets' in dataset:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     return dataset
 
 
 def dataset_task(dataset: Any) -> str:
-    """Task of a dataset: ``'vps'`` in the format of VIPSeg, ``'vis'`` in that of YouTube-VIS, otherwise ``'vss'``."""
+    """Task of a dataset: ``'vps'`` in the format of VIPSeg, ``'vis'`` in that of YouTube-VIS, else ``'vss'``."""
     while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
         dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
     if isinstance(dataset, VIPSegDataset):
