@@ -283,7 +283,7 @@ class VideoSegInferencer:
             prediction = self.model.predict_video(windows, size)
         samples = self._stepped(self.model.postprocessor.frames(prediction))
         decoded = 0
-        # The frames come first: they are read to the end, where there may be broken ones to report.
+        # zip() asks for the frame first, so the source is read to its end, where the reader may skip broken frames
         for frame, sample in zip(track(again, len(prediction), f'{name}: decode masks'), samples):
             decoded += 1
             yield self._result(reader, frame, sample)
