@@ -12,10 +12,10 @@ from .sources import Frame
 
 
 class KeptFrames:
-    """Buffer for the frames of a source that cannot be read twice: in memory up to a limit, beyond it on disk.
+    """Frames of a source that cannot be read twice: in memory up to a limit, on disk beyond it.
 
     Args:
-        feature_store (dict): Arguments of :class:`FeatureStore`. ``dtype`` has no effect on images.
+        feature_store (dict): Arguments of :class:`FeatureStore`; a ``dtype`` does not touch images.
     """
 
     def __init__(self, feature_store: dict) -> None:
@@ -23,7 +23,7 @@ class KeptFrames:
         self._names: list[tuple[int, str]] = []
 
     def keep(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Yield frames, and keep a copy of each."""
+        """Pass frames on, and keep them."""
         for frame in frames:
             self._images.extend(torch.from_numpy(np.ascontiguousarray(frame.image))[None])
             self._names.append((frame.index, frame.name))

@@ -71,10 +71,10 @@ class VideoSegInferencer:
         show_progress (bool): Whether to show progress bars. Defaults to True.
 
     Attributes:
-        model (MinVIS): The model in evaluation mode. On CPU, the batch norms of its backbone are folded.
-        cfg (Config): Config of the model.
+        model (MinVIS): The model, in evaluation mode; on CPU with the batch norm of its backbone folded.
+        cfg (Config): Its config.
         dataset_meta (dict): ``classes`` and ``palette``.
-        task (str): Task of the model: ``'vss'``, ``'vps'`` or ``'vis'``.
+        task (str): ``'vss'``, ``'vps'`` or ``'vis'``, by the config's post-processing.
 
     Raises:
         UsageError: An argument is out of range, config, checkpoint or device cannot be used, or config and checkpoint

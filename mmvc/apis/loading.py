@@ -93,7 +93,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
             Defaults to None.
 
     Returns:
-        tuple[MinVIS, Config, dict]: Model, config, and ``dict(classes, palette)`` of its training set.
+        tuple[MinVIS, Config, dict]: Model, config, and ``dict(classes, palette)`` of what it was trained on.
 
     Raises:
         UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are

@@ -17,7 +17,7 @@ from rich.text import Text
 
 
 class FramesPerSecondColumn(ProgressColumn):
-    """Column with the frames per second."""
+    """How fast frames are done."""
 
     def render(self, task: Task) -> Text:
         """Draw the column."""
@@ -26,10 +26,10 @@ class FramesPerSecondColumn(ProgressColumn):
 
 
 class FrameProgress:
-    """Progress bars on standard error, with frames per second and remaining time. Use it in a ``with`` statement.
+    """Progress bars with frames per second and the time left, on standard error. Used in a ``with`` statement.
 
     Args:
-        enabled (bool): Whether to show the bars.
+        enabled (bool): Whether to show anything.
     """
 
     def __init__(self, enabled: bool) -> None:
@@ -47,12 +47,12 @@ class FrameProgress:
         return self
 
     def track(self, items: Iterable[Any], total: int | None, description: str) -> Iterator[Any]:
-        """Yield items and count them in a bar. The bar is complete when the items are exhausted.
+        """Pass items on, and count them.
 
         Args:
-            items (Iterable): The items.
-            total (int, optional): Number of items, if known.
-            description (str): Label of the bar.
+            items (Iterable): What to pass on.
+            total (int, optional): How many there will be, if known.
+            description (str): What happens to them.
 
         Yields:
             Any: The items.

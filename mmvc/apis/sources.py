@@ -21,7 +21,7 @@ from .results import SkippedFrame
 from .video_files import open_video
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
-#: schemes of addresses that are always live streams
+#: addresses of what has no end by its nature
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp')
 Source = str | Path | int | np.ndarray | Sequence[np.ndarray] | Iterable[np.ndarray]
 

@@ -11,7 +11,8 @@ from .config import SyntheticVideoConfig
 from .motion import PATHS, Excursion, Path, wave
 from .textures import draw_colour, sprite
 
-SPRITE_REACH = 1.1  # slightly larger than the outline, so that interpolation never leaves the sprite
+VOID = 255
+SPRITE_REACH = 1.1  # a little more than the outline, so that interpolation never leaves the sprite
 
 
 class StuffLayout:
@@ -89,8 +90,8 @@ class Thing:
     """One object of a video.
 
     Args:
-        instance_id (int): Instance id, from 1; 0 for an unlabelled object.
-        label (int): Class index; ``VOID_INDEX`` for an unlabelled object.
+        instance_id (int): Identity, from 1; 0 for what is not labelled.
+        label (int): Class index, ``VOID`` for what is not labelled.
         outline (Callable): ``(u, v) -> bool``, True inside.
         sprite (ndarray): Painted surface, uint8 (s, s, 3).
         stretch (ndarray): Horizontal and vertical scale of the extent, (2,), at most 1.

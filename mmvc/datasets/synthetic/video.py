@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from ..base_video_seg import VOID_INDEX
 from .classes import METAINFO, STUFF
 from .config import SyntheticVideoConfig, random_stream
 from .motion import Camera, Light
 from .population import sample_things
-from .scene import SPRITE_REACH, StuffLayout, Thing
+from .scene import SPRITE_REACH, VOID, StuffLayout, Thing
 from .textures import draw_colour
 
 TILE_EXTENT = 2.0  # side of a stuff texture in world units; the texture repeats after it
@@ -190,7 +189,7 @@ class SyntheticVideo:
         if self.config.void_boundary:
             segments = np.where(ids > 0, ids + 256, sem).astype(np.uint16)
             kernel = np.ones((self.config.void_boundary + 1, ) * 2, np.uint8)
-            sem[cv2.dilate(segments, kernel) != cv2.erode(segments, kernel)] = VOID_INDEX
+            sem[cv2.dilate(segments, kernel) != cv2.erode(segments, kernel)] = VOID
 
     def _expose(self, image: np.ndarray, t: int) -> np.ndarray:
         """Apply blur, light and noise."""

@@ -58,8 +58,8 @@ class LoadFrameFromFile(LoadImageFromFile):
 class LoadVideoSegAnnotations(BaseTransform):
     """Load the mask of one frame. Use it inside ``TransformBroadcaster``, after the image is loaded.
 
-    Semantic masks (8-bit, grey or indexed colour) are mapped to class indices, 255 = void, by the ``label_lut`` of the
-    dataset. Masks of frames with ``segments_info`` are panoptic: they are mapped to segment ids
+    Semantic masks (8-bit, grey or indexed colour) become class indices, 255 = void, through the ``label_lut`` of the
+    dataset. Panoptic masks, of frames that come with ``segments_info``, become segment ids
     (R + 256 G + 65536 B for colour images, the value itself for grey ones), 0 = void.
 
     Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = invalid) or
@@ -87,7 +87,7 @@ class LoadVideoSegAnnotations(BaseTransform):
         mask = self._read(path)
         if mask.shape[:2] != results['img'].shape[:2]:
             raise DataError(f'mask "{path}" (height, width = {mask.shape[:2]}) differs in size from its frame '
-                            f'"{results["img_path"]}" {results["img"].shape[:2]}; resize one of them')
+                            f'"{results["img_path"]}" {results["img"].shape[:2]}; write both at the same size')
         if results.get('segments_info') is not None:
             results['gt_seg_map'] = self._to_segment_ids(mask, results['segments_info'], path)
         else:
@@ -100,40 +100,39 @@ class LoadVideoSegAnnotations(BaseTransform):
         if damage is not None:
             raise DataError(f'cannot decode the mask "{path}" ({damage}); replace the file')
         try:
-            # Pillow returns the indices of indexed-colour images, OpenCV their colours.
+            # Pillow keeps the indices of indexed-colour images, which OpenCV replaces by their colours.
             return mmcv.imfrombytes(data, flag='unchanged', backend='pillow')
-        except Exception as error:  # a damaged file can raise anything
+        except Exception as error:  # a damaged file can fail in any way
             raise DataError(f'cannot decode the mask "{path}" ({error}); replace the file') from error
 
     @staticmethod
     def _to_class_indices(mask: np.ndarray, label_lut: np.ndarray, path: str) -> np.ndarray:
         if mask.ndim != 2:
-            raise DataError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel: save it '
-                            'as a grey or indexed-colour PNG')
+            raise DataError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel')
         if mask.dtype.kind not in 'ui':
-            raise DataError(f'mask "{path}" holds {mask.dtype} numbers; a semantic mask stores integer class ids: save '
-                            'it as an 8-bit PNG')
+            raise DataError(f'mask "{path}" holds {mask.dtype} numbers; a semantic mask stores one class id, a whole '
+                            'number, per pixel')
         if mask.dtype != np.uint8 and (mask.min() < 0 or mask.max() > 255):
-            raise DataError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits: use 0 to 255')
+            raise DataError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits')
         labels = label_lut[mask]
         if labels.min() < 0:
             values = np.unique(mask[labels < 0]).tolist()
             raise DataError(f'mask "{path}" holds {values}, which are neither classes nor void; correct the mask, or '
-                            'metainfo, label_offset or void_values of the dataset')
+                            "the dataset's metainfo, label_offset or void_values")
         return labels.astype(np.uint8)
 
     @staticmethod
     def _to_segment_ids(mask: np.ndarray, segments_info: list[dict], path: str) -> np.ndarray:
         if mask.dtype.kind not in 'ui' or mask.shape[2:] not in ((), (3, )):
-            raise DataError(f'mask "{path}" has shape {mask.shape} and {mask.dtype} numbers; a panoptic mask is an '
-                            'integer image with one or three channels: save it as a grey or RGB PNG')
+            raise DataError(f'mask "{path}" has the shape {mask.shape} and {mask.dtype} numbers; a panoptic mask is a '
+                            'colour image of three channels, or grey')
         ids = mask.astype(np.int32)
         if ids.ndim == 3:
-            ids = ids[..., 2] + 256 * ids[..., 1] + 65536 * ids[..., 0]  # the channels are BGR
+            ids = ids[..., 2] + 256 * ids[..., 1] + 65536 * ids[..., 0]  # channels come as BGR
         unknown = set(np.unique(ids).tolist()) - {0} - {segment['id'] for segment in segments_info}
         if unknown:
-            raise DataError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which are not in its '
-                            'segments_info; correct the annotation file or the mask')
+            raise DataError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which its segments_info lacks; '
+                            'correct the annotation file or the mask')
         return ids
 
     def __repr__(self) -> str:
