@@ -93,7 +93,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
         self._metainfo['label_offset'] = self.label_offset
 
     def _build_label_lut(self, num_classes: int) -> np.ndarray:
-        """Table (256,), int16, from mask value to class index; 255 is void, -1 marks an invalid value."""
+        """Table (256,) int16 from mask value to class index, 255 for void and -1 for a value that must not occur."""
         if self.label_offset + num_classes > 256 or num_classes > VOID_INDEX:
             raise DataError(f'{type(self).__name__}: {num_classes} classes with label_offset={self.label_offset} do '
                             'not fit into 8-bit masks; use at most 255 classes, and lower label_offset')

@@ -82,8 +82,8 @@ class LoadVideoSegAnnotations(BaseTransform):
     def transform(self, results: dict) -> dict:
         path = results.get('seg_map_path')
         if path is None:
-            raise FileNotFoundError(f'frame "{results["img_path"]}" has no mask; add the mask, or remove '
-                                    'LoadVideoSegAnnotations from the pipeline to predict')
+            raise FileNotFoundError(f'frame "{results["img_path"]}" has no mask; add it, or leave '
+                                    'LoadVideoSegAnnotations out of a pipeline for prediction')
         mask = self._read(path)
         if mask.shape[:2] != results['img'].shape[:2]:
             raise DataError(f'mask "{path}" (height, width = {mask.shape[:2]}) differs in size from its frame '
