@@ -77,7 +77,7 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
             raise FileNotFoundError(f'{name}: "{self.ann_file}" does not exist; ann_file must be {content}')
 
     def _load_json(self, schema: Any, content: str) -> dict:
-        """Read ``ann_file`` and check it against a schema, see :func:`read_json`."""
+        """Content of ``ann_file``, which must fit a schema of :func:`read_json`."""
         self._check_ann_file(content)
         return read_json(self.ann_file, schema, content)
 

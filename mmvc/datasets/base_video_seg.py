@@ -121,8 +121,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
             raise DataError(f'{name}: video list "{self.ann_file}" is empty; write one video name per line')
         if len(set(videos)) != len(videos):
             twice = sorted({video for video in videos if videos.count(video) > 1})
-            raise DataError(f'{name}: video list "{self.ann_file}" names videos twice: {", ".join(twice)}; '
-                            'remove the repeated lines')
+            raise DataError(f'{name}: video list "{self.ann_file}" names videos twice: {", ".join(twice)}')
         return videos
 
     def _load_video(self, video: str) -> dict:
@@ -149,7 +148,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
     @staticmethod
     def _scan(folder: str, suffix: str) -> set[str]:
-        """Names of the visible files in ``folder`` that end in ``suffix``, without it."""
+        """Names without ``suffix`` of the visible files in ``folder`` that end in it."""
         with os.scandir(folder) as entries:
             return {
                 entry.name[:-len(suffix)]
