@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -264,8 +263,9 @@ class VideoSegInferencer:
     def _online(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
         pending: deque[Frame] = deque()
         frames = track(reader, reader.expected_frames, reader.source.name)
-        windows, size = _with_size(self._windows(frames, self._window_size(reader), pending), reader)
-        for sample in self._stepped(self.model.stream(windows, size)):
+        windows = self._windows(frames, self._window_size(reader), pending)
+        first = next(windows)  # reading a frame sets the reader's size
+        for sample in self._stepped(self.model.stream(_chain(first, windows), reader.size)):
             yield self._result(reader, pending.popleft(), sample)
 
     def _two_passes(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
@@ -277,10 +277,11 @@ class VideoSegInferencer:
             again = kept = KeptFrames(self.model.feature_store)
             shared_limit = kept.share_limit(self.model)
             frames = kept.keep(reader)
-        frames = track(frames, total, f'{name}: segment')
-        windows, size = _with_size(self._windows(frames, self._window_size(reader)), reader)
+        windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
+        first = next(windows)  # reading a frame sets the reader's size
         with torch.no_grad(), self._autocast(), shared_limit:
-            prediction = self.model.predict_video(windows, size)
+            prediction = self.model.predict_video(_chain(first, windows), reader.size)
+        del first
         samples = self._stepped(self.model.postprocessor.frames(prediction))
         decoded = 0
         # zip() asks for the frame first, so the source is read to its end, where the reader may skip broken frames
@@ -367,10 +368,9 @@ class VideoSegInferencer:
                                         self.dataset_meta['classes'])
 
 
-def _with_size(windows: Iterator[Tensor], reader: FrameReader) -> tuple[Iterator[Tensor], tuple[int, int]]:
-    """Windows of a video and the size of its frames, which the reader knows once the first window has been read."""
-    first = next(windows)
-    return chain([first], windows), reader.size
+def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
+    yield first
+    yield from rest
 
 
 @contextmanager

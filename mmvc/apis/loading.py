@@ -81,7 +81,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
                weights: str | None = None,
                device: str | torch.device = 'cpu',
                cfg_options: dict | None = None) -> tuple[MinVIS, Config, dict]:
-    """Build a model in evaluation mode and load its weights. Weights that do not fit are an error.
+    """Build a model in evaluation mode and load its weights, all of them or none.
 
     Args:
         model (str | Path | Config | dict, optional): Config, or its path or name, see :func:`find_config`. None: the
