@@ -1,18 +1,18 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What category correction could bring: every question is answered from the ground truth.
+"""Measure what category correction can gain at most: answer every question from the ground truth.
 
     python benchmarks/category_correction.py CONFIG [--answers best] [--work-dir DIR] [--data-root DIR] [--workers 1]
 
-Corrects what the challenge pipeline of a config has predicted, with an oracle in the place of the multimodal model,
-and prints a report. No real model is involved: these numbers are bounds, not results.
+Corrects the predictions of a config's challenge pipeline and prints a report. An oracle replaces the multimodal model.
+No real model is involved, so these numbers are bounds, not results.
 
-- perfect: the oracle names the class that covers most of the segment in the frame that is shown, "none of them" where
-  no one does. A real model cannot answer better. Still the numbers can fall: the whole segment gets the class, also
-  where it was right.
-- best: of all answers, no answer included, the one that makes most of the segment's pixels right through the video: an
-  upper bound (in pixels) of what these questions can bring.
+- perfect: the oracle names the class that covers most of the segment in the displayed frame, or "none of them" if no
+  class does. A real model cannot answer better. The scores can still fall, because the whole segment gets the class,
+  including pixels that were correct.
+- best: the oracle gives the answer (or none) that maximises the correct pixels of the segment over the video. This is
+  an upper bound (in pixels) of what these questions can gain.
 
-Everything is kept apart from the pipeline's own results, in oracle_<answers>/ in the work dir.
+The results go to oracle_<answers>/ in the work dir, apart from those of the pipeline.
 """
 
 import argparse
@@ -42,11 +42,11 @@ NONE = 'none of them'
 
 
 class Oracle(MultimodalBackend):
-    """Answers from the ground truth; knows the questions about one set of predictions.
+    """Answers all questions about one set of predictions from the ground truth.
 
     Args:
-        pipeline (ChallengePipeline): Its images and masks, and the groups and settings of its correction.
-        folder (Path): The predictions that are to be corrected.
+        pipeline (ChallengePipeline): Provides images and masks, and the groups and settings of the correction.
+        folder (Path): The predictions to correct.
         answers (str): ``'perfect'`` or ``'best'``.
     """
 
@@ -78,7 +78,7 @@ class Oracle(MultimodalBackend):
                     self._answers[self._key(draw_picture(image, masks[frame], settings.picture), question)] = answer
 
     def ask(self, picture: bytes, question: str) -> str:
-        """The answer to a question of these predictions."""
+        """Return the answer to a question about these predictions."""
         return self._answers[self._key(picture, question)]
 
     @staticmethod
@@ -90,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='challenge config, with a correction')
     parser.add_argument('--answers', choices=('perfect', 'best'), default='best')
-    parser.add_argument('--work-dir', help='of the pipeline, so that its finished steps are used')
+    parser.add_argument('--work-dir', help='work dir of the pipeline, to reuse its finished steps')
     parser.add_argument('--data-root')
     parser.add_argument('--workers', type=int, default=1)
     args = parser.parse_args()

@@ -1,10 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Time the vote over the predictions of test-time augmentation, against counting the votes of every class.
+"""Time the vote over the predictions of test-time augmentation against a counter of votes for every class.
 
     python benchmarks/voting.py [--size 720 1280] [--predictions 8] [--classes 124] [--frames 20] [--threads 1]
 
-Prints frames per second of the majority vote on label maps, of a vote that keeps one counter per class, and whether
-both agree where there is no tie.
+Prints frames per second of the majority vote on label maps and of a vote with one counter per class. Fails if the two
+differ at a pixel without a tie.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from mmvc.models.tta import majority_vote
 
 
 def make_predictions(count: int, num_classes: int, size: tuple[int, int]) -> list[Tensor]:
-    """Blocks of classes, with blocks of random classes at half of the places."""
+    """Make maps of class blocks in which half of the blocks are replaced by random classes."""
     height, width = size
     blocks = (height + 15) // 16, (width + 15) // 16
     common = torch.randint(num_classes, blocks, dtype=torch.uint8)
@@ -31,7 +31,7 @@ def make_predictions(count: int, num_classes: int, size: tuple[int, int]) -> lis
 
 
 def count_per_class(predictions: list[Tensor], num_classes: int) -> tuple[Tensor, Tensor]:
-    """The class of most votes, the smallest index on a tie, and where there is no tie."""
+    """Return the class with most votes (on a tie, the smallest index), and a mask of the pixels without a tie."""
     votes = torch.zeros((num_classes, *predictions[0].shape), dtype=torch.uint8)
     one = torch.ones((1, *predictions[0].shape), dtype=torch.uint8)
     for prediction in predictions:

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from toy_plan import PLAN, write_plan
 
 from mmvc.ablation import Plan
 from mmvc.ablation.overrides import apply_overrides, fingerprint
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_plan import PLAN, write_plan
 
 PLANS = Path(__file__).parents[2] / 'configs/mvc/ablations'
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from chat_server import ChatServer
 
 import mmvc.challenge.correction.folders as correction_folders
 from mmvc.challenge.correction import (
@@ -22,6 +21,7 @@ from mmvc.challenge.correction import (
     correct_folders,
     correct_video,
 )
+from tests.helpers.chat_server import ChatServer
 
 TOOL = Path(__file__).parents[3] / 'tools/correct_categories.py'
 CLASSES = ('sky', 'sea', 'river', 'lake', 'water')

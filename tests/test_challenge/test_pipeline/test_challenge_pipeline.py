@@ -20,6 +20,8 @@ from mmvc.challenge.pipeline import ChallengePipeline, load_plan, write_submissi
 from mmvc.challenge.pipeline.prediction import prepare_config
 from mmvc.evaluation.files import evaluate_vss, list_masks
 from mmvc.utils.errors import UsageError
+from tests.helpers.child_environment import child_environment
+from tests.helpers.tiny_vss import ToyVSS, write_config
 
 ROOT = Path(__file__).parents[3]
 CLASSES = ('sky', 'sea', 'river', 'rock')
@@ -356,10 +358,7 @@ correction = None
 
 @pytest.mark.slow
 def test_tool_with_a_model_and_augmentation(monkeypatch, data, capfd):
-    tools = ROOT / 'tests/test_tools'
-    monkeypatch.setenv('PYTHONPATH', f'{tools}{os.pathsep}{os.environ.get("PYTHONPATH", "")}')
-    monkeypatch.syspath_prepend(str(tools))
-    from toy_vss import ToyVSS, write_config
+    monkeypatch.setenv('PYTHONPATH', child_environment()['PYTHONPATH'])
     write_config(data / 'toy.py')
     torch.save(dict(state_dict=ToyVSS(2).state_dict()), data / 'toy.pth')
     (data / 'challenge.py').write_text(f"""
