@@ -33,7 +33,7 @@ from .sources import Frame, FrameSource, Source, open_sources
 from .writers import VideoInfo, WriterSettings, build_writers
 
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
-# Frames per second of the output if those of the source are not known (folders of frames, arrays).
+# Frames per second of overlays if the source has no rate (folders of frames, arrays).
 DEFAULT_FPS = 10.
 Track = Callable[[Iterable, int | None, str], Iterator]
 
@@ -41,13 +41,13 @@ Track = Callable[[Iterable, int | None, str], Iterator]
 class VideoSegInferencer:
     """Segments videos of any length in bounded memory.
 
-    The frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not
-    depend on ``window_size`` or ``max_memory``. The frames and masks of a video are never in memory all at once:
-    frames are read window by window, masks are decoded and written frame by frame.
+    Frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not depend
+    on ``window_size`` or ``max_memory``. The frames and masks of a whole video are never in memory together: frames
+    are read window by window, masks are decoded and written frame by frame.
 
-    The interface is that of mmdet's ``DetInferencer``. mmengine's ``BaseInferencer`` is not the base class, because it
-    collects the predictions of all inputs before it draws the first, accepts a checkpoint that fits only in part, and
-    would treat a video as a single sample.
+    It is called like mmdet's ``DetInferencer``, but does not inherit from mmengine's ``BaseInferencer``. That class
+    collects the predictions of all inputs before it draws the first, accepts checkpoints that fit only in part, and
+    treats a video as a single sample.
 
     Args:
         model (str | Path | Config | dict, optional): Config, its path, or the name of a config of mmvc, such as
@@ -146,13 +146,13 @@ class VideoSegInferencer:
             formats (str | Sequence[str]): Output formats: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with
                 COCO run-length encoding) and ``'official'`` (submission format of the benchmark). Defaults to
                 ``('overlay', )``.
-            online (bool): Whether to segment each frame as soon as it is read, with the class scores of the frames so
-                far instead of those of the whole video. It needs an online model. Such a model always works this way
-                on a camera, stream or iterator. Defaults to False.
+            online (bool): Whether each frame gets its result at once, from the class scores of the frames so far
+                instead of those of the whole video. This needs an online model. An online model always does so for
+                cameras, streams and iterators. Defaults to False.
             fps (float, optional): Frames per second of the overlay. Defaults to None: those of the source, or 10 if
-                they are not known.
+                it has none.
             alpha (float): Opacity of the colours over the frames, from 0 to 1. Defaults to 0.6.
-            score_thr (float): Instances with a lower score are left out of overlays and masks (VIS), in [0, 1].
+            score_thr (float): Instances that score less are not drawn, neither in overlays nor in masks (VIS).
                 Defaults to 0.3.
             stride (int): Use every ``stride``-th frame. Defaults to 1.
             max_frames (int, optional): Stop after this many frames. Defaults to None: all.
@@ -198,17 +198,16 @@ class VideoSegInferencer:
                skip_broken: bool = False) -> Iterator[FrameResult]:
         """Segment a video, and yield its frames one by one.
 
-        An online model yields each frame as soon as it is segmented, in constant memory, with the class scores of the
-        frames so far. This is the way for cameras and pipes. An offline model reads the source twice: first to track
-        and refine, then to yield each frame with its masks. In between it stores the queries and compact mask features
-        of the video: in memory up to a limit, beyond it on disk.
+        An online model yields each frame as soon as it is done, in memory that does not grow with the video: for
+        cameras and pipes. Its class scores are those of the frames so far. An offline model reads the source twice:
+        first to track and refine, then to yield each frame with its masks. In between it keeps the queries and compact
+        mask features of the video, in memory up to a limit, on disk beyond it.
 
         Args:
             source: One input as for :meth:`__call__`.
-            online (bool, optional): Whether to yield each frame as soon as it is segmented. Defaults to None: True for
-                an online model. With False, an online model gives the result of :meth:`__call__` and of
-                ``tools/test.py``.
-            stride (int): Use every ``stride``-th frame. Defaults to 1.
+            online (bool, optional): Whether frames are yielded as soon as they are done. Defaults to None: if the
+                model can. With False, an online model gives the result of :meth:`__call__`, that of ``tools/test.py``.
+            stride (int): Take every ``stride``-th frame. Defaults to 1.
             max_frames (int, optional): Stop after this many frames. Defaults to None: all.
             skip_broken (bool): Whether to skip frames that cannot be read, with a warning. Defaults to False.
 
@@ -233,7 +232,7 @@ class VideoSegInferencer:
 
     def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
                  track: Track) -> VideoResult:
-        """Segment a video, write the output files, and return the result."""
+        """Segment a video, write the files, and return a description of them."""
         result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
         with ExitStack() as files:
             files.enter_context(_ended_by_interrupt(reader))
@@ -250,7 +249,7 @@ class VideoSegInferencer:
         return result
 
     def _frames(self, reader: FrameReader, online: bool, track: Track | None = None) -> Iterator[FrameResult]:
-        """Iterate over the frames of a video with their predictions."""
+        """Yield the frames of a video with their prediction."""
         if not self.model.is_online and (online or reader.source.endless and reader.max_frames is None):
             what = 'is to be segmented while it is read' if online else 'has no end'
             more = '' if online else ', or limit the number of frames (max_frames, --max-frames)'
@@ -295,7 +294,7 @@ class VideoSegInferencer:
 
     def _windows(self, frames: Iterable[Frame], window_size: int,
                  pending: deque[Frame] | None = None) -> Iterator[Tensor]:
-        """Yield inputs of the network, uint8 (t, 3, H', W'), by windows. Frames that are read go to ``pending``."""
+        """Yield the inputs of the network, window by window: uint8 (t, 3, H', W')."""
         window: list[Frame] = []
         for frame in frames:
             window.append(frame)
@@ -320,10 +319,10 @@ class VideoSegInferencer:
         with DefaultScope.overwrite_default_scope(self._scope):
             try:
                 return self.pipeline(results)['inputs']
-            except cv2.error as error:  # for example, a side that is resized to zero
-                raise UsageError(f'frames of {size[1]}x{size[0]} do not pass through the test pipeline of the config '
-                                 f'({" ".join(error.err.split())} in {error.func}); resize the frames, or change the '
-                                 'pipeline') from error
+            except cv2.error as error:  # for example a resize to a side of 0 pixels
+                raise UsageError(f'frames of {size[1]}x{size[0]} do not pass through the test pipeline of the config: '
+                                 f'{" ".join(error.err.split())} ({error.func}). Change the scale of its Resize, or '
+                                 'the size of the frames') from error
 
     @staticmethod
     def _device(name: str | None) -> torch.device:
@@ -338,8 +337,8 @@ class VideoSegInferencer:
     def _amp_dtype(self, name: str) -> torch.dtype:
         dtype, one = AMP_DTYPES[name], torch.ones(1, 1, device=self.device)
         with torch.autocast(self.device.type, dtype=dtype):
-            if (one @ one).dtype != dtype:  # older versions of torch only warn, and use full precision
-                raise UsageError(f'torch {torch.__version__} does not support {name} on {self.device.type}: use '
+            if (one @ one).dtype != dtype:  # older versions of torch only warn, and continue in full precision
+                raise UsageError(f'torch {torch.__version__} does not support {name} on {self.device.type}: choose '
                                  'another amp, or none')
         return dtype
 
@@ -354,7 +353,7 @@ class VideoSegInferencer:
         return torch.autocast(self.device.type, dtype=self._amp, enabled=self._amp is not None)
 
     def _stepped(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Run a generator without gradients and in the precision of ``amp``, but not the code that consumes it."""
+        """Run a generator without gradients and in the inferencer's precision, but not the code that consumes it."""
         while True:
             with torch.no_grad(), self._autocast():
                 try:
@@ -375,7 +374,7 @@ def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
 
 @contextmanager
 def _ended_by_interrupt(reader: FrameReader) -> Iterator[None]:
-    """Let Ctrl-C end a live video, so that its results are complete. A second Ctrl-C interrupts the program."""
+    """Let Ctrl-C end a recording and complete its results. A second Ctrl-C interrupts as usual."""
     if not reader.source.live or threading.current_thread() is not threading.main_thread():
         yield
         return
