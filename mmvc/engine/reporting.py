@@ -12,6 +12,7 @@ from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.worker_errors import message_of
 
 from .distributed import exit_with_message
 from .hooks import NonFiniteError, WeightMismatchError
@@ -54,7 +55,7 @@ def explain(error: Exception, failed_build: str | None = None) -> str | None:
         return (f'{error}. Free some space and run the command again: files that were complete stay as they were, and '
                 'a training continues from its last checkpoint with --resume')
     if isinstance(error, (UsageError, DataError, NonFiniteError, WeightMismatchError, OSError)):
-        return str(error)
+        return message_of(error)
     if failed_build is None:
         return None
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]

@@ -97,11 +97,11 @@ class VideoSegVisualizationHook(Hook):
             default_alpha (float): Opacity of the colours, if the hook's ``alpha`` is None. Defaults to 0.6.
         """
         alpha = default_alpha if self.alpha is None else self.alpha
-        drawer = PanelDrawer(meta['classes'], meta['palette'], alpha, score_thr=self.score_thr)
+        drawer = PanelDrawer(meta['classes'], meta['palette'], alpha)
         legend, has_truth = drawer.legend(), False  # of the whole video: all its pictures have the same layout
         for frame in frames:
             truth = _true_segments(frame, ground_truth)
-            legend.add(truth).add(drawer.prediction(frame))
+            legend.add(truth).add(self._prediction(frame, meta))
             has_truth |= truth is not None
         name = str(frames[0].video_id).replace('/', '_')
         folder = root / name
@@ -113,12 +113,15 @@ class VideoSegVisualizationHook(Hook):
                 if has_truth:
                     truth = _true_segments(frame, ground_truth)
                     columns['ground truth'] = image if truth is None else drawer.draw(image, truth)
-                prediction = drawer.draw_prediction(image, frame)
+                prediction = self._prediction(frame, meta)
                 if prediction is not None:
-                    columns['prediction'] = prediction
+                    columns['prediction'] = drawer.draw(image, prediction)
                 panel = drawer.compose_panel(columns, legend)
                 video.write(panel)
                 mmcv.imwrite(panel[..., ::-1], str(folder / f'{Path(frame.img_path).stem}.jpg'))
+
+    def _prediction(self, frame: BaseDataElement, meta: dict) -> SegmentMap | None:
+        return SegmentMap.from_sample(frame, len(meta['classes']), self.score_thr)
 
 
 def _true_segments(frame: BaseDataElement, ground_truth: GroundTruth | None) -> SegmentMap | None:
