@@ -15,12 +15,12 @@ import numpy as np
 
 from mmvc.datasets.transforms import LoadFrameFromFile
 from mmvc.utils.errors import UsageError
+from mmvc.utils.image_files import IMAGE_SUFFIXES
 from mmvc.utils.natural_order import natural_key
 
 from .results import SkippedFrame
 from .video_files import open_video
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 #: addresses of what has no end by its nature
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp')
 Source = str | Path | int | np.ndarray | Sequence[np.ndarray] | Iterable[np.ndarray]

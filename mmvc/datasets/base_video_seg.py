@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from mmvc.formats.label_maps import VOID_LABEL
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import read_names
 from mmvc.utils.natural_order import natural_key
 
 from .base_video import BaseVideoDataset
-
-VOID_INDEX = 255
 
 
 @DATASETS.register_module()
@@ -64,7 +63,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
     IMG_SUFFIX: str = '.jpg'
     SEG_MAP_SUFFIX: str = '.png'
     LABEL_OFFSET: int = 0
-    VOID_VALUES: Sequence[int] = (VOID_INDEX, )
+    VOID_VALUES: Sequence[int] = (VOID_LABEL, )
 
     def __init__(self,
                  ann_file: str,
@@ -92,11 +91,11 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
     def _build_label_lut(self, num_classes: int) -> np.ndarray:
         """Table (256,) int16 from mask value to class index, 255 for void and -1 for a value that must not occur."""
-        if self.label_offset + num_classes > 256 or num_classes > VOID_INDEX:
+        if self.label_offset + num_classes > 256 or num_classes > VOID_LABEL:
             raise DataError(f'{type(self).__name__}: {num_classes} classes with label_offset={self.label_offset} do '
                             'not fit into 8-bit masks')
         lut = np.full(256, -1, dtype=np.int16)
-        lut[list(self.void_values)] = VOID_INDEX
+        lut[list(self.void_values)] = VOID_LABEL
         lut[self.label_offset:self.label_offset + num_classes] = np.arange(num_classes)
         return lut
 

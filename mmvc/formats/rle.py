@@ -1,13 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Masks of instances as annotation files hold them, checked before compiled code decodes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as mask_utils
 
 from mmvc.utils.errors import DataError
+
+from .rle_counts import decode_runs
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict | None:
@@ -113,69 +115,13 @@ def _check_polygon(polygon: Any, height: int, width: int) -> bool:
     return len(points) >= 6
 
 
-def _check_texts(texts: Sequence[bytes], num_pixels: int) -> None:
-    """Check that the runs of each text are not negative and add up to a frame.
-
-    From the fourth on, a run is stored as its difference to the one before last. All texts are taken at once: checking
-    them one by one costs more than comparing the masks.
-
-    Args:
-        texts (Sequence[bytes]): Counts of masks, none empty.
-        num_pixels (int): Pixels of a frame.
-
-    Raises:
-        DataError: One of them is damaged.
-    """
+def _check_texts(texts: list[bytes], num_pixels: int) -> None:
+    """Check that the runs of each text are not negative and add up to a frame."""
     if not texts:
         return
-    differences, num_runs = _parse_texts(texts)
-    if differences.min() < -num_pixels or differences.max() > num_pixels:
-        raise DataError('the counts of the RLE have a run longer than the frame; correct the annotation file')
-
-    # columns of pairs: the runs of background above, those of the mask below
-    odd = num_runs % 2 == 1
-    runs = np.insert(differences, np.cumsum(num_runs)[odd], 0).reshape(-1, 2).T.copy()
-    num_pairs = (num_runs + 1) // 2
-    last = np.cumsum(num_pairs) - 1
-    first = last - num_pairs + 1
-    third = first[num_runs > 2] + 1
-    runs[0, third] -= runs[0, third - 1]  # it is stored as it is
-    np.cumsum(runs, axis=1, out=runs)
-    carried = np.where(first > 0, runs[:, first - 1], 0)  # from the texts before
-    lowest = np.minimum.reduceat(runs, first, axis=1) - carried
-    totals = (np.add.reduceat(runs, first, axis=1) - num_pairs * carried).sum(axis=0)
-    totals -= np.where(odd, runs[1, last] - carried[1], 0)  # the run that fills up the last pair
-    if lowest.min() < 0:
+    runs, starts = decode_runs(texts)
+    if runs.min() < 0:
         raise DataError('the counts of the RLE are damaged: a run is negative; correct the annotation file')
+    totals = np.add.reduceat(runs, starts)
     for total in totals[totals != num_pixels][:1]:
-        _check_total(total, num_pixels)
-
-
-def _parse_texts(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers that texts hold: groups of 5 bits, the lowest first, each in a character from '0' on.
-
-    The 6th bit says that another character follows; the 5th bit of a number's last character is the sign.
-
-    Args:
-        texts (Sequence[bytes]): N texts, none empty.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: The numbers of all texts, and how many each text has, int64, shape (N, ).
-    """
-    codes = np.frombuffer(b''.join(texts), np.uint8) - np.uint8(48)  # wraps around below '0'
-    lengths = np.array([len(text) for text in texts])
-    ends = np.cumsum(lengths)
-    if codes.max() > 63 or codes[ends - 1].max() > 31:
-        raise DataError('the counts of the RLE are damaged or cut off; correct the annotation file')
-    numbers = (codes[codes < 32] ^ 16).astype(np.int64) - 16  # the last characters, with their sign
-    more = np.flatnonzero(codes > 31)  # those that another one follows: few
-    belongs_to = more - np.arange(len(more))
-    if more.size:
-        longer, first, digits = np.unique(belongs_to, return_index=True, return_counts=True)
-        if digits.max() > 6:
-            raise DataError('the counts of the RLE are damaged: a run has too many digits; correct the annotation '
-                            'file')
-        numbers[longer] <<= 5 * digits
-        place = np.arange(len(more)) - np.repeat(first, digits)
-        np.add.at(numbers, belongs_to, (codes[more].astype(np.int64) & 31) << 5 * place)
-    return numbers, lengths - np.diff(np.searchsorted(more, ends), prepend=0)
+        _check_total(int(total), num_pixels)

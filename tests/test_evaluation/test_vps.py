@@ -23,7 +23,7 @@ from mmvc.evaluation.functional import (
     vpq,
 )
 from mmvc.evaluation.metrics import VPSMetric, video_metric
-from mmvc.formats.label_maps import encode_panoptic_map, prefetch, read_panoptic_map
+from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
 from mmvc.registry import METRICS
 
 CASES = ['basic', 'short', 'tooshort', 'emptypred', 'predvoid', 'firstthing', 'catswitch', 'crowd', 'half', 'all']
@@ -183,12 +183,6 @@ def test_panoptic_map_round_trip(tmp_path):
         read_panoptic_map(str(tmp_path / 'b.png'))
     with pytest.raises(FileNotFoundError, match='c.png" does not exist'):
         read_panoptic_map(str(tmp_path / 'c.png'))
-
-
-def test_prefetch_keeps_order_and_errors():
-    assert list(prefetch(lambda x: x * x, range(20), ahead=3)) == [x * x for x in range(20)]
-    with pytest.raises(ZeroDivisionError):
-        list(prefetch(lambda x: 1 / x, [1, 0]))
 
 
 # --- the registered metric ---

@@ -10,18 +10,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mmvc.formats.label_maps import prefetch, read_label_map
+from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import files_in, require_placeholder, videos_in
-from mmvc.utils.jobs import run_jobs
+from mmvc.utils.image_files import FRAME_SUFFIXES
+from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.natural_order import natural_key
 
 from ..records import fingerprint, read_record, write_record
 from .motion import estimate_motion, warp_labels
 from .ssim import WINDOW, label_similarity, require_window
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
 
 class VideoChoice(NamedTuple):
@@ -145,7 +144,7 @@ def _list_videos(images: str, folders: dict[str, Path]) -> Iterator[_Video]:
                                     f'({len(different)} in all) is in one of "{folders[first]}" and "{folders[name]}"')
     for video in videos[first]:
         frames = {name: files_in(folder / video, ('.png', )) for name, folder in folders.items()}
-        files = files_in(Path(images.replace('{video}', video)), IMAGE_SUFFIXES)
+        files = files_in(Path(images.replace('{video}', video)), FRAME_SUFFIXES)
         for name, found in frames.items():
             different = sorted(set(found) ^ set(frames[first]))
             if different or not found:

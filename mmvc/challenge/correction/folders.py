@@ -16,10 +16,10 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder, atomic_write
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import files_in, require_placeholder, videos_in
+from mmvc.utils.image_files import FRAME_SUFFIXES
 from mmvc.utils.natural_order import natural_key
 from mmvc.utils.typing import PathLike
 
-from ..aggregation.aggregation import IMAGE_SUFFIXES
 from ..records import fingerprint, read_record, write_record
 from .asking import Asker
 from .correction import CorrectionSettings, Finding, Inquiry, correct_video
@@ -187,7 +187,7 @@ def correct_folders(images: str,
         for video in videos:
             frames = files_in(pred_dir / video, ('.png', ))
             frames = {name: frames[name] for name in sorted(frames, key=natural_key)}
-            pictures = _same_frames(Path(images.replace('{video}', video)), IMAGE_SUFFIXES, frames)
+            pictures = _same_frames(Path(images.replace('{video}', video)), FRAME_SUFFIXES, frames)
             folder = margins_dir.get(video) if isinstance(margins_dir, Mapping) else \
                 margins_dir and Path(margins_dir, video)
             margin_files = [] if folder is None else _same_frames(Path(folder), ('.png', ), frames)

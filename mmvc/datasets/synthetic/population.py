@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mmvc.formats.label_maps import VOID_LABEL
+
 from .classes import STUFF, THINGS, UNLABELLED, ThingClass
 from .config import SyntheticVideoConfig
 from .cues import CUES, draw_cue, with_companion
-from .scene import VOID, StuffLayout, Thing, sample_thing
+from .scene import StuffLayout, Thing, sample_thing
 
 
 def class_frequencies(imbalance: float) -> np.ndarray:
@@ -62,7 +64,7 @@ def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticV
     things = _with_companions([things[i] for i in order], stream, config)
     rng = stream('void blob')
     if rng.random() < config.void_blob_prob:
-        blob = sample_thing(stream('void blob', 0), UNLABELLED, VOID, 0, False, config)
+        blob = sample_thing(stream('void blob', 0), UNLABELLED, VOID_LABEL, 0, False, config)
         things.insert(int(rng.integers(len(things) + 1)), blob)
     return things
 

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from pycocotools import mask as rle
 
+from mmvc.formats.label_maps import VOID_LABEL
+
 from .classes import METAINFO
-from .scene import VOID
 from .video import SyntheticFrame
 
 # Visible shares of a thing's pixels in the frame from which its occlusion counts as none and as slight.
@@ -137,7 +138,7 @@ class VIPSegWriter(FormatWriter):
 
     def add(self, name: str, frame: SyntheticFrame, jpeg: bytes) -> None:
         raw = np.where(frame.ids > 0, self._instance_values[frame.ids], frame.sem.astype(np.uint16) + 1)
-        raw[frame.sem == VOID] = 0
+        raw[frame.sem == VOID_LABEL] = 0
         rgb = np.zeros((*raw.shape, 3), np.uint8)
         segments = []
         for value, area in zip(*np.unique(raw, return_counts=True)):

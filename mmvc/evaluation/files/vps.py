@@ -20,10 +20,10 @@ from mmvc.evaluation.functional import (
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
 from mmvc.evaluation.metrics.vps_metric import stq_counts
 from mmvc.formats.json_files import read_json, require_unique
-from mmvc.formats.label_maps import prefetch, read_panoptic_map
+from mmvc.formats.label_maps import read_panoptic_map
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import require_placeholder
-from mmvc.utils.jobs import run_jobs
+from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
 
 from .files import compare_files, find_missing

@@ -9,10 +9,10 @@ import numpy as np
 from mmvc.datasets import BaseVideoSegDataset
 from mmvc.evaluation.functional import ConfusionMatrix, VideoConsistency, vss_classes, vss_numbers
 from mmvc.evaluation.metrics.utils import to_dense, to_sparse
-from mmvc.formats.label_maps import prefetch, read_label_map
+from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import files_in, require_placeholder
-from mmvc.utils.jobs import run_jobs
+from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
 
 from .files import compare_files, find_missing, named

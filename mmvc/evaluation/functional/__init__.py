@@ -5,7 +5,7 @@ from .average_precision import MatchedTracks, category_scores, match_tracks, tra
 from .fragmentation import count_fragments
 from .identity import count_switches, main_labels
 from .occlusion import occlusion_regions, pixels_of
-from .panoptic import PanopticFrame, Segment, compare_panoptic, isthing_of
+from .panoptic import PanopticPair, SegmentClass, compare_panoptic, isthing_of
 from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, semantic_scores, video_miou
 from .stq import SegmentationTrackingQuality, STQCounts, segmentation_quality, stq
 from .summary import STQ_VARIANTS, vis_classes, vps_classes, vps_numbers, vss_classes, vss_numbers, why_undefined
@@ -15,8 +15,8 @@ from .vis import match_video, range_names
 from .vpq import PAPER_WINDOWS, SCRIPT_WINDOWS, VideoPanopticQuality, mean_panoptic_quality, panoptic_quality, vpq
 
 __all__ = [
-    'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticFrame', 'SCRIPT_WINDOWS', 'STQCounts',
-    'STQ_VARIANTS', 'Segment', 'SegmentationTrackingQuality', 'VideoConsistency', 'VideoPanopticQuality',
+    'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticPair', 'SCRIPT_WINDOWS', 'STQCounts',
+    'STQ_VARIANTS', 'SegmentClass', 'SegmentationTrackingQuality', 'VideoConsistency', 'VideoPanopticQuality',
     'category_scores', 'compare_panoptic', 'count_fragments', 'count_switches',
     'isthing_of', 'main_labels', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
     'mean_consistency', 'mean_panoptic_quality', 'occlusion_regions', 'occlusion_score', 'panoptic_quality',

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mmvc.formats.label_maps import VOID_LABEL
 from mmvc.utils.errors import UsageError
 
 
@@ -44,7 +45,7 @@ class ConfusionMatrix:
         [[1, 0, 0], [1, 0, 0]]
     """
 
-    NO_PREDICTION = 255
+    NO_PREDICTION = VOID_LABEL
 
     def __init__(self, num_classes: int, label_offset: int = 1) -> None:
         if not 0 < num_classes <= self.NO_PREDICTION - label_offset + 1:
