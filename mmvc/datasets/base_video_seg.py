@@ -1,16 +1,13 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import os
-import os.path as osp
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mmvc.formats.label_maps import VOID_LABEL
+from mmvc.formats.vspw import frame_names, read_video_list
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import read_names
-from mmvc.utils.natural_order import natural_key
 
 from .base_video import BaseVideoDataset
 
@@ -104,33 +101,23 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
         Only folder listings are read: files are opened when a clip is loaded.
         """
-        return [self._load_video(video) for video in self._load_video_names()]
+        self._check_ann_file('a text file with one video name per line')
+        return [self._load_video(video) for video in read_video_list(self.ann_file)]
 
     def get_data_info(self, idx: int) -> dict:
         """The ``idx``-th video, with the table that its masks are read by."""
         return dict(super().get_data_info(idx), label_lut=self.label_lut)
-
-    def _load_video_names(self) -> list[str]:
-        name = type(self).__name__
-        self._check_ann_file('a text file with one video name per line')
-        videos = read_names(self.ann_file)
-        if not videos:
-            raise DataError(f'{name}: video list "{self.ann_file}" is empty; write one video name per line')
-        if len(set(videos)) != len(videos):
-            twice = sorted({video for video in videos if videos.count(video) > 1})
-            raise DataError(f'{name}: video list "{self.ann_file}" names videos twice: {", ".join(twice)}')
-        return videos
 
     def _load_video(self, video: str) -> dict:
         name = type(self).__name__
         img_dir = self.data_prefix['img_path'].replace('{video}', video)
         seg_map_dir = self.data_prefix['seg_map_path'].replace('{video}', video)
         self._check_folder(img_dir, video)
-        frames = sorted(self._scan(img_dir, self.img_suffix), key=natural_key)
+        frames = frame_names(img_dir, self.img_suffix)
         if not frames:
             raise DataError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '
                             'check img_suffix or take it off the list')
-        masks = self._scan(seg_map_dir, self.seg_map_suffix) if osp.isdir(seg_map_dir) else set()
+        masks = set(frame_names(seg_map_dir, self.seg_map_suffix))
         images = []
         for frame_id, frame in enumerate(frames):
             image = dict(img_path=f'{img_dir}/{frame}{self.img_suffix}', frame_id=frame_id)
@@ -142,12 +129,3 @@ class BaseVideoSegDataset(BaseVideoDataset):
                                         'remove the frame, or use test_mode=True to predict only')
             images.append(image)
         return dict(video_id=video, video_length=len(images), images=images)
-
-    @staticmethod
-    def _scan(folder: str, suffix: str) -> set[str]:
-        """Names without ``suffix`` of the visible files in ``folder`` that end in it."""
-        with os.scandir(folder) as entries:
-            return {
-                entry.name[:-len(suffix)]
-                for entry in entries if entry.name.endswith(suffix) and not entry.name.startswith('.')
-            }

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Masks stored as images: maps of class indices (8 bits) and maps of segment ids (colours).
 
-There is one reader for each kind. Training, scoring and the checks of datasets use it, so they all see the same values.
+There is one reader for each kind. Training, scoring and the checks of datasets use it, so all see the same values.
 """
 
 import io
@@ -36,7 +36,7 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        DataError: If the file is damaged, is not an image, is a JPEG, has more than one channel or not 8 bits per pixel.
+        DataError: If the file is damaged, not an image or a JPEG, or has several channels or not 8 bits per pixel.
     """
     content = _read(path, backend_args)
     label_map = None

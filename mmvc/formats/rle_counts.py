@@ -1,9 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Decoder of compressed RLE counts: the text in which pycocotools stores the runs of a mask.
 
-A number is stored in groups of 5 bits, the lowest first, each in a character from '0' on. The 6th bit says that another
-character follows; the 5th bit of the last character is the sign. From the fourth run on, a number is the difference to
-the run before last. All masks of a video are decoded at once: one by one would take longer than comparing the masks.
+A number is stored in groups of 5 bits, the lowest first, each in a character from '0' on. The 6th bit says that
+another character follows; the 5th bit of the last character is the sign. From the fourth run on, a number is the
+difference to the run before last. All masks of a video are decoded together: one by one takes longer than comparing
+the masks.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,6 @@ from mmvc.evaluation.functional import (
     SegmentationTrackingQuality,
     VideoPanopticQuality,
     compare_panoptic,
-    isthing_of,
     mean_panoptic_quality,
     panoptic_quality,
     stq,
@@ -24,6 +23,7 @@ from mmvc.evaluation.functional import (
 )
 from mmvc.evaluation.metrics import VPSMetric, video_metric
 from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
+from mmvc.formats.vipseg import isthing_of
 from mmvc.registry import METRICS
 
 CASES = ['basic', 'short', 'tooshort', 'emptypred', 'predvoid', 'firstthing', 'catswitch', 'crowd', 'half', 'all']

@@ -239,9 +239,9 @@ def test_metric_keeps_counts_only(samples):
     metric.dataset_meta = META
     metric.process({}, samples[:1])
     entry = metric.results[0]
-    assert len(metric.results) == 1 and entry['video_id'] == 'v00'
-    assert entry['confusion']['cells'].size < 2000
-    assert all(isinstance(value, int) for pair in entry['windows'][8] for value in pair)
+    assert len(metric.results) == 1 and entry.video_id == 'v00'
+    assert entry.counts.confusion.cells.size < 2000
+    assert all(isinstance(value, int) for pair in entry.counts.windows[8] for value in pair)
 
 
 def _run_rank(rank, init_file, root, videos, numbers):

@@ -141,7 +141,7 @@ CASES = {
     'vis-video id twice': (rewrite(lambda c: c['videos'][1].update(id=1)), 'video id 1 twice'),
     'vis-file names is text': (rewrite(lambda c: c['videos'][1].update(file_names='0.jpg')), 'videos[1].file_names'),
     'vis-file name is a number': (rewrite(lambda c: c['videos'][1].update(file_names=[1, 2])), 'file_names[0] is 1'),
-    'vis-empty video': (rewrite(lambda c: c['videos'][1].update(file_names=[])), 'its video has 0'),
+    'vis-empty video': (rewrite(lambda c: c['videos'][1].update(file_names=[])), 'video 2 has no frames'),
     'vis-annotation of nothing': (rewrite(lambda c: c['annotations'].append('x')), "annotations[3] is 'x'"),
     'vis-annotation id twice': (track(id=12), 'annotation id 12 twice'),
     'vis-annotation id is a float': (track(id=1.5), 'annotations[0].id is 1.5'),

@@ -3,11 +3,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from prettytable import PrettyTable
 
 from mmvc.datasets.base_video import BaseVideoDataset
+from mmvc.formats.json_files import Fault, read_json
+from mmvc.utils.errors import DataError
 from mmvc.utils.image_files import find_damage
 
 # What to do about each kind of problem.
@@ -28,7 +31,7 @@ REMEDIES = {
 
 
 @dataclass
-class Report:
+class CheckReport:
     """What a check found.
 
     Attributes:
@@ -54,6 +57,23 @@ class Report:
         except (OSError, ValueError) as error:
             self.add(kind, str(error))
 
+    def add_faults(self, faults: Iterable[Fault]) -> None:
+        """Note the faults of an annotation file."""
+        for fault in faults:
+            self.add(fault.kind, fault.what)
+
+    def read_json(self, path: Path, schema: Any) -> Any:
+        """Content of an annotation file; None, noting it, if it cannot be read or does not fit the schema."""
+        if not path.is_file():
+            self.add('missing file', str(path))
+            return None
+        try:
+            return read_json(path, schema, 'the annotations of the benchmark, or of a dataset in its format')
+        except DataError as error:
+            # what is not JSON at all has a cause in the parser
+            self.add('annotation' if error.__cause__ is None else 'unreadable file', str(error))
+            return None
+
     def attempt_to_load(self, dataset: Callable[[], BaseVideoDataset]) -> None:
         """Note a problem if a dataset (built without reading anything) refuses its files."""
         self.attempt('refused', lambda: dataset().load_data_list())
@@ -62,7 +82,7 @@ class Report:
         """Add to the counts of a split."""
         self.counts.setdefault(split, Counter()).update(numbers)
 
-    def merge(self, other: 'Report') -> None:
+    def merge(self, other: 'CheckReport') -> None:
         """Take over what another report found."""
         for split, numbers in other.counts.items():
             self.count(split, **numbers)

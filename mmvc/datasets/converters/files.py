@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmvc.formats.vspw import SPLITS, list_file
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import read_names
 from mmvc.utils.image_files import find_damage
 
-SPLITS = ('train', 'val', 'test')
 SETTINGS = '.settings.json'  # what the files of a folder were converted with
 
 
@@ -61,7 +61,7 @@ def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
     """
     lists = {}
     for split in SPLITS:
-        path = src / f'{split}.txt'
+        path = src / list_file(split)
         if path.is_file():
             lists[split] = set(read_names(path))
             missing = sorted(lists[split] - set(videos))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvc.formats.label_maps import VOID_LABEL
-
 from .classes import STUFF, UNLABELLED, ThingClass
 from .config import SyntheticVideoConfig
 from .motion import PATHS, Excursion, Path, wave

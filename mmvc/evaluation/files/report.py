@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mmvc.evaluation.functional import why_undefined
-from mmvc.evaluation.metrics.utils import format_rows
+from mmvc.evaluation.tables import format_rows
 from mmvc.utils.atomic import atomic_write
 
-from .files import named
+from .completeness import named
 
 
 @dataclass(frozen=True)
-class Report:
+class ScoreReport:
     """What came out of scoring a folder of predictions. Fractions inside, percent in everything that is written.
 
     Attributes:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmvc.formats.label_maps import VOID_ID
 
+
 class SegmentClass(NamedTuple):
     """Class of a segment and whether its annotation is a crowd."""
     category_id: int
@@ -67,7 +68,8 @@ def _count_pairs(gt_ids: np.ndarray, pred_ids: np.ndarray) -> dict[tuple[int, in
 
 
 def _present_segments(segments: Sequence[dict], ids: set, name: str) -> dict[int, SegmentClass]:
-    table = {int(info['id']): SegmentClass(int(info['category_id']), bool(info.get('iscrowd', 0))) for info in segments}
+    table = {int(info['id']): SegmentClass(int(info['category_id']), bool(info.get('iscrowd', 0)))
+             for info in segments}
     if len(table) != len(segments):
         raise ValueError(f'segments_info of the {name} lists an id twice: {sorted(int(s["id"]) for s in segments)}')
     strangers = ids - set(table) - {VOID_ID}
@@ -75,18 +77,3 @@ def _present_segments(segments: Sequence[dict], ids: set, name: str) -> dict[int
         raise ValueError(f'the {name} has pixels of segment {", ".join(map(str, sorted(strangers)))}, which its '
                          'segments_info does not list: list every segment of the frame, with its category_id')
     return {segment_id: segment for segment_id, segment in table.items() if segment_id in ids}
-
-
-def isthing_of(categories: Sequence[dict]) -> list[bool]:
-    """Return which classes are things, by class index.
-
-    Args:
-        categories (Sequence[dict]): ``id`` (0 .. K - 1) and ``isthing`` of every class.
-
-    Raises:
-        ValueError: If the ids are not 0 .. K - 1.
-    """
-    by_id = {int(category['id']): bool(category['isthing']) for category in categories}
-    if sorted(by_id) != list(range(len(by_id))):
-        raise ValueError(f'category ids must be 0..{len(by_id) - 1}, got {sorted(by_id)}')
-    return [by_id[index] for index in range(len(by_id))]

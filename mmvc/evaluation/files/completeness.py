@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What is there and what is not: prediction folders and JSON files."""
+"""Which frames of the ground truth have a prediction, and which predictions have no ground truth."""
 
 import os
 from collections.abc import Mapping, Sequence
