@@ -17,7 +17,7 @@ from mmvc.utils.atomic import atomic_folder, atomic_path, atomic_write, require_
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, legend_strip, stable_colors
 
-from .results import FrameResult
+from .results import FrameResult, InstanceFrame, PanopticFrame, SemanticFrame
 
 AddFrame = Callable[[FrameResult], None]
 # A legend of all classes must not cover more than a few lines under the video.
@@ -192,7 +192,12 @@ class VSPWWriter(Writer):
         """See :meth:`Writer.open`."""
         with atomic_folder(self.target(video)) as folder:
             writer = vspw.PredictionWriter(folder)
-            yield lambda result: writer.add(result.name, result.sem_seg)
+
+            def add(result: FrameResult) -> None:
+                assert isinstance(result, SemanticFrame)
+                writer.add(result.name, result.sem_seg)
+
+            yield add
 
 
 class VIPSegWriter(Writer):
@@ -215,7 +220,12 @@ class VIPSegWriter(Writer):
         """See :meth:`Writer.open`."""
         with atomic_folder(self.target(video)) as folder:
             writer = vipseg.PredictionWriter(folder, video.name)
-            yield lambda result: writer.add(result.name, result.panoptic_seg, result.segments_info)
+
+            def add(result: FrameResult) -> None:
+                assert isinstance(result, PanopticFrame)
+                writer.add(result.name, result.panoptic_seg, result.segments_info)
+
+            yield add
         self._finished.append(writer.entry)
         vipseg.write_predicted_segments(self._folder, self._finished)
 
@@ -245,6 +255,7 @@ class YouTubeVISWriter(Writer):
         tracks = youtube_vis.TrackCollector(described['id'], list(self._categories))
 
         def add(result: FrameResult) -> None:
+            assert isinstance(result, InstanceFrame)
             described['height'], described['width'] = result.image.shape[:2]
             described['file_names'].append(result.name)
             tracks.add(result.masks, *(values.tolist()

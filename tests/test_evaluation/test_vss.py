@@ -309,16 +309,6 @@ def test_metric_bad_input(tmp_path):
         VSSMetric(format_only=True)
 
 
-def test_read_label_map(tmp_path):
-    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    for palette in (False, True):
-        np.testing.assert_array_equal(read_label_map(write_png(tmp_path / 'a.png', values, palette)), values)
-    with pytest.raises(ValueError, match='colours'):
-        read_label_map(write_png(tmp_path / 'b.png', np.zeros((4, 4, 3), np.uint8)))
-    with pytest.raises(ValueError, match='8-bit'):
-        read_label_map(write_png(tmp_path / 'c.png', np.zeros((4, 4), np.uint16)))
-
-
 def test_format_only(tmp_path):
     preds = np.random.default_rng(0).integers(0, 124, (3, 4, 6), dtype=np.uint8)
     sample = make_sample(tmp_path / 'gt', 'a', np.zeros_like(preds), preds)

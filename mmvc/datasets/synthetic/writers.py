@@ -146,7 +146,8 @@ class VIPSegVideo(SyntheticWriter):
         vipseg.frame_file(self.root, video, name).write_bytes(jpeg)
         vipseg.mask_file(self.root, video, name, vipseg.RAW_MASKS).write_bytes(encode('.png', raw.astype(np.uint16)))
         vipseg.mask_file(self.root, video, name).write_bytes(encode_panoptic_map(ids))
-        self._recorder.add(name, raw.shape[::-1], segments)
+        height, width = raw.shape
+        self._recorder.add(name, (width, height), segments)
 
     def record(self) -> dict[str, Any]:
         return self._recorder.record()

@@ -81,11 +81,11 @@ class VPSMetric(VideoMetric):
                  backend_args: dict | None = None,
                  prefix: str | None = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
-        if ann_file is None and not format_only:
-            raise UsageError('VPSMetric needs ann_file, the JSON of the ground truth; without ground truth set '
-                             'format_only=True')
         self.ann_file = ann_file
         if not format_only:
+            if ann_file is None:
+                raise UsageError('VPSMetric needs ann_file, the JSON of the ground truth; without ground truth set '
+                                 'format_only=True')
             truth = read_annotations(ann_file, list_videos=False, backend_args=backend_args)
             self._class_names, self._isthing, self._segments = truth.class_names, truth.isthing, truth.segments
 
