@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Files of predictions. They are written frame by frame under hidden names, and renamed when a video is complete."""
+"""Writers of predictions: frame by frame under hidden names, which are renamed when a video is complete."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ _MAX_LEGEND = 24
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What writers know of a video before its first frame.
+    """Properties of a video that are known before its first frame.
 
     Attributes:
         name (str): Its name, unique in a run.
@@ -43,7 +43,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class WriterSettings:
-    """What all writers share.
+    """Settings that all writers share.
 
     Attributes:
         out_dir (Path): Folder to write to.
@@ -66,7 +66,7 @@ class Writer:
     """Writes one kind of file.
 
     Args:
-        settings (WriterSettings): What all writers share.
+        settings (WriterSettings): Settings of all writers.
     """
 
     def __init__(self, settings: WriterSettings) -> None:
@@ -268,17 +268,17 @@ class YouTubeVISWriter(Writer):
         youtube_vis.write_result_videos(self._folder, self._videos, self._categories)
 
 
-#: what ``official`` means for each task
+#: writer of the format ``official`` for each task
 OFFICIAL_WRITERS = dict(vss=VSPWWriter, vps=VIPSegWriter, vis=YouTubeVISWriter)
 FORMATS = ('overlay', 'masks', 'rle', 'official')
 
 
 def build_writers(formats: str | Sequence[str], settings: WriterSettings) -> dict[str, Writer]:
-    """Make the writers of a run, and see that their folder can be written to.
+    """Make the writers of a run, and check that their folder can be written to.
 
     Args:
         formats (str | Sequence[str]): One or several of ``FORMATS``.
-        settings (WriterSettings): What all writers share.
+        settings (WriterSettings): Settings of all writers.
 
     Returns:
         dict[str, Writer]: Writer by format.

@@ -22,7 +22,7 @@ class YouTubeVISDataset(BaseVideoDataset):
     ``<split>/JPEGImages/<video>/*.jpg`` and one JSON per split. Frames have ``instances`` when ``test_mode=False``: a
     list of ``dict(mask, bbox_label, instance_id, ignore_flag)`` of the instances visible in the frame, with the mask
     as in the file (RLE with counts as text or list, or polygons); ``LoadFrameInstances`` decodes it. ``instance_id``
-    is the annotation's id, ``ignore_flag`` tells crowds.
+    is the annotation's id, ``ignore_flag`` marks crowds.
 
     Args:
         split (str, optional): ``'train'``, ``'valid'`` or ``'test'``: sets ``ann_file`` and ``data_prefix`` to the

@@ -40,11 +40,14 @@ def read_annotations(path: PathLike, with_sizes: bool = False) -> dict:
 
 
 def find_faults(content: dict, path: PathLike) -> Iterator[Fault]:
-    """Yield what is wrong in an annotation file that fits the schema.
+    """Find the contradictions in an annotation file that fits the schema.
 
     Args:
         content (dict): Content of the file.
         path (str | Path): The file.
+
+    Yields:
+        Fault: One for each contradiction.
     """
     for key, what in (('images', 'image'), ('categories', 'category'), ('annotations', 'annotation')):
         yield from find_repeats((entry['id'] for entry in content[key]), f'{what} id', f'id in {key}', path)

@@ -18,7 +18,7 @@ NAMES = {
     dict: 'an object', type(None): 'null'
 }
 
-_BY_TYPE = (str, list, dict, type(None))  # what a value is, its type alone says
+_BY_TYPE = (str, list, dict, type(None))  # the type of a value decides; numbers need a check of their range
 
 
 class Fault(NamedTuple):
@@ -47,11 +47,11 @@ def read_json(path: str | Path, schema: Any, expected: str, backend_args: dict |
 
     Args:
         path (str | Path): The file.
-        schema (Any): What the content must look like: a type (``int``, ``float``, ``str``, ``bool``, ``list``,
+        schema (Any): Form of the content: a type (``int``, ``float``, ``str``, ``bool``, ``list``,
             ``dict``), a tuple of types of which one must fit, a ``frozenset`` of values of which it must be one,
             ``[schema]`` for a list of such values, or ``{key: schema}`` for an object with these keys (and any
             others). A key that ends in ``?`` may be missing or null.
-        expected (str): What should be in the file, for the error.
+        expected (str): Description of the right file, for the error.
         backend_args (dict, optional): Where the file lies, see :func:`mmengine.fileio.get`. Defaults to None (local
             disk).
 
@@ -75,7 +75,7 @@ def read_json(path: str | Path, schema: Any, expected: str, backend_args: dict |
 
 
 def _fits(value: Any, schema: Any) -> bool:
-    """Whether :func:`find_fault` finds nothing; it takes a fraction of the time, as it need not say where."""
+    """Whether a value fits a schema; much faster than :func:`find_fault`, which keeps track of the place."""
     if isinstance(schema, list):
         if not isinstance(value, list):
             return False
@@ -107,7 +107,12 @@ def _fits(value: Any, schema: Any) -> bool:
 
 
 def find_fault(value: Any, schema: Any, where: str = '') -> str | None:
-    """What does not fit the schema of :func:`read_json` first, such as ``: videos[3].id is null, not text``."""
+    """Describe the first value that does not fit a schema of :func:`read_json`; None if all fit.
+
+    Example:
+        >>> find_fault(dict(videos=[dict(id=None)]), dict(videos=[dict(id=str)]))
+        ': videos[0].id is null, not text'
+    """
     label = f': {where}' if where else ''
     if isinstance(schema, list):
         if not isinstance(value, list):
@@ -143,8 +148,8 @@ def find_repeats(values: Iterable, what: str, key: str, path: str | Path) -> Ite
 
     Args:
         values (iterable): The values, such as ids.
-        what (str): What they are, for the error.
-        key (str): Where they are in the file, for the error.
+        what (str): Name of such a value, for the error.
+        key (str): Their place in the file, for the error.
         path (str | Path): The file that they are from.
     """
     seen = set()

@@ -146,7 +146,7 @@ def _read(path: str, backend_args: dict | None) -> bytes:
 
 
 def _decode_by_opencv(content: bytes, path: str) -> np.ndarray | None:
-    """Decoded image as it is stored, BGR if in colour; None if OpenCV cannot decode it or it is no PNG."""
+    """Decoded image as it is stored, BGR if in colour; None if OpenCV cannot decode it or it is not a PNG."""
     if not content.startswith(PNG_SIGNATURE):
         return None
     try:

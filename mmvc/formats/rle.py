@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Masks of instances as annotation files hold them, checked before compiled code decodes them."""
+"""Masks of instances as annotation files store them, checked before compiled code decodes them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,7 +17,7 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict | None:
 
     Args:
         segmentation (dict | list | None): RLE (``size``, and ``counts`` as text, bytes or a list), a list of polygons
-            [x0, y0, x1, y1, ...] in pixels, or None (no mask). Polygons of fewer than three points enclose nothing.
+            [x0, y0, x1, y1, ...] in pixels, or None (no mask). Polygons of fewer than three points are ignored.
         height (int): Height of the frame, in pixels.
         width (int): Width of the frame, in pixels.
 
@@ -76,7 +76,8 @@ def _check_rle(rle: Any, height: int, width: int, texts: list[bytes]) -> dict:
                         'belong to frames of another size')
     if isinstance(counts, list):
         if not all(type(run) is int and 0 <= run < 2**31 for run in counts):
-            raise DataError('the counts of the RLE are not all whole numbers; correct the annotation file')
+            raise DataError('the counts of the RLE are not all whole numbers of at least 0; correct the annotation '
+                            'file')
         _check_total(sum(counts), height * width)
         return mask_utils.frPyObjects(dict(size=[height, width], counts=counts), height, width)
     text = counts.encode('latin1', 'replace') if isinstance(counts, str) else counts
@@ -96,22 +97,22 @@ def _check_total(total: int, num_pixels: int) -> None:
 
 
 def _check_polygon(polygon: Any, height: int, width: int) -> bool:
-    """Whether a polygon encloses anything.
+    """Whether a polygon has at least three points.
 
     Raises:
-        DataError: It is no list of coordinates, or lies far outside of the frame, which would cost any amount of time.
+        DataError: It is not a list of coordinates, or lies far outside of the frame: drawing it could take forever.
     """
     try:
         points = np.asarray(polygon, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f'a polygon is no list of numbers ({error}); correct the annotation file') from error
+        raise DataError(f'a polygon is not a list of numbers ({error}); correct the annotation file') from error
     if points.ndim != 1 or len(points) % 2:
-        raise DataError('a polygon is no list of x and y in turn, or has an odd number of coordinates; correct the '
+        raise DataError('a polygon is not a flat list of x and y, or has an odd number of coordinates; correct the '
                         'annotation file')
     reach = max(height, width)
     if not ((points >= -reach) & (points <= 2 * reach)).all():
         raise DataError(f'a polygon leaves its frame of {[height, width]} (height, width) by more than a frame, or '
-                        'has coordinates that are not finite; the annotations belong to frames of another size')
+                        'has NaN or infinite coordinates; the annotations belong to frames of another size')
     return len(points) >= 6
 
 

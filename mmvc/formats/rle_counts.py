@@ -42,7 +42,7 @@ def decode_runs(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _restarted_sum(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Cumulative sums along the last axis that begin anew at each start."""
+    """Cumulative sums along the last axis, restarted at each start."""
     sums = np.cumsum(values, axis=1)
     return sums - np.repeat(sums[:, starts] - values[:, starts], lengths, axis=1)
 

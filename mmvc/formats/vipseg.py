@@ -86,8 +86,8 @@ def read_annotations(path: PathLike,
 
     Args:
         path (str | Path): JSON with ``videos``, ``annotations`` and ``categories``.
-        classes (Sequence[str], optional): What the categories must be, by id. Defaults to None: anything.
-        list_videos (bool): Whether ``videos`` must be there; scoring needs ``annotations`` only. Defaults to True.
+        classes (Sequence[str], optional): Names that the categories must have, by id. Defaults to None: any.
+        list_videos (bool): Whether the file must list ``videos``; scoring does not need them. Defaults to True.
         backend_args (dict, optional): Where the file lies. Defaults to None (local disk).
 
     Returns:
@@ -111,7 +111,7 @@ def read_annotations(path: PathLike,
 
 
 def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = None) -> Iterator[Fault]:
-    """Yield what is wrong in an annotation file that fits the schema.
+    """Find the contradictions in an annotation file that fits the schema.
 
     These are videos, frames, categories and segments that are listed twice; videos without frames; categories that
     are not 0 .. K - 1, or not the classes; annotations of videos or frames that are not listed; segments of categories
@@ -120,7 +120,10 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     Args:
         content (dict): Content of the file.
         path (str | Path): The file.
-        classes (Sequence[str], optional): What the categories must be, by id. Defaults to None: anything.
+        classes (Sequence[str], optional): Names that the categories must have, by id. Defaults to None: any.
+
+    Yields:
+        Fault: One for each contradiction.
     """
     videos = content.get('videos')
     if videos is not None and not videos:
@@ -339,7 +342,7 @@ class PredictionWriter:
         write (Callable): How to write a file: called with its path and content. Defaults to :meth:`Path.write_bytes`.
 
     Attributes:
-        entry (dict): What is to be written of the video by :func:`write_predicted_segments`.
+        entry (dict): Entry of the video for :func:`write_predicted_segments`.
     """
 
     def __init__(self, folder: PathLike, video: str, write: Callable[[Path, bytes], Any] = Path.write_bytes) -> None:
@@ -369,7 +372,7 @@ def predicted_masks(folder: PathLike, video: str) -> Path:
 
 
 def write_predicted_segments(folder: PathLike, entries: Sequence[dict]) -> None:
-    """Write the JSON of a folder of predictions.
+    """Write the segments of a folder of predictions.
 
     Args:
         folder (str | Path): The folder.

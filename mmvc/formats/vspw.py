@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """VSPW: folders of frames and of masks with one class index per pixel, and a list of videos for each split.
 
-Other datasets have this layout, too, with other folders; so the functions take templates of them, ``{video}`` in the
-place of a video's name.
+Other datasets have this layout with other folders. The functions therefore take templates of folders, with ``{video}``
+in the place of a video's name.
 """
 
 import os
@@ -119,8 +119,8 @@ def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: 
     Args:
         root (str | Path): Root of the dataset.
         masks (Mapping[str, Sequence[str]]): Ground truth, see :func:`list_masks`.
-        images (str): Folder of a video's images, relative to the root; a video without one is passed over. Defaults
-            to VSPW's.
+        images (str): Folder of a video's images, relative to the root; videos without one are skipped. Defaults to
+            VSPW's.
     """
     unlabelled = []
     for video, paths in masks.items():

@@ -17,10 +17,11 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, named
 from mmvc.utils.typing import PathLike
 
 from .json_files import FLAG, ID, Fault, find_repeats, raise_first, read_json
+from .rle import to_rles
 
 # Names under which the annotations and frames of a split are found, in releases and in projects.
 ANN_FILES = ('{split}/instances.json', '{split}.json', 'annotations_{split}.json', 'instances_{split}.json')
@@ -79,6 +80,21 @@ class Annotations:
         """Whether a track has levels of occlusion, as those of OVIS."""
         return any('occlusion' in track for tracks in self.tracks.values() for track in tracks)
 
+    def check_masks(self, video: dict) -> None:
+        """Check the masks of a video's tracks, which reading the file does not: it would take too long in training.
+
+        Args:
+            video (dict): Its entry of ``videos``.
+
+        Raises:
+            DataError: A mask is damaged or has another size than the video.
+        """
+        for track in self.tracks.get(video['id'], ()):
+            try:
+                to_rles(track['segmentations'], video['height'], video['width'])
+            except DataError as error:
+                raise DataError(f'annotation {track["id"]} of "{self.path}", video {video["id"]}: {error}') from error
+
     def labels(self, classes: Sequence[str]) -> dict[int, int]:
         """Class index by category id; categories and classes are paired by name.
 
@@ -101,7 +117,7 @@ def read_annotations(path: PathLike,
     Args:
         path (str | Path): JSON with ``videos``, ``categories`` and, where they are public, ``annotations``.
         classes (Sequence[str], optional): Names that the categories must have. Defaults to None: any.
-        with_tracks (bool): Whether to read ``annotations``, which prediction does not need. Defaults to True.
+        with_tracks (bool): Whether to read and check ``annotations``; prediction does not need them. Defaults to True.
         backend_args (dict, optional): Where the file lies. Defaults to None (local disk).
 
     Returns:
@@ -121,7 +137,7 @@ def read_annotations(path: PathLike,
 
 
 def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = None) -> Iterator[Fault]:
-    """Yield what is wrong in an annotation file that fits the schema.
+    """Find the contradictions in an annotation file that fits the schema.
 
     These are videos, categories and tracks that are listed twice; categories that are not the classes; videos without
     frames; and tracks of videos or categories that are not listed, or without one mask (or null) for each frame.
@@ -130,6 +146,9 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         content (dict): Content of the file.
         path (str | Path): The file.
         classes (Sequence[str], optional): Names that the categories must have. Defaults to None: any.
+
+    Yields:
+        Fault: One for each contradiction.
     """
     videos, categories, tracks = content['videos'], content['categories'], content.get('annotations') or ()
     for entries, key, what in ((categories, 'categories', 'category'), (videos, 'videos', 'video'),
@@ -198,7 +217,7 @@ class TrackRecorder:
         """Add the mask of a frame.
 
         Args:
-            mask (np.ndarray): Bool, shape (H, W); nothing is noted of a frame in which it is empty.
+            mask (np.ndarray): Bool, shape (H, W); if it is empty, the entries of the frame are null.
             occlusion (str, optional): One of ``OCCLUSION_LEVELS``.
         """
         rle = mask_utils.encode(np.asfortranarray(mask, np.uint8))
@@ -243,7 +262,7 @@ def write_annotations(path: PathLike, videos: Sequence[tuple[dict, Sequence[dict
 
 
 def results_file(folder: PathLike) -> Path:
-    """File of predictions in a folder; a path that is no folder is the file itself."""
+    """File of the predictions in a folder; a path that is not a folder is taken for the file."""
     return Path(folder, RESULTS) if osp.isdir(folder) else Path(folder)
 
 
@@ -268,9 +287,8 @@ def read_results(path: PathLike, truth: Annotations) -> dict[int | str, list[dic
     for key, known in (('video_id', num_frames), ('category_id', truth.categories)):
         unknown = sorted({repr(track[key]) for track in results if track[key] not in known})
         if unknown:
-            more = f' and {len(unknown) - 5} more' if len(unknown) > 5 else ''
-            raise DataError(f'"{path}" has tracks with {key} {", ".join(unknown[:5])}{more}, which "{truth.path}" '
-                            'does not have: is it of the same split and version?')
+            raise DataError(f'"{path}" has tracks with {key} {named(unknown)}, which "{truth.path}" does not have: is '
+                            'it of the same split and version?')
     for track in results:
         expected = num_frames[track['video_id']]
         if len(track['segmentations']) != expected:
@@ -352,7 +370,7 @@ def write_results(folder: PathLike, detections: Iterable[dict]) -> Path:
 
 
 def write_result_videos(folder: PathLike, videos: Sequence[dict], category_names: Mapping[int, str]) -> None:
-    """Write what the ids of predictions mean, in the format of the annotations.
+    """Write the videos and categories that the ids of predictions refer to, in the format of the annotations.
 
     Args:
         folder (str | Path): Folder of the file.

@@ -57,7 +57,7 @@ def test_the_size_is_that_of_the_frame(segmentation, message):
     (dict(size=SIZE, counts='P'), 'cut off'),
     (dict(size=SIZE, counts='\u4e2d!'), 'damaged or cut off'),
     ([[1, 2, 3]], 'odd number'),
-    ([['a', 'b']], 'no list of numbers'),
+    ([['a', 'b']], 'not a list of numbers'),
     ([[1, 2, 3, 4, 1e6, 5]], 'leaves its frame'),
     ([[1, 2, 3, 4, float('nan'), 5]], 'leaves its frame'),
 ])

@@ -54,6 +54,16 @@ def test_annotations_that_are_not_read_are_not_checked(path):
         youtube_vis.read_annotations(path)
 
 
+def test_masks_are_checked_video_by_video(path):
+    truth = youtube_vis.read_annotations(path)
+    for video in truth.videos:
+        truth.check_masks(video)  # must not raise
+    truth.tracks[1][0]['segmentations'][2]['counts'] = '5'
+    truth.check_masks(truth.videos[1])
+    with pytest.raises(ValueError, match=r'annotation 1 of ".*valid.json", video 1: .* add up to 5 pixels'):
+        truth.check_masks(truth.videos[0])
+
+
 def test_all_faults_are_found(path):
     content = json.loads(path.read_text())
     track, = content['annotations']

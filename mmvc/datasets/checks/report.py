@@ -13,9 +13,9 @@ from mmvc.formats.json_files import Fault, read_json
 from mmvc.utils.errors import DataError
 from mmvc.utils.image_files import find_damage
 
-# What to do about each kind of problem.
+# How to mend each kind of problem.
 REMEDIES = {
-    'missing file': 'download or convert the dataset again; a converter makes what is missing if it is started again',
+    'missing file': 'download or convert the dataset again; a restarted converter only writes the missing files',
     'unreadable file': 'download these files again; a converter replaces those that are empty or cut off, others '
                        'have to be deleted first',
     'frame without mask': 'download or convert the masks again, or remove the frames',
@@ -32,13 +32,13 @@ REMEDIES = {
 
 @dataclass
 class CheckReport:
-    """What a check found.
+    """Findings of a check.
 
     Attributes:
         counts (dict[str, Counter]): Counts by split: ``videos``, ``frames``, ``labelled``, ``instances``.
         sizes (Counter): Number of frames by (width, height).
         problems (list[tuple[str, str]]): Kind, a key of ``REMEDIES``, and where and what.
-        notes (list[str]): What is worth knowing but no fault.
+        notes (list[str]): Remarks that are not problems.
     """
     counts: dict[str, Counter] = field(default_factory=dict)
     sizes: Counter = field(default_factory=Counter)
@@ -70,7 +70,7 @@ class CheckReport:
         try:
             return read_json(path, schema, 'the annotations of the benchmark, or of a dataset in its format')
         except DataError as error:
-            # what is not JSON at all has a cause in the parser
+            # an error of the parser has a cause: the file is not JSON
             self.add('annotation' if error.__cause__ is None else 'unreadable file', str(error))
             return None
 

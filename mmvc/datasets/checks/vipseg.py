@@ -22,7 +22,7 @@ def check_vipseg(root: Path,
                  workers: int = 1,
                  quick: bool = False,
                  own: bool = False) -> CheckReport:
-    """Check a converted VIPSeg, or a dataset of one's own in its format.
+    """Check a converted VIPSeg, or your own dataset in its format.
 
     Args:
         root (Path): Root of the dataset.
@@ -33,7 +33,7 @@ def check_vipseg(root: Path,
             False.
 
     Returns:
-        CheckReport: What was found.
+        CheckReport: The findings.
     """
     report = CheckReport()
     for split in splits:

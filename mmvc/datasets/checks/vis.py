@@ -30,7 +30,7 @@ def check_vis(root: Path,
               workers: int = 1,
               quick: bool = False,
               own: bool = False) -> CheckReport:
-    """Check YouTube-VIS or OVIS, or a dataset of one's own in their format.
+    """Check YouTube-VIS or OVIS, or your own dataset in their format.
 
     Args:
         root (Path): Root of the dataset.
@@ -42,7 +42,7 @@ def check_vis(root: Path,
             False.
 
     Returns:
-        CheckReport: What was found.
+        CheckReport: The findings.
     """
     report = CheckReport()
     for split in splits:

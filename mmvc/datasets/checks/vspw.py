@@ -36,7 +36,7 @@ def check_vspw(root: Path,
         num_classes (int): Number of classes. Defaults to 124.
 
     Returns:
-        CheckReport: What was found.
+        CheckReport: The findings.
     """
     report = CheckReport()
     split_of: dict[str, str] = {}

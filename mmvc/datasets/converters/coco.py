@@ -33,7 +33,7 @@ def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> di
     try:
         mapped = map_coco_classes(content, metainfo['classes'], mapping)
     except DataError as error:
-        raise DataError(f'"{src}" are no instance annotations of COCO: {error}') from error
+        raise DataError(f'"{src}" does not hold instance annotations of COCO: {error}') from error
     mapped['images'] = [{key: image[key] for key in ('id', 'file_name', 'height', 'width')}
                         for image in mapped['images']]
     per_class = Counter(metainfo['classes'][annotation['category_id'] - 1] for annotation in mapped['annotations'])

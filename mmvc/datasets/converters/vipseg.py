@@ -25,7 +25,7 @@ CATEGORIES = tuple(
     dict(id=index, name=name, isthing=int(name in VSPW_THING_CLASSES), color=list(colour))
     for index, (name, colour) in enumerate(zip(VSPW_CLASSES, VSPW_PALETTE)))
 SOURCE_FRAMES = 'imgs'  # folder of the frames in the download
-RECORDS = '.records'  # what is known of finished videos, so that an interrupted run goes on
+RECORDS = '.records'  # annotations of finished videos, so that an interrupted run can continue
 
 
 def convert_vipseg(src: Path,
@@ -51,7 +51,7 @@ def convert_vipseg(src: Path,
         workers (int): Number of processes. Defaults to 1.
         dry_run (bool): Whether to only count. Defaults to False.
         categories (sequence[dict]): ``id``, ``name``, ``isthing`` and ``color`` of the classes. Defaults to VIPSeg's.
-        overwrite (bool): Whether to convert everything anew. Defaults to False.
+        overwrite (bool): Whether to convert everything again. Defaults to False.
 
     Returns:
         dict[str, int]: Counts: ``videos``, ``frames``, ``unlabelled_videos`` and ``already_there`` (videos).

@@ -19,7 +19,7 @@ from .files import encode_frame, encode_mask, is_whole, keep_settings, open_imag
 
 @dataclass
 class VSPWSummary:
-    """What there was to do: counts of videos, frames and masks, and how many of the files were there already."""
+    """Counts of videos, frames and masks, and how many of the files existed already."""
     videos: int = 0
     frames: int = 0
     masks: int = 0
@@ -41,7 +41,7 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
         quality (int): JPEG quality, 1 to 100. Defaults to 75.
         workers (int): Number of processes. Defaults to 1.
         dry_run (bool): Whether to only count. Defaults to False.
-        overwrite (bool): Whether to convert everything anew. Defaults to False.
+        overwrite (bool): Whether to convert everything again. Defaults to False.
 
     Returns:
         VSPWSummary: Counts.

@@ -172,7 +172,7 @@ def category_ids() -> dict[int, int]:
 class YouTubeVISVideo(SyntheticWriter):
     """A video in the layout of YouTube-VIS, see :mod:`mmvc.formats.youtube_vis`: one annotation per thing.
 
-    The levels of occlusion, as in OVIS, tell how much of what lies in the frame is hidden. The validation split is
+    The levels of occlusion, as in OVIS, say how much of the part within the frame is hidden. The validation split is
     named ``valid``.
     """
     split_names = dict(val='valid')

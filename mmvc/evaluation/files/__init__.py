@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Scoring predictions that were written to files, whoever made them. Not imported by ``mmvc.evaluation``."""
+"""Scores of prediction files from any model. Not imported by ``mmvc.evaluation``."""
 
 from .report import ScoreReport
 from .vis import evaluate_vis

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from mmvc.evaluation.functional import MatchedTracks, match_video, range_names, track_scores, vis_classes
 from mmvc.formats.youtube_vis import read_annotations, read_results, video_order
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, named
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.typing import PathLike
 
-from .completeness import named
 from .report import ScoreReport
 
 
@@ -28,8 +27,8 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Sco
 
     Args:
         results (str | Path): JSON of the predictions, see :func:`read_results`.
-        ann_file (str | Path): JSON of the ground truth in the format of YouTube-VIS or OVIS. If it tells the
-            occlusion, AP and AR by occlusion are computed, too.
+        ann_file (str | Path): JSON of the ground truth in the format of YouTube-VIS or OVIS. If it has
+            levels of occlusion, AP and AR by occlusion are computed, too.
         workers (int): Number of processes; the numbers do not depend on it. Defaults to 1.
 
     Returns:
@@ -66,7 +65,7 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Sco
 
 
 def _without_detections(videos: Sequence[VISVideo]) -> list[str]:
-    """A note of the videos that nothing is detected in; none if there is no such video."""
+    """A note that names the videos without detections, if there are any."""
     silent = [_name(video) for video in videos if not video.detections]
     return [f'{len(silent)} of {len(videos)} videos have no detections: {named(silent)}'] if silent else []
 

@@ -9,11 +9,11 @@ import numpy as np
 from mmvc.evaluation.functional import VSSCounter, VSSCounts, pool_windows, vss_classes, vss_numbers
 from mmvc.formats.label_maps import read_label_map
 from mmvc.formats.vspw import prediction_file
-from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
 
-from .completeness import compare_files, find_missing, named
+from .completeness import compare_files, find_missing
 from .report import ScoreReport
 
 
@@ -50,7 +50,7 @@ def evaluate_vss(pred_dir: PathLike,
 
     Raises:
         FileNotFoundError: A folder or file is missing.
-        DataError: A file cannot be decoded, a prediction has another size than its mask, or a value is no class.
+        DataError: A file cannot be decoded, a prediction has another size than its mask, or a value is not a class.
     """
     if not masks:
         raise UsageError('no ground truth to compare with: "masks" is empty')

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What VPQ and STQ are both computed from: the overlaps of true and predicted segments, frame by frame."""
+"""Overlaps of true and predicted segments, frame by frame: VPQ and STQ are computed from them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -14,7 +14,7 @@ def as_uint8(labels: np.ndarray, name: str) -> np.ndarray:
 
     Args:
         labels (np.ndarray): Label map, shape (H, W).
-        name (str): What it is, for the error.
+        name (str): Name of the map, for the error.
 
     Raises:
         ValueError: If a value does not fit 8 bits.
@@ -63,7 +63,7 @@ class ConfusionMatrix:
             pred (np.ndarray): Class indices in [0, K), or 255 for no prediction, uint8, shape (H, W).
 
         Raises:
-            ValueError: If the shapes differ or a predicted value is no class.
+            ValueError: If the shapes differ or a predicted value is not a class.
         """
         if gt.shape != pred.shape:
             raise ValueError(f'prediction of size {pred.shape} for a ground truth of size {gt.shape}: resize the '

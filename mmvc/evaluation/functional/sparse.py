@@ -18,7 +18,7 @@ class SparseCounts(NamedTuple):
 
     @classmethod
     def of(cls, counts: np.ndarray) -> 'SparseCounts':
-        """Keep what is not zero in an array."""
+        """Keep the cells of an array that are not zero."""
         flat = counts.reshape(-1)
         cells = np.flatnonzero(flat).astype(np.int32)
         return cls(counts.shape, cells, flat[cells])

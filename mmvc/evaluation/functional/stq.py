@@ -41,7 +41,7 @@ class SegmentationTrackingQuality:
 
     Args:
         isthing (Sequence[bool]): Which classes are things, length K.
-        crowd (str): Which true things are crowds, that is no tubes. ``'none'``: all things are tubes, as when ids
+        crowd (str): Which true things are crowds, which are not tubes. ``'none'``: all things are tubes, as when ids
             count from 1 in deeplab2. ``'annotated'``: those with ``iscrowd``, as deeplab2 does with things of instance
             0. ``'first_segment'``: the script of VIPSeg numbers segments from 0 in the order of their annotation, so
             the first segment of a video, if a thing, becomes a crowd. Defaults to 'none'.

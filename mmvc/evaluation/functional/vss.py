@@ -45,7 +45,7 @@ class VSSCounter:
                 prediction for the frame.
 
         Raises:
-            ValueError: The shapes differ, or a predicted value is no class.
+            ValueError: The shapes differ, or a predicted value is not a class.
         """
         if pred is None:
             self._confusion.update(gt, np.full_like(gt, ConfusionMatrix.NO_PREDICTION))

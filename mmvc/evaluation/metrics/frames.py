@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What metrics take out of the data sample of a frame."""
+"""Accessors: the parts of a frame's data sample that metrics read."""
 
 import os
 from typing import Any

@@ -37,7 +37,7 @@ class _Video:
         objects (list[dict]): Its objects, as the file lists them.
         labels (dict[int, list]): Main label of each object in the frames so far.
         confusions (dict[str, ConfusionMatrix]): Counts by name of the number.
-        kind (str): What a label is: ``'class'`` or ``'identity'``.
+        kind (str): Meaning of the labels: ``'class'`` or ``'identity'``.
         num_frames (int): Number of frames so far.
         segments (int): Predicted segments on the objects.
         parts (int): Visible parts of the objects.
@@ -59,7 +59,7 @@ class ObjectCounts(NamedTuple):
         confusions (dict[str, SparseCounts]): Confusion matrices by name of the number.
         fragments (tuple[int, int]): Predicted segments and visible parts.
         switches (tuple[int, int]): Changes of a label, and frames in which it could have changed.
-        kind (str): What a label is: ``'class'`` or ``'identity'``.
+        kind (str): Meaning of the labels: ``'class'`` or ``'identity'``.
     """
     confusions: dict[str, SparseCounts]
     fragments: tuple[int, int]

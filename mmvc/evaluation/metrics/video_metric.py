@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What the registered metrics share: frames in, one entry of counts per video, exact over ranks."""
+"""Base of the registered metrics: frames in, one entry of counts per video, exact over ranks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ write_file = partial(atomic_write, sync=False)
 
 
 class VideoEntry(NamedTuple):
-    """What is kept of a complete video, and sent between ranks.
+    """Result of a complete video, which ranks exchange.
 
     Attributes:
         video_id (str): Its name.
         num_frames (int): Number of frames.
-        counts (Any): What the metric's ``finish_video`` returned.
+        counts (Any): Result of the metric's ``finish_video``.
     """
     video_id: str
     num_frames: int
@@ -45,7 +45,7 @@ class VideoMetric(BaseMetric):
     Args:
         output_dir (str, optional): Folder to write the predictions to, in the format of the benchmark's server.
             Defaults to None: nothing is written.
-        format_only (bool): Whether to write predictions without scoring them, as when the ground truth is not public.
+        format_only (bool): Whether to write predictions without scoring them, for data without public ground truth.
             Needs ``output_dir``. Defaults to False.
         backend_args (dict, optional): Where the ground truth lies. Defaults to None (local disk).
         prefix (str, optional): Put before the names of the numbers. Defaults to None (``default_prefix``).
@@ -83,7 +83,7 @@ class VideoMetric(BaseMetric):
 
     @abstractmethod
     def finish_video(self, state: Any) -> Any:
-        """Return the counts of a complete video, to be kept and sent between ranks."""
+        """Return the counts of a complete video, which are kept and exchanged between ranks."""
 
     def process(self, data_batch: Any, data_samples: Sequence) -> None:
         """Add the predictions of a batch.

@@ -39,7 +39,7 @@ class _Video:
 
 @dataclass(frozen=True)
 class _FinishedVideo:
-    """Id of a video, its matched tracks by category, and its detections if they are to be written."""
+    """Id of a video, its matched tracks by category, and its detections if they will be written."""
     video_id: int | str
     matched: dict[int, MatchedTracks] | None
     detections: list[dict] | None
@@ -54,8 +54,8 @@ class VISMetric(VideoMetric):
     its score is the mean of its scores, its class the most frequent of its labels.
 
     Numbers, in percent: ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, ``AR100``, the same by area (``APs``, ``APm``,
-    ``APl``) and, if the annotations tell the occlusion (OVIS), for slightly, moderately and heavily occluded objects
-    (``APso``, ``APmo``, ``APho``). A number that is not defined for the data is left out and the log says why.
+    ``APl``) and, if the annotations have levels of occlusion (OVIS), for slightly, moderately and heavily occluded
+    objects (``APso``, ``APmo``, ``APho``). A number that is not defined for the data is left out and the log says why.
 
     Args:
         ann_file (str, optional): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless
@@ -100,15 +100,18 @@ class VISMetric(VideoMetric):
                              'Set format_only=True and send the results to the server of the benchmark')
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a video is not in the annotation file."""
-        if str(video['video_id']) not in self._videos:
-            raise UsageError(f'video "{video["video_id"]}" is not in {self.ann_file}: evaluate with the annotations '
-                             'of this split')
+        """Raise an error if a video is not in the annotation file, or one of its true masks is damaged."""
+        self._truth.check_masks(self._entry(str(video['video_id'])))
+
+    def _entry(self, video_id: str) -> dict:
+        if video_id not in self._videos:
+            raise UsageError(f'video "{video_id}" is not in {self.ann_file}: evaluate with the annotations of this '
+                             'split')
+        return self._videos[video_id]
 
     def start_video(self, video_id: str) -> _Video:
         """Return a video without tracks."""
-        self.check_video(dict(video_id=video_id))
-        info = self._videos[video_id]
+        info = self._entry(video_id)
         return _Video(info, TrackCollector(info['id'], self._category_ids()))
 
     def add_frame(self, state: _Video, frame: dict) -> None:
@@ -127,7 +130,7 @@ class VISMetric(VideoMetric):
                                   for values in (ids, instances['labels'], instances['scores'])))
 
     def finish_video(self, state: _Video) -> _FinishedVideo:
-        """Match the tracks of a video with the true ones; keep them only if they are to be written."""
+        """Match the tracks of a video with the true ones; keep them only if they will be written."""
         video, num_frames = state.info, state.tracks.num_frames
         if num_frames != len(video['file_names']):
             raise UsageError(f'video {video["id"]}: predictions for {num_frames} of {len(video["file_names"])} '

@@ -90,7 +90,7 @@ class VPSMetric(VideoMetric):
             self._class_names, self._isthing, self._segments = truth.class_names, truth.isthing, truth.segments
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a video to be scored is not annotated."""
+        """Raise an error if a video must be scored and is not annotated."""
         if not self.format_only:
             self._require_annotated(str(video['video_id']))
             require_ground_truth(video)
@@ -134,7 +134,7 @@ class VPSMetric(VideoMetric):
         state.counter.update(pair)
 
     def finish_video(self, state: _Video) -> _FinishedVideo:
-        """Return the counts of a video, and what is to be written of it."""
+        """Return the counts of a video and its entry of the JSON of predictions."""
         return _FinishedVideo(
             counts=None if state.counter is None else state.counter.compute(),
             entry=None if state.writer is None else state.writer.entry)

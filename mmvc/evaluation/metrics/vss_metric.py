@@ -41,7 +41,7 @@ class VSSMetric(VideoMetric):
 
     Args:
         num_classes (int, optional): Number of classes. Defaults to None: that of the dataset.
-        label_offset (int, optional): Raw ground-truth value of class 0: 1 if 0 is void (VSPW), 0 if void lies behind
+        label_offset (int, optional): Raw ground-truth value of class 0: 1 if 0 is void (VSPW), 0 if void comes after
             the classes (CamVid). Defaults to None: ``label_offset`` of the dataset's metainfo.
         window_sizes (Sequence[int]): Windows of the video consistency, in frames. Defaults to (8, 16).
         output_dir (str, optional): Folder to write ``<video>/<frame>.png`` to, class indices, as the server of VSPW
@@ -53,7 +53,7 @@ class VSSMetric(VideoMetric):
     Raises:
         FileNotFoundError: If a ground-truth file is missing.
         UsageError: If the metric does not know the classes, or the predictions are for another task.
-        DataError: If a prediction has another size than its ground truth or a value that is no class.
+        DataError: If a prediction has another size than its ground truth or a value that is not a class.
     """
 
     default_prefix = 'vss'
@@ -72,7 +72,7 @@ class VSSMetric(VideoMetric):
         self.window_sizes = tuple(window_sizes)
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a frame of a video to be scored has no mask."""
+        """Raise an error if a video must be scored and a frame of it has no mask."""
         if not self.format_only:
             require_ground_truth(video)
 
@@ -145,6 +145,6 @@ class VSSMetric(VideoMetric):
         if self.label_offset is None:
             if 'label_offset' not in (self.dataset_meta or {}):
                 raise UsageError('VSSMetric does not know the raw value of class 0: give label_offset, here or in the '
-                                 'metainfo of the dataset (1 if 0 is void, 0 if void lies behind the classes)')
+                                 'metainfo of the dataset (1 if 0 is void, 0 if void comes after the classes)')
             return self.dataset_meta['label_offset']
         return self.label_offset
