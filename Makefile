@@ -1,26 +1,26 @@
-# make demo          install into .venv if needed, then train, evaluate and draw on synthetic videos
+# make demo          install into .venv if needed, then train, evaluate and draw on generated videos
 # make test          install into .venv if needed, then run the fast tests
 # make test-all      the slow tests too
 # make test-classic  the fast tests on the classic OpenMMLab stack, in .venv-classic
 # make lint          style, spelling, and the layers of the package
 # make typecheck     the type hints of package and tools
-# make coverage      the fast tests, and how much of the package they run
+# make coverage      the fast tests, and the share of the package that they run
 # make docs          the documentation, in docs/en/_build/html
-# make wheel         wheel and source archive in dist/, and a smoke test of the wheel with no source tree around
-# make clean         remove what was installed and built; data/ and work_dirs/ stay
+# make wheel         wheel and source archive in dist/, and a smoke test of the wheel without the source tree
+# make clean         remove installed and built files; keep data/ and work_dirs/
 #
-# Needs make and Python 3.10 or newer, nothing else. Variables:
-#   PYTHON  the Python to make the environments with (default: the first on the path that is new enough)
-#   TORCH   what to install as torch
+# Needs only make and Python 3.10 or newer. Variables:
+#   PYTHON  the Python that creates the environments (default: the first on the path that is new enough)
+#   TORCH   the requirement that installs torch
 
-# One exact version, because its numerics and warnings differ between releases; any torch >= 2.1 works. Where pip can see
-# a CPU build (2.13.0+cpu) this takes it; give another build or version as TORCH='torch==...'.
+# The version is exact, because numerics and warnings differ between releases. Any torch >= 2.1 works. If pip finds a CPU
+# build (2.13.0+cpu), it takes that one. Choose another build or version with TORCH='torch==...'.
 TORCH ?= torch==2.13.0
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 
-# on all cores, the tests of a module in one process: they share what they have trained
+# Use all cores. Keep the tests of a module in one process, because they share trained models.
 PARALLEL := -n auto --dist loadscope
 
 REQUIREMENTS := $(wildcard requirements/*.txt)
@@ -65,9 +65,9 @@ clean:
 	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov
 	find mmvc tests tools configs demo benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-# $(call install,FOLDER,STACK). torch comes first, in a step of its own, and mmcv is built in an isolated environment that
-# has no torch: so nothing is compiled. OpenCV's headless build goes last, over the other one: it needs no system library.
-# `installed` is written at the very end: an installation that broke off is taken up again.
+# $(call install,FOLDER,STACK). A separate first step installs torch. pip builds mmcv in an isolated environment without
+# torch, so nothing is compiled. OpenCV's headless build goes last and replaces the other one, because it needs no system
+# library. `installed` is written at the end, so that an interrupted installation continues.
 define install
 @test -n "$(PYTHON)" || { echo 'No Python 3.10 or newer on the path: install one, or name it with PYTHON=...' >&2; exit 1; }
 rm -f $(1)/installed

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Packaging. Besides the package itself, an installation carries what OpenMMLab's `mim` looks for in `mmvc/.mim`."""
+"""Packaging. An installation also contains the files that OpenMMLab's `mim` expects in `mmvc/.mim`."""
 
 import os
 import re
@@ -10,12 +10,12 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-#: what `mim train mmvc ...`, `mim test` and `mim search` read
+#: the files that `mim train mmvc ...`, `mim test` and `mim search` read
 MIM_NAMES = ('configs', 'tools', 'demo', 'model-index.yml')
 
 
 class BuildWithMim(build_py):
-    """Adds ``mmvc/.mim``: copies in a built package, links in an editable installation."""
+    """Add ``mmvc/.mim``: copies in a built package, links in an editable installation."""
 
     def run(self) -> None:
         super().run()
@@ -24,7 +24,7 @@ class BuildWithMim(build_py):
         target.mkdir(parents=True)
         for name in MIM_NAMES:
             if not (ROOT / name).exists():
-                continue  # a source archive may leave out the demo
+                continue  # a source archive may lack the demo
             if self.editable_mode:
                 (target / name).symlink_to(os.path.relpath(ROOT / name, target))
             elif (ROOT / name).is_dir():
@@ -34,14 +34,14 @@ class BuildWithMim(build_py):
 
 
 def requirements(name: str) -> list[str]:
-    """The requirements of ``requirements/<name>.txt``, without comments and references to other files."""
+    """Return the requirements in ``requirements/<name>.txt``, without comments and references to other files."""
     lines = (ROOT / 'requirements' / f'{name}.txt').read_text(encoding='utf-8').splitlines()
     lines = [line.split('#')[0].strip() for line in lines]
     return [line for line in lines if line and not line.startswith('-')]
 
 
 def version() -> str:
-    """The version in ``mmvc/version.py``, without importing the package."""
+    """Return the version in ``mmvc/version.py`` without importing the package."""
     text = (ROOT / 'mmvc' / 'version.py').read_text(encoding='utf-8')
     return re.findall(r"^__version__ = '([^']+)'", text, re.MULTILINE)[0]
 
@@ -57,7 +57,7 @@ setup(
     license='Apache-2.0',
     keywords='computer vision, video segmentation, OpenMMLab',
     packages=find_packages(include=['mmvc', 'mmvc.*']),
-    package_data={'mmvc': ['py.typed']},  # its type hints are for its users, too
+    package_data={'mmvc': ['py.typed']},  # lets users check types against this package
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
     extras_require={

@@ -1,10 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Time the contrastive losses against a loop over objects that writes the same formulas down one item at a time.
+"""Time the contrastive losses against a loop over objects that computes the same formulas one item at a time.
 
     python benchmarks/contrastive_loss.py [--device cuda] [--repeats 20]
 
-Prints, for each loss, milliseconds of forward and backward, the speed-up, and the largest relative difference of loss
-and gradient (float32; of the gradient relative to its largest entry).
+For each loss, prints milliseconds of forward and backward, the speed-up, and the largest relative difference of loss
+and gradient (float32; the gradient's difference is relative to its largest entry).
 """
 
 import argparse
@@ -23,18 +23,18 @@ from mmvc.utils import keep_freed_memory
 
 
 def pair_loss(positives: Tensor, negatives: Tensor) -> Tensor:
-    """log(1 + sum over pairs of exp(negative - positive)), pair by pair."""
+    """Compute log(1 + sum over pairs of exp(negative - positive)), pair by pair."""
     pairs = (negatives[None] - positives[:, None]).flatten()
     return torch.cat([pairs, pairs.new_zeros(1)]).logsumexp(0)
 
 
 def others(embeds: Tensor, query: int) -> Tensor:
-    """All rows but one."""
+    """Return all rows except one."""
     return torch.cat([embeds[:query], embeds[query + 1:]])
 
 
 def reference_loop(references: Tensor, queries: list[int]) -> Tensor:
-    """The tracker's loss of one clip (T, Q, C)."""
+    """Compute the tracker's loss of one clip (T, Q, C)."""
     items = []
     for t in range(1, len(references)):
         for query in queries:
@@ -47,7 +47,7 @@ def reference_loop(references: Tensor, queries: list[int]) -> Tensor:
 
 
 def temporal_loop(embeds: Tensor, queries: list[int], labels: list[int], memory: dict[int, list[Tensor]]) -> Tensor:
-    """The refiner's loss of one clip (T, Q, C); puts its objects into the memory of their classes."""
+    """Compute the refiner's loss of one clip (T, Q, C); adds its objects to the memory of their classes."""
     items = []
     for frame in embeds:
         for query, label in zip(queries, labels):
@@ -63,7 +63,7 @@ def temporal_loop(embeds: Tensor, queries: list[int], labels: list[int], memory:
 
 
 def frame_loop(embeds: Tensor, queries: list[int], take_average: Tensor) -> Tensor:
-    """The segmenter's loss of one clip (T, Q, C) that shows all objects in all frames; both terms together."""
+    """Compute both terms of the segmenter's loss for one clip (T, Q, C) that shows all objects in all frames."""
     items, aux_items = [], []
     for i, query in enumerate(queries):
         average = embeds[0, query]
@@ -82,7 +82,7 @@ def frame_loop(embeds: Tensor, queries: list[int], take_average: Tensor) -> Tens
 
 
 def measure(make: Callable[[], Callable], embeds: Tensor, repeats: int) -> tuple[float, Tensor, Tensor]:
-    """Best time of forward and backward in ms, with loss and gradient; every run gets a fresh function."""
+    """Return the best time of forward and backward in ms, the loss and the gradient; each run has a new function."""
     times = []
     for _ in range(repeats):
         function, embeds = make(), embeds.detach().requires_grad_()
@@ -100,13 +100,13 @@ def measure(make: Callable[[], Callable], embeds: Tensor, repeats: int) -> tuple
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--device', default='cpu')
-    parser.add_argument('--repeats', type=int, default=20, help='runs of ours; the loop runs a fifth as often')
+    parser.add_argument('--repeats', type=int, default=20, help='runs of our losses; the loop runs a fifth as often')
     parser.add_argument('--num-queries', type=int, default=100)
     parser.add_argument('--num-objects', type=int, default=20)
     parser.add_argument('--channels', type=int, default=512)
     args = parser.parse_args()
 
-    keep_freed_memory()  # as in a training under jemalloc; without it both mostly wait for fresh pages
+    keep_freed_memory()  # as in a training; without it, page faults dominate both times
     torch.manual_seed(0)
     queries = torch.randperm(args.num_queries)[:args.num_objects].tolist()
     labels = [i // 2 for i in range(args.num_objects)]  # two objects of each class
@@ -137,7 +137,7 @@ def main() -> None:
         loss = FrameContrastiveLoss()
 
         def ours(embeds: Tensor) -> Tensor:
-            with mock.patch('torch.rand', lambda *_, **__: draws.to(args.device)):  # the same draws as the loop's
+            with mock.patch('torch.rand', lambda *_, **__: draws.to(args.device)):  # the draws of the loop
                 return sum(loss(embeds, [matched] * num_frames, [target] * num_frames, num_frames).values())
 
         return lambda: ours, lambda: lambda x: frame_loop(x, queries, draws >= 0.5)
@@ -147,7 +147,7 @@ def main() -> None:
     print('| loss | frames | loop ms | ours ms | speed-up | difference of loss | of gradient |')
     print('| --- | --- | --- | --- | --- | --- | --- |')
     for num_frames in (5, 21):
-        # scaled so that products of two embeddings are of order 1, and no loss is saturated
+        # this scale keeps products of two embeddings near 1, so that no loss saturates
         embeds = torch.randn(num_frames, args.num_queries, args.channels, device=args.device) / args.channels**0.25
         cases = {
             'tracker': reference(),

@@ -1,11 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Time the start-up of datasets as large as VSPW (3,536 videos, 251,633 frames), VIPSeg and OVIS, and its memory.
+"""Measure time and memory of starting datasets as large as VSPW (3,536 videos, 251,633 frames), VIPSeg and OVIS.
 
     python benchmarks/dataset_startup.py [--folder FOLDER] [--dataset vspw vspw_image vipseg ovis]
 
-The files are empty, as start-up reads names and annotation files only; with --folder they are kept for the next run.
-Each dataset is built in a process of its own. Printed: seconds to build it (without importing Python packages), how
-many of them were computing, the peak memory of the process, what of it the imports take, and the memory of the
+The image files are empty, because the start-up reads only names and annotation files. --folder keeps them for the next
+run. Each dataset is built in its own process. The columns are the seconds to build it (without imports of Python
+packages), its CPU seconds, the peak memory of the process, the part of it that the imports take, and the memory of the
 finished index. Limits: 10 s and 1 GiB.
 """
 
@@ -25,7 +25,7 @@ LIMIT_SECONDS, LIMIT_MIB = 10, 1024
 
 
 def lengths(num_videos: int, num_frames: int) -> dict[str, int]:
-    """Name and number of frames of each video."""
+    """Return the name and number of frames of each video."""
     shorter, longer = divmod(num_frames, num_videos)
     return {f'{i:04d}_q7wXb{i * 7919 % 100000:05d}k': shorter + (i < longer) for i in range(num_videos)}
 
@@ -38,7 +38,7 @@ def touch(folder: Path, count: int, suffix: str) -> None:
 
 
 def write_vspw(root: Path) -> None:
-    """Folders of frames and masks, and a list."""
+    """Write folders of frames and masks, and a list of videos."""
     for video, count in lengths(*VSPW).items():
         touch(root / 'data' / video / 'origin', count, '.jpg')
         touch(root / 'data' / video / 'mask', count, '.png')
@@ -46,7 +46,7 @@ def write_vspw(root: Path) -> None:
 
 
 def write_vipseg(root: Path) -> None:
-    """Folders of videos (their files are not looked at) and a JSON with ten segments per frame."""
+    """Write empty folders of videos (the start-up reads no files in them) and a JSON with ten segments per frame."""
     videos, annotations = [], []
     for video, count in lengths(*VIPSEG).items():
         (root / 'images' / video).mkdir(parents=True)
@@ -62,7 +62,7 @@ def write_vipseg(root: Path) -> None:
 
 
 def write_ovis(root: Path) -> None:
-    """Seven objects of 300 bytes in every frame: about as many masks as OVIS has."""
+    """Write seven objects of 300 bytes for every frame: about as many masks as OVIS has."""
     from mmvc.datasets.ovis import OVISDataset
     names = list(lengths(*OVIS))
     videos = [dict(id=i, width=1920, height=1080, length=69, file_names=[f'{name}/{t:08d}.jpg' for t in range(69)])
@@ -80,7 +80,7 @@ def write_ovis(root: Path) -> None:
 
 
 def importer(name: str, root: str) -> Callable:
-    """Import a dataset class; returns what builds the dataset."""
+    """Import a dataset class; return a function that builds the dataset."""
     if name == 'vspw_image':
         from mmvc.datasets.vspw_image import VSPWImageDataset
         return lambda: VSPWImageDataset(data_root=root, ann_file='train.txt')
@@ -92,12 +92,12 @@ def importer(name: str, root: str) -> Callable:
 
 
 def peak_mib() -> float:
-    """Largest memory of this process so far (of itself, while ``getrusage`` remembers its parent's)."""
+    """Return the peak memory of this process in MiB; ``getrusage`` would include the peak of its parent."""
     return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) / 1024
 
 
 def measure(name: str, root: str, send: Callable) -> None:
-    """Build a dataset and send what it took."""
+    """Build a dataset and send its time and memory."""
     build = importer(name, root)
     imports = peak_mib()
     start, start_cpu = time.perf_counter(), time.process_time()
@@ -111,7 +111,7 @@ WRITERS = dict(vspw=write_vspw, vspw_image=write_vspw, vipseg=write_vipseg, ovis
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--folder', type=Path, help='where to write the files and keep them (default: temporary)')
+    parser.add_argument('--folder', type=Path, help='keep the files in this folder (default: a temporary one)')
     parser.add_argument('--dataset', nargs='+', choices=list(WRITERS), default=list(WRITERS))
     args = parser.parse_args()
     context = multiprocessing.get_context('spawn')

@@ -1,23 +1,24 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Time the segmentation of a video by its parts, and measure its peak memory.
+"""Time the parts of the segmentation of a video, and measure its peak memory.
 
-    python benchmarks/inference.py                                   # 16 frames: a plain baseline, and ours
+    python benchmarks/inference.py                                   # 16 frames: a plain baseline, and mmvc
     python benchmarks/inference.py --frames 16 64 256 --no-baseline  # how time and memory grow
-    python benchmarks/inference.py --online --frames 16 64           # DVISOnline, every frame at once
+    python benchmarks/inference.py --online --frames 16 64           # DVISOnline, frame by frame
     python benchmarks/inference.py --features-on-disk --half-features --amp --compile   # a row for each option
     python benchmarks/inference.py --device cuda --frames 64
     python benchmarks/inference.py --weights work_dirs/x.pth --video clip.mp4 --amp     # effect on real labels
 
-Every row is a process of its own, so that peaks do not mix. Weights are random unless given, frames are generated.
+Every row runs in its own process, so that the peaks are independent. By default weights are random and frames are
+generated.
 
-Columns: seconds per part, then "wall" and "CPU" seconds of the whole, without building the model, generating frames
-and a warm-up of two frames; "peak MB" is the largest resident memory of the process (on CUDA also of the device),
-"base MB" what it was before the first frame. "labels" is the share of pixels that get another label than in the row
-"exact" of as many frames. Random weights overstate it: give --weights and --video to see what users see.
+Columns: seconds per part, then "wall" and "CPU" seconds of the whole. They exclude building the model, generating
+frames and a warm-up of two frames. "peak MB" is the largest resident memory of the process (on CUDA also of the
+device), "base MB" the memory before the first frame. "labels" is the share of pixels whose label differs from the row
+"exact" with as many frames. Random weights overstate it: use --weights and --video for realistic labels.
 
 "baseline" is the plain form of the same model: a grid sample per level whose samples are weighted afterwards, windows
 of 3 frames, all masks of the video in memory at full size, one product for all classes (16 frames: about 5 GB).
-"official" are the times of the published code for 480 x 864, offline, on two cores, quoted.
+"official" quotes the times of the published code for 480 x 864, offline, on two cores.
 """
 
 import argparse
@@ -48,14 +49,14 @@ OFFICIAL = {
     16: dict(seconds=dict(zip(PARTS, (3.81, 13.6, 4.54, 1.20, 0.89, 2.73))), wall=26.9, peak_mb=7312),
     8: dict(seconds=dict(zip(PARTS, (1.81, 6.63, 2.27, 0.62, 0.49, 1.38))), wall=13.2, peak_mb=4260),
 }
-WINDOW = 3  # frames handed to the model at once
+WINDOW = 3  # frames per call of the model
 
 
-# --- one row, in a process of its own ---
+# --- one row, in its own process ---
 
 
 class Stopwatch:
-    """Exclusive wall seconds of nested parts."""
+    """Measures exclusive wall seconds of nested parts."""
 
     def __init__(self, device: str) -> None:
         self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.)
@@ -91,17 +92,17 @@ class Stopwatch:
 
 
 def memory_mb(peak: bool) -> float:
-    """Resident memory of this process now, or at most so far."""
+    """Return the current or the peak resident memory of this process in MB."""
     try:
         with open('/proc/self/status') as f:
             status = dict(line.split(':', 1) for line in f)
         return int(status['VmHWM' if peak else 'VmRSS'].split()[0]) / 1024
-    except (OSError, KeyError):  # not Linux, where the peak is all there is
+    except (OSError, KeyError):  # not Linux: only the peak is available
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == 'darwin' else 1024)
 
 
 def build_model(config: str, weights: str | None, device: str, feature_store: dict) -> torch.nn.Module:
-    """Model in evaluation mode; without weights a random one, the same every time."""
+    """Build the model in evaluation mode; without weights, always with the same random ones."""
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from mmengine.runner import load_checkpoint
@@ -113,18 +114,18 @@ def build_model(config: str, weights: str | None, device: str, feature_store: di
     model_cfg = Config.fromfile(config).model
     model_cfg.feature_store = feature_store
     torch.manual_seed(0)
-    model = MODELS.build(model_cfg)  # PyTorch's initialisation: init_weights() would only cost time
+    model = MODELS.build(model_cfg)  # init_weights() is left out, because it takes time
     if weights:
         load_checkpoint(model, weights, map_location='cpu', strict=True)
     else:
         for part in (model.head, model.tracker, getattr(model, 'refiner', model.tracker)):
-            torch.nn.init.normal_(part.cls_embed.weight, std=0.3)  # as sure of classes and masks as a trained model
+            torch.nn.init.normal_(part.cls_embed.weight, std=0.3)  # scores as extreme as those of a trained model
             torch.nn.init.normal_(list(part.mask_embed.parameters())[-2], std=0.3)
     return model.to(device).eval()
 
 
 def generated_frames(num_frames: int, height: int, width: int) -> Iterator[Tensor]:
-    """A few generated frames back and forth, uint8 (3, H, W): generating all would take longer than the rest."""
+    """Repeat a few generated frames forwards and backwards, uint8 (3, H, W). Generating all would take too long."""
     from mmvc.datasets.synthetic import SyntheticVideoConfig, generate_video
 
     config = SyntheticVideoConfig(size=(height, width), num_frames=min(num_frames, 8))
@@ -134,14 +135,14 @@ def generated_frames(num_frames: int, height: int, width: int) -> Iterator[Tenso
 
 
 def frames_of_file(path: str, num_frames: int, height: int, width: int) -> Iterator[Tensor]:
-    """The first frames of a video file, resized, uint8 (3, H, W)."""
+    """Yield the first frames of a video file, resized, uint8 (3, H, W)."""
     import cv2
 
     capture = cv2.VideoCapture(path)
     for _ in range(num_frames):
         found, frame = capture.read()
         if not found:
-            raise SystemExit(f'"{path}" cannot be read, or has less than {num_frames} frames: choose fewer --frames')
+            raise SystemExit(f'"{path}" cannot be read, or has fewer than {num_frames} frames: lower --frames')
         yield torch.from_numpy(cv2.resize(frame, (width, height))).permute(2, 0, 1).contiguous()
 
 
@@ -158,7 +159,7 @@ def windows_of(frames: Iterator[Tensor], size: int) -> Iterator[Tensor]:
 
 
 def plain_attention(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
-    """Deformable attention as it is usually written: all samples of all levels at once, then their weighted sum."""
+    """Compute deformable attention in the usual form: all samples of all levels, then their weighted sum."""
     batch, _, heads, dim = value.shape
     samples = []
     for level, (h, w) in enumerate(shapes):
@@ -171,7 +172,7 @@ def plain_attention(value: Tensor, shapes: Tensor, locations: Tensor, weights: T
 
 
 def make_plain(model: torch.nn.Module) -> None:
-    """Replace what this package does about speed and memory by the plain form."""
+    """Replace the optimisations of speed and memory in this package by the plain form."""
     from mmdet.structures import DetDataSample
     from mmengine.structures import PixelData
 
@@ -196,7 +197,7 @@ def make_plain(model: torch.nn.Module) -> None:
 
 
 def run_row(row: dict) -> dict:
-    """Segment a video as the row says; write its labels to a file, return the figures."""
+    """Segment a video with the settings of a row; write its labels to a file and return the figures."""
     from mmvc.models.utils import fold_batch_norm
 
     device, size = row['device'], (row['height'], row['width'])
@@ -267,7 +268,7 @@ def run_row(row: dict) -> dict:
 
 
 def rows_of(args: argparse.Namespace) -> Iterator[dict]:
-    """What to measure: the exact form at every length, and one row for each of the options."""
+    """Yield the rows to measure: the exact form at every length, and one row for each option."""
     stage = 'online' if args.online else 'offline'
     common = dict(
         config=args.config or str(ROOT / f'configs/dvispp/dvispp_r50_vspw_{stage}.py'),
@@ -289,14 +290,14 @@ def rows_of(args: argparse.Namespace) -> Iterator[dict]:
 
 
 def measure(row: dict, repeats: int) -> dict:
-    """Figures of the fastest of some processes."""
+    """Run a row in several processes; return the figures of the fastest."""
     best = None
     for _ in range(repeats):
         process = subprocess.run(
             [sys.executable, __file__, '--row', json.dumps(row)], stdout=subprocess.PIPE, text=True)
         if process.returncode:
             raise SystemExit(f'the row "{row["name"]}" of {row["frames"]} frames ended with code {process.returncode}'
-                             '; its message is above (-9: killed, most often for want of memory)')
+                             ': see its message above (-9 means killed, usually because memory was full)')
         figures = json.loads(process.stdout.splitlines()[-1])
         if best is None or figures['cpu'] < best['cpu']:
             best = figures
@@ -304,7 +305,7 @@ def measure(row: dict, repeats: int) -> dict:
 
 
 def share_of_changed_labels(path: str, reference: str) -> float:
-    """Share of pixels whose labels in two files differ."""
+    """Return the share of pixels whose labels differ between two files."""
     labels, others = (np.memmap(p, np.uint8, 'r') for p in (path, reference))
     step = 2**26
     return sum(
@@ -325,16 +326,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--compile', action='store_true',
                         help='add a row with backbone and head through torch.compile (needs a C++ compiler)')
     parser.add_argument('--config', help='another config, semantic (VSS); default: dvispp_r50_vspw')
-    parser.add_argument('--weights', help='checkpoint of it; default: random weights')
+    parser.add_argument('--weights', help='checkpoint of the config; default: random weights')
     parser.add_argument('--video', help='video file, resized to --size; default: generated frames')
     parser.add_argument('--repeats', type=int, default=1, help='processes per row; the one of least CPU time counts')
     parser.add_argument('--threads', type=int, default=None, help='CPU threads (default: what PyTorch chooses)')
     parser.add_argument('--row', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.online and (args.features_on_disk or args.half_features):
-        parser.error('--online keeps no mask features, so there is nothing to put on disk or to halve')
+        parser.error('--online keeps no mask features: leave out --features-on-disk and --half-features')
     if args.device == 'cuda' and not torch.cuda.is_available():
-        parser.error('--device cuda: this PyTorch sees no CUDA device')
+        parser.error('--device cuda: PyTorch finds no CUDA device; use --device cpu')
     return args
 
 

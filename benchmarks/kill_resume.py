@@ -1,18 +1,20 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Kill trainings with SIGKILL, resume them, and count how many end as if nothing had happened.
+"""Kill trainings with SIGKILL, resume them, and count how many end with the weights of an uninterrupted training.
 
     python benchmarks/kill_resume.py [--runs 20] [--kills 3] [--seed 0] [--folder FOLDER]
 
-A run trains the three stages of configs/mvc/dvispp_r18_synthetic.py (random masks, query noise, OMA, class memory,
-guided assignments, averaged weights, the best checkpoint kept), each for a few iterations, on tiny synthetic videos
-that are made first. It is killed several times: in the middle of a step, of a validation, of the writing of a file,
-around a change of stages, or at any time; then it is left to finish. It ends identical if the weights, averaged
-weights, optimizer, schedules and random states of every stage's last checkpoint equal, bit for bit, those of a
-training that was never killed and had no data workers (the killed ones have two).
+A run trains the three stages of configs/mvc/dvispp_r18_synthetic.py for a few iterations each, on tiny synthetic
+videos that it generates first. The training has random masks, query noise, OMA, class memory, guided assignments and
+averaged weights, and keeps the best checkpoint. It is killed several times: during a step, a validation or the writing
+of a file, around a change of stages, or at any time. Then it runs to the end.
 
-The second row is mmengine's own resume on the first stage: its loop and checkpoint hook, `resume=True`. It is killed
-in the same ways, but for the change of stages. A run that cannot be resumed, because its checkpoint is truncated, is
-counted as broken.
+A run is identical if the last checkpoint of every stage equals that of a reference training bit for bit: weights,
+averaged weights, optimizer, schedules and RNG states. The reference is never killed and has no data workers (the
+killed trainings have two).
+
+The second row of the table is mmengine's own resume on the first stage: its loop and checkpoint hook, `resume=True`.
+It is killed in the same ways, except for the change of stages. A run is broken if it cannot be resumed because its
+checkpoint is truncated.
 """
 
 import argparse
@@ -98,7 +100,7 @@ def kill_at(owner: Any, method: str, count: int, delay: float) -> None:
 
 
 def kill_in_write(count: int) -> None:
-    """Kill this process when half of the ``count``-th file is written, be it for mmvc or for mmengine."""
+    """Kill this process when half of the ``count``-th file is written, by mmvc or by mmengine."""
     calls, fsync, put = [0], os.fsync, LocalBackend.put
 
     def is_the_one() -> bool:
@@ -121,7 +123,7 @@ def kill_in_write(count: int) -> None:
 
 
 def arm(way: str, chance: random.Random, duration: float) -> None:
-    """Have this process killed in a way, if it lives until then."""
+    """Prepare to kill this process in the given way."""
     if way == 'step':
         kill_at(IterBasedTrainLoop, 'run_iter', chance.randint(1, 2 * MAX_ITERS), chance.uniform(0, 0.3))
     elif way == 'validation':
@@ -196,7 +198,7 @@ def final_state(work_dir: Path, stage: str) -> dict:
 
 
 class Row:
-    """Runs of one method, and what came of them."""
+    """Runs of one method, and the counts of their results."""
 
     def __init__(self, name: str, folder: Path, data_root: Path, by_mmengine: bool) -> None:
         self.name, self.folder, self.data_root, self.by_mmengine = name, folder, data_root, by_mmengine
@@ -215,7 +217,7 @@ class Row:
         self.expected = {stage: final_state(work_dir, stage) for stage in self.stages}
 
     def run(self, seed: int, num_kills: int) -> str:
-        """Train with kills; returns how it ended."""
+        """Train with kills; return 'identical', 'different' or 'broken'."""
         chance = random.Random(seed)
         work_dir = self.folder / f'run_{seed}'
         self.runs += 1
@@ -242,9 +244,9 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--runs', type=int, default=20, help='trainings of each method; default: 20')
-    parser.add_argument('--kills', type=int, default=3, help='at most so many per training; default: 3')
-    parser.add_argument('--seed', type=int, default=0, help='decides when they are killed; default: 0')
-    parser.add_argument('--folder', type=Path, help='keep everything here; default: a temporary folder')
+    parser.add_argument('--kills', type=int, default=3, help='largest number of kills per training; default: 3')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the times of the kills; default: 0')
+    parser.add_argument('--folder', type=Path, help='keep all files in this folder; default: a temporary one')
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:

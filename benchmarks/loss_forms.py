@@ -1,15 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Time and memory of a training step under the forms of Masked Video Consistency's loss.
+"""Measure time and memory of a training step for each form of the loss of Masked Video Consistency.
 
     python benchmarks/loss_forms.py [CONFIG] [--size 128 192] [--frames 2] [--clips 1] [--steps 3] [--device cuda]
 
 - clean: no masking
 - switch: a clip is clean or masked; one pass
-- sum, one graph: both passes, then one backward (what mmengine's own training step does)
+- sum, one graph: both passes, then one backward (as in mmengine's own training step)
 - sum, two passes: a backward after each pass
 
-Prints seconds of a step (wall and CPU), the most bytes that the graphs keep for backward, on a GPU the most memory
-allocated, and the largest difference of a gradient between the two ways to compute the sum.
+Prints seconds of a step (wall and CPU), the peak of bytes that the graphs keep for backward, on a GPU the peak of
+allocated memory, and the largest difference of a gradient between the two ways to compute the sum.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from mmvc.utils import keep_freed_memory
 
 
 def make_batch(masking: dict, args: argparse.Namespace) -> dict[str, list]:
-    """Random clips with six regions each, that move."""
+    """Make random clips with six moving regions each."""
     rng = np.random.default_rng(0)
     height, width = args.size
     steps = [] if masking is None else [dict(patch_size=32, mask_ratio=0.7, **masking)]
@@ -49,7 +49,7 @@ def make_batch(masking: dict, args: argparse.Namespace) -> dict[str, list]:
 
 
 class Kept:
-    """Counts the bytes of tensors that are saved for backward. A tensor that is saved twice counts once."""
+    """Counts the bytes of the tensors that are saved for backward. A tensor that is saved twice counts once."""
 
     def __init__(self) -> None:
         self.now = self.peak = 0
@@ -69,7 +69,7 @@ class Kept:
 
 
 class Saved:
-    """A saved tensor, as long as a graph needs it."""
+    """A saved tensor. It counts until its graph is freed."""
 
     def __init__(self, tensor: Tensor, kept: Kept) -> None:
         self.tensor, self.kept = tensor, kept
@@ -80,17 +80,17 @@ class Saved:
 
 
 def one_graph(model: BaseModel, batch: dict, optim_wrapper: OptimWrapper) -> None:
-    """The training step of mmengine's models."""
+    """Run the training step of mmengine's models."""
     BaseModel.train_step(model, batch, optim_wrapper)
 
 
 def own_step(model: BaseModel, batch: dict, optim_wrapper: OptimWrapper) -> None:
-    """The training step of the segmentors."""
+    """Run the training step of the segmentors."""
     model.train_step(batch, optim_wrapper)
 
 
 def measure(model: BaseModel, step: Callable, batch: dict, args: argparse.Namespace) -> Iterator[float]:
-    """Yield wall and CPU seconds (the fastest step), MiB kept for backward and, on a GPU, MiB allocated."""
+    """Yield wall and CPU seconds of the fastest step, MiB kept for backward and, on a GPU, MiB allocated."""
     on_gpu = args.device != 'cpu'
     optim_wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0))
 

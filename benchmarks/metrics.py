@@ -5,9 +5,9 @@
     python benchmarks/metrics.py --workers 2    # videos shared between two processes
     python benchmarks/metrics.py --videos 2     # fewer videos
 
-Generating the files is not timed. "baseline" is a straightforward implementation of the same definitions (comparing
-all frames of a window, one pass over the pixels per segment, one merged mask per pair), timed here on one video and
-scaled to all of them. "official" are the official scripts' times on 2 shared vCPUs, quoted for the full size.
+Generating the files is not timed. "baseline" is a straightforward implementation of the same definitions: it compares
+all frames of a window, passes over the pixels once per segment, and merges one mask per pair. It is timed on one video
+and scaled to all of them. "official" quotes the times of the official scripts on 2 shared vCPUs for the full size.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def moving_regions(rng: np.random.Generator, num_frames: int, height: int, width
 
 
 def disturb(rng: np.random.Generator, regions: np.ndarray, num_regions: int) -> np.ndarray:
-    """A prediction: shifted borders and small blobs of other regions."""
+    """Make a prediction with shifted borders and small blobs of other regions."""
     pred = np.roll(regions, (2, -3), (0, 1))
     for _ in range(40):
         cy, cx = rng.integers(0, regions.shape[0]), rng.integers(0, regions.shape[1])
@@ -70,7 +70,7 @@ def disturb(rng: np.random.Generator, regions: np.ndarray, num_regions: int) -> 
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write as Pillow does by default: so do the converters of the benchmarks and most projects."""
+    """Write with Pillow's default settings, as the converters of the benchmarks and most projects do."""
     Image.fromarray(pixels).save(path)
 
 
@@ -127,7 +127,7 @@ def write_vis(folder: Path, index: int) -> None:
 
 
 def read_pairs(folder: Path, read: Callable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Ground truth and prediction of each frame, decoded ahead by two threads."""
+    """Yield ground truth and prediction of each frame; two threads decode ahead."""
     names = sorted(str(path) for path in folder.glob('*.png'))  # gt, pred, gt, pred, ...
     maps = prefetch(read, names)
     return zip(maps, maps)
@@ -177,7 +177,7 @@ def vis_numbers(videos) -> str:
     return f'AP {F.track_scores(categories, F.range_names(False))["AP"]:.4f}'
 
 
-# --- the same definitions, written down directly ---
+# --- the same definitions in a straightforward form ---
 
 
 def baseline_vss(folder: Path) -> str:
@@ -269,7 +269,7 @@ def timed(baseline: Callable, folder: Path) -> tuple[str, float]:
 
 
 def start_process() -> None:
-    """What tools/evaluate.py does in its processes, too."""
+    """Set up a process as tools/evaluate.py does."""
     cv2.setNumThreads(1)
     keep_freed_memory()
 
@@ -321,8 +321,8 @@ def main() -> None:
                            f'{baseline_seconds * size:.1f}', result])
     print(table)
     print(f'{args.workers} process(es), decoding in two threads each; {os.cpu_count()} CPUs; peak memory of this '
-          f'process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB. CPU: its CPU seconds, what '
-          'counts on a busy machine. goal and official: seconds for the full size.')
+          f'process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB. CPU: its CPU seconds, '
+          'to compare on a busy machine. goal and official: seconds for the full size.')
 
 
 if __name__ == '__main__':

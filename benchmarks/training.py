@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Time and peak memory of a training step of every stage: DVIS++, what the method adds to it, and what saves memory.
+"""Measure time and peak memory of a training step of every stage: DVIS++, the method, and what saves memory.
 
     python benchmarks/training.py                                     # ResNet-18 of half width, on the CPU
     python benchmarks/training.py --savings                           # rows for AMP, recomputation, cached features
@@ -7,13 +7,13 @@
 
 The baseline is configs/dvispp/dvispp_<MODEL>_<stage>.py, the method configs/mvc/dvispp_<MODEL>_<stage>.py: patch
 masking ("switch" mode) in the stages segmenter and online, object masked attention in the stage offline. Clips are
-random, of as many frames as the config samples; weights are random and stay, as the learning rate is 0. A step is the
-masking, packing and moving of a batch, the losses, the gradients and the optimizer.
+random and have as many frames as the config samples. Weights are random and do not change, because the learning rate
+is 0. A step consists of masking, packing and moving a batch, the losses, the gradients and the optimizer.
 
-All rows of a stage are measured in one process in turns, so that a busy machine slows them down alike. Columns: median
-wall and CPU milliseconds of a step; "time" is the median, and in brackets the quartiles, of the ratio to the baseline
-step of the same turn (CPU seconds on a CPU, wall seconds on a GPU); "peak MB" is the most that tensors take up during
-a step, parameters and optimizer included, exact and not the size of the process.
+All rows of a stage are measured in turns in one process, so that other work on the machine slows them down equally.
+Columns: median wall and CPU milliseconds of a step. "time" is the ratio to the baseline step of the same turn (CPU
+seconds on a CPU, wall seconds on a GPU): the median, and in brackets the quartiles. "peak MB" is the largest memory of
+all tensors during a step, with parameters and optimizer. It is exact and not the size of the process.
 """
 
 import argparse
@@ -71,7 +71,7 @@ class Row:
 
 def build_row(name: str, cfg: Config, device: str, amp: bool = False, recompute: bool = False,
               cache: str = '') -> Row:
-    """Build a model as the runner would, without initialising its weights."""
+    """Build a model as the runner does, but do not initialise its weights."""
     torch.manual_seed(0)
     model_cfg = cfg.model.copy()
     if cache:
@@ -92,7 +92,7 @@ def build_row(name: str, cfg: Config, device: str, amp: bool = False, recompute:
 
 
 def random_clips(cfg: Config, size: tuple[int, int], num_clips: int, num_frames: int) -> list[dict]:
-    """Frames of noise with blocks of random classes that move, as they come out of loading."""
+    """Make loaded clips: frames of noise, with moving blocks of random classes."""
     height, width = size
     generator = np.random.default_rng(0)
     clips = []
@@ -108,12 +108,12 @@ def random_clips(cfg: Config, size: tuple[int, int], num_clips: int, num_frames:
 
 
 def rows_of(stage: str, args: argparse.Namespace, baseline: Config, folder: str) -> list[Row]:
-    """The rows of a stage, all with the same weights."""
+    """Build the rows of a stage, all with the same weights."""
     method = Config.fromfile(ROOT / f'configs/mvc/dvispp_{args.model}_{stage}.py')
     rows = [build_row('DVIS++', baseline, args.device),
             build_row('+ OMA' if stage == 'offline' else '+ MVC', method, args.device)]
     if args.savings:
-        if args.device == 'cuda':  # all that mmengine has AMP for
+        if args.device == 'cuda':  # mmengine has AMP only for GPUs
             rows.append(build_row('AMP', baseline, args.device, amp=True))
         rows.append(build_row('recomputation', baseline, args.device, recompute=True))
         if stage != 'segmenter':
@@ -124,7 +124,7 @@ def rows_of(stage: str, args: argparse.Namespace, baseline: Config, folder: str)
 
 
 def timed(row: Row, clips: list[dict], turn: int, device: str) -> tuple[float, float]:
-    """Wall and CPU seconds of a step: guided in even turns, in the second half of the training in odd ones."""
+    """Return wall and CPU seconds of a step: guided in even turns, in the second half of the training in odd ones."""
     np.random.seed(turn)
     torch.manual_seed(turn)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -135,12 +135,12 @@ def timed(row: Row, clips: list[dict], turn: int, device: str) -> tuple[float, f
 
 
 def peak_mb(row: Row, clips: list[dict], device: str) -> float:
-    """The most that tensors take up during a step."""
+    """Return the largest memory of all tensors during a step."""
     static = sum(t.numel() * t.element_size() for t in row.model.state_dict().values())
     for state in row.optimizer.optimizer.state.values():
         static += sum(t.numel() * t.element_size() for t in state.values() if torch.is_tensor(t))
     if device == 'cuda':
-        before = torch.cuda.memory_allocated()  # other rows' models, too
+        before = torch.cuda.memory_allocated()  # includes the models of the other rows
         torch.cuda.reset_peak_memory_stats()
         timed(row, clips, 0, device)
         return (static + torch.cuda.max_memory_allocated() - before) / 2**20
@@ -159,7 +159,7 @@ def _start(event: object) -> int:
 
 
 def measure(stage: str, args: argparse.Namespace) -> list[list]:
-    """Lines of the table for a stage."""
+    """Measure a stage; return its lines of the table."""
     baseline = Config.fromfile(ROOT / f'configs/dvispp/dvispp_{args.model}_{stage}.py')
     loader = baseline.train_dataloader
     num_frames = args.frames or next(step.num_frames for step in loader.dataset.pipeline if 'num_frames' in step)
@@ -192,9 +192,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--size', nargs=2, type=int, default=(128, 192), metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--frames', type=int, help="frames of a clip (default: the stage's)")
     parser.add_argument('--batch-size', type=int, help="clips of a batch (default: the stage's)")
-    parser.add_argument('--savings', action='store_true', help='also the rows that save memory or time')
-    parser.add_argument('--repeats', type=int, default=20, help='turns that are measured (default: 20)')
-    parser.add_argument('--warm-up', type=int, default=2, help='turns before (default: 2)')
+    parser.add_argument('--savings', action='store_true', help='add rows for options that save memory or time')
+    parser.add_argument('--repeats', type=int, default=20, help='measured turns (default: 20)')
+    parser.add_argument('--warm-up', type=int, default=2, help='turns before the measured ones (default: 2)')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     args = parser.parse_args()
     if args.repeats < 2:
@@ -204,7 +204,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    MMLogger.get_instance('mmengine', log_level='ERROR')  # not a line for every parameter
+    MMLogger.get_instance('mmengine', log_level='ERROR')  # hides one line per parameter
     init_default_scope('mmvc')
     table = PrettyTable(['stage, clips x frames', 'training', 'wall ms', 'CPU ms', 'time', 'peak MB', 'memory'])
     table.align = 'r'

@@ -1,10 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Time the vote over the predictions of test-time augmentation, against counting the votes of every class.
+"""Time the majority vote of test-time augmentation, and compare it with a vote that has one counter per class.
 
     python benchmarks/voting.py [--size 720 1280] [--predictions 8] [--classes 124] [--frames 20] [--threads 1]
 
-Prints frames per second of the majority vote on label maps, of a vote that keeps one counter per class, and whether
-both agree where there is no tie.
+Prints the frames per second of both votes. Stops with an error if they differ where there is no tie.
 """
 
 import argparse
@@ -18,7 +17,7 @@ from mmvc.models.tta import majority_vote
 
 
 def make_predictions(count: int, num_classes: int, size: tuple[int, int]) -> list[Tensor]:
-    """Blocks of classes, with blocks of random classes at half of the places."""
+    """Make label maps of 16x16 blocks; half of the blocks of each map have a random class."""
     height, width = size
     blocks = (height + 15) // 16, (width + 15) // 16
     common = torch.randint(num_classes, blocks, dtype=torch.uint8)
@@ -31,7 +30,7 @@ def make_predictions(count: int, num_classes: int, size: tuple[int, int]) -> lis
 
 
 def count_per_class(predictions: list[Tensor], num_classes: int) -> tuple[Tensor, Tensor]:
-    """The class of most votes, the smallest index on a tie, and where there is no tie."""
+    """Vote with one counter per class; return the winner (the smallest index on a tie) and where there is no tie."""
     votes = torch.zeros((num_classes, *predictions[0].shape), dtype=torch.uint8)
     one = torch.ones((1, *predictions[0].shape), dtype=torch.uint8)
     for prediction in predictions:
@@ -41,7 +40,8 @@ def count_per_class(predictions: list[Tensor], num_classes: int) -> tuple[Tensor
 
 
 def frames_per_second(function: Callable, frames: int) -> float:
-    function()
+    """Time a function that votes on one frame."""
+    function()  # warm up
     start = time.perf_counter()
     for _ in range(frames):
         function()

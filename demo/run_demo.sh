@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Copyright (c) The mmvc contributors. All rights reserved.
 # The whole method on generated videos: make data, train segmenter (MVC-1), tracker (MVC-2) and refiner (OMA), evaluate,
-# and write a video to watch. Stopped anywhere, it goes on where it was when started again.
+# and write a video to watch. If it was stopped, run it again: finished stages are skipped, and the stage that was stopped
+# continues from its last checkpoint, or starts again if it has none.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -16,23 +16,23 @@ from mmengine.logging import MessageHub, MMLogger
 import mmvc  # noqa: F401  before any test module imports mmdet
 from mmvc.visualization import VideoSegLocalVisualizer
 
-# small tensors: threads cost more than they bring, and results do not depend on the machine's number of cores
+# The tensors are small: threads cost more than they save, and one thread gives the same results on every machine.
 torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 1)))
 cv2.setNumThreads(0)
-# laying out a config for the log, and asking compilers for their versions, take longer than a toy training
+# mmengine formats the config for its log and asks compilers for their versions. Both take longer than a tiny training.
 yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
 mmengine.runner.runner.collect_env = dict
 
 
 @pytest.fixture
 def data_dir() -> Path:
-    """The folder of small files that tests compare with."""
+    """The folder of reference data."""
     return Path(__file__).parent / 'data'
 
 
 @pytest.fixture(scope='session')
 def forget_runs() -> Callable[[], None]:
-    """Forget what mmengine keeps by name from earlier runs: those of one second share it, and write to one folder."""
+    """Clear mmengine's named singletons: runs that start within one second would share them and their folder."""
 
     def forget() -> None:
         for kind in (VideoSegLocalVisualizer, MessageHub, MMLogger):
@@ -46,7 +46,7 @@ def forget_runs() -> Callable[[], None]:
 
 @pytest.fixture(autouse=True)
 def process_state(forget_runs):
-    """Leave nothing to the next test of what a tool that runs in this process, or mmengine, sets for all of it."""
+    """Reset what a tool or mmengine sets for the whole process, so that no test sees it in the next one."""
     torch.manual_seed(0)
     forget_runs()
     mmengine.DefaultScope._instance_dict.clear()

@@ -11,9 +11,8 @@ LOADED = 'import json, sys, {0}; print(json.dumps([name for name in sys.modules 
 
 def modules_of(package: str) -> list:
     """Modules of the package that an import executes, in a process of its own."""
-    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', LOADED.format(package)], capture_output=True, text=True,
-                         check=True)
-    return json.loads(run.stdout.splitlines()[-1])
+    command = [sys.executable, '-W', 'ignore', '-c', LOADED.format(package)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
 
 
 def test_models_load_without_the_rest_of_the_package():

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Run an ablation: train variants of a config with several seeds, and compare them."""
+"""Run an ablation: train variants of a config with several seeds, and compare their results."""
 
 import argparse
 import sys
@@ -10,30 +10,30 @@ from mmvc.engine import LAUNCHERS, OverrideAction, report_errors
 from mmvc.utils.arguments import NumberArgument
 
 EPILOG = """
-A plan (configs/mvc/ablations/*.py) names a config with stages, variants of it, seeds and metrics. Variants that agree
-up to a stage share its training: with three variants of the refiner, segmenter and tracker are trained once per seed.
-What is finished is skipped, what was stopped goes on, the failure of one training stops only those that start from it.
+A plan (configs/mvc/ablations/*.py) names a config, variants of it, seeds and metrics. Variants that are equal up to a
+stage share its training: with three variants of the refiner, segmenter and tracker are trained once per seed. Finished
+trainings are skipped, interrupted ones are resumed. If a training fails, only those that start from it are not run.
 
   WORK_DIR/trainings/<training>/      logs, checkpoints and numbers; shared by all plans in the same WORK_DIR
-  WORK_DIR/<plan>/results.json        numbers of every run, mean, deviation, paired difference with interval
-  WORK_DIR/<plan>/results.md, .png    the same as tables and as a picture
+  WORK_DIR/<plan>/results.json        numbers of every run; mean, standard deviation, paired difference with interval
+  WORK_DIR/<plan>/results.md, .png    the same as tables and as a plot
 
-Changed code is not noticed: remove the folders of trainings that it concerns, or take another WORK_DIR.
+The tool does not notice changes of the code: remove the folders of the trainings concerned, or use another WORK_DIR.
 
 examples:
-  what would be trained, and what is done:
+  list the trainings and their state:
     python tools/ablate.py configs/mvc/ablations/tab4_synthetic.py --dry-run
-  on two cores, two trainings side by side (about an hour):
+  run two trainings at a time on two cores (about an hour):
     python tools/ablate.py configs/mvc/ablations/tab4_synthetic.py --jobs 2
-  on eight GPUs: eight trainings on one each, or one after the other on all
+  on eight GPUs, run eight trainings at a time, or one after the other on all GPUs:
     python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --jobs 8 --gpus 1 --data-root data/VSPW_480p
     python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --gpus 8 --data-root data/VSPW_480p
-  on a Slurm cluster, eight GPUs each:
+  on a Slurm cluster, with eight GPUs per training:
     python tools/ablate.py configs/mvc/ablations/tab4_vspw.py --gpus 8 --slurm-script tab4.sh
     bash tab4.sh --partition gpu --time 72:00:00
-  more seeds for two of the variants (the baseline always takes part):
+  use more seeds for two of the variants and the baseline:
     python tools/ablate.py PLAN --variants mvc1 mvc1_mvc2 --seeds 0 1 2 3 4
-  try the machinery in a minute:
+  try the tool in a minute:
     python tools/ablate.py PLAN --seeds 0 1 --work-dir work_dirs/try --cfg-options train_cfg.max_iters=4
 """
 
@@ -41,20 +41,20 @@ examples:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False)  # the command line is handed on, without some options
+        allow_abbrev=False)  # the command line is passed on without some options, found by their full names
     add = parser.add_argument
     add('plan', metavar='PLAN', help='config file of the ablation')
-    add('--work-dir', default='work_dirs/ablations', help='folder for everything (default: %(default)s)')
-    add('--variants', nargs='+', metavar='NAME', help='only these, and the baseline')
-    add('--seeds', nargs='+', type=int, metavar='N', help='instead of those of the plan')
+    add('--work-dir', default='work_dirs/ablations', help='folder of all results (default: %(default)s)')
+    add('--variants', nargs='+', metavar='NAME', help='use only these variants and the baseline')
+    add('--seeds', nargs='+', type=int, metavar='N', help='seeds, instead of those of the plan')
     add('--data-root', help='folder of the dataset, instead of that of the plan')
     add('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
-        help='override entries of the configs, of every stage and variant')
-    add('--jobs', type=NumberArgument(1, whole=True), default=1, help='trainings side by side (default: %(default)s)')
+        help='override entries of the configs of all stages and variants')
+    add('--jobs', type=NumberArgument(1, whole=True), default=1, help='trainings at a time (default: %(default)s)')
     add('--threads', type=NumberArgument(1, whole=True),
         help='threads of each process (default: cores / jobs / processes of a job)')
     add('--gpus', type=NumberArgument(0, whole=True),
-        help='GPUs per training; default: 1, or 0 where there is none')
+        help='GPUs per training (default: 1, or 0 if there is none)')
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--dry-run', action='store_true', help='list the trainings and their state, run nothing')
     mode.add_argument('--report-only', action='store_true', help='write the results of what is finished, run nothing')

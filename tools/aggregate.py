@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Choose, video by video, the model whose label maps move with the images, and collect its predictions."""
+"""For each video, choose the model whose label maps follow the motion in the images, and copy its predictions."""
 
 import argparse
 import csv
@@ -18,16 +18,16 @@ from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write, require_writable
 
 EPILOG = """
-Predictions are PRED/<video>/<frame>.png, class indices (tools/test.py --out-dir writes them), the same frames from
-every model, at one size. Per pair of frames: Farneback's flow, the earlier label map warped by it, SSIM with the
-actual one where the motion is known. The mean over the video decides; where scores are equal, the model named first is
-taken. All models are scored with the same flow, which is computed once.
+Predictions are FOLDER/<video>/<frame>.png, class indices, as tools/test.py --out-dir writes them. All models must
+predict the same frames at one size. For each pair of frames, Farneback's optical flow warps the earlier label map, and
+SSIM compares it with the predicted one where the motion is known. The model with the highest mean over the video is
+chosen. If scores are equal, the model that is named first is chosen. The flow is computed once for all models.
 
 examples:
-  # a model with and one without masked video consistency, on VSPW
+  # one model with and one without masked video consistency, on VSPW
   python tools/aggregate.py --images 'data/VSPW_480p/data/{video}/origin' \\
       --pred mvc=work_dirs/mvc/val baseline=work_dirs/dvispp/val --out work_dirs/aggregated/val --workers 8
-  # the scores as a file too
+  # also write the scores to a file
   python tools/aggregate.py ... --table work_dirs/aggregated/scores.csv
 """
 
@@ -36,19 +36,21 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--images', required=True, metavar='FOLDER',
-                        help="folder of a video's frames, with {video} in the place of its name")
+                        help='folder with the frames of a video; {video} stands for its name')
     parser.add_argument('--pred', required=True, nargs='+', metavar='NAME=FOLDER',
-                        help='two or more folders of predictions, each with a name for the table')
+                        help='two or more folders of predictions, each with a name of the model')
     parser.add_argument('--out', required=True, type=Path, help='folder for the chosen predictions')
-    parser.add_argument('--table', type=Path, metavar='FILE', help='write scores and choices, as .csv or .json')
-    parser.add_argument('--label-maps', choices=TREATMENTS, default=TREATMENTS[0],
-                        help='compare the regions of each class, or the class indices as grey levels '
-                        '(default: %(default)s)')
-    parser.add_argument('--window', type=int, default=WINDOW, help='side of the SSIM window (default: %(default)s)')
+    parser.add_argument('--table', type=Path, metavar='FILE', help='write scores and choices to a .csv or .json file')
+    parser.add_argument('--label-maps', dest='treatment', choices=TREATMENTS, default=TREATMENTS[0],
+                        help='how label maps are compared: the regions of each class, or the class indices as grey '
+                        'levels (default: %(default)s)')
+    parser.add_argument('--window', type=int, default=WINDOW,
+                        help='side of the SSIM window in pixels (default: %(default)s)')
     parser.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
-                        help='processes (default: %(default)s)')
+                        help='number of processes (default: %(default)s)')
     parser.add_argument('--records', type=Path, metavar='FOLDER',
-                        help='note here what is finished: started again with the same folder, such videos are skipped')
+                        help='keep a record of each finished video here; a later run with the same folder skips '
+                        'these videos')
     args = parser.parse_args()
     args.pred = parse_predictions(parser, args.pred)
     if args.table and args.table.suffix not in ('.csv', '.json'):
@@ -57,20 +59,20 @@ def parse_args() -> argparse.Namespace:
 
 
 def parse_predictions(parser: argparse.ArgumentParser, entries: list[str]) -> dict[str, Path]:
-    """Names and folders of the models."""
+    """Split NAME=FOLDER into names and folders of the models."""
     predictions = {}
     for entry in entries:
         name, separator, folder = entry.partition('=')
         if not (name and separator and folder):
             parser.error(f'--pred takes NAME=FOLDER, found "{entry}"')
         if name in predictions:
-            parser.error(f'--pred names two folders "{name}"')
+            parser.error(f'--pred names two folders "{name}": give each model a name of its own')
         predictions[name] = Path(folder)
     return predictions
 
 
 def as_rows(choices: list[VideoChoice]) -> list[dict]:
-    """Rows of the table: video, frames, a score per model (None where not defined), chosen."""
+    """Return the rows of the table: video, frames, a score per model (None where undefined), chosen."""
     return [dict(video=choice.video, frames=choice.frames,
                  **{f'score {name}': None if math.isnan(score) else score for name, score in choice.scores.items()},
                  chosen=choice.chosen) for choice in choices]
@@ -90,19 +92,19 @@ def write_table(path: Path, rows: list[dict]) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise an OSError where a file cannot be written."""
+    """Raise an OSError if a file cannot be written."""
     if path.is_dir():
-        raise IsADirectoryError(f'--table "{path}" is a folder')
+        raise IsADirectoryError(f'--table "{path}" is a folder: give the name of a file')
     require_writable(path.parent)
 
 
 def main() -> None:
     args = parse_args()
-    cv2.setNumThreads(1)  # the videos are what runs in parallel
+    cv2.setNumThreads(1)  # the parallel work is per video
     with report_errors():
-        if args.table:  # before hours of work
+        if args.table:  # check before hours of work
             check_writable(args.table)
-        choices = aggregate_folders(args.images, args.pred, args.out, args.label_maps, args.window, args.workers,
+        choices = aggregate_folders(args.images, args.pred, args.out, args.treatment, args.window, args.workers,
                                     args.records)
         rows = as_rows(choices)
         table = PrettyTable(list(rows[0]), align='l')

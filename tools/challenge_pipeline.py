@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Predict videos with several models, vote, choose between the models, correct categories, and pack a submission."""
+"""Predict videos with several models, vote, choose a model per video, correct categories, and pack a submission."""
 
 import argparse
 
@@ -11,31 +11,31 @@ from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 
 EPILOG = """
-A config (examples with comments: configs/challenge/) says
+A config has these entries (examples: configs/challenge/):
 
   dataset = dict(type='VSPWDataset', data_root='data/VSPW_480p', ann_file='test.txt')
   models = dict(
       mvc=dict(config='../mvc/NAME_offline.py', checkpoint='mvc.pth', tta=True),
       baseline=dict(config='../dvispp/NAME_offline.py', checkpoint='baseline.pth', tta=dict(scales=(1.0, 1.2))),
-      other=dict(predictions='folder/of/pngs'))                              # made by anyone
+      other=dict(predictions='folder/of/pngs'))                              # predicted elsewhere
   aggregation = dict(models=('mvc', 'baseline', 'other'))                    # or None: off
   correction = dict(backend=dict(type='openai', model='gpt-4o'))             # or None: off
 
-The work dir gets predictions/, aggregation/, correction/ (with a record of all questions), report.json, report.md and
-submission.zip. Where the dataset has ground truth, the report has the numbers of every step. Stopped anywhere, the
-same command goes on where it was.
+The pipeline writes predictions/, aggregation/, correction/ (with a record of all questions), report.json, report.md
+and submission.zip to the work dir. If the dataset has ground truth, the report has the metrics after every step. After
+an interruption, the same command goes on where it stopped.
 
 examples:
-  # what is done and what is left; computes nothing
+  # show what is finished and what is left, compute nothing
   python tools/challenge_pipeline.py configs/challenge/vspw_test.py --dry-run
-  # everything, each model on 8 GPUs, the other steps in 16 processes
+  # run everything: each model on 8 GPUs, the other steps in 16 processes
   python tools/challenge_pipeline.py configs/challenge/vspw_test.py --processes 8 --workers 16
   # without category correction
   python tools/challenge_pipeline.py configs/challenge/vspw_test.py --cfg-options correction=None
-  # predict again with one model, and do what follows from it
+  # predict again with one model; later steps follow
   python tools/challenge_pipeline.py configs/challenge/vspw_test.py --redo mvc
 
-The correction's questions and their cost, before anybody is asked:
+Show the questions of the correction and their cost, before they are asked:
   python tools/correct_categories.py --pred WORK_DIR/aggregation --images ... --audit AUDIT --dry-run --prices 2.5 10
 """
 
@@ -45,23 +45,23 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='challenge config')
     parser.add_argument('--work-dir', help='default: work_dirs/<folder and name of the config>')
-    parser.add_argument('--data-root', help='folder of the dataset, instead of that of the config')
+    parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--processes', type=NumberArgument(1, whole=True), default=1,
-                        help='to test a model with, one per GPU (default: 1)')
+                        help='number of processes that test a model, one per GPU (default: %(default)s)')
     parser.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
-                        help='processes of the other steps (default: 1)')
+                        help='number of processes of the other steps (default: %(default)s)')
     parser.add_argument('--redo', nargs='+', default=[], metavar='STEP',
-                        help='discard what these steps have written: names of models, aggregation, correction')
-    parser.add_argument('--dry-run', action='store_true', help='check the config and say what is left to do')
+                        help='discard the results of these steps: names of models, aggregation, correction')
+    parser.add_argument('--dry-run', action='store_true', help='check the config and show what is left to do')
     parser.add_argument('--trust-checkpoint', action='store_true',
-                        help='load checkpoints even if reading them runs code that is in them')
+                        help='load checkpoints even if they contain code, which then runs')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
     return parser.parse_args()
 
 
 def load(path: str, cfg_options: dict | None, data_root: str | None) -> Config:
-    """Load a challenge config with what the command line says."""
+    """Load a challenge config with the overrides of the command line."""
     cfg = load_config(path, cfg_options)
     if data_root is not None and cfg.get('dataset'):
         cfg.dataset.data_root = data_root

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Ablations: a plan becomes trainings, each different one once, and these become tables with intervals."""
+"""Ablations: run the trainings of a plan, each different one once, and compare them in tables."""
 
 from .attention_share_hook import AttentionShareHook
 from .job import run_evaluation, run_training

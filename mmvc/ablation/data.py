@@ -13,28 +13,28 @@ _DATASET_KEYS = ('formats', 'num_train', 'num_val', 'seed', 'jpeg_quality', 'wit
 
 
 def make_data(data: dict[str, Any] | None) -> None:
-    """Generate the videos that a plan asks for, unless they are there.
+    """Generate the videos of a plan, unless they exist.
 
     Args:
-        data (dict, optional): ``data`` of the plan, see :class:`Plan`. None: nothing to do.
+        data (dict, optional): Entry ``data`` of the plan, see :class:`Plan`. With None, nothing is done.
 
     Raises:
-        UsageError: If an entry is unknown or out of range, or the folder holds something else.
+        UsageError: An entry is unknown or out of range, or the folder holds other files.
     """
     if data is None:
         return
     entries = dict(data)
     out_dir, preset = Path(entries.pop('out_dir')), entries.pop('preset', 'default')
     if preset not in PRESETS:
-        raise UsageError(f'data.preset "{preset}" of the plan is none of {", ".join(PRESETS)}')
+        raise UsageError(f'data.preset of the plan is "{preset}": expected one of {", ".join(PRESETS)}')
     arguments = {key: entries.pop(key) for key in _DATASET_KEYS if key in entries}
     unknown = sorted(set(entries) - {field.name for field in fields(SyntheticVideoConfig)})
     if unknown:
-        raise UsageError(f'data of the plan has no {", ".join(unknown)}: see SyntheticVideoConfig and '
-                         'make_synthetic_dataset')
+        raise UsageError(f'data of the plan has the unknown entries {", ".join(unknown)}: remove them, or see '
+                         'SyntheticVideoConfig and make_synthetic_dataset for the names')
     out_dir.mkdir(parents=True, exist_ok=True)
     with open(out_dir / '.lock', 'w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # jobs that start at once: the first one writes, the others wait
+        fcntl.flock(file, fcntl.LOCK_EX)  # of jobs that start at once, the first one writes and the others wait
         try:
             make_synthetic_dataset(out_dir, SyntheticVideoConfig(**{**PRESETS[preset], **entries}), **arguments)
         except (TypeError, ValueError, FileExistsError) as error:

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""One training and the tests of its weights."""
+"""Run one training and the evaluations of its weights."""
 
+import copy
 import fcntl
 import gc
 import resource
@@ -15,7 +16,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
-from mmvc.engine import CheckWeightsHook, build_runner, on_main_process, run_stages, setup_distributed
+from mmvc.engine import CheckWeightsHook, Stage, build_runner, on_main_process, run_stages, setup_distributed
 from mmvc.utils.errors import UsageError
 
 from .attention_share_hook import AttentionShareHook
@@ -24,22 +25,21 @@ from .store import Store
 
 
 def run_training(training: Training, store: Store, launcher: str = 'none') -> None:
-    """Train a stage and test its weights; what is finished is skipped, what was stopped goes on.
+    """Train a stage and evaluate its weights. Finished work is skipped, an interrupted training is resumed.
 
     Args:
-        training (Training): What to train.
-        store (Store): Where to put it.
+        training (Training): The training.
+        store (Store): Folder of the results.
         launcher (str): How the processes were started, see :func:`setup_distributed`. Defaults to 'none'.
 
     Raises:
-        UsageError: If the stage before it is not trained, or another process works on this one.
+        UsageError: The stage before is not trained, or another process runs this training.
     """
     setup_distributed(launcher, training.cfg)
     on_main_process(lambda: _check_parent(training, store))
-    with _only_one(training, store), _measured(training, store):
-        stages = [store.stage(member) for member in (training.parent, training) if member is not None]
-        for stage in stages:
-            stage.cfg.launcher = launcher
+    with _locked(training, store), _measured(training, store):
+        stages = [store.stage(training.parent)] if training.parent is not None else []
+        stages.append(_stage_to_run(training, store, launcher))
         if not on_main_process(lambda: store.is_trained(training)):
             run_stages(stages, [training.stage], resume=True)
         checkpoint = on_main_process(stages[-1].final_checkpoint)
@@ -53,10 +53,10 @@ def run_training(training: Training, store: Store, launcher: str = 'none') -> No
 
 
 def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launcher: str = 'none') -> dict[str, float]:
-    """Test weights.
+    """Evaluate weights.
 
     Args:
-        evaluation (Evaluation): How.
+        evaluation (Evaluation): The evaluation.
         checkpoint (str): File of the weights.
         work_dir (str): Folder for logs.
         launcher (str): How the processes were started. Defaults to 'none'.
@@ -67,7 +67,7 @@ def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launc
     cfg = Config(evaluation.cfg.to_dict(), filename=evaluation.cfg.filename)
     cfg.work_dir, cfg.experiment_name, cfg.launcher = work_dir, work_dir, launcher
     cfg.load_from, cfg.resume = checkpoint, False
-    if cfg.get('visualizer'):  # one of its own: mmengine would hand out that of the training
+    if cfg.get('visualizer'):  # under its old name, mmengine would return the visualizer of the training
         cfg.visualizer = dict(type=cfg.visualizer.type, name=work_dir)
     runner = build_runner(cfg)
     runner.register_hook(CheckWeightsHook())
@@ -84,6 +84,14 @@ def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launc
     return {name: float(value) for name, value in numbers.items() if isinstance(value, Real)}
 
 
+def _stage_to_run(training: Training, store: Store, launcher: str) -> Stage:
+    """Return a training as a stage with a config of its own, ready for a runner."""
+    stage = store.stage(training)
+    stage.cfg = copy.deepcopy(stage.cfg)
+    stage.cfg.work_dir, stage.cfg.experiment_name, stage.cfg.launcher = stage.work_dir, training.key, launcher
+    return stage
+
+
 def _check_parent(training: Training, store: Store) -> None:
     if training.parent is not None and not store.is_trained(training.parent):
         raise UsageError(f'training "{training.key}" starts from "{training.parent.key}", which is not finished in '
@@ -91,8 +99,8 @@ def _check_parent(training: Training, store: Store) -> None:
 
 
 @contextmanager
-def _only_one(training: Training, store: Store) -> Iterator[None]:
-    """Keep a second process off the folder; the lock ends with the process, however it ends."""
+def _locked(training: Training, store: Store) -> Iterator[None]:
+    """Lock the folder of a training against a second process. The lock ends with the process, even if it is killed."""
     if not is_main_process():
         yield
         return
@@ -101,8 +109,8 @@ def _only_one(training: Training, store: Store) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UsageError(f'"{store.folder(training)}" is in use by another process: wait for it') from error
-        except OSError as error:  # a file system without locks
+            raise UsageError(f'"{store.folder(training)}" is in use by another process: wait until it ends') from error
+        except OSError as error:  # the file system has no locks
             print_log(f'"{store.folder(training)}" cannot be locked ({error}): do not start the same plan twice',
                       logger='current')
         yield
@@ -110,7 +118,7 @@ def _only_one(training: Training, store: Store) -> Iterator[None]:
 
 @contextmanager
 def _measured(training: Training, store: Store) -> Iterator[None]:
-    """Write what the training is, and add what it cost (the main process and its data workers) to earlier attempts."""
+    """Write ``training.json``: a description, and the cost of the main process and its workers over all attempts."""
     start, cpu = time.time(), _cpu_seconds()
     try:
         yield
@@ -127,5 +135,6 @@ def _measured(training: Training, store: Store) -> Iterator[None]:
 
 
 def _cpu_seconds() -> float:
+    """Return the CPU time of this process and its finished children."""
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(part.ru_utime + part.ru_stime for part in usage)

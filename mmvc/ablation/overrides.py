@@ -1,8 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Changing entries of a config by dotted keys that may enter a list by the type of its item."""
+"""Change entries of a config by dotted keys. In a key, an item of a list can be named by its type."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,16 +12,16 @@ from mmvc.utils.errors import UsageError
 def apply_overrides(cfg: Config, overrides: Mapping[str, Any], source: str) -> None:
     """Change entries of a config.
 
-    Keys are those of ``--cfg-options``; in addition, an item of a list can be named by its ``type`` instead of its
-    position: ``train_dataloader.dataset.pipeline.TubeMask.prob``. A dict is merged into the one that is there.
+    Keys are those of ``--cfg-options``. In addition, an item of a list can be named by its ``type`` instead of its
+    position: ``train_dataloader.dataset.pipeline.TubeMask.prob``. A dict is merged into the existing one.
 
     Args:
         cfg (Config): Changed in place.
         overrides (Mapping[str, Any]): Key -> value.
-        source (str): Where they come from, for errors.
+        source (str): Where the overrides come from, for errors.
 
     Raises:
-        UsageError: If a key does not fit the config.
+        UsageError: A key does not fit the config.
     """
     for key, value in overrides.items():
         try:
@@ -33,7 +31,7 @@ def apply_overrides(cfg: Config, overrides: Mapping[str, Any], source: str) -> N
 
 
 def _with_positions(cfg: Config, key: str) -> str:
-    """Replace types by positions in a key, as far as the config has what it names."""
+    """Replace types by positions in a key; parts that the config does not have are kept."""
     parts: list[str] = []
     here: Any = cfg
     for part in key.split('.'):
@@ -52,18 +50,5 @@ def _with_positions(cfg: Config, key: str) -> str:
 
 
 def _type_of(item: dict) -> str:
-    """Name of an item's type, without the scope."""
+    """Return the type of an item without its scope."""
     return str(item.get('type', '')).rsplit('.', 1)[-1]
-
-
-def fingerprint(*parts: Any) -> str:
-    """Return a short name that differs whenever the content does.
-
-    Args:
-        parts (Any): Nested dicts, lists, numbers and strings; of anything else, how it prints.
-
-    Returns:
-        str: 8 hexadecimal digits.
-    """
-    text = json.dumps(parts, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

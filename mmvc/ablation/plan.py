@@ -1,21 +1,21 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""A plan of an ablation, and the trainings that it takes: each different one once."""
+"""The plan of an ablation, and the trainings that it needs. Equal trainings are listed once."""
 
 import copy
 import os.path as osp
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
 
 from mmengine.config import Config
 
 from mmvc.engine import Stage, load_config, load_stages
 from mmvc.utils.errors import UsageError
 
-from .overrides import apply_overrides, fingerprint
+from .config_hash import short_hash, to_plain
+from .overrides import apply_overrides
 
-# What decides about the weights; the rest of a config only says what is watched and where it is written.
+# The entries of a config that influence the weights; the others are about logs and files.
 _TRAINING_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'custom_hooks',
                   'randomness', 'load_from', 'runner_type', 'auto_scale_lr')
 _TEST_KEYS = ('model', 'test_dataloader', 'test_evaluator', 'test_cfg', 'randomness')
@@ -28,12 +28,12 @@ class Metric:
     """A column of the table.
 
     Args:
-        name (str): Heading.
-        stage (str): Stage whose weights are tested.
-        number (str): Name of the number, such as ``'vss/mIoU'``.
+        name (str): Heading of the column.
+        stage (str): Stage whose weights are evaluated.
+        number (str): Name of the number, e.g. ``'vss/mIoU'``.
         evaluation (str): Name of the evaluation. Defaults to ``'clean'``.
-        minus (str, optional): Name of an evaluation whose number is subtracted. Defaults to None.
-        higher_is_better (bool): Defaults to True.
+        minus (str, optional): Name of another evaluation whose number is subtracted. Defaults to None.
+        higher_is_better (bool): Whether a higher number is better. Defaults to True.
     """
     name: str
     stage: str
@@ -45,13 +45,13 @@ class Metric:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A test of a stage's weights.
+    """An evaluation of the weights of a stage.
 
     Args:
-        name (str): Name.
-        cfg (Config): Config of the test, ready for a runner but for the work dir and the checkpoint.
-        attention (bool): Whether the attention of the refiner, if there is one, is recorded.
-        key (str): Name of the file of its numbers.
+        name (str): Name of the evaluation.
+        cfg (Config): Config of the test, without work dir and checkpoint.
+        attention (bool): Whether to record the attention of the refiner, if the model has one.
+        key (str): Name of the file of its numbers, without suffix.
     """
     name: str
     cfg: Config
@@ -61,23 +61,23 @@ class Evaluation:
 
 @dataclass
 class Training:
-    """One training of one stage with one seed, used by all variants that agree up to this stage.
+    """A training of one stage with one seed. All variants that are equal up to this stage share it.
 
     Args:
-        key (str): Name, also of its folder: stage, seed and a fingerprint of everything that decides about the
-            weights, those of earlier stages included.
+        key (str): Name of the training and of its folder: stage, seed, and a hash of everything that influences the
+            weights, including earlier stages.
         stage (str): Name of the stage.
         seed (int): Seed.
         cfg (Config): Config of the stage.
-        parent (Training, optional): The training whose weights it starts from.
-        used_by (list[str]): Variants.
-        evaluations (dict[str, Evaluation]): Tests of its weights by key.
+        parent (Training, optional): The training whose weights it starts from. Defaults to None.
+        used_by (list[str]): Names of the variants that use it.
+        evaluations (dict[str, Evaluation]): Evaluations of its weights by key.
     """
     key: str
     stage: str
     seed: int
     cfg: Config
-    parent: Optional['Training'] = None
+    parent: 'Training | None' = None
     used_by: list[str] = field(default_factory=list)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
 
@@ -89,13 +89,13 @@ class Training:
 
 @dataclass
 class Run:
-    """A variant with a seed: a row's share of the table.
+    """A variant with one seed. The runs of all seeds make one row of the table.
 
     Args:
         variant (str): Name of the variant.
         seed (int): Seed.
-        trainings (dict[str, Training]): By stage, in order.
-        evaluations (dict[tuple[str, str], str]): Stage and name of the evaluation -> key of the evaluation.
+        trainings (dict[str, Training]): Trainings by stage, in the order of the stages.
+        evaluations (dict[tuple[str, str], str]): (stage, name of the evaluation) -> key of the evaluation.
     """
     variant: str
     seed: int
@@ -104,33 +104,36 @@ class Run:
 
 
 class Plan:
-    """An ablation: what is varied, with which seeds, and what is measured.
+    """An ablation: its variants, seeds and metrics.
 
-    A plan is a config file with the entries
+    A plan is a config file with these entries:
 
     - ``title`` (str); ``config`` (str): a config, relative to the plan, that lists ``stages``, or one without stages,
       whose only stage is then called ``model``;
-    - ``variants`` (list[dict]): each ``name``, and optionally ``config`` (another one), ``overrides``: stage ->
-      {key: value} for its training and all later use, and ``test_overrides``: stage -> {key: value} for testing only.
-      Keys as of ``--cfg-options``; items of lists can be named by their type;
+    - ``variants`` (list[dict]): each has a ``name``. Optional are ``config`` (another config), ``overrides`` (stage ->
+      {key: value}, for training and evaluation) and ``test_overrides`` (stage -> {key: value}, for evaluation only).
+      The keys are those of ``--cfg-options``, and items of lists can be named by their type;
     - ``baseline`` (str): the variant that the others are compared with; ``seeds`` (list[int]);
-    - ``metrics`` (list[dict]): the columns, see :class:`Metric`. Stages that none of them needs are not trained;
-    - ``evaluations`` (list[dict], optional): each ``name``, and optionally ``stages`` (list[str]: only these),
-      ``mask`` (dict: a masking transform for the test pipeline), ``overrides`` ({key: value}), ``attention`` (bool:
-      record the refiner's attention, numbers ``attention/*``). Defaults to one, ``'clean'``;
+    - ``metrics`` (list[dict]): the columns, see :class:`Metric`. Stages that no metric needs are not trained;
+    - ``evaluations`` (list[dict], optional): each has a ``name``. Optional are ``stages`` (list[str]: only these),
+      ``mask`` (dict: a masking transform for the test pipeline), ``overrides`` ({key: value}) and ``attention`` (bool:
+      record the attention of the refiner as ``attention/*``). Defaults to one evaluation, ``'clean'``;
     - ``overrides`` (dict, optional): {key: value} for all stages of all variants; ``data_root`` (str, optional);
     - ``data`` (dict, optional): generated videos to train on: ``out_dir``, ``preset``, arguments of
       :func:`make_synthetic_dataset` and of :class:`SyntheticVideoConfig`.
 
     Args:
         path (str): Config file of the plan.
-        data_root (str, optional): Folder of the dataset, instead of the plan's; nothing is generated then.
-        cfg_options (dict, optional): Overrides for all stages of all variants, after those of the plan.
-        seeds (Sequence[int], optional): Instead of the plan's.
-        variants (Sequence[str], optional): Only these; the baseline always takes part.
+        data_root (str, optional): Folder of the dataset, instead of that of the plan. No videos are generated then.
+            Defaults to None.
+        cfg_options (dict, optional): Overrides for all stages of all variants, after those of the plan. Defaults to
+            None.
+        seeds (Sequence[int], optional): Seeds, instead of those of the plan. Defaults to None.
+        variants (Sequence[str], optional): Names of the variants to use, in addition to the baseline. Defaults to
+            None: all.
 
     Raises:
-        UsageError: If the plan is no valid one; the message names the entry.
+        UsageError: An entry of the plan is missing or wrong. The message names it.
     """
 
     def __init__(self,
@@ -161,90 +164,104 @@ class Plan:
 
     @property
     def ordered_trainings(self) -> list[Training]:
-        """All trainings, each behind the one that it starts from: first all first stages."""
+        """All trainings in the order of their stages, so that each one follows the one that it starts from."""
         return sorted(self.trainings.values(), key=lambda training: training.depth)
 
-    def _fail(self, message: str) -> UsageError:
+    def _error(self, message: str) -> UsageError:
+        """Make an error that names the plan."""
         return UsageError(f'plan "{self.path}": {message}')
 
     def _check(self, cfg: Config) -> None:
+        """Check the entries of the plan that need no config of a model."""
         for key in ('config', 'baseline', 'variants', 'seeds', 'metrics'):
             if not cfg.get(key):
-                raise self._fail(f'{key} is missing or empty')
+                raise self._error(f'{key} is missing or empty: set it')
         for key, kind in _PLAN_KEYS.items():
             if cfg.get(key) is not None and not isinstance(cfg[key], kind):
-                raise self._fail(f'{key} must be a {kind.__name__}, found {cfg[key]!r}')
+                raise self._error(f'{key} must be a {kind.__name__}, found {cfg[key]!r}')
         for i, variant in enumerate(cfg.variants):
             unknown = sorted(set(variant) - {'name', 'config', 'overrides', 'test_overrides'})
             if 'name' not in variant or unknown:
-                raise self._fail(f'variants[{i}] needs a name and takes config, overrides and test_overrides'
-                                 + (f', not {", ".join(unknown)}' if unknown else ''))
+                raise self._error(f'variants[{i}] needs a name and takes config, overrides and test_overrides'
+                                  + (f', not {", ".join(unknown)}' if unknown else ''))
         names = [variant['name'] for variant in cfg.variants]
         if len(set(names)) < len(names):
-            raise self._fail(f'variants share a name: {", ".join(names)}')
+            raise self._error(f'variants share a name: {", ".join(names)}. Give each variant a name of its own')
         if cfg.baseline not in names:
-            raise self._fail(f'the baseline "{cfg.baseline}" is none of the variants {", ".join(names)}')
+            raise self._error(f'the baseline "{cfg.baseline}" is none of the variants {", ".join(names)}: name one of '
+                              'them')
         if len(set(cfg.seeds)) < len(cfg.seeds):
-            raise self._fail(f'seeds {cfg.seeds} repeat')
+            raise self._error(f'seeds {cfg.seeds} repeat: list each seed once')
 
     def _metric(self, index: int, entry: dict) -> Metric:
         try:
             return Metric(**entry)
         except TypeError as error:
-            raise self._fail(f'metrics[{index}]: {error}') from error
+            raise self._error(f'metrics[{index}]: {error}') from error
 
     def _select(self, variants: list[dict], names: Sequence[str] | None) -> list[dict]:
+        """Return the variants of the given names, and the baseline."""
         unknown = sorted(set(names or ()) - {variant['name'] for variant in variants})
         if unknown:
-            raise self._fail(f'no variant {", ".join(unknown)}: there are '
-                             f'{", ".join(variant["name"] for variant in variants)}')
+            raise self._error(f'no variant {", ".join(unknown)}: there are '
+                              f'{", ".join(variant["name"] for variant in variants)}')
         return [variant for variant in variants
                 if names is None or variant['name'] in names or variant['name'] == self.baseline]
 
     def _check_evaluations(self) -> None:
+        """Check the evaluations, and that those of the metrics exist."""
         names = [entry['name'] for entry in self._evaluations]
         for i, entry in enumerate(self._evaluations):
             unknown = sorted(set(entry) - {'name', 'stages', 'mask', 'overrides', 'attention'})
             if unknown:
-                raise self._fail(f'evaluations[{i}] takes name, stages, mask, overrides and attention, not '
-                                 f'{", ".join(unknown)}')
+                raise self._error(f'evaluations[{i}] takes name, stages, mask, overrides and attention, not '
+                                  f'{", ".join(unknown)}')
         for metric in self.metrics:
             for name in (metric.evaluation, metric.minus):
                 if name is not None and name not in names:
-                    raise self._fail(f'metric "{metric.name}" needs evaluation "{name}": there are {", ".join(names)}')
+                    raise self._error(f'metric "{metric.name}" needs evaluation "{name}": there are '
+                                      f'{", ".join(names)}')
 
     def _expand(self, variant: dict, seed: int) -> Run:
-        """List the trainings of a variant, new ones and those that other variants have."""
-        run, parent = Run(variant['name'], seed), None
+        """List the trainings and evaluations of a variant; those that other variants have already are shared."""
+        run = Run(variant['name'], seed)
         stages = self._stages(variant)
         names = [stage.name for stage in stages]
-        for part in ('overrides', 'test_overrides'):
-            unknown = sorted(set(variant.get(part) or {}) - set(names))
-            if unknown:
-                raise self._fail(f'variant "{run.variant}": {part} of stage {", ".join(unknown)}, the config has '
-                                 f'{", ".join(names)}')
-        needed = {metric.stage for metric in self.metrics}
-        if needed - set(names):
-            raise self._fail(f'metrics need stage {", ".join(sorted(needed - set(names)))}, the config of variant '
-                             f'"{run.variant}" has {", ".join(names)}')
-        last = max(names.index(name) for name in needed)
-        for stage in stages[:last + 1]:
+        parent: Training | None = None
+        for stage in stages[:self._count_needed(variant, names)]:
             source = f'plan "{self.path}", variant "{run.variant}", stage "{stage.name}"'
-            cfg = stage.cfg
-            for overrides in (self._overrides, (variant.get('overrides') or {}).get(stage.name) or {},
-                              self._cfg_options):
-                apply_overrides(cfg, overrides, source)
-            cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
-            parent = self._training(stage.name, seed, cfg, parent)
-            parent.used_by.append(run.variant)
-            run.trainings[stage.name] = parent
+            self._apply_overrides(stage.cfg, variant, stage.name, seed, source)
+            training = self._training(stage.name, seed, stage.cfg, parent)
+            training.used_by.append(run.variant)
+            run.trainings[stage.name] = training
             test_overrides = (variant.get('test_overrides') or {}).get(stage.name) or {}
             for entry in self._evaluations:
                 if self._is_needed(entry['name'], stage.name) and stage.name in entry.get('stages', names):
-                    evaluation = self._evaluation(cfg, entry, test_overrides, source)
-                    parent.evaluations.setdefault(evaluation.key, evaluation)
+                    evaluation = self._evaluation(stage.cfg, entry, test_overrides, source)
+                    training.evaluations.setdefault(evaluation.key, evaluation)
                     run.evaluations[stage.name, evaluation.name] = evaluation.key
+            parent = training
         return run
+
+    def _count_needed(self, variant: dict, names: list[str]) -> int:
+        """Check the stages that a variant and the metrics name; return how many stages must be trained."""
+        for part in ('overrides', 'test_overrides'):
+            unknown = sorted(set(variant.get(part) or {}) - set(names))
+            if unknown:
+                raise self._error(f'variant "{variant["name"]}": {part} of stage {", ".join(unknown)}, the config has '
+                                  f'{", ".join(names)}')
+        needed = {metric.stage for metric in self.metrics}
+        if needed - set(names):
+            raise self._error(f'metrics need stage {", ".join(sorted(needed - set(names)))}, the config of variant '
+                              f'"{variant["name"]}" has {", ".join(names)}')
+        return 1 + max(names.index(name) for name in needed)
+
+    def _apply_overrides(self, cfg: Config, variant: dict, stage: str, seed: int, source: str) -> None:
+        """Change the config of a stage as the plan, the variant, the command line and the seed say."""
+        of_variant = (variant.get('overrides') or {}).get(stage) or {}
+        for overrides in (self._overrides, of_variant, self._cfg_options):
+            apply_overrides(cfg, overrides, source)
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
 
     def _stages(self, variant: dict) -> list[Stage]:
         path = osp.normpath(osp.join(osp.dirname(self.path), variant.get('config', self._config)))
@@ -262,31 +279,22 @@ class Plan:
                    for metric in self.metrics)
 
     def _training(self, stage: str, seed: int, cfg: Config, parent: Training | None) -> Training:
-        print_of = fingerprint({key: _plain(cfg.get(key)) for key in _TRAINING_KEYS}, _plain(self.data),
-                               parent and parent.key)
-        key = f'{stage}-s{seed}-{print_of}'
+        """Return the training of a config: an existing one if it is equal, otherwise a new one."""
+        content = short_hash({key: cfg.get(key) for key in _TRAINING_KEYS}, self.data, parent and parent.key)
+        key = f'{stage}-s{seed}-{content}'
         return self.trainings.setdefault(key, Training(key, stage, seed, cfg, parent))
 
     def _evaluation(self, cfg: Config, entry: dict, test_overrides: dict, source: str) -> Evaluation:
-        cfg = Config(_plain(cfg), filename=cfg.filename)
+        """Make an evaluation from the config of a stage and an entry of ``evaluations``."""
+        cfg = Config(to_plain(cfg), filename=cfg.filename)
         apply_overrides(cfg, {**(entry.get('overrides') or {}), **test_overrides}, source)
         if cfg.get('test_dataloader') is None:
-            raise UsageError(f'{source}: the config has no test_dataloader, nothing to evaluate on')
+            raise UsageError(f'{source}: config "{cfg.filename}" has no test_dataloader: add one, since the stage is '
+                             'evaluated on it')
         if entry.get('mask'):
             pipeline = list(cfg.test_dataloader.dataset.pipeline)
             cfg.test_dataloader.dataset.pipeline = [*pipeline[:-1], dict(prob=1.0, **entry['mask']), pipeline[-1]]
-        cfg.randomness = dict(cfg.randomness, seed=0)  # the same patches for every seed of the training
+        cfg.randomness = dict(cfg.randomness, seed=0)  # the same masks for all seeds of the training
         attention = bool(entry.get('attention'))
-        print_of = fingerprint({key: _plain(cfg.get(key)) for key in _TEST_KEYS}, attention)
-        return Evaluation(entry['name'], cfg, attention, f'{entry["name"]}-{print_of}')
-
-
-def _plain(value: Any) -> Any:
-    """Return nested dicts and lists without mmengine's classes."""
-    if isinstance(value, Config):
-        value = value.to_dict()
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+        content = short_hash({key: cfg.get(key) for key in _TEST_KEYS}, attention)
+        return Evaluation(entry['name'], cfg, attention, f'{entry["name"]}-{content}')

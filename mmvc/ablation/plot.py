@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The results as a picture."""
+"""Plot the results of an ablation."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 
 def plot_results(results: dict[str, Any], path: str) -> None:
-    """Draw, per metric, the seeds' values of each variant and the differences to the baseline with their intervals.
+    """Plot for each metric the values of all seeds, and the differences to the baseline with confidence intervals.
 
     Args:
-        results (dict): See :func:`gather`.
+        results (dict): Result of :func:`gather`.
         path (str): Picture file to write (``.png``, ``.svg``, ``.pdf``).
     """
     variants, metrics = list(results['summary']), results['metrics']
@@ -26,7 +26,7 @@ def plot_results(results: dict[str, Any], path: str) -> None:
         differences.set_title(f'minus {results["baseline"]}, {100 * results["level"]:g} % interval', fontsize=10)
         _draw_differences(differences, results, variants, metric)
         for axis in (values, differences):
-            axis.set_ylim(len(variants) - 0.5, -0.5)  # the first on top
+            axis.set_ylim(len(variants) - 0.5, -0.5)  # the first variant on top
             axis.grid(axis='x', alpha=0.3)
         values.set_yticks(range(len(variants)), variants)
         differences.set_yticks(range(len(variants)), [])
@@ -35,7 +35,7 @@ def plot_results(results: dict[str, Any], path: str) -> None:
 
 
 def _draw_values(axis: Axes, results: dict[str, Any], variants: list[str], metric: str) -> None:
-    """One dot per seed, one line at the mean."""
+    """Draw one dot per seed and a line at the mean."""
     for row, variant in enumerate(variants):
         values = [run['values'][metric] for run in results['runs']
                   if run['variant'] == variant and metric in run['values']]
@@ -45,7 +45,7 @@ def _draw_values(axis: Axes, results: dict[str, Any], variants: list[str], metri
 
 
 def _draw_differences(axis: Axes, results: dict[str, Any], variants: list[str], metric: dict[str, Any]) -> None:
-    """Mean with its interval: green where it is surely better, red where surely worse, grey otherwise."""
+    """Draw means with intervals: green if the interval is on the better side of 0, red if on the worse, else grey."""
     axis.axvline(0, color='black', linewidth=0.8)
     for row, variant in enumerate(variants):
         entry = results['summary'][variant][metric['name']]['difference']

@@ -1,33 +1,33 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The results as Markdown."""
+"""Format the results of an ablation as Markdown."""
 
 from typing import Any
 
 
 def to_markdown(results: dict[str, Any]) -> str:
-    """Write the tables of an ablation.
+    """Format the tables of an ablation.
 
     Args:
-        results (dict): See :func:`gather`.
+        results (dict): Result of :func:`gather`.
 
     Returns:
-        str: Markdown: means and standard deviations, paired differences with intervals, and who shares what.
+        str: Markdown with means and standard deviations, paired differences with intervals, and the list of trainings.
     """
     names = [metric['name'] for metric in results['metrics']]
     arrows = [f'{metric["name"]} {"↑" if metric["higher_is_better"] else "↓"}' for metric in results['metrics']]
     seeds = ', '.join(map(str, results['seeds']))
     level = f'{100 * results["level"]:g} %'
     lines = [f'# {results["title"]}', '', f'Plan `{results["plan"]}`, seeds {seeds}. Mean ± standard deviation over '
-             'the seeds; a number in brackets says how many, where some are missing.', '']
+             'the seeds. A number in brackets is the number of seeds, if some are missing.', '']
     summary = results['summary']
     lines += _table(['variant', *arrows], [
         [name, *(_mean(summary[name][metric], len(results['seeds'])) for metric in names)] for name in summary])
     lines += ['', f'Difference to `{results["baseline"]}`, seed by seed: mean and {level} confidence interval (paired '
-              't; not corrected for the number of comparisons). **Bold**: the interval does not hold 0.', '']
+              't-test, not corrected for the number of comparisons). **Bold**: the interval does not contain 0.', '']
     lines += _table(['variant', *arrows], [
         [name, *(_difference(summary[name][metric]['difference']) for metric in names)]
         for name in summary if name != results['baseline']])
-    lines += ['', '## Trainings', '', 'Variants that agree up to a stage share its training.', '']
+    lines += ['', '## Trainings', '', 'Variants that are equal up to a stage share its training.', '']
     lines += _table(['training', 'starts from', 'used by', 'CPU minutes', ''], [
         [f'`{key}`', f'`{entry["starts_from"]}`' if entry['starts_from'] else '', ', '.join(entry['used_by']),
          f'{entry["cost"]["cpu_seconds"] / 60:.1f}' if entry['cost'] else '', '' if entry['done'] else 'not done']

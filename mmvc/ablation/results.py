@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Gathering the numbers of all runs of a plan."""
+"""Gather the numbers of all runs of a plan."""
 
 import math
 from typing import Any
@@ -10,20 +10,20 @@ from .store import Store
 
 
 def gather(plan: Plan, store: Store, level: float = 0.95) -> dict[str, Any]:
-    """Collect what is there, and compare the variants with the baseline.
+    """Collect the numbers of the finished trainings, and compare the variants with the baseline.
 
     Args:
         plan (Plan): The plan.
-        store (Store): Where its trainings are.
-        level (float): Confidence of the intervals. Defaults to 0.95.
+        store (Store): Folder of its trainings.
+        level (float): Confidence level of the intervals. Defaults to 0.95.
 
     Returns:
-        dict: For a JSON file, numbers that are not defined as None:
+        dict: Content for a JSON file, with None for undefined numbers:
 
         - ``title``, ``plan``, ``baseline``, ``seeds``, ``level``, ``metrics``;
-        - ``runs``: per variant and seed its ``trainings`` by stage, the ``values`` of the metrics, and all ``numbers``
-          by stage and evaluation; both empty where something is missing;
-        - ``trainings``: by name ``stage``, ``seed``, ``starts_from``, ``used_by``, ``done`` and ``cost``;
+        - ``runs``: for each variant and seed, its ``trainings`` by stage, the ``values`` of the metrics, and all
+          ``numbers`` by stage and evaluation. What is not finished is missing;
+        - ``trainings``: for each training, ``stage``, ``seed``, ``starts_from``, ``used_by``, ``done`` and ``cost``;
         - ``summary``: variant -> metric -> ``mean``, ``std``, ``n`` and ``difference`` to the baseline over the common
           seeds (``mean``, ``low``, ``high``, ``p``, ``n``; None for the baseline itself).
     """
@@ -64,7 +64,7 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> dict[str, Any]:
 
 
 def _value(run: Run, metric: Metric, store: Store) -> float | None:
-    """Value of a metric in a run, None if it is not there."""
+    """Return the value of a metric in a run; None if it is not finished."""
     parts: list[float] = []
     for evaluation in (metric.evaluation, metric.minus):
         if evaluation is not None:
@@ -78,7 +78,7 @@ def _value(run: Run, metric: Metric, store: Store) -> float | None:
 
 
 def _all_numbers(run: Run, store: Store) -> dict[str, dict[str, dict[str, float]]]:
-    """Numbers by stage and evaluation."""
+    """Return the numbers of a run by stage and evaluation."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for (stage, evaluation), key in run.evaluations.items():
         numbers = store.numbers(run.trainings[stage], key)
@@ -89,6 +89,7 @@ def _all_numbers(run: Run, store: Store) -> dict[str, dict[str, dict[str, float]
 
 def _summarize(metric: str, by_seed: dict[int, dict[str, float]], baseline: dict[int, dict[str, float]] | None,
                level: float) -> dict[str, Any]:
+    """Describe a metric of a variant, and compare it with the baseline over the common seeds."""
     values: list[float] = [numbers[metric] for numbers in by_seed.values() if metric in numbers]
     entry: dict[str, Any] = dict(describe(values)._asdict(), difference=None)
     if baseline is not None:

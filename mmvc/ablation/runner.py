@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What ``tools/ablate.py`` does with a plan."""
+"""The actions of ``tools/ablate.py``: list, run and compare the trainings of a plan."""
 
 import json
 import os
@@ -24,23 +24,24 @@ from .plan import Plan, Training
 from .plot import plot_results
 from .report import to_markdown
 from .results import gather
-from .scheduler import BLOCKED, DONE, FAILED, run_processes
+from .scheduler import BLOCKED, DONE, FAILED, STARTED, run_processes
 from .slurm import slurm_script
 from .store import Store
 
-_MODES = ('--jobs', '--threads', '--gpus', '--slurm-script')  # not for the processes that run one training each
+_MODES = ('--jobs', '--threads', '--gpus', '--slurm-script')  # options that a process with one training must not get
 
 
 class AblationRunner:
-    """Trains, tests and compares what a plan says.
+    """Runs the trainings of a plan and compares their results.
 
     Args:
         plan (str): Config file of the plan.
-        work_dir (str): Folder for everything.
-        variants (Sequence[str], optional): Only these, and the baseline.
-        seeds (Sequence[int], optional): Instead of the plan's.
-        data_root (str, optional): Folder of the dataset, instead of the plan's.
-        cfg_options (dict, optional): Overrides for every stage and variant.
+        work_dir (str): Folder of all results.
+        variants (Sequence[str], optional): Names of the variants to use, in addition to the baseline. Defaults to
+            None: all.
+        seeds (Sequence[int], optional): Seeds, instead of those of the plan. Defaults to None.
+        data_root (str, optional): Folder of the dataset, instead of that of the plan. Defaults to None.
+        cfg_options (dict, optional): Overrides for all stages of all variants. Defaults to None.
     """
 
     def __init__(self,
@@ -56,32 +57,30 @@ class AblationRunner:
         self.out_dir = Path(work_dir, self.plan.name)
 
     def listing(self) -> str:
-        """Return the trainings with their numbers for ``--only``, who uses them, and what is done."""
+        """Return a table of the trainings: number (for ``--only``), name, variants and state."""
         table = PrettyTable(['#', 'training', 'starts from', 'iterations', 'used by', 'state'], align='l')
         for i, training in enumerate(self.trainings):
             start = training.parent.key if training.parent else ''
             schedule = self.store.stage(training).schedule
             table.add_row([i, training.key, start, '/'.join(map(str, schedule.values())),
                            ', '.join(training.used_by), self._state(training)])
-        steps = [sum(self.store.stage(training).schedule.get('max_iters', 0) for training in trainings)
-                 for trainings in (self.trainings, [t for run in self.plan.runs for t in run.trainings.values()])]
-        unshared = sum(len(run.trainings) for run in self.plan.runs)
-        done = sum(self.store.is_done(training) for training in self.trainings)
+        unshared = [training for run in self.plan.runs for training in run.trainings.values()]
         tests = sum(len(training.evaluations) for training in self.trainings)
         return (f'{table.get_string()}\n{len(self.plan.runs)} runs ({len(self.plan.variants)} variants x '
-                f'{len(self.plan.seeds)} seeds): {len(self.trainings)} trainings of {steps[0]} iterations '
-                f'({unshared} of {steps[1]} without sharing) and {tests} tests; {done} trainings are done\n'
-                f'{self._forecast()}')
+                f'{len(self.plan.seeds)} seeds): {len(self.trainings)} trainings of '
+                f'{self._count_iterations(self.trainings)} iterations ({len(unshared)} of '
+                f'{self._count_iterations(unshared)} without sharing) and {tests} tests; {self._count_done()} '
+                f'trainings are done\n{self._forecast()}')
 
     def run_only(self, number: int, launcher: str = 'none') -> None:
         """Run one training in this process.
 
         Args:
-            number (int): Position in :meth:`listing`.
+            number (int): Number of the training in :meth:`listing`.
             launcher (str): How the processes were started. Defaults to 'none'.
 
         Raises:
-            UsageError: If there is no such training, or the one before it is missing.
+            UsageError: There is no such training, or the training that it starts from is not finished.
         """
         if not 0 <= number < len(self.trainings):
             raise UsageError(f'--only {number}: there are trainings 0 to {len(self.trainings) - 1}')
@@ -96,81 +95,58 @@ class AblationRunner:
 
     def run_all(self, argv: Sequence[str], jobs: int = 1, threads: int | None = None,
                 gpus: int | None = None) -> int:
-        """Run what is not done, each training in a process of its own, and write the results.
+        """Run the trainings that are not done, each in a process of its own, and write the results.
 
         Args:
-            argv (Sequence[str]): Command line of the tool, which the processes are started with.
-            jobs (int): Trainings side by side. Defaults to 1.
-            threads (int, optional): Threads of each process. Defaults to None: the cores are shared out.
-            gpus (int, optional): GPUs per training. Defaults to None: 1 where there are any.
+            argv (Sequence[str]): Command line of the tool. The processes are started with it.
+            jobs (int): Number of trainings at a time. Defaults to 1.
+            threads (int, optional): Number of threads of each process. Defaults to None: the cores are shared evenly.
+            gpus (int, optional): Number of GPUs per training. Defaults to None: 1 if there are any.
 
         Returns:
-            int: Exit status: 0 if everything is done.
+            int: Exit status, 0 if all trainings are done.
 
         Raises:
-            UsageError: If there are fewer GPUs than asked for.
+            UsageError: There are not enough GPUs.
         """
         gpus = _gpus_per_job(gpus)
         visible = _visible_gpus()
         if gpus * jobs > len(visible):
-            raise UsageError(f'--jobs {jobs} with --gpus {gpus} needs {gpus * jobs} GPUs, there are {len(visible)}')
+            raise UsageError(f'--jobs {jobs} with --gpus {gpus} needs {gpus * jobs} GPUs, there are {len(visible)}: '
+                             'lower one of them')
         make_data(self.plan.data)
         threads = threads or max(1, len(os.sched_getaffinity(0)) // (jobs * max(gpus, 1)))
-        numbers = {training.key: i for i, training in enumerate(self.trainings)}
         todo = {training.key: None if training.parent is None else training.parent.key
                 for training in self.trainings if not self.store.is_done(training)}
         print(f'{self.plan.title}: {len(self.trainings)} trainings, {len(self.trainings) - len(todo)} done, '
               f'{jobs} at a time with {threads} thread(s) per process', flush=True)
+        numbers = {training.key: number for number, training in enumerate(self.trainings)}
         started: dict[str, float] = {}
 
         def start(key: str, slot: int) -> subprocess.Popen:
-            environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-            if gpus:
-                environment['CUDA_VISIBLE_DEVICES'] = ','.join(visible[slot * gpus:(slot + 1) * gpus])
-            command = [sys.executable]
-            if gpus > 1:
-                command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={gpus}']
-            command += [*_without_modes(argv), '--only', str(numbers[key])]
-            command += ['--launcher', 'pytorch'] if gpus > 1 else []
-            folder = self.store.root / key
-            folder.mkdir(parents=True, exist_ok=True)
-            with open(folder / 'log.txt', 'a') as log:
-                return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                        env=environment)
+            started[key] = time.time()
+            return self._start(numbers[key], argv, threads, visible[slot * gpus:(slot + 1) * gpus])
 
         def report(key: str, state: str) -> None:
-            if state == 'started':
-                started[key] = time.time()
-                print(f'  {key}: started', flush=True)
-                return
-            finished = sum(self.store.is_done(training) for training in self.trainings)
-            took = f' after {(time.time() - started[key]) / 60:.1f} minutes' if key in started else ''
-            print(f'  {key}: {state}{took} [{finished}/{len(self.trainings)}]', flush=True)
-            self._write_results()
+            self._report_state(key, state, started.get(key))
 
         states = run_processes(todo, start, jobs, report)
         self.report()
-        failed = [key for key, state in states.items() if state == FAILED]
-        blocked = [key for key, state in states.items() if state == BLOCKED]
-        for key in failed:
-            print(f'failed: {key}: {_last_line(self.store.root / key / "log.txt")}\n'
-                  f'        see {self.store.root / key / "log.txt"}')
-        if blocked:
-            print(f'not run, because what they start from failed: {", ".join(blocked)}')
+        self._report_failures(states)
         return 0 if all(state == DONE for state in states.values()) else 1
 
     def report(self) -> None:
-        """Write the results of what is finished, and say where they are."""
+        """Write the results of the finished trainings, and print them with the names of the files."""
         print(self._write_results())
         print(f'{self.out_dir}/results.json, results.md, results.png')
 
     def write_slurm_script(self, path: str, argv: Sequence[str], gpus: int | None = None) -> None:
-        """Write a script that submits the trainings; the data are made now.
+        """Write a script that submits the trainings. The videos of the plan are generated now.
 
         Args:
             path (str): File to write.
             argv (Sequence[str]): Command line of the tool.
-            gpus (int, optional): GPUs per training. Defaults to None: 1, as clusters have them.
+            gpus (int, optional): Number of GPUs per training. Defaults to None: 1, because this machine may have none.
         """
         make_data(self.plan.data)
         logs = self.out_dir / 'slurm'
@@ -180,7 +156,48 @@ class AblationRunner:
                                            1 if gpus is None else gpus))
         print(f'{path}: submits {len(self.trainings)} trainings; start it with "bash {path} [options of sbatch]"')
 
+    def _start(self, number: int, argv: Sequence[str], threads: int, gpus: Sequence[str]) -> subprocess.Popen:
+        """Start a training in a process of its own; on several GPUs, in one process per GPU."""
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+        if gpus:
+            environment['CUDA_VISIBLE_DEVICES'] = ','.join(gpus)
+        command = [sys.executable]
+        if len(gpus) > 1:
+            command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={len(gpus)}']
+        command += [*_without_modes(argv), '--only', str(number)]
+        if len(gpus) > 1:
+            command += ['--launcher', 'pytorch']
+        path = self._log(self.trainings[number].key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, 'a') as log:
+            return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                    env=environment)
+
+    def _report_state(self, key: str, state: str, started: float | None) -> None:
+        """Print the new state of a training; rewrite the results if it ended."""
+        if state == STARTED:
+            print(f'  {key}: started', flush=True)
+            return
+        took = '' if started is None else f' after {(time.time() - started) / 60:.1f} minutes'
+        print(f'  {key}: {state}{took} [{self._count_done()}/{len(self.trainings)}]', flush=True)
+        self._write_results()
+
+    def _report_failures(self, states: dict[str, str]) -> None:
+        """Print why trainings failed, and which ones were not run for that reason."""
+        for key, state in states.items():
+            if state == FAILED:
+                log = self._log(key)
+                print(f'failed: {key}: {_last_line(log)}\n        see {log}')
+        blocked = [key for key, state in states.items() if state == BLOCKED]
+        if blocked:
+            print(f'not run, because the training that they start from failed: {", ".join(blocked)}')
+
+    def _log(self, key: str) -> Path:
+        """Return the file with the output of a training."""
+        return self.store.root / key / 'log.txt'
+
     def _write_results(self) -> str:
+        """Write the results of the finished trainings; return the tables."""
         results = gather(self.plan, self.store)
         text = to_markdown(results)
         self.out_dir.mkdir(parents=True, exist_ok=True)
@@ -190,14 +207,21 @@ class AblationRunner:
         return text
 
     def _state(self, training: Training) -> str:
+        """Describe the state of a training in a few words."""
         if self.store.is_done(training):
             return f'done ({self.store.cost(training).get("wall_seconds", 0) / 60:.1f} min)'
         if self.store.is_trained(training):
             return 'trained, not tested'
-        return 'begun' if self.store.stage(training).holds_results() else ''
+        return 'started' if self.store.stage(training).holds_results() else ''
+
+    def _count_done(self) -> int:
+        return sum(self.store.is_done(training) for training in self.trainings)
+
+    def _count_iterations(self, trainings: Sequence[Training]) -> int:
+        return sum(self.store.stage(training).schedule.get('max_iters', 0) for training in trainings)
 
     def _forecast(self) -> str:
-        """Guess what is left from what trainings of the same stage took."""
+        """Estimate the remaining time from the finished trainings of the same stages."""
         left = 0.
         for training in self.trainings:
             if self.store.is_done(training):
@@ -205,17 +229,18 @@ class AblationRunner:
             known = [self.store.cost(other)['cpu_seconds'] for other in self.trainings
                      if other.stage == training.stage and self.store.is_done(other) and self.store.cost(other)]
             if not known:
-                return f'How long: not known before one {training.stage} training is done'
+                return f'Remaining time: unknown until a training of stage {training.stage} is done'
             left += sum(known) / len(known)
-        return f'Left: about {left / 60:.0f} CPU minutes, by what trainings of the same stages took'
+        return f'Remaining time: about {left / 60:.0f} CPU minutes, from the finished trainings of the same stages'
 
 
 def _gpus_per_job(gpus: int | None) -> int:
+    """Return the number of GPUs per training; by default one, or none on a machine without."""
     return int(torch.cuda.is_available()) if gpus is None else gpus
 
 
 def _visible_gpus() -> list[str]:
-    """Names of the GPUs, as CUDA_VISIBLE_DEVICES takes them."""
+    """Return the names of the GPUs, as CUDA_VISIBLE_DEVICES takes them."""
     named = os.environ.get('CUDA_VISIBLE_DEVICES')
     if named and torch.cuda.is_available():
         return named.split(',')
@@ -223,7 +248,7 @@ def _visible_gpus() -> list[str]:
 
 
 def _without_modes(argv: Sequence[str]) -> list[str]:
-    """The command line without the options that say how trainings are run."""
+    """Return the command line without the options of ``_MODES`` and their values."""
     kept, skip = [], False
     for argument in argv:
         if skip:
@@ -236,5 +261,6 @@ def _without_modes(argv: Sequence[str]) -> list[str]:
 
 
 def _last_line(path: Path) -> str:
+    """Return the last line of a log that is not empty."""
     lines = [line.strip() for line in path.read_text(errors='replace').splitlines() if line.strip()]
-    return lines[-1] if lines else 'printed nothing'
+    return lines[-1] if lines else 'no output'

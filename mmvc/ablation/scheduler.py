@@ -1,11 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Running jobs that wait for each other, several side by side."""
+"""Run jobs that depend on each other, several at a time."""
 
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-DONE, FAILED, BLOCKED = 'done', 'failed', 'blocked'
+STARTED, DONE, FAILED, BLOCKED = 'started', 'done', 'failed', 'blocked'
 
 
 def run_processes(jobs: Mapping[str, str | None],
@@ -13,18 +13,18 @@ def run_processes(jobs: Mapping[str, str | None],
                   num_slots: int = 1,
                   report: Callable[[str, str], None] = lambda job, state: None,
                   poll_seconds: float = 0.2) -> dict[str, str]:
-    """Run jobs as processes; the failure of one stops only those that need its result.
+    """Run jobs as processes. If a job fails, only the jobs that need its result are not run.
 
     Args:
-        jobs (Mapping[str, str | None]): Job -> the job that it waits for, None if it waits for nothing. A job that is
-            not among the keys counts as done. In the order of preference.
-        start (Callable): ``(job, slot) -> process``, slots are numbers from 0.
-        num_slots (int): Jobs at a time. Defaults to 1.
-        report (Callable): ``(job, state)``, called when a job starts (``'started'``) and ends.
-        poll_seconds (float): How often to look. Defaults to 0.2.
+        jobs (Mapping[str, str | None]): Job -> the job that it needs, or None. A needed job that is not a key counts
+            as done. Earlier jobs are preferred.
+        start (Callable): ``(job, slot) -> process`` starts a job. Slots are numbers from 0.
+        num_slots (int): Number of jobs at a time. Defaults to 1.
+        report (Callable): ``(job, state)``, called when a job starts (``'started'``) and when it ends.
+        poll_seconds (float): Seconds between two looks at the processes. Defaults to 0.2.
 
     Returns:
-        dict[str, str]: Job -> ``'done'``, ``'failed'`` or ``'blocked'`` (what it waits for failed or is blocked).
+        dict[str, str]: Job -> ``'done'``, ``'failed'`` or ``'blocked'`` (the job that it needs failed or is blocked).
     """
     states: dict[str, str] = {}
     waiting: list[str] = list(jobs)
@@ -42,7 +42,7 @@ def run_processes(jobs: Mapping[str, str | None],
                     slot = min(set(range(num_slots)) - set(running))
                     waiting.remove(job)
                     running[slot] = (job, start(job, slot))
-                    report(job, 'started')
+                    report(job, STARTED)
             for slot, (job, process) in list(running.items()):
                 if process.poll() is not None:
                     del running[slot]
@@ -50,7 +50,7 @@ def run_processes(jobs: Mapping[str, str | None],
                     report(job, states[job])
             if running:
                 time.sleep(poll_seconds)
-    finally:  # interrupted: what was trained so far is kept and goes on with the next start
+    finally:  # after an interruption, the checkpoints are kept and the next run resumes from them
         for _, process in running.values():
             process.terminate()
         for _, process in running.values():

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""An ablation as job arrays of Slurm."""
+"""Run an ablation as job arrays of Slurm."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from .plan import Training
 
 _HEAD = """#!/usr/bin/env bash
-# Submit the trainings of "{title}": one array per stage, each behind the one before. Start it on a login node.
-# Arguments are handed to every sbatch, e.g. --partition gpu --time 24:00:00
+# Submit the trainings of "{title}": one job array per stage; each starts after the one before. Run it on a login node.
+# Arguments are passed to every sbatch, e.g. --partition gpu --time 24:00:00
 set -euo pipefail
 cd {folder}
 after=()
@@ -18,7 +18,7 @@ _ARRAY = """
 job=$(sbatch --parsable --job-name {name} --array={first}-{last} --ntasks {tasks} --ntasks-per-node {tasks_per_node} \\
     --cpus-per-task {cpus}{gres} --output {logs}/%x-%A_%a.txt "${{after[@]}}" "$@" \\
     --wrap {command})
-after=(--dependency "afterany:${{job%%;*}}")  # the failure of one does not stop the others
+after=(--dependency "afterany:${{job%%;*}}")  # if one training fails, the others still run
 """
 _TAIL = """
 sbatch --job-name {name} --ntasks 1 --output {logs}/%x-%j.txt "${{after[@]}}" "$@" --wrap {command}
@@ -35,17 +35,17 @@ def slurm_script(title: str,
     """Write a script that submits the trainings.
 
     Args:
-        title (str): Of the ablation.
-        trainings (Sequence[Training]): In order, see :attr:`Plan.ordered_trainings`; their positions are the numbers
-            of ``--only``.
-        command (Sequence[str]): Command of the tool with the plan and all options but ``--only``.
-        folder (str): Folder to work in.
-        logs (str): Folder for what the jobs print.
-        gpus (int): GPUs per training, one process each; 0 trains on CPU. Defaults to 1.
-        cpus (int): Cores per process. Defaults to 5.
+        title (str): Title of the ablation.
+        trainings (Sequence[Training]): Trainings in the order of :attr:`Plan.ordered_trainings`. Their positions are
+            the numbers of ``--only``.
+        command (Sequence[str]): Command of the tool with the plan and all options except ``--only``.
+        folder (str): Working directory of the jobs.
+        logs (str): Folder for the output of the jobs.
+        gpus (int): Number of GPUs per training, with one process each. With 0, the CPU is used. Defaults to 1.
+        cpus (int): Number of CPU cores per process. Defaults to 5.
 
     Returns:
-        str: The script.
+        str: Text of the script.
     """
     quoted = ' '.join(shlex.quote(part) for part in command)
     parts: list[str] = [_HEAD.format(title=title, folder=shlex.quote(folder))]
@@ -63,7 +63,7 @@ def slurm_script(title: str,
             cpus=cpus,
             gres=f' --gres gpu:{min(gpus, 8)}' if gpus else '',
             logs=shlex.quote(logs),
-            # since Slurm 22.05, srun does not take over the cores of its sbatch
+            # since Slurm 22.05, srun does not inherit --cpus-per-task from sbatch
             command=shlex.quote(f'srun --cpus-per-task $SLURM_CPUS_PER_TASK {quoted} '
                                 f'--only $SLURM_ARRAY_TASK_ID{launcher}')))
     parts.append(_TAIL.format(name='ablate-report', logs=shlex.quote(logs),

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Where trainings and their numbers lie, and what is there already."""
+"""The folder of the trainings: where their results are, and which of them exist."""
 
 import json
 from pathlib import Path
@@ -7,46 +7,56 @@ from typing import Any
 
 from mmvc.engine import Stage
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.typing import PathLike
 
 from .plan import Training
 
 
 class Store:
-    """The folder of all trainings, of one plan or of several that share trainings.
+    """The folder of all trainings, of one plan or of several plans that share trainings.
 
     ``<root>/<training>/`` holds ``<stage>/`` (logs, checkpoints), ``<evaluation>.json`` (numbers), ``training.json``
-    (what it is, what it cost) and ``log.txt`` (what it printed).
+    (description and cost) and ``log.txt`` (output).
 
     Args:
         root (str | Path): The folder.
     """
 
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: PathLike) -> None:
         self.root = Path(root)
 
     def folder(self, training: Training) -> Path:
-        """Folder of a training."""
+        """Return the folder of a training."""
         return self.root / training.key
 
     def stage(self, training: Training) -> Stage:
-        """The training as a stage, with its work dir."""
-        work_dir = str(self.folder(training) / training.stage)
-        training.cfg.work_dir = work_dir
-        training.cfg.experiment_name = training.key
-        return Stage(training.stage, training.cfg, work_dir)
+        """Return a training as a stage whose work dir is in the store.
+
+        Use it to look at the state of the training. It shares the config of the training, so do not change that;
+        :func:`run_training` runs a copy.
+        """
+        return Stage(training.stage, training.cfg, str(self.folder(training) / training.stage))
 
     def is_trained(self, training: Training) -> bool:
-        """Whether the training is finished and its weights are there."""
+        """Whether the training is finished and its weights exist."""
         marker = self.stage(training).marker()
         return marker is not None and Path(marker['checkpoint']).exists()
 
     def is_done(self, training: Training) -> bool:
-        """Whether the training is finished and all of its tests are."""
+        """Whether the training and all of its evaluations are finished."""
         return self.is_trained(training) and all(
             self.numbers(training, key) is not None for key in training.evaluations)
 
     def numbers(self, training: Training, evaluation: str) -> dict[str, float] | None:
-        """Numbers of an evaluation by its key, or None if it was not run."""
+        """Read the numbers of an evaluation.
+
+        Args:
+            training (Training): The training.
+            evaluation (str): Key of the evaluation.
+
+        Returns:
+            dict[str, float] | None: Numbers by name. None if the evaluation is not finished.
+        """
         path = self.folder(training) / f'{evaluation}.json'
         return json.loads(path.read_text()) if path.exists() else None
 
@@ -55,6 +65,6 @@ class Store:
         atomic_write(self.folder(training) / f'{name}.json', json.dumps(content, indent=2).encode())
 
     def cost(self, training: Training) -> dict[str, float]:
-        """``wall_seconds`` and ``cpu_seconds`` of a training, tests included; empty if it has not been run."""
+        """Return ``wall_seconds`` and ``cpu_seconds`` of a training with its evaluations; empty if it never ran."""
         path = self.folder(training) / 'training.json'
         return json.loads(path.read_text())['cost'] if path.exists() else {}

@@ -1,9 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What the temporal refiner's cross-attention looks at.
+"""Record the cross-attention of the temporal refiner, and measure how much of it goes to background.
 
 As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.10627), Fig. 6.
 """
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,35 +21,35 @@ from mmvc.utils.errors import UsageError
 
 def attention_weights(module: ObjectMaskedCrossAttention, query: Tensor, key: Tensor,
                       dropped: Tensor | None = None) -> Tensor:
-    """Compute the softmax that a cross-attention computes and throws away.
+    """Compute the attention weights, which the cross-attention computes itself but does not return.
 
     Args:
         module (ObjectMaskedCrossAttention): The cross-attention.
         query (Tensor): Object queries, shape (N, Q, C).
         key (Tensor): The segmenter's queries, shape (N, K, C).
-        dropped (Tensor, optional): Keys that the softmax ignores, bool (N, K). Defaults to None.
+        dropped (Tensor, optional): Keys that the softmax ignores, bool (N, K). Defaults to None: no key.
 
     Returns:
-        Tensor: Weights, mean over the heads, shape (N, Q, K); each row adds up to 1.
+        Tensor: Weights averaged over the heads, shape (N, Q, K). Each row adds up to 1.
     """
-    query, key = query.transpose(0, 1), key.transpose(0, 1)  # mmcv's module transposes likewise
+    query, key = query.transpose(0, 1), key.transpose(0, 1)  # as mmcv's module does
     weights = module.attn(query, key, key, key_padding_mask=dropped, average_attn_weights=False)[1]  # (N, heads, Q, K)
     return weights.mean(dim=1)
 
 
 @dataclass
 class VideoAttention:
-    """Cross-attention of the refiner's L layers in one video.
+    """Cross-attention of the L layers of the refiner in a video of T frames.
 
     Attributes:
-        plain (list[Tensor]): Weights of each layer, shape (T, Q, K), as the refiner uses them when testing.
-        masked (list[Tensor]): The same queries and keys, but with Object Masked Attention, as it is in training.
-        background (Tensor): Keys that are background, bool (T, K): the segmenter's score of the empty class is at
-            least the threshold.
-        foreground (Tensor): Queries that are foreground, bool (Q,): the refiner's score of the empty class for the
-            video is below it.
-        labels (Tensor): Best class of each query, (Q,).
-        threshold (float): The threshold.
+        plain (list[Tensor]): Weights of each layer in testing, shape (T, Q, K).
+        masked (list[Tensor]): Weights of the same queries and keys with Object Masked Attention, as in training.
+        background (Tensor): Whether each key is background, bool (T, K). The segmenter's score of the empty class is
+            then at least the threshold.
+        foreground (Tensor): Whether each query is foreground, bool (Q,). The refiner's score of the empty class for
+            the video is then below the threshold.
+        labels (Tensor): Class of the highest score of each query, int64 (Q,).
+        threshold (float): Threshold of the score of the empty class, in [0, 1].
     """
 
     plain: list[Tensor] = field(default_factory=list)
@@ -59,13 +60,13 @@ class VideoAttention:
     threshold: float = 0.
 
     def background_share(self, masked: bool = False) -> Tensor:
-        """Share of the weight that foreground queries give to background keys.
+        """Compute the share of the weight of foreground queries that goes to background keys.
 
         Args:
-            masked (bool): Whether with Object Masked Attention. Defaults to False.
+            masked (bool): Whether to use the weights with Object Masked Attention. Defaults to False.
 
         Returns:
-            Tensor: In [0, 1], shape (L, T); NaN if no query is foreground.
+            Tensor: Shares in [0, 1], shape (L, T). NaN if no query is foreground.
         """
         return torch.stack([
             (weights[:, self.foreground] * self.background[:, None]).sum(dim=-1).mean(dim=-1)
@@ -73,15 +74,15 @@ class VideoAttention:
         ])
 
     def mean_weights(self, frame: int, layer: int | None = None, masked: bool = False) -> Tensor:
-        """Weights of the foreground queries in a frame, keys sorted: foreground first, then background.
+        """Return the weights of the foreground queries in a frame. Foreground keys come first, then background keys.
 
         Args:
-            frame (int): Position of the frame.
+            frame (int): Index of the frame.
             layer (int, optional): Index of the layer. Defaults to None: mean over all layers.
-            masked (bool): Whether with Object Masked Attention. Defaults to False.
+            masked (bool): Whether to use the weights with Object Masked Attention. Defaults to False.
 
         Returns:
-            Tensor: Shape (foreground queries, K).
+            Tensor: Weights, shape (foreground queries, K).
         """
         weights = self.masked if masked else self.plain
         layers = weights if layer is None else [weights[layer]]
@@ -89,12 +90,12 @@ class VideoAttention:
         return mean[:, self.background[frame].to(torch.int8).argsort(stable=True)]
 
     def numbers(self) -> dict[str, Any]:
-        """Shares of the weight on background keys, for a JSON file.
+        """Summarize the shares of the weight on background keys, for a JSON file.
 
         Returns:
-            dict: For ``plain`` and ``oma`` the mean ``share``, and the shares ``by_layer`` (L) and ``by_frame`` (T);
-            ``foreground_queries``, ``background_keys`` (mean per frame) and ``keys`` to judge them by: attention that
-            prefers nothing has the share background_keys / keys.
+            dict: For ``plain`` and ``oma`` the mean ``share``, and the shares ``by_layer`` (L) and ``by_frame`` (T).
+            For comparison, ``foreground_queries``, ``background_keys`` (mean per frame) and ``keys``: attention
+            without preference has the share background_keys / keys.
         """
         numbers: dict[str, Any] = dict(
             foreground_queries=int(self.foreground.sum()),
@@ -110,16 +111,16 @@ class VideoAttention:
 
 @contextmanager
 def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0) -> Iterator[VideoAttention]:
-    """Record the refiner's cross-attention of the latest video, without touching what the model computes.
+    """Record the cross-attention of the refiner. The output of the model does not change.
 
     Args:
         model (DVISOffline): Model in evaluation mode.
-        drop_ratio (float): Probability of dropping a background key in ``masked``, where the model's own is 0.
+        drop_ratio (float): Probability that a background key is dropped in ``masked``, if that of the model is 0.
             Defaults to 0.5.
-        seed (int): Of the draw which keys are dropped. Defaults to 0.
+        seed (int): Seed that decides which keys are dropped. Defaults to 0.
 
     Yields:
-        VideoAttention: Filled when a video was segmented.
+        VideoAttention: The attention of the last video that was segmented; empty before the first one.
 
     Raises:
         UsageError: The model has no refiner.
@@ -136,11 +137,11 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
     record = VideoAttention()
 
     layers = model.refiner.layers
-    plain: list[list[Tensor]] = [[] for _ in layers]  # of each layer, by pieces of the video
+    plain: list[list[Tensor]] = [[] for _ in layers]  # of each layer, by chunks of the video
     masked: list[list[Tensor]] = [[] for _ in layers]
     background: list[Tensor] = []
 
-    def take_layer(index: int, module: ObjectMaskedCrossAttention, args: tuple[Tensor, ...]) -> None:
+    def record_layer(index: int, module: ObjectMaskedCrossAttention, args: tuple[Tensor, ...]) -> None:
         query, key, empty_scores = args
         if index == 0:
             background.append((empty_scores >= module.threshold).cpu())
@@ -148,17 +149,17 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
         plain[index].append(attention_weights(module, query, key).float().cpu())
         masked[index].append(attention_weights(module, query, key, dropped).float().cpu())
 
-    def take_result(module: torch.nn.Module, args: Any, result: dict[str, Tensor]) -> None:
-        record.plain, record.masked = ([torch.cat(pieces) for pieces in weights] for weights in (plain, masked))
+    def finish_video(module: torch.nn.Module, args: Any, result: dict[str, Tensor]) -> None:
+        record.plain, record.masked = ([torch.cat(chunks) for chunks in weights] for weights in (plain, masked))
         record.background, record.threshold = torch.cat(background), layers[0].cross_attn.threshold
         probs = result['cls_scores'][0].float().softmax(dim=-1).cpu()
         record.foreground = probs[:, -1] < record.threshold
         record.labels = probs[:, :-1].argmax(dim=-1)
-        for pieces in (*plain, *masked, background):
-            pieces.clear()
+        for chunks in (*plain, *masked, background):
+            chunks.clear()
 
-    handles = [layer.cross_attn.register_forward_pre_hook(partial(take_layer, i)) for i, layer in enumerate(layers)]
-    handles.append(model.refiner.register_forward_hook(take_result))
+    handles = [layer.cross_attn.register_forward_pre_hook(partial(record_layer, i)) for i, layer in enumerate(layers)]
+    handles.append(model.refiner.register_forward_hook(finish_video))
     try:
         with torch.no_grad():
             yield record
@@ -169,12 +170,9 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
 
 def _draw_dropped(module: ObjectMaskedCrossAttention, empty_scores: Tensor, drop_ratio: float,
                   seed: int) -> Tensor | None:
-    """Keys that training would drop, by the module's own rule."""
-    before = module.drop_ratio, module.mask_at_test
-    module.drop_ratio, module.mask_at_test = module.drop_ratio or drop_ratio, True
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            return module.draw_dropped_keys(empty_scores)
-    finally:
-        module.drop_ratio, module.mask_at_test = before
+    """Draw the keys that training would drop, without a change of the model and of the RNG state."""
+    masking = copy.copy(module)  # shares the weights, but has settings of its own
+    masking.drop_ratio, masking.mask_at_test = module.drop_ratio or drop_ratio, True
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return masking.draw_dropped_keys(empty_scores)

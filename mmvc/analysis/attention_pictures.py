@@ -1,4 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+"""Draw attention weights as heat maps, and plot their share on background."""
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,17 +18,20 @@ _LINE = (255, 255, 255)
 
 def heat_map(weights: np.ndarray, num_foreground: int, row_names: Sequence[str], size: tuple[int, int],
              maximum: float) -> np.ndarray:
-    """Draw attention weights: a row per foreground query, a column per key, foreground keys left of the line.
+    """Draw attention weights as a heat map.
+
+    There is one row per foreground query and one column per key. A line separates foreground keys (left) from
+    background keys (right).
 
     Args:
-        weights (np.ndarray): Weights, (rows, K), foreground keys first.
+        weights (np.ndarray): Weights (rows, K), foreground keys first.
         num_foreground (int): Number of foreground keys.
-        row_names (Sequence[str]): What the queries are.
+        row_names (Sequence[str]): Names of the queries.
         size (tuple[int, int]): Height and width of the picture in pixels.
         maximum (float): Weight of the brightest colour. Brightness grows with the square root of the weight.
 
     Returns:
-        np.ndarray: RGB, uint8, (H, W, 3).
+        np.ndarray: Picture in RGB, uint8 (H, W, 3).
     """
     height, width = size
     picture = np.full((height, width, 3), BACKGROUND, np.uint8)
@@ -47,10 +52,10 @@ def heat_map(weights: np.ndarray, num_foreground: int, row_names: Sequence[str],
         texts.append(('no foreground query', left + 8, top + 8))
     border = left + round((right - left) * num_foreground / weights.shape[1])
     picture[top:bottom + 4, max(border - 1, left):border + 1] = _LINE
-    behind = f'{weights.shape[1] - num_foreground} background keys'
-    start = right - text_size(behind, _SIZE)[0]
+    background_text = f'{weights.shape[1] - num_foreground} background keys'
+    start = right - text_size(background_text, _SIZE)[0]
     texts += [(shortened(f'{num_foreground} foreground', start - left - 8, _SIZE), left, bottom + 4),
-              (behind, start, bottom + 4)]
+              (background_text, start, bottom + 4)]
     scale = np.linspace(1, 0, bottom - top, dtype=np.float32)[:, None].repeat(8, axis=1)
     picture[top:bottom, right + 8:right + 16] = _colored(scale)
     texts += [(f'{maximum:.2f}', right + 20, top), ('0', right + 20, bottom - line)]
@@ -62,7 +67,7 @@ def plot_share(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
 
     Args:
         path (Path): PNG file to write.
-        curves (Mapping[str, Sequence[float]]): Share of each frame, in [0, 1], by name.
+        curves (Mapping[str, Sequence[float]]): Share in each frame, in [0, 1], by name of the curve.
     """
     figure = Figure(figsize=(7, 3.2), dpi=120, layout='tight')
     axes = figure.add_subplot()
@@ -75,4 +80,5 @@ def plot_share(path: Path, curves: Mapping[str, Sequence[float]]) -> None:
 
 
 def _colored(levels: np.ndarray) -> np.ndarray:
+    """Map levels in [0, 1] to colours in RGB."""
     return cv2.applyColorMap(np.rint(255 * levels).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]

@@ -1,4 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+"""Draw a video with the cross-attention of the temporal refiner beside it."""
+
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
@@ -20,11 +22,11 @@ from .pictures import PictureWriter, frames_to_show
 
 
 class AttentionVideo:
-    """Draws the refiner's cross-attention of one or several offline models beside a video.
+    """Draws a video with the cross-attention of the refiner of one or several offline models.
 
     Args:
-        models (dict[str, VideoSegInferencer]): Models by name; the first one's predictions are shown.
-        score_thr (float): Predicted instances that score less are not drawn (VIS). Defaults to 0.3.
+        models (dict[str, VideoSegInferencer]): Models by name. The predictions of the first one are drawn.
+        score_thr (float): Instances with a lower score are not drawn (VIS). Defaults to 0.3.
     """
 
     def __init__(self, models: dict[str, VideoSegInferencer], score_thr: float = 0.3) -> None:
@@ -36,16 +38,16 @@ class AttentionVideo:
     @classmethod
     def from_files(cls, files: dict[str, tuple[str, str]], cfg_options: dict | None = None,
                    data_root: str | None = None, device: str | None = None) -> 'AttentionVideo':
-        """Load models.
+        """Load the models from files.
 
         Args:
-            files (dict[str, tuple[str, str]]): Config and checkpoint by name.
-            cfg_options (dict, optional): Overrides of the configs. Defaults to None.
+            files (dict[str, tuple[str, str]]): Config and checkpoint by name of the model.
+            cfg_options (dict, optional): Overrides of all configs. Defaults to None.
             data_root (str, optional): Folder of the dataset. Defaults to None: that of the configs.
-            device (str, optional): Defaults to None: an accelerator if there is one.
+            device (str, optional): Device of the models. Defaults to None: an accelerator if there is one.
 
         Raises:
-            UsageError: A file cannot be used, or a config and its checkpoint do not fit each other.
+            UsageError: A file cannot be used, or a checkpoint does not fit its config.
         """
         return cls({
             name: VideoSegInferencer(load_config(config, cfg_options, data_root), checkpoint, device)
@@ -53,20 +55,21 @@ class AttentionVideo:
         })
 
     def dataset_video(self, name: str | None = None) -> tuple[str, list[str]]:
-        """Find a video of the test set.
+        """Find a video in the test set of the first model.
 
         Args:
-            name (str, optional): Its name. Defaults to None: the first one.
+            name (str, optional): Name of the video. Defaults to None: the first one.
 
         Returns:
-            tuple[str, list[str]]: Its name and the files of its frames.
+            tuple[str, list[str]]: Name of the video and the files of its frames.
 
         Raises:
             UsageError: There is no such video, or no test set.
             DataError: The test set is damaged.
         """
         if self.first.cfg.get('test_dataloader') is None:
-            raise UsageError('the config has no test_dataloader to take a video from: give one (--input)')
+            raise UsageError('the config has no test_dataloader to take a video from: give a video file or folder '
+                             '(--input)')
         dataset = GroundTruth(self.first.cfg.test_dataloader.dataset)
         name = name or dataset.videos[0]
         return name, dataset.frames(name)
@@ -74,22 +77,22 @@ class AttentionVideo:
     def write(self, out_dir: str | Path, source: Any, name: str | None = None, form: str = 'video',
               fps: float = 10, layer: int | None = None, max_frames: int | None = None, drop_ratio: float = 0.5,
               seed: int = 0) -> dict[str, Any]:
-        """Segment a video and draw it: input, prediction, and for each model the attention without and with OMA.
+        """Segment a video and draw it: input, prediction, and the attention of each model with and without OMA.
 
         Args:
             out_dir (str | Path): Folder to write to.
             source (Any): The video, see :meth:`VideoSegInferencer.stream`.
-            name (str, optional): What to call the video. Defaults to None: by its source.
+            name (str, optional): Name of the video. Defaults to None: that of the source.
             form (str): See :class:`PictureWriter`. Defaults to 'video'.
             fps (float): Frames per second of a video. Defaults to 10.
-            layer (int, optional): Layer to draw. Defaults to None: mean of all.
+            layer (int, optional): Index of the layer to draw. Defaults to None: mean over all layers.
             max_frames (int, optional): Stop after this many frames. Defaults to None: see :func:`frames_to_show`.
             drop_ratio (float): See :func:`record_attention`. Defaults to 0.5.
             seed (int): See :func:`record_attention`. Defaults to 0.
 
         Returns:
-            dict: ``numbers`` of the video, ready for JSON (``models``: :meth:`VideoAttention.numbers` by name), and
-            ``files`` written.
+            dict: ``numbers``, ready for JSON (name of the ``video``, :meth:`VideoAttention.numbers` of its ``models``)
+            and the ``files`` that were written.
 
         Raises:
             UsageError: The video cannot be read, a model has no refiner, or there is no such layer.
@@ -119,16 +122,16 @@ class AttentionVideo:
 
     def _segment(self, stack: ExitStack, source: Any, max_frames: int | None, drop_ratio: float,
                  seed: int) -> tuple[dict[str, VideoAttention], Iterator[FrameResult]]:
-        """Attention by model, and the frames with the first model's predictions."""
+        """Return the attention by model, and the frames with the predictions of the first model."""
         attentions: dict[str, VideoAttention] = {}
         shown: Iterator[FrameResult] = iter(())
         for name, inferencer in self.models.items():
             attention = stack.enter_context(record_attention(inferencer.model, drop_ratio, seed))
             frames = inferencer.stream(source, max_frames=max_frames)
-            head = next(frames)  # has the whole video segmented
+            head = next(frames)  # segments the whole video
             if not attention.foreground.any():
-                raise UsageError(f'{name} takes every query of "{head.video}" for background (empty class at least '
-                                 f'{attention.threshold}): train it longer, or choose a video of its domain')
+                raise UsageError(f'for {name}, every query of "{head.video}" is background (score of the empty class '
+                                 f'at least {attention.threshold}): train it longer, or choose a video of its domain')
             if not attentions:
                 shown = chain([head], frames)
             attentions[name] = attention
@@ -136,17 +139,16 @@ class AttentionVideo:
 
     def _columns(self, frame: FrameResult, index: int, attentions: dict[str, VideoAttention], layer: int | None,
                  maximum: float) -> dict[str, np.ndarray]:
+        """Draw the columns of a frame: picture by title."""
         image = mmcv.bgr2rgb(frame.image)
         columns = dict(input=image, prediction=self.drawer.draw_prediction(image, frame.data_sample))
         for name, attention in attentions.items():
-            shares = attention.background_share(), attention.background_share(masked=True)
-            classes = self.drawer.classes
-            rows = [f'{classes[attention.labels[query]]} q{query}'
+            rows = [f'{self.drawer.classes[attention.labels[query]]} q{query}'
                     for query in np.flatnonzero(attention.foreground.numpy())]
             num_foreground = int((~attention.background[index]).sum())
             for masked, title in ((False, 'plain'), (True, 'OMA')):
-                share = shares[masked][:, index]
-                share = share.mean() if layer is None else share[layer]
+                by_layer = attention.background_share(masked)[:, index]
+                share = by_layer.mean() if layer is None else by_layer[layer]
                 label = title if len(attentions) == 1 else f'{name}, {title}'
                 columns[f'{label}: {share:.1%} on background'] = heat_map(
                     self._mean(attention, index, layer, masked), num_foreground, rows,

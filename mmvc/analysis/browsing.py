@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What a model is trained on: images, ground truth and the masking of Masked Video Consistency."""
+"""Show what a model is trained on: images, ground truth and the masks of Masked Video Consistency."""
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,16 +19,16 @@ from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
 
 from .pictures import PictureWriter, spread
 
-MASKS = ('RandomPatchMask', 'TubeMask')
+MASKING_TRANSFORMS = ('RandomPatchMask', 'TubeMask')
 
 
 class PatchMasking(NamedTuple):
-    """How patches are hidden.
+    """How patches of frames are hidden.
 
     Attributes:
         patch_size (int): Side of a patch in pixels.
         mask_ratio (float): Expected share of hidden patches, in [0, 1].
-        tube (bool): Whether the frames of a clip share their mask (MVC-2), instead of drawing their own (MVC-1).
+        tube (bool): Whether all frames of a clip have the same mask (MVC-2) instead of one each (MVC-1).
     """
 
     patch_size: int = 32
@@ -36,19 +36,19 @@ class PatchMasking(NamedTuple):
     tube: bool = False
 
     def draw(self, height: int, width: int) -> np.ndarray:
-        """Draw the hidden pixels of a frame, bool (H, W)."""
+        """Draw a random mask. Return the hidden pixels of a frame, bool (height, width)."""
         grid = draw_patch_mask(height, width, self.patch_size, self.mask_ratio)
         return expand_patch_mask(grid, self.patch_size, height, width)
 
 
 class BrowsedFrame(NamedTuple):
-    """A frame to look at.
+    """A frame to show.
 
     Attributes:
         name (str): Name of the frame.
-        image (np.ndarray): RGB, uint8, (H, W, 3), not masked.
-        segments (SegmentMap, optional): Its ground truth.
-        hidden (np.ndarray, optional): What masking hides, bool (H, W).
+        image (np.ndarray): Unmasked image in RGB, uint8 (H, W, 3).
+        segments (SegmentMap, optional): Ground truth; None if there is none.
+        hidden (np.ndarray, optional): Pixels that are hidden, bool (H, W); None without masking.
         patch_size (int): Side of a patch in pixels; 0 without masking.
     """
 
@@ -59,7 +59,7 @@ class BrowsedFrame(NamedTuple):
     patch_size: int
 
     def columns(self, drawer: PanelDrawer) -> dict[str, np.ndarray]:
-        """Pictures by title: image, ground truth and, where there is masking, the masked image."""
+        """Return pictures by title: the image, the ground truth and the masked image, as far as they exist."""
         columns = dict(image=self.image)
         if self.segments is not None:
             columns['ground truth'] = drawer.draw(self.image, self.segments)
@@ -70,13 +70,13 @@ class BrowsedFrame(NamedTuple):
 
 
 class TrainingClips:
-    """The clips that a training pipeline makes, clean and masked.
+    """The clips of a training pipeline, clean and masked.
 
-    A masking transform of the pipeline draws a mask for every clip here, where training leaves some of them clean.
+    Here every clip is masked. In training, some clips stay clean.
 
     Args:
-        dataset (dict): Config of a dataset with its pipeline, one of videos or, for MMSegmentation, of images.
-        masking (PatchMasking, optional): Masking in the place of the pipeline's own. Defaults to None.
+        dataset (dict): Config of a dataset with its pipeline: videos, or images of MMSegmentation.
+        masking (PatchMasking, optional): Masking that replaces that of the pipeline. Defaults to None.
 
     Attributes:
         metainfo (dict): Metainfo of the dataset: ``classes``, ``palette``, ...
@@ -91,16 +91,18 @@ class TrainingClips:
         inner['pipeline'] = record_masks(inner.get('pipeline', ()), masking)
         self._dataset = DATASETS.build(dataset)
         self.metainfo = self._dataset.metainfo
-        self._task = dataset_task(self._dataset)
+        classes, things = self.metainfo['classes'], self.metainfo.get('thing_classes', ())
+        tracked = dict(vss=(), vps=things, vis=classes)[dataset_task(self._dataset)]
+        self._track_labels = [classes.index(name) for name in tracked]  # classes whose segments are tracks
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def __getitem__(self, index: int) -> tuple[str, list[BrowsedFrame]]:
-        """Make a clip.
+        """Sample a clip.
 
         Args:
-            index (int): Position of the video (or image) in the dataset.
+            index (int): Index of the video (or image) in the dataset.
 
         Returns:
             tuple[str, list[BrowsedFrame]]: Name of the video, and the frames of the clip.
@@ -123,18 +125,17 @@ class TrainingClips:
             return SegmentMap.from_pixel_data(sample.gt_sem_seg, len(self.metainfo['classes']))
         if 'gt_instances' not in sample:
             return None
-        names = dict(vss=(), vps=self.metainfo.get('thing_classes', ()), vis=self.metainfo['classes'])[self._task]
-        return SegmentMap.from_entities(sample.gt_instances, [self.metainfo['classes'].index(name) for name in names])
+        return SegmentMap.from_entities(sample.gt_instances, self._track_labels)
 
 
 class WholeVideo:
-    """Frames of a video as they are stored, read anew at each iteration.
+    """The frames of a video as they are stored; each iteration reads them again.
 
     Args:
         ground_truth (GroundTruth): The dataset.
         video_id (str): Name of the video.
-        max_frames (int, optional): Frames to show, evenly spread. Defaults to None: all.
-        masking (PatchMasking, optional): Masking to apply. Defaults to None.
+        max_frames (int, optional): Number of frames to show, evenly spread. Defaults to None: all.
+        masking (PatchMasking, optional): Masking to apply. Defaults to None: no masking.
     """
 
     def __init__(self,
@@ -166,7 +167,7 @@ def draw_clip(frames: Iterable[BrowsedFrame], drawer: PanelDrawer, out_dir: str,
     """Write a clip: image, ground truth and masked image side by side, with a legend.
 
     Args:
-        frames (Iterable[BrowsedFrame]): Its frames; iterated over twice.
+        frames (Iterable[BrowsedFrame]): Frames of the clip; iterated over twice.
         drawer (PanelDrawer): Draws the ground truth.
         out_dir (str): Folder to write to.
         name (str): Name of the clip.
@@ -174,7 +175,7 @@ def draw_clip(frames: Iterable[BrowsedFrame], drawer: PanelDrawer, out_dir: str,
         fps (float): Frames per second of a video. Defaults to 10.
 
     Returns:
-        Path: What was written.
+        Path: File or folder that was written.
     """
     legend = drawer.legend(*(frame.segments for frame in frames))
     with PictureWriter(out_dir, name, drawer, legend, form, fps) as writer:
@@ -184,41 +185,44 @@ def draw_clip(frames: Iterable[BrowsedFrame], drawer: PanelDrawer, out_dir: str,
 
 
 def record_masks(pipeline: Sequence[dict], masking: PatchMasking | None = None) -> list[dict]:
-    """Let a pipeline draw masks and tell them, but leave the images clean.
+    """Change a pipeline so that it draws a mask for every clip and returns it beside the clean images.
 
     Args:
-        pipeline (Sequence[dict]): Transforms; the last one packs.
-        masking (PatchMasking, optional): Masking in the place of the pipeline's own. Defaults to None.
+        pipeline (Sequence[dict]): Transforms. The last one packs the inputs.
+        masking (PatchMasking, optional): Masking that replaces that of the pipeline. Defaults to None.
 
     Returns:
-        list[dict]: Changed copy.
+        list[dict]: Changed copy of the pipeline.
     """
     pipeline = [deepcopy(dict(transform)) for transform in pipeline]
     if masking is not None:
-        pipeline = [transform for transform in pipeline if _name(transform) not in MASKS]
-        own = dict(type=f'mmvc.{MASKS[masking.tube]}', patch_size=masking.patch_size, mask_ratio=masking.mask_ratio)
+        pipeline = [transform for transform in pipeline if _name(transform) not in MASKING_TRANSFORMS]
+        kind = 'TubeMask' if masking.tube else 'RandomPatchMask'
+        own = dict(type=f'mmvc.{kind}', patch_size=masking.patch_size, mask_ratio=masking.mask_ratio)
         pipeline.insert(len(pipeline) - 1, own)
     for transform in pipeline:
-        if _name(transform) in MASKS:
+        if _name(transform) in MASKING_TRANSFORMS:
             transform.update(mode='sum', prob=None)
-        elif _name(transform) == 'PackSegInputs':  # of MMSegmentation: drops what it is not told to keep
+        elif _name(transform) == 'PackSegInputs':  # MMSegmentation's packing only keeps listed keys
             transform['meta_keys'] = (*_meta_keys(transform), 'patch_mask', 'patch_size')
     return pipeline
 
 
 def _meta_keys(transform: dict) -> Sequence[str]:
+    """Return the keys that a packing transform keeps."""
     if 'meta_keys' in transform:
         return transform['meta_keys']
     return inspect.signature(TRANSFORMS.get(transform['type'])).parameters['meta_keys'].default
 
 
 def _name(transform: dict) -> str:
+    """Return the name of the class of a transform, without its scope."""
     kind = transform['type']
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
 
 
 def _unpack(inputs: Tensor, sample: Any) -> tuple[Tensor, list[BaseDataElement]]:
-    """Frames and their samples; an image is a clip of one."""
+    """Return the frames and their samples; an image is a clip of one frame."""
     if isinstance(sample, TrackDataSample):
         return inputs, list(sample.video_data_samples)
     return inputs[None], [sample]

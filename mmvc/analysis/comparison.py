@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Predictions of several models for the same videos, side by side, with their differences marked."""
+"""Draw the predictions of several models for the same videos side by side, and mark their differences."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from .pictures import PictureWriter, spread
 from .predictions import PredictionFiles
 
 WRONG = (255, 40, 40)
-# Of a palette that the colour-blind can tell apart (Okabe and Ito): one for each model, in order.
+# One colour per model, in order, from the palette of Okabe and Ito, which suits colour-blind readers.
 MODEL_COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167))
 _VOID = -2
-_BRUSH = np.ones((5, 5), np.uint8)  # thinner wrong regions are not outlined: every prediction has them at borders
+_BRUSH = np.ones((5, 5), np.uint8)  # thinner wrong regions are not outlined: all predictions have them at borders
 
 
 class SegmentMatcher:
-    """Finds out which segment of a prediction stands for which of a reference, over a whole video.
+    """Matches the segments of a prediction with those of a reference over a whole video.
 
-    One to one, of the same class, such that matched segments have as many pixels in common as possible.
+    The matching is one to one, between segments of the same class. It maximizes the number of common pixels.
     """
 
     def __init__(self) -> None:
@@ -44,10 +44,10 @@ class SegmentMatcher:
                 self._common[true_id, own_id] += int(counts[cell])
 
     def match(self) -> dict[int, int]:
-        """Match what was counted.
+        """Match the segments of all frames that were added.
 
         Returns:
-            dict[int, int]: Id in the reference by id in the prediction.
+            dict[int, int]: Id in the prediction -> id in the reference.
         """
         true_ids, ids = (sorted({pair[side] for pair in self._common}) for side in (0, 1))
         pixels = np.array([[self._common[true_id, own_id] for own_id in ids] for true_id in true_ids])
@@ -57,14 +57,14 @@ class SegmentMatcher:
 
 
 def rename_segments(segments: SegmentMap, names: dict[int, int]) -> SegmentMap:
-    """Give segments the ids of what they stand for, so that they are drawn in its colour.
+    """Give segments the ids of their matches, so that both have the same colour.
 
     Args:
         segments (SegmentMap): Prediction.
-        names (dict[int, int]): New id by id, of all segments that are present.
+        names (dict[int, int]): Old id -> new id, for all segments that are present.
 
     Returns:
-        SegmentMap: Renamed copy; pixels without a segment are -2.
+        SegmentMap: Copy with the new ids. Pixels without a segment are -2.
     """
     ids = np.full(segments.ids.shape, _VOID, np.int64)
     present = segments.present()
@@ -75,15 +75,15 @@ def rename_segments(segments: SegmentMap, names: dict[int, int]) -> SegmentMap:
 
 
 def find_wrong(reference: SegmentMap, segments: SegmentMap, with_void: bool) -> np.ndarray:
-    """Mark the pixels where a renamed prediction is not the reference.
+    """Find the pixels where a renamed prediction differs from the reference.
 
     Args:
         reference (SegmentMap): Ground truth.
         segments (SegmentMap): Prediction, renamed by :func:`rename_segments`.
-        with_void (bool): Whether pixels without a segment in the reference count, as they do for instances.
+        with_void (bool): Whether pixels without a segment in the reference count. They do for instances.
 
     Returns:
-        np.ndarray: bool (H, W).
+        np.ndarray: Wrong pixels, bool (H, W).
     """
     known = np.isin(reference.ids, list(reference.classes))
     wrong = np.where(known, reference.ids, _VOID) != segments.ids
@@ -91,14 +91,17 @@ def find_wrong(reference: SegmentMap, segments: SegmentMap, with_void: bool) -> 
 
 
 def draw_differences(image: np.ndarray, wrong: Sequence[np.ndarray]) -> np.ndarray:
-    """Show where models differ, over a grey image: the colour of the first model that is right, red where none is.
+    """Draw where models differ, on the grey image.
+
+    Pixels where all models are right stay grey. Where only some are right, the pixel has the colour of the first of
+    them. Where none is right, it is red.
 
     Args:
-        image (np.ndarray): Frame, RGB, uint8, (H, W, 3).
-        wrong (Sequence[np.ndarray]): For each model the wrong pixels, bool (H, W).
+        image (np.ndarray): Frame in RGB, uint8 (H, W, 3).
+        wrong (Sequence[np.ndarray]): Wrong pixels of each model, bool (H, W).
 
     Returns:
-        np.ndarray: Picture, (H, W, 3); pixels where all are right stay grey.
+        np.ndarray: Picture in RGB, uint8 (H, W, 3).
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) // 2
     out = np.repeat(grey[..., None], 3, axis=2)
@@ -110,11 +113,11 @@ def draw_differences(image: np.ndarray, wrong: Sequence[np.ndarray]) -> np.ndarr
 
 
 class VideoComparison:
-    """Compares predictions with the ground truth of a dataset, or without one with the first of them.
+    """Compares predictions with the ground truth of a dataset, or with the first prediction if there is none.
 
     Args:
         dataset (GroundTruth): The videos.
-        models (dict[str, PredictionFiles]): Predictions by name of the model, two to five.
+        models (dict[str, PredictionFiles]): Predictions of two to five models by name.
         drawer (PanelDrawer): Draws the segments.
 
     Raises:
@@ -130,19 +133,19 @@ class VideoComparison:
 
     def write(self, video_id: str, out_dir: str, form: str = 'video', fps: float = 10,
               max_frames: int | None = None) -> tuple[Path, dict[str, float]]:
-        """Compare a video.
+        """Draw a video with the predictions of all models.
 
         Args:
             video_id (str): Name of the video.
             out_dir (str): Folder to write to.
             form (str): See :class:`PictureWriter`. Defaults to 'video'.
             fps (float): Frames per second of a video. Defaults to 10.
-            max_frames (int, optional): Frames to show, evenly spread; segments are matched by these. Defaults to None:
-                all.
+            max_frames (int, optional): Number of frames to show, evenly spread. Only these frames are used to match
+                segments. Defaults to None: all.
 
         Returns:
-            tuple[Path, dict[str, float]]: What was written, and the share of right pixels by name of the model, or
-            without ground truth the share that is as in the first.
+            tuple[Path, dict[str, float]]: File or folder that was written, and the share of right pixels by name of
+            the model. Without ground truth, a pixel is right if it agrees with the first model.
         """
         paths = self.dataset.frames(video_id)
         frame_ids = spread(len(paths), max_frames)
@@ -172,7 +175,7 @@ class VideoComparison:
         return writer.path, {name: right[name] / max(total, 1) for name in self.models}
 
     def _match(self, video_id: str, frame_ids: Sequence[int]) -> tuple[dict[str, dict[int, int]], Legend, bool]:
-        """New id by id, by model; the legend; and whether there is ground truth."""
+        """Match the segments; return the new ids of each model, the legend, and whether there is ground truth."""
         sizes = {frame_id: self.dataset.image(video_id, frame_id).shape[:2] for frame_id in frame_ids}
         has_truth = any(self.dataset.segments(video_id, *frame) is not None for frame in sizes.items())
         matchers = {name: SegmentMatcher() for name in self.models}
@@ -200,7 +203,7 @@ class VideoComparison:
 
     def _read(self, video_id: str, frame_id: int, size: tuple[int, int],
               has_truth: bool) -> tuple[SegmentMap, dict[str, SegmentMap]]:
-        """Reference and predictions of a frame."""
+        """Read the reference and the predictions of a frame."""
         name = Path(self.dataset.frames(video_id)[frame_id]).stem
         predicted = {model: files.segments(video_id, frame_id, name, size) for model, files in self.models.items()}
         if not has_truth:
@@ -209,5 +212,6 @@ class VideoComparison:
         return SegmentMap(np.full(size, _VOID), {}) if truth is None else truth, predicted
 
     def _outlined(self, picture: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+        """Outline the wrong regions of a picture."""
         region = self.drawer.resize(wrong.astype(np.uint8), nearest=True)
         return outline_region(picture, cv2.morphologyEx(region, cv2.MORPH_OPEN, _BRUSH) > 0, WRONG)

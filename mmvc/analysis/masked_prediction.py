@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""How well a model segments what it cannot see.
+"""Measure how well a model segments masked videos.
 
 As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.10627), Fig. 7.
 """
@@ -29,17 +29,17 @@ from .pictures import PictureWriter, spread
 
 @contextmanager
 def mask_inputs(model: MinVIS, masking: PatchMasking) -> Iterator[list[np.ndarray]]:
-    """Hide patches of what a model's backbone gets: they are zero there, as in training.
+    """Hide patches of the input of the backbone of a model. Hidden pixels are zero, as in training.
 
-    The patches are drawn from numpy's global random state. With ``masking.tube``, the first draw serves until the end
-    of the context: one video.
+    The patches are drawn from the global RNG state of numpy. With ``masking.tube``, one mask is drawn and used until
+    the end of the context, so use one context per video.
 
     Args:
-        model (MinVIS): Any model whose ``backbone`` takes normalised frames (t, 3, H, W).
-        masking (PatchMasking): What to hide.
+        model (MinVIS): Model whose ``backbone`` takes normalised frames (t, 3, H, W).
+        masking (PatchMasking): How to hide patches.
 
     Yields:
-        list[np.ndarray]: Filled with the hidden pixels of each frame that went through, bool (H, W), padding included.
+        list[np.ndarray]: Hidden pixels of each frame that the backbone got, bool (H, W) with padding.
     """
     hidden: list[np.ndarray] = []
 
@@ -59,13 +59,13 @@ def mask_inputs(model: MinVIS, masking: PatchMasking) -> Iterator[list[np.ndarra
 
 @dataclass
 class MaskedVideo:
-    """A video segmented clean, and masked at several ratios.
+    """The predictions for a video, clean and masked at several ratios.
 
     Attributes:
-        predictions (dict[float, list[SegmentMap]]): Segments of each frame by mask ratio; 0 is the clean input.
-        hidden (dict[float, list[np.ndarray]]): Hidden pixels of each frame at the network's input, bool (h, w), by
-            ratio.
-        counts (dict[float, np.ndarray]): Confusion matrices by ratio, see :class:`ConfusionMatrix`.
+        predictions (dict[float, list[SegmentMap]]): Segments of each frame by mask ratio. Ratio 0 is the clean video.
+        hidden (dict[float, list[np.ndarray]]): Hidden pixels of each frame by ratio, at the size of the network input,
+            bool (h, w).
+        counts (dict[float, np.ndarray]): Confusion matrix by ratio, see :class:`ConfusionMatrix`.
     """
 
     predictions: dict[float, list[SegmentMap]] = field(default_factory=dict)
@@ -73,24 +73,24 @@ class MaskedVideo:
     counts: dict[float, np.ndarray] = field(default_factory=dict)
 
     def miou(self) -> dict[float, float]:
-        """Mean IoU of the video by ratio, in [0, 1]."""
+        """Return the mIoU of the video by ratio, in [0, 1]."""
         return {ratio: semantic_scores(counts)['mIoU'] for ratio, counts in self.counts.items()}
 
 
 class MaskedPrediction:
-    """Segments the videos of a dataset with patches of their frames hidden.
+    """Segments the videos of a dataset while patches of their frames are hidden.
 
-    Quality is measured as mIoU, whatever the task: for VPS that of the segments' classes, for VIS that of the
-    instances' classes and the background.
+    The quality is measured as mIoU for all tasks: for VPS of the classes of the segments, for VIS of the classes of
+    the instances and the background.
 
     Args:
         model (MinVIS): Model in evaluation mode.
         dataset (Any): Dataset whose test pipeline prepares the videos.
-        ground_truth (GroundTruth): The same dataset's ground truth.
-        ratios (Sequence[float]): Shares of hidden patches to try, each in (0, 1].
-        patch_size (int): Side of a patch in pixels of the network's input. Defaults to 32.
+        ground_truth (GroundTruth): Ground truth of the same dataset.
+        ratios (Sequence[float]): Mask ratios to try, each in (0, 1].
+        patch_size (int): Side of a patch in pixels of the network input. Defaults to 32.
         tube (bool): Whether the same patches are hidden in all frames. Defaults to False.
-        score_thr (float): Predicted instances that score less are left out (VIS). Defaults to 0.3.
+        score_thr (float): Predicted instances with a lower score are left out (VIS). Defaults to 0.3.
 
     Raises:
         UsageError: A ratio is out of range.
@@ -114,14 +114,14 @@ class MaskedPrediction:
         self.num_classes = len(ground_truth.dataset.metainfo['classes'])
 
     def segment(self, video_id: str, seed: int = 0) -> MaskedVideo:
-        """Segment a video, clean and masked.
+        """Segment a video, clean and at all mask ratios.
 
         Args:
             video_id (str): Name of the video.
-            seed (int): Of the draw which patches are hidden. Defaults to 0.
+            seed (int): Seed that decides which patches are hidden. Defaults to 0.
 
         Returns:
-            MaskedVideo: The result.
+            MaskedVideo: The predictions and their confusion matrices.
 
         Raises:
             UsageError: There is no such video, or it has no ground truth.
@@ -146,20 +146,20 @@ class MaskedPrediction:
 
     def draw(self, video_id: str, result: MaskedVideo, ratio: float, drawer: PanelDrawer, out_dir: str,
              form: str = 'sheet', fps: float = 10, max_frames: int | None = None) -> Path:
-        """Draw a video: input, ground truth, prediction, masked input, prediction for it.
+        """Draw a video: input, ground truth, prediction, masked input and the prediction for the masked input.
 
         Args:
             video_id (str): Name of the video.
-            result (MaskedVideo): Its segmentation.
-            ratio (float): Share of hidden patches to show.
+            result (MaskedVideo): Result of :meth:`segment`.
+            ratio (float): Mask ratio to show.
             drawer (PanelDrawer): Draws the segments.
-            out_dir (str): Folder to write to; the name of the picture is the video's with the ratio.
+            out_dir (str): Folder to write to. The picture is named after the video and the ratio.
             form (str): See :class:`PictureWriter`. Defaults to 'sheet'.
             fps (float): Frames per second of a video. Defaults to 10.
-            max_frames (int, optional): Frames to show, evenly spread. Defaults to None: all.
+            max_frames (int, optional): Number of frames to show, evenly spread. Defaults to None: all.
 
         Returns:
-            Path: What was written.
+            Path: File or folder that was written.
         """
         frame_ids = spread(len(result.predictions[0.]), max_frames)
         miou, legend = result.miou(), drawer.legend()
@@ -189,9 +189,11 @@ class MaskedPrediction:
         return self.ground_truth.segments(video_id, index, size)
 
     def _count(self, video_id: str, frames: Sequence[SegmentMap]) -> np.ndarray:
-        is_vis = self.ground_truth.task == 'vis'
-        void = self.num_classes if is_vis else ConfusionMatrix.NO_PREDICTION  # there, the background is a class
-        confusion, labelled = ConfusionMatrix(self.num_classes + is_vis, label_offset=0), 0
+        """Count the confusion matrix of a video. For instances, the background is one more class."""
+        num_classes, void = self.num_classes, ConfusionMatrix.NO_PREDICTION
+        if self.ground_truth.task == 'vis':
+            num_classes, void = self.num_classes + 1, self.num_classes
+        confusion, labelled = ConfusionMatrix(num_classes, label_offset=0), 0
         for index, segments in enumerate(frames):
             truth = self._truth(video_id, index, segments.ids.shape)
             if truth is not None:
@@ -203,14 +205,14 @@ class MaskedPrediction:
 
 
 def summarize(results: dict[str, MaskedVideo]) -> dict[str, Any]:
-    """Sum up what masking costs, over videos.
+    """Summarize over all videos how much masking lowers the mIoU.
 
     Args:
-        results (dict[str, MaskedVideo]): Videos by name.
+        results (dict[str, MaskedVideo]): Results by name of the video.
 
     Returns:
-        dict: ``mIoU`` and ``fall`` (clean mIoU minus that) by ratio as text, over all pixels of all videos, in
-        percent; and the ``mIoU`` of each of the ``videos``.
+        dict: In percent, ``mIoU`` and ``fall`` (clean minus masked mIoU) over all pixels of all videos, and the mIoU
+        of each of the ``videos``. The keys of each dict are the ratios as text.
     """
     ratios = list(next(iter(results.values())).counts)
     counts = {ratio: reduce(np.add, (result.counts[ratio] for result in results.values())) for ratio in ratios}

@@ -1,4 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+"""Write what is shown of a video: a sheet, a picture per frame, or a video file."""
+
 from pathlib import Path
 from types import TracebackType
 
@@ -6,25 +8,32 @@ import cv2
 import numpy as np
 
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.errors import UsageError
 from mmvc.visualization import Legend, PanelDrawer, VideoWriter
 
-FORMATS = ('sheet', 'frames', 'video')
+FORMS = ('sheet', 'frames', 'video')
 SHEET_ROWS = 6
 
 
 class PictureWriter:
-    """Writes what is shown of a video: a sheet with a row per frame, a picture per frame, or a video.
+    """Writes pictures of a video in one of three forms.
 
-    ``<out_dir>/<name>.png``, ``<out_dir>/<name>/<frame>.png`` or ``<out_dir>/<name>.mp4``; sheet and video appear when
-    they are complete.
+    - ``'sheet'``: one picture with a row per frame, ``<out_dir>/<name>.png``;
+    - ``'frames'``: a picture per frame, ``<out_dir>/<name>/<frame>.png``;
+    - ``'video'``: ``<out_dir>/<name>.mp4``.
+
+    A sheet or video appears when it is complete.
 
     Args:
         out_dir (str | Path): Folder to write to.
         name (str): Name of the video.
         drawer (PanelDrawer): Puts pictures side by side.
-        legend (Legend, optional): What to draw below. Defaults to None.
+        legend (Legend, optional): Legend below the pictures. Defaults to None.
         form (str): ``'sheet'``, ``'frames'`` or ``'video'``. Defaults to 'sheet'.
         fps (float): Frames per second of a video. Defaults to 10.
+
+    Raises:
+        UsageError: The form is unknown.
 
     Examples:
         >>> with PictureWriter('out', 'street', drawer, form='video') as writer:
@@ -39,8 +48,8 @@ class PictureWriter:
                  legend: Legend | None = None,
                  form: str = 'sheet',
                  fps: float = 10) -> None:
-        if form not in FORMATS:
-            raise ValueError(f'form is one of {", ".join(FORMATS)}, got {form!r}')
+        if form not in FORMS:
+            raise UsageError(f'form = {form!r}: expected one of {", ".join(FORMS)}')
         self.drawer = drawer
         self.legend = legend
         self._form = form
@@ -58,8 +67,8 @@ class PictureWriter:
         """Add a frame.
 
         Args:
-            frame (str): Its name.
-            columns (dict[str, np.ndarray]): Picture by title, RGB, uint8.
+            frame (str): Name of the frame.
+            columns (dict[str, np.ndarray]): Pictures by title, RGB, uint8 (H, W, 3).
         """
         if self._form == 'sheet':
             self._rows.append(self.drawer.compose_panel(columns))
@@ -83,19 +92,25 @@ class PictureWriter:
 
 
 def frames_to_show(form: str, max_frames: int | None) -> int | None:
-    """How many frames of a video are shown: unless said otherwise six on a sheet, and all (None) in other forms."""
+    """Return the number of frames to show; None stands for all.
+
+    Args:
+        form (str): See :class:`PictureWriter`.
+        max_frames (int, optional): Number that the user asked for. With None, it is 6 on a sheet and all in other
+            forms.
+    """
     return max_frames or (SHEET_ROWS if form == 'sheet' else None)
 
 
 def spread(total: int, count: int | None) -> list[int]:
-    """Choose frames evenly spread over a video, the first one among them.
+    """Choose frames that are evenly spread over a video, starting with the first one.
 
     Args:
-        total (int): Frames of the video.
-        count (int, optional): Frames to choose; None or more than there are: all.
+        total (int): Number of frames of the video.
+        count (int, optional): Number of frames to choose. With None or too large a number, all are chosen.
 
     Returns:
-        list[int]: Their positions, ascending.
+        list[int]: Indices of the frames, ascending.
     """
     if count is None or count >= total:
         return list(range(total))

@@ -15,7 +15,7 @@ import numpy as np
 
 from mmvc.datasets.transforms import LoadFrameFromFile
 from mmvc.utils.errors import UsageError
-from mmvc.utils.image_files import IMAGE_SUFFIXES
+from mmvc.utils.files import IMAGE_SUFFIXES
 from mmvc.utils.natural_order import natural_key
 
 from .results import SkippedFrame

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What is finished, and of what: results that are computed once and found again by what they were made of."""
+"""Cached results, keyed by a fingerprint of their inputs."""
 
 import hashlib
 import json
@@ -12,14 +12,14 @@ from mmvc.utils.typing import PathLike
 
 
 def fingerprint(settings: Any, files: Iterable[PathLike] = ()) -> str:
-    """Digest of settings and of the files that go with them.
+    """Compute a digest of settings and files. It changes when one of them changes.
 
-    Files count with folder, name, size and time of change: they are not read. So a video of thousands of files is
-    looked through in milliseconds, and a file that was written again counts as another one.
+    The files are not read. Only folder, name, size and modification time count. So a video of thousands of files takes
+    milliseconds, and a file that was written again counts as a new one.
 
     Args:
-        settings (Any): Anything that JSON can hold, or that has a text that tells it from others.
-        files (Iterable[str | Path]): Files, in an order that does not change.
+        settings (Any): Anything that JSON can hold. Other objects count with ``str(object)``.
+        files (Iterable[str | Path]): Files, always in the same order.
 
     Returns:
         str: 64 hexadecimal digits.
@@ -35,20 +35,26 @@ def fingerprint(settings: Any, files: Iterable[PathLike] = ()) -> str:
 
 
 def write_record(path: PathLike, digest: str, content: Any) -> None:
-    """Write the result of finished work, with the :func:`fingerprint` of what it was made of."""
+    """Write a result together with the :func:`fingerprint` of its inputs.
+
+    Args:
+        path (str | Path): File to write.
+        digest (str): The fingerprint.
+        content (Any): The result, as JSON can hold it.
+    """
     text = json.dumps(dict(fingerprint=digest, content=content), indent=1, ensure_ascii=False)
     atomic_write(path, text.encode())
 
 
 def read_record(path: PathLike, digest: str) -> Any | None:
-    """Read a result.
+    """Read a result, if it was computed from the same inputs.
 
     Args:
         path (str | Path): File of :func:`write_record`.
-        digest (str): The fingerprint of what the result should be made of.
+        digest (str): The fingerprint of the present inputs.
 
     Returns:
-        Any: The content; None if there is no file, it is damaged, or was made of something else.
+        Any | None: The result. None if there is no file, if it is damaged, or if it has another fingerprint.
     """
     try:
         record = json.loads(Path(path).read_text(encoding='utf-8'))

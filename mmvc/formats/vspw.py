@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import files_in, read_names, require_placeholder
-from mmvc.utils.image_files import FRAME_SUFFIXES
+from mmvc.utils.files import FRAME_SUFFIXES, files_in, read_names, require_placeholder
 from mmvc.utils.natural_order import natural_key
 from mmvc.utils.typing import PathLike
 

@@ -1,12 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Image files: their endings, and damage that decoders ignore (they fill what is missing with grey)."""
+"""Damage of image files that decoders ignore: they fill what is missing with grey, or decode wrong values."""
 
 import zlib
 
-#: endings of images that can be segmented
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
-#: endings of the frames of a video dataset
-FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 JPEG_START = b'\xff\xd8'
 _JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'

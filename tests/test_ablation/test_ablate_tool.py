@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from toy_plan import ENGINE_TESTS, PLAN, write_plan
 
 from mmvc.ablation import AblationRunner
 from mmvc.utils.errors import UsageError
+from tests.helpers.child_environment import child_environment
+from tests.helpers.tiny_plan import PLAN, write_plan
 
 TOOL = Path(__file__).parents[2] / 'tools/ablate.py'
 
@@ -119,7 +120,7 @@ def test_job_arrays_on_a_cluster(tmp_path):
     arguments = [sys.executable, str(TOOL), write_plan(tmp_path), '--work-dir', 'work', '--variants', 'late',
                  '--gpus', '2', '--slurm-script', 'submit.sh']
     submit = ['bash', 'submit.sh', '--partition', os.environ['MMVC_TEST_PARTITION'], '--cpus-per-task', '1', '--wait']
-    environment = dict(os.environ, PYTHONPATH=str(ENGINE_TESTS), OMP_NUM_THREADS='1')
+    environment = child_environment(OMP_NUM_THREADS='1')
     for command in (arguments, submit):
         subprocess.run(command, check=True, cwd=tmp_path, env=environment)
     trainings = json.loads((tmp_path / 'work/plan/results.json').read_text())['trainings']
@@ -135,7 +136,7 @@ def test_tool_side_by_side_with_a_failure(tmp_path):
                         "    dict(name='tested'")
     arguments = [sys.executable, str(TOOL), write_plan(tmp_path, text), '--work-dir', str(tmp_path / 'work'),
                  '--jobs', '2', '--threads', '1', '--variants', 'late', 'broken', '--gpus', '0']
-    environment = dict(os.environ, PYTHONPATH=str(ENGINE_TESTS))
+    environment = child_environment()
     done = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1, done.stderr
     assert done.stdout.count('failed: online-s') == 2 and 'log.txt' in done.stdout

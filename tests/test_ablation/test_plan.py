@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from toy_plan import PLAN, write_plan
 
 from mmvc.ablation import Plan
-from mmvc.ablation.overrides import apply_overrides, fingerprint
+from mmvc.ablation.config_hash import short_hash
+from mmvc.ablation.overrides import apply_overrides
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_plan import PLAN, write_plan
 
 PLANS = Path(__file__).parents[2] / 'configs/mvc/ablations'
 
@@ -103,8 +104,8 @@ def test_items_of_lists_are_found_by_type():
         apply_overrides(cfg, {'pipeline.Nothing.prob': 0.0}, 'test')
 
 
-def test_fingerprint_does_not_depend_on_the_order_of_keys():
-    assert fingerprint(dict(a=1, b=[2])) == fingerprint(dict(b=[2], a=1)) != fingerprint(dict(a=1, b=[3]))
+def test_hash_does_not_depend_on_the_order_of_keys():
+    assert short_hash(dict(a=1, b=[2])) == short_hash(dict(b=[2], a=1)) != short_hash(dict(a=1, b=[3]))
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in PLANS.glob('[!_]*_*.py') if 'testbed' not in path.stem))

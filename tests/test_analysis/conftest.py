@@ -1,13 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.registry import init_default_scope
 
-sys.path.append(str(Path(__file__).parents[1] / 'test_models'))  # the tiny models, when these tests run alone
-
-from synthetic_sets import make_sets  # noqa: E402
+from tests.helpers.synthetic_sets import make_sets
 
 
 @pytest.fixture(scope='session')

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tiny_models import NUM_QUERIES, REFINER, build_model, make_video, randomize_constants
 
 from mmvc.analysis.attention import VideoAttention, attention_weights, record_attention
 from mmvc.analysis.attention_pictures import heat_map, plot_share
 from mmvc.models.layers import ObjectMaskedCrossAttention
+from tests.helpers.tiny_models import NUM_QUERIES, REFINER, build_model, make_video, randomize_constants
 
 
 def softmax_by_hand(module, query, key, dropped=None):

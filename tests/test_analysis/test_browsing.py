@@ -4,12 +4,12 @@ import importlib
 import cv2
 import numpy as np
 import pytest
-from synthetic_sets import META, NUM_FRAMES, SIZE, clip_pipeline, dataset_cfg
 
 from mmvc.analysis.browsing import PatchMasking, TrainingClips, WholeVideo, draw_clip, record_masks
 from mmvc.analysis.pictures import PictureWriter, spread
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.visualization import PanelDrawer
+from tests.helpers.synthetic_sets import META, NUM_FRAMES, SIZE, clip_pipeline, dataset_cfg
 
 RANDOM = dict(type='RandomPatchMask', patch_size=16, mask_ratio=0.5, prob=0.)
 

@@ -5,7 +5,6 @@ import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
-from synthetic_sets import NUM_FRAMES, SIZE, dataset_cfg
 
 from mmvc.analysis.comparison import (
     MODEL_COLORS,
@@ -20,6 +19,7 @@ from mmvc.analysis.predictions import open_predictions
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.formats.label_maps import encode_panoptic_map
 from mmvc.visualization import PanelDrawer, SegmentMap
+from tests.helpers.synthetic_sets import NUM_FRAMES, SIZE, dataset_cfg
 
 HALF = SIZE[1] // 2
 

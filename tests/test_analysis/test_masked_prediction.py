@@ -3,8 +3,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from synthetic_sets import NUM_FRAMES, SIZE, dataset_cfg, whole_pipeline
-from tiny_models import build_model, make_video, randomize_constants
 
 from mmvc.analysis.browsing import PatchMasking
 from mmvc.analysis.masked_prediction import MaskedPrediction, MaskedVideo, mask_inputs, summarize
@@ -12,6 +10,8 @@ from mmvc.engine.ground_truth import GroundTruth
 from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
 from mmvc.registry import DATASETS
 from mmvc.visualization import PanelDrawer, hide_pixels
+from tests.helpers.synthetic_sets import NUM_FRAMES, SIZE, dataset_cfg, whole_pipeline
+from tests.helpers.tiny_models import build_model, make_video, randomize_constants
 
 POSTPROCESSORS = dict(
     vss=dict(type='VSSPostprocessor'),

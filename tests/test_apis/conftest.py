@@ -1,5 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,11 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).parents[1] / 'test_models'))  # the tiny models, when these tests run alone
-
-from toy_configs import tiny_config, vivid_model  # noqa: E402
-
-from mmvc.apis import VideoSegInferencer  # noqa: E402
+from mmvc.apis import VideoSegInferencer
+from tests.helpers.tiny_inference import tiny_config, vivid_model
 
 
 @pytest.fixture

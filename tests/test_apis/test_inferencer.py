@@ -11,14 +11,14 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from PIL import Image
-from tiny_models import STAGES
-from toy_configs import CLASSES, POSTPROCESSORS, tiny_config
 
 from mmvc.apis import InstanceFrame, PanopticFrame, SemanticFrame
 from mmvc.apis.sources import VideoFile
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_inference import CLASSES, POSTPROCESSORS, tiny_config
+from tests.helpers.tiny_models import STAGES
 
 TASKS = tuple(POSTPROCESSORS)
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from tiny_models import STAGES
-from toy_configs import CLASSES, PALETTE, tiny_config, vivid_model
 
 from mmvc.apis import VideoSegInferencer
 from mmvc.apis.loading import config_files, config_meta, find_config, frame_transforms, load_model
 from mmvc.engine import load_config
 from mmvc.utils import shipped_files
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_inference import CLASSES, PALETTE, tiny_config, vivid_model
+from tests.helpers.tiny_models import STAGES
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools import mask as mask_utils
-from toy_configs import CLASSES, PALETTE
 
 from mmvc.apis.writers import FORMATS
 from mmvc.formats.label_maps import read_panoptic_map
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_inference import CLASSES, PALETTE
 
 
 @pytest.fixture

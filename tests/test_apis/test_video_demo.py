@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy_configs import tiny_config, vivid_model
 
 from mmvc.apis.cli import build_parser, main
 from mmvc.apis.inferencer import VideoSegInferencer
 from mmvc.apis.sources import Arrays
+from tests.helpers.tiny_inference import tiny_config, vivid_model
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,9 +4,10 @@
 from functools import lru_cache
 
 import pytest
-from config_files import MVC_NAMES, STAGE_NAMES, baseline_of, load
-from tiny_configs import build, shrink
 from torch import nn
+
+from tests.helpers.config_files import MVC_NAMES, STAGE_NAMES, baseline_of, load
+from tests.helpers.tiny_configs import build, shrink
 
 # Of the official models with 124 classes.
 OFFICIAL = dict(

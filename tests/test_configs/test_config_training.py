@@ -3,11 +3,12 @@
 
 import pytest
 import torch
-from config_files import FULL_SIZE, STAGES, load, parts_of, stage_of
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import set_random_seed
-from tiny_configs import build, make_batch, shrink
 from torch import nn
+
+from tests.helpers.config_files import FULL_SIZE, STAGES, load, parts_of, stage_of
+from tests.helpers.tiny_configs import build, make_batch, shrink
 
 TRAINED = dict(segmenter=('backbone', 'head'), online=('tracker', ), offline=('refiner', ))
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)

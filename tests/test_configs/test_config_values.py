@@ -2,7 +2,13 @@
 """What the configs say, against the official recipes (DVIS++) and the papers' schedule (MVC)."""
 
 import pytest
-from config_files import (
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mmvc.engine import load_stages
+from mmvc.registry import DATASETS, METRICS, VISUALIZERS
+from tests.helpers.config_files import (
     CONFIG_DIR,
     FULL_SIZE,
     LIST_NAMES,
@@ -16,12 +22,6 @@ from config_files import (
     parts_of,
     stage_of,
 )
-from mmcv.transforms import Compose
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-
-from mmvc.engine import load_stages
-from mmvc.registry import DATASETS, METRICS, VISUALIZERS
 
 NUM_GPUS = 8
 VIS = ('ovis', 'ytvis2019', 'ytvis2021')

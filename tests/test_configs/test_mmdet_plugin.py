@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from config_files import CONFIG_DIR
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 
 from mmvc.datasets.synthetic import SyntheticVideoConfig, make_synthetic_dataset
 from mmvc.models.layers import MultiScaleDeformableAttention
+from tests.helpers.config_files import CONFIG_DIR
 
 NAMES = ('mask2former_r50_ytvis2019', 'mask2former_r50_ytvis2019_mvc')
 WIDTH = 16

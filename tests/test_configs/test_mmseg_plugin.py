@@ -5,10 +5,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from config_files import CONFIG_DIR
 from mmengine.config import Config
 from mmengine.runner import Runner
-from tiny_configs import build
+
+from tests.helpers.config_files import CONFIG_DIR
+from tests.helpers.tiny_configs import build
 
 NAMES = ('deeplabv3plus_r101_vspw', 'segformer_mit-b2_vspw')
 FEW_CHANNELS = dict(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from config_files import NAMES, load
 from mmengine.config import Config
 
 from mmvc.apis.loading import config_files
+from tests.helpers.config_files import NAMES, load
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = {

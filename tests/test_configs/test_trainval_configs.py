@@ -4,17 +4,17 @@
 import cv2
 import numpy as np
 import pytest
-from config_files import CONFIG_DIR, LIST_NAMES, TRAINVAL_NAMES, leaves, load, stage_of
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS, init_default_scope
-from tiny_configs import build, make_batch, shrink
 from torch.optim import SGD
 
 from mmvc.challenge.pipeline import load_plan
 from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import UsageError
+from tests.helpers.config_files import CONFIG_DIR, LIST_NAMES, TRAINVAL_NAMES, leaves, load, stage_of
+from tests.helpers.tiny_configs import build, make_batch, shrink
 
 CHALLENGES = sorted(path.name for path in (CONFIG_DIR / 'challenge').glob('[!_]*.py'))
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_commands import ROOT, Command
-from reduced import TRAINING, WORK_DIR, write_folder
+
+from tests.helpers.doc_commands import ROOT, Command
+from tests.helpers.reduced import TRAINING, WORK_DIR, write_folder
 
 
 class Parsed(Exception):

@@ -8,15 +8,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from doc_commands import PAGES, ROOT, python_blocks_of
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, Registry
-from reduced import STAND_INS
 
 import mmvc.registry
 from mmvc.apis.loading import load_model
 from mmvc.engine import load_stages
 from mmvc.registry import DATASETS, METRICS
+from tests.helpers.doc_commands import PAGES, ROOT, python_blocks_of
+from tests.helpers.reduced import STAND_INS
 
 BLOCKS = [(page.relative_to(ROOT).as_posix(), *block) for page in PAGES for block in python_blocks_of(page)]
 IDS = [f'{page}:{line}' for page, line, _, _ in BLOCKS]

@@ -15,9 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
 from mmengine.config import Config
-from reduced import TRAINING, reduce
+
+from tests.helpers.doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
+from tests.helpers.reduced import TRAINING, reduce
 
 OWN_FOLDERS = ('benchmarks/', 'configs/', 'demo/', 'requirements/', 'tests/', 'tools/')
 #: configs that only the reader has, or that a page has just written
@@ -46,7 +47,7 @@ def test_there_are_commands():
 
 
 def test_marks_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr('doc_commands.ROOT', tmp_path)
+    monkeypatch.setattr('tests.helpers.doc_commands.ROOT', tmp_path)
     page = tmp_path / 'page.md'
     page.write_text('Text with `make docs` in it.\n\n'
                     '    python a.py \\\n        --b  # c; needs data\n    make test  # d\n\n'

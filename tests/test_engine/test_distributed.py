@@ -10,22 +10,20 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from comparison import assert_same_training, differences
 from mmengine.config import Config
 
 from mmvc.engine import exit_with_message, setup_distributed
 from mmvc.utils.errors import UsageError
-
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / 'test_tools'))
-import toy_vss  # noqa: E402
+from tests.helpers import tiny_vss
+from tests.helpers.checkpoint_comparison import assert_same_training, differences
+from tests.helpers.child_environment import child_environment
 
 STAGES = ('MinVIS', 'DVISOnline', 'DVISOffline')
 
 
 def run_driver(out: Path, *jobs: str, **environment: str) -> dict:
-    environment = dict(os.environ, OMP_NUM_THREADS='1', **environment)
-    done = subprocess.run([sys.executable, str(HERE / 'dist_driver.py'), str(out), *jobs], env=environment,
+    environment = child_environment(OMP_NUM_THREADS='1', **environment)
+    done = subprocess.run([sys.executable, '-m', 'tests.helpers.dist_driver', str(out), *jobs], env=environment,
                           capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-4000:]
     return torch.load(out, weights_only=False)
@@ -35,7 +33,7 @@ def run_driver(out: Path, *jobs: str, **environment: str) -> dict:
 def found(tmp_path_factory):
     """What groups of 1, 2, 3 and 4 processes found: ``found[job][size]``."""
     folder = tmp_path_factory.mktemp('dist')
-    videos = Path(toy_vss.write_videos(folder / 'videos', names=('left', 'right', 'still')))
+    videos = Path(tiny_vss.write_videos(folder / 'videos', names=('left', 'right', 'still')))
     mask = cv2.imread(str(videos / 'data/right/mask/001.png'), cv2.IMREAD_UNCHANGED)
     mask[:, :30] = 2  # the model is wrong about one frame
     cv2.imwrite(str(videos / 'data/right/mask/001.png'), mask)
@@ -88,7 +86,7 @@ def test_resumed_training_ends_the_same(found, size):
 @pytest.fixture(scope='module')
 def found_sharded(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sharded')
-    videos = toy_vss.write_videos(folder / 'videos')
+    videos = tiny_vss.write_videos(folder / 'videos')
     return run_driver(folder / 'out.pt', 'sharded', TOY_VIDEOS=videos)['sharded'][2]
 
 

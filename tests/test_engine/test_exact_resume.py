@@ -4,24 +4,23 @@
 from pathlib import Path
 
 import pytest
-import tiny_models
 import torch
-from comparison import assert_same_training, differences
 from mmengine.config import ConfigDict
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
-from toy_stages import CONFIG, ToyMetric
 
 from mmvc.engine import build_runner, load_config
 from mmvc.engine.atomic_backend import AtomicLocalBackend
 from mmvc.registry import OPTIM_WRAPPERS
+from tests.helpers import tiny_models
+from tests.helpers.checkpoint_comparison import assert_same_training, differences
+from tests.helpers.tiny_stages import CONFIG, ToyMetric
 
 
 @pytest.fixture
-def train(tmp_path, monkeypatch, forget_runs):
+def train(tmp_path, forget_runs):
     """Trains the toy model for six iterations (validated after the fourth); returns its final checkpoint."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
     (tmp_path / 'toy.py').write_text(CONFIG.format(model='ToyModel', max_iters=6))
 
     def run(name, resume_from=None, **options):

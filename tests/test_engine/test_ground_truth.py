@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
 import shutil
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,13 +10,10 @@ import pytest
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.registry import init_default_scope
 
-sys.path.append(str(Path(__file__).parents[1] / 'test_analysis'))
-
-from synthetic_sets import META, NUM_FRAMES, SIZE, THINGS, dataset_cfg, make_sets  # noqa: E402
-
-from mmvc.engine import VideoSegVisualizationHook  # noqa: E402
-from mmvc.engine.ground_truth import GroundTruth  # noqa: E402
-from mmvc.visualization import PanelDrawer  # noqa: E402
+from mmvc.engine import VideoSegVisualizationHook
+from mmvc.engine.ground_truth import GroundTruth
+from mmvc.visualization import PanelDrawer
+from tests.helpers.synthetic_sets import META, NUM_FRAMES, SIZE, THINGS, dataset_cfg, make_sets
 
 
 @pytest.fixture(scope='module')

@@ -1,29 +1,25 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
-from toy_stages import write_configs
 
 from mmvc.engine import load_config, load_stages, run_stages
-
-HERE = Path(__file__).parent
+from tests.helpers.child_environment import child_environment
+from tests.helpers.tiny_stages import write_configs
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('seed', [1, 2, 3])
-def test_killed_again_and_again_it_ends_as_if_nothing_had_been(tmp_path, monkeypatch, seed):
+def test_killed_again_and_again_it_ends_as_if_nothing_had_been(tmp_path, seed):
     """SIGKILL in steps, validations and writes, and between stages; the weights end the same bit for bit."""
-    monkeypatch.syspath_prepend(str(HERE))
     config = write_configs(tmp_path)
     run_stages(load_stages(load_config(config), str(tmp_path / 'whole'), load_config))
-    environment = dict(os.environ, PYTHONPATH=f'{HERE}:{HERE.parents[1]}', OMP_NUM_THREADS='1')
-    done = subprocess.run([sys.executable, str(HERE / 'kill_driver.py'), config, str(tmp_path / 'killed'), str(seed)],
-                          env=environment, capture_output=True, text=True, timeout=300)
+    environment = child_environment(OMP_NUM_THREADS='1')
+    command = [sys.executable, '-m', 'tests.helpers.kill_driver', config, str(tmp_path / 'killed'), str(seed)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.splitlines()[-1]) >= 2
     whole, killed = (json.loads((tmp_path / run / 'summary.json').read_text()) for run in ('whole', 'killed'))

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from toy_stages import write_configs
 
 from mmvc.engine import (
     Stage,
@@ -18,13 +17,9 @@ from mmvc.engine import (
     run_stages,
 )
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_stages import write_configs
 
 NAMES = ['segmenter', 'online', 'offline']
-
-
-@pytest.fixture(autouse=True)
-def _toys_can_be_imported(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
 
 @pytest.fixture
@@ -56,9 +51,7 @@ def trained(tmp_path_factory):
     """Config and work dir of three finished stages."""
     folder = tmp_path_factory.mktemp('stages')
     config = write_configs(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent))
-        numbers = run_stages(load(config, folder / 'work'))
+    numbers = run_stages(load(config, folder / 'work'))
     return config, folder / 'work', numbers
 
 

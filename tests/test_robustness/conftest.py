@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-REPO = HERE.parents[1]
-sys.path.insert(0, str(HERE))  # configs import their toy model from here
+from tests.helpers.stopped_tool import Stopped
 
-from stopped_tool import Stopped  # noqa: E402
+REPO = Path(__file__).parents[2]
 
 
 @pytest.fixture

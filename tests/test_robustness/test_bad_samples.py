@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import DefaultScope
-from stopped_tool import Stopped
-from toy_training import write_config, write_videos
 
 from mmvc.datasets import JointDataset, VSPWDataset
 from mmvc.datasets.bad_samples import REPLACED_KEY, BadSampleError
+from tests.helpers.stopped_tool import Stopped
+from tests.helpers.tiny_training import write_config, write_videos
 
 PIPELINE = [
     dict(type='SampleAllFrames'),

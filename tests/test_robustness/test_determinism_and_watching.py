@@ -9,12 +9,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import VISBACKENDS, DefaultScope
-from stopped_tool import Stopped
-from toy_training import write_config, write_videos
 
 from mmvc.engine import enable_backends, enable_deterministic
 from mmvc.engine.config import VIS_BACKENDS
 from mmvc.registry import MODELS
+from tests.helpers.stopped_tool import Stopped
+from tests.helpers.tiny_training import write_config, write_videos
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from stopped_tool import Stopped
-from toy_training import write_config, write_videos
 
 from mmvc.engine import is_intact_checkpoint
 from mmvc.utils.atomic import atomic_write
+from tests.helpers.stopped_tool import Stopped
+from tests.helpers.tiny_training import write_config, write_videos
 
 resource = pytest.importorskip('resource')  # POSIX only
 

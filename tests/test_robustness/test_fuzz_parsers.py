@@ -9,7 +9,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny_datasets import HEIGHT, WIDTH, WRITERS, load_all
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
 from mmvc.engine import OverrideAction, require_checkpoint
@@ -17,6 +16,7 @@ from mmvc.evaluation.files import evaluate_vis, evaluate_vps
 from mmvc.formats.rle import to_rle, to_rles
 from mmvc.utils.checkpoint_loading import load_from_local
 from mmvc.utils.errors import CheckpointError, DataError, UsageError
+from tests.helpers.tiny_datasets import HEIGHT, WIDTH, WRITERS, load_all
 
 hypothesis = pytest.importorskip('hypothesis')
 from hypothesis import HealthCheck, given, settings, strategies as st  # noqa: E402

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from stopped_tool import Stopped
-from tiny_datasets import HEIGHT, WIDTH, WRITERS, write_image
-from toy_training import write_config, write_videos
+
+from tests.helpers.stopped_tool import Stopped
+from tests.helpers.tiny_datasets import HEIGHT, WIDTH, WRITERS, write_image
+from tests.helpers.tiny_training import write_config, write_videos
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def files(tmp_path):
             stages="_base_ = './toy.py'\nstages = [dict(name='a')]", no_model='default_scope = "mmvc"',
             groups='groups = [dict(colour=1)]', name='model = undefined_name',
             module="custom_imports = dict(imports=['no_such_module'])\n" + Path(tmp_path / 'toy.py').read_text()
-            .replace("custom_imports = dict(imports=['toy_training'])", '')).items():
+            .replace("custom_imports = dict(imports=['tests.helpers.tiny_training'])", '')).items():
         (tmp_path / f'{name}.py').write_text(text)
     (tmp_path / 'config.json').write_text('{"model": ')
     (tmp_path / 'config.yaml').write_text('a: [1, 2')

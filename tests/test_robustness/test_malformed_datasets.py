@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_datasets import CUP, HEIGHT, WIDTH, WRITERS, load_all
+
+from tests.helpers.tiny_datasets import CUP, HEIGHT, WIDTH, WRITERS, build, load_all
 
 GREY = np.full((HEIGHT, WIDTH), 1, np.uint8)
 
@@ -192,7 +193,6 @@ def test_damage_is_named(tmp_path, case):
     WRITERS[kind](tmp_path)
     damage(tmp_path)
     if case == 'vspw-frame vanished':
-        from tiny_datasets import build
         dataset = build(kind, tmp_path)
         (tmp_path / FRAME).unlink()
         with pytest.raises((OSError, ValueError), match=re.escape(culprit)):

@@ -3,10 +3,10 @@ import json
 
 import pytest
 import torch
-from stopped_tool import Stopped
-from toy_training import write_config, write_videos
 
 from mmvc.engine.hooks.nan_guard_hook import describe_batch, total_norm
+from tests.helpers.stopped_tool import Stopped
+from tests.helpers.tiny_training import write_config, write_videos
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_datasets import CUP, FLOOR, HEIGHT, WIDTH, build, cup, write_vipseg, write_vis, write_vspw
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
 from mmvc.evaluation.files import evaluate_vis, evaluate_vps
 from mmvc.evaluation.metrics import VISMetric, VPSMetric
 from mmvc.formats.label_maps import read_label_map, read_panoptic_map
 from mmvc.utils.errors import DataError
+from tests.helpers.tiny_datasets import CUP, FLOOR, HEIGHT, WIDTH, build, cup, write_vipseg, write_vis, write_vspw
 
 
 def rewrite(path, change):

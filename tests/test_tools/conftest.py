@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-TOOLS = HERE.parents[1] / 'tools'
+TOOLS = Path(__file__).parents[2] / 'tools'
 
 
 @pytest.fixture
@@ -28,7 +27,6 @@ def convert(monkeypatch):
 @pytest.fixture
 def run(monkeypatch, forget_runs):
     """Run a tool as if from the command line, in this process."""
-    monkeypatch.syspath_prepend(str(HERE))
 
     def run_tool(name: str, *arguments) -> None:
         spec = importlib.util.spec_from_file_location(f'{name}_tool', TOOLS / f'{name}.py')

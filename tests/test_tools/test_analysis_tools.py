@@ -11,11 +11,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / 'test_models'), str(TESTS / 'test_analysis')]  # when these tests run alone
+from tests.helpers.synthetic_sets import NUM_FRAMES, clip_pipeline, dataset_cfg, make_sets, whole_pipeline
+from tests.helpers.tiny_models import STAGES, build_model, randomize_constants
 
-from synthetic_sets import NUM_FRAMES, clip_pipeline, dataset_cfg, make_sets, whole_pipeline  # noqa: E402
-from tiny_models import STAGES, build_model, randomize_constants  # noqa: E402
+TOOLS = Path(__file__).parents[2] / 'tools/analysis_tools'
 
 
 @pytest.fixture(scope='module')
@@ -31,7 +30,7 @@ def run(monkeypatch, capsys):
         monkeypatch.setattr(sys, 'argv', [f'{name}.py', *map(str, arguments)])
         capsys.readouterr()
         try:
-            runpy.run_path(str(TESTS.parent / f'tools/analysis_tools/{name}.py'), run_name='__main__')
+            runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
         except SystemExit as caught:
             return str(caught.code) + capsys.readouterr().err
         return capsys.readouterr().out
@@ -141,6 +140,6 @@ def test_masked_prediction(run, make_config, tmp_path):
 def test_help_has_examples(run, name, capsys, monkeypatch):
     monkeypatch.setattr(sys, 'argv', [f'{name}.py', '--help'])
     with pytest.raises(SystemExit) as caught:
-        runpy.run_path(str(TESTS.parent / f'tools/analysis_tools/{name}.py'), run_name='__main__')
+        runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
     text = capsys.readouterr().out
     assert caught.value.code == 0 and f'python tools/analysis_tools/{name}.py' in text and 'examples:' in text

@@ -14,12 +14,12 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from toy_vss import write_config, write_videos
 
-HERE = Path(__file__).parent
-REPO = HERE.parents[1]
-sys.path.append(str(HERE.parent / 'test_engine'))
-from comparison import assert_same_training, differences  # noqa: E402
+from tests.helpers.checkpoint_comparison import assert_same_training, differences
+from tests.helpers.child_environment import child_environment
+from tests.helpers.tiny_vss import write_config, write_videos
+
+REPO = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.slow,
@@ -81,7 +81,7 @@ def prepare(folder):
     """Command and environment of a script of ``tools``."""
 
     def prepare(name, *arguments, work_dir, **environment):
-        environment = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(HERE), OMP_NUM_THREADS='1', **environment)
+        environment = child_environment(PYTHON=sys.executable, OMP_NUM_THREADS='1', **environment)
         command = ['bash', str(REPO / f'tools/{name}.sh'), *map(str, arguments), '--data-root', str(folder / 'data'),
                    '--work-dir', str(folder / work_dir)]
         return command, environment

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from toy_vss import ToyVSS, write_config, write_videos
 
 from mmvc.evaluation.files import evaluate_vss
 from mmvc.formats.label_maps import read_label_map
 from mmvc.formats.vspw import list_masks
 from mmvc.registry import METRICS
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_vss import ToyVSS, write_config, write_videos
 
-HERE = Path(__file__).parent
+TOOL = Path(__file__).parents[2] / 'tools/test.py'
 
 
 @pytest.fixture
 def tool():
-    spec = importlib.util.spec_from_file_location('test_tool', HERE.parents[1] / 'tools/test.py')
+    spec = importlib.util.spec_from_file_location('test_tool', TOOL)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -32,7 +32,6 @@ def tool():
 @pytest.fixture
 def run(tool, tmp_path, monkeypatch, forget_runs):
     """Run the tool on the toy model and the toy videos."""
-    monkeypatch.syspath_prepend(str(HERE))
     config, data_root = write_config(tmp_path / 'toy.py'), write_videos(tmp_path / 'videos')
     torch.save(dict(state_dict=ToyVSS(2).state_dict()), tmp_path / 'toy.pth')
 

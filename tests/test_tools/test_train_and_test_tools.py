@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from toy_vss import write_config, write_videos
 
-HERE = Path(__file__).parent
-REPO = HERE.parents[1]
+from tests.helpers.child_environment import child_environment
+from tests.helpers.tiny_vss import write_config, write_videos
+
+REPO = Path(__file__).parents[2]
 
 
 def error_of(run, *arguments) -> str:
@@ -104,7 +105,7 @@ def test_two_processes(run, paths, tmp_path):
     both = tmp_path / 'both.py'
     both.write_text("_base_ = './toy.py'\nstages = [dict(name='one', config='toy.py'), dict(name='two', "
                     "config='toy.py')]")
-    environment = dict(os.environ, PYTHON=sys.executable, PYTHONPATH=str(HERE), OMP_NUM_THREADS='1')
+    environment = child_environment(PYTHON=sys.executable, OMP_NUM_THREADS='1')
 
     def script(name, *arguments):
         return subprocess.run(['bash', str(REPO / f'tools/{name}.sh'), *map(str, arguments), '--data-root', data_root],

@@ -27,7 +27,7 @@ def test_numbers_out_of_range(value, limits, message):
 def test_numbers_in_range():
     for value, limits in ((0, dict(low=0)), (1, dict(low=0, high=1, above=True)), (1e-9, dict(low=0, above=True)),
                           (INF, dict(low=0)), (3, dict(low=1, whole=True))):
-        check_number('x', value, **limits)
+        check_number('x', value, **limits)  # must not raise
 
 
 def test_arguments_of_a_command_line():

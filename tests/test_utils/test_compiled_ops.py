@@ -54,7 +54,8 @@ encoder = dict(num_layers=1, layer_cfg=dict(
     ffn_cfg=dict(embed_dims=32, feedforward_channels=32)))
 MSDeformAttnPixelDecoder(encoder=ConfigDict(encoder), feat_channels=32)
 """
-    subprocess.run([sys.executable, '-c', script], check=True)
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_nothing_is_replaced_where_ops_are_compiled(monkeypatch, fresh_answer):

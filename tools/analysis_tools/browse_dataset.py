@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Look at a dataset: images, ground truth, and the patches that Masked Video Consistency hides.
+"""Show a dataset: images, ground truth, and the patches that Masked Video Consistency hides.
 
-By default the clips of the training pipeline are shown, augmented and masked as the model gets them.
+By default, the tool shows clips of the training pipeline, augmented and masked as in training.
 """
 
 import argparse
@@ -12,20 +12,20 @@ from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
-from mmvc.analysis.pictures import FORMATS, frames_to_show, spread
+from mmvc.analysis.pictures import FORMS, frames_to_show, spread
 from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
 from mmvc.visualization import FPS_RANGE, PanelDrawer
 
 EXAMPLES = """examples:
-  eight clips as stage 1 is trained on them, each on a sheet: image, ground truth, masked image:
+  eight training clips of stage 1, each on a sheet with image, ground truth and masked image:
     python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw_segmenter.py --out-dir out
-  the same patches in all frames, as in stage 2:
+  training clips of stage 2, where all frames have the same mask:
     python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw_online.py --out-dir out
-  whole validation videos with their ground truth, to watch:
+  whole validation videos with their ground truth, as video files:
     python tools/analysis_tools/browse_dataset.py configs/dvispp/dvispp_r50_vipseg.py --split val --form video
-  what another ratio and patch size would hide:
+  the patches that another ratio and patch size would hide:
     python tools/analysis_tools/browse_dataset.py CONFIG --whole --videos street --mask-ratio 0.5 --patch-size 64
 """
 
@@ -35,19 +35,21 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file; its dataloaders name the datasets')
     parser.add_argument('--out-dir', default='work_dirs/browse', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMATS, default='sheet', help='a sheet with a row per frame, a picture per '
+    parser.add_argument('--form', choices=FORMS, default='sheet', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train',
-                        help='dataset of which dataloader; default: %(default)s')
-    parser.add_argument('--whole', action='store_true', help='whole videos as stored, instead of the clips of the '
-                        'training pipeline; always so for val and test')
-    parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos, whole')
+                        help='dataloader whose dataset is shown; default: %(default)s')
+    parser.add_argument('--whole', action='store_true',
+                        help='show whole videos as they are stored, instead of clips of the training pipeline; '
+                        'implied by --split val and --split test')
+    parser.add_argument('--videos', nargs='+', metavar='NAME', help='show only these videos, whole')
     parser.add_argument('--num', type=NumberArgument(1, whole=True), default=8,
                         help='number of clips or videos; default: %(default)s')
     parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
-                        help='frames shown of a whole video, evenly spread; default: 6 on a sheet, otherwise all')
-    mask = parser.add_argument_group('masking', 'default: as the training pipeline says, on every clip; of whole '
-                                     'videos nothing is hidden unless one of these is given')
+                        help='number of frames of a whole video, evenly spread; default: 6 on a sheet, otherwise '
+                        'all')
+    mask = parser.add_argument_group('masking', 'default: clips are masked as the training pipeline says, whole '
+                                     'videos are not masked')
     mask.add_argument('--mask-ratio', type=NumberArgument(0, 1), help='share of hidden patches, 0 to 1; default: 0.7')
     mask.add_argument('--patch-size', type=NumberArgument(1, whole=True),
                       help='side of a patch in pixels; default: 32')
@@ -56,7 +58,8 @@ def parse_args() -> argparse.Namespace:
                         help='strength of the colours; default: %(default)s')
     parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
                         help='frames per second of a video; default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='another seed draws other clips; default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0,
+                        help='seed of the choice of clips and masks; default: %(default)s')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
@@ -64,7 +67,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def masking(args: argparse.Namespace) -> PatchMasking | None:
-    """Masking that the command line asks for; None if it asks for none."""
+    """Return the masking of the command line; None if there is none."""
     if args.mask_ratio is None and args.patch_size is None and not args.tube:
         return None
     return PatchMasking(args.patch_size or 32, 0.7 if args.mask_ratio is None else args.mask_ratio, args.tube)

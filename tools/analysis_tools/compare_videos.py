@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Put the predictions of several models beside input and ground truth, and mark where they differ.
+"""Show the predictions of several models beside input and ground truth, and mark where they differ.
 
-No model is needed: predictions are read from folders in the formats of the benchmarks.
+No model is run: predictions are read from folders in the official formats.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.comparison import VideoComparison
-from mmvc.analysis.pictures import FORMATS, frames_to_show
+from mmvc.analysis.pictures import FORMS, frames_to_show
 from mmvc.analysis.predictions import open_predictions
 from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
 from mmvc.engine.ground_truth import GroundTruth
@@ -19,21 +19,22 @@ from mmvc.utils.arguments import NumberArgument
 from mmvc.visualization import FPS_RANGE, PanelDrawer
 
 EXAMPLES = """
-FOLDER holds what tools/test.py --format-only --out-dir FOLDER writes:
+FOLDER holds the files that tools/test.py --format-only --out-dir FOLDER writes:
   vss  FOLDER/<video>/<frame>.png, class indices
   vps  FOLDER/pan_pred/<video>/<frame>.png and FOLDER/pred.json
   vis  FOLDER/results.json
 
-Where the dataset has ground truth, wrong regions are outlined in red, and the last picture has the colour of the model
-that is right, or red where none is; the percentages are shares of right pixels. A thing or instance counts as right
-where its class is, and where it is the one that follows this object best through the video; it is drawn in the colour
-of that object. Without ground truth, the other models are compared with the first.
+If the dataset has ground truth, wrong regions are outlined in red. The last picture shows, at pixels where the models
+differ, the colour of the model that is right, or red if none is. The percentages are shares of right pixels. A track
+is matched with the object of its class that it covers best in the whole video. It is drawn in the colour of that
+object, and its pixels are right where the object is. Without ground truth, the other models are compared with the
+first one.
 
 examples:
-  two models on the validation videos of a config's dataset:
+  two models on the test videos of a config:
     python tools/analysis_tools/compare_videos.py configs/dvispp/dvispp_r50_vspw.py \\
         --pred DVIS++=work_dirs/dvispp/results MVC=work_dirs/mvc/results --out-dir out
-  one video, six frames on a sheet:
+  six frames of one video on a sheet:
     python tools/analysis_tools/compare_videos.py CONFIG --pred A=FOLDER B=FOLDER --videos street --form sheet
 """
 
@@ -41,19 +42,19 @@ examples:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file; its dataloader names the dataset')
+    parser.add_argument('config', help='config file; one of its dataloaders has the dataset')
     parser.add_argument('--pred', nargs='+', required=True, type=named_folder, metavar='NAME=FOLDER',
-                        help='two to five models: the title of their column, and their predictions')
+                        help='two to five models: title of the column and folder of the predictions')
     parser.add_argument('--out-dir', default='work_dirs/compare', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMATS, default='video', help='a sheet with a row per frame, a picture per '
+    parser.add_argument('--form', choices=FORMS, default='video', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='test',
-                        help='dataset of which dataloader; default: %(default)s')
-    parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos; default: all')
+                        help='dataloader whose dataset is shown; default: %(default)s')
+    parser.add_argument('--videos', nargs='+', metavar='NAME', help='show only these videos; default: all')
     parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
-                        help='frames of a video, evenly spread; default: 6 on a sheet, otherwise all')
+                        help='number of frames of a video, evenly spread; default: 6 on a sheet, otherwise all')
     parser.add_argument('--score-thr', type=NumberArgument(0, 1), default=0.3,
-                        help='tracks that score less are left out (VIS); default: %(default)s')
+                        help='tracks with a lower score are left out (VIS); default: %(default)s')
     parser.add_argument('--alpha', type=NumberArgument(0, 1), default=0.6,
                         help='strength of the colours; default: %(default)s')
     parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
@@ -63,12 +64,12 @@ def parse_args() -> argparse.Namespace:
                         help='override entries of the config')
     args = parser.parse_args()
     if len(dict(args.pred)) < len(args.pred):
-        parser.error('--pred: two models have the same name')
+        parser.error('--pred: two models have the same name, give each a NAME=')
     return args
 
 
 def named_folder(text: str) -> tuple[str, str]:
-    """Split NAME=FOLDER; a folder alone is named by its last part."""
+    """Split NAME=FOLDER. Without NAME, the name is the last part of the folder."""
     name, separator, folder = text.partition('=')
     return (name, folder) if separator else (Path(text).name, text)
 

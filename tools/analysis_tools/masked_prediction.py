@@ -1,12 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Segment masked videos: what a model makes of frames whose patches are hidden, and how far its mIoU falls."""
+"""Segment masked videos, show the predictions, and measure how far the mIoU falls."""
 
 import argparse
 import json
 from pathlib import Path
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.pictures import FORMATS, frames_to_show
+from mmvc.analysis.pictures import FORMS, frames_to_show
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
@@ -14,17 +14,17 @@ from mmvc.utils.atomic import atomic_write
 from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
-For every video and ratio: input, ground truth, prediction, masked input and the prediction for it, side by side.
-Patches are measured in pixels of the network's input, and zero there, as in training with MVC. masked_prediction.json
-has the mIoU by ratio in percent and its fall from the clean input, over all videos and for each one. For instances,
-it is that of their classes and the background.
+For every video and mask ratio, the tool draws side by side: input, ground truth, prediction, masked input, and the
+prediction for the masked input. Patches are measured in pixels of the network input and are zero there, as in training
+with MVC. masked_prediction.json has the mIoU by ratio in percent and its fall from the clean input, over all videos
+and for each video. For instances, it is the mIoU of their classes and the background.
 
 examples:
   the first two videos of the test set at the ratio of the training, 0.7:
     python tools/analysis_tools/masked_prediction.py CONFIG CHECKPOINT --num 2 --out-dir out
-  the fall by ratio over the whole test set, without pictures:
+  the fall at three ratios over the whole test set, without pictures:
     python tools/analysis_tools/masked_prediction.py CONFIG CHECKPOINT --mask-ratio 0.3 0.5 0.7 --form none
-  the same patches in all frames of one video, to watch:
+  one video with the same patches in all frames, as a video file:
     python tools/analysis_tools/masked_prediction.py CONFIG CHECKPOINT --videos street --tube --form video
 """
 
@@ -37,22 +37,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--mask-ratio', type=NumberArgument(0, 1, above=True), nargs='+', default=[0.7],
                         metavar='R', help='shares of hidden patches, above 0 and up to 1; default: 0.7')
     parser.add_argument('--patch-size', type=NumberArgument(1, whole=True), default=32,
-                        help='side of a patch in pixels; default: %(default)s')
+                        help='side of a patch in pixels of the network input; default: %(default)s')
     parser.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
     parser.add_argument('--out-dir', default='work_dirs/masked_prediction', help='folder to write to; default: '
                         '%(default)s')
-    parser.add_argument('--form', choices=(*FORMATS, 'none'), default='sheet', help='a sheet with a row per frame, a '
+    parser.add_argument('--form', choices=(*FORMS, 'none'), default='sheet', help='a sheet with a row per frame, a '
                         'picture per frame, a video, or only the numbers; default: %(default)s')
-    parser.add_argument('--videos', nargs='+', metavar='NAME', help='only these videos; default: all')
-    parser.add_argument('--num', type=NumberArgument(1, whole=True), help='only the first videos, as many as this')
+    parser.add_argument('--videos', nargs='+', metavar='NAME', help='use only these videos; default: all')
+    parser.add_argument('--num', type=NumberArgument(1, whole=True),
+                        help='use only this number of videos, the first ones')
     parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
-                        help='frames of a video to draw, evenly spread (all are measured); default: 6 on a sheet, '
-                        'otherwise all')
+                        help='number of frames of a video to draw, evenly spread (all are measured); default: 6 on a '
+                        'sheet, otherwise all')
     parser.add_argument('--score-thr', type=NumberArgument(0, 1), default=0.3,
-                        help='instances that score less are left out (VIS); default: %(default)s')
+                        help='instances with a lower score are left out (VIS); default: %(default)s')
     parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,
                         help='frames per second of a video; default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='another seed hides other patches; default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the masks; default: %(default)s')
     parser.add_argument('--device', help='such as cpu, cuda, cuda:1; default: an accelerator if there is one')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
               flush=True)
         for ratio in args.mask_ratio if args.form != 'none' else ():
             print(' ', analysis.draw(video, result, ratio, drawer, args.out_dir, args.form, args.fps, max_frames))
-        result.predictions.clear()  # only the counts are needed from here on
+        result.predictions.clear()  # only the confusion matrices are needed later
         result.hidden.clear()
     summary = dict(checkpoint=args.checkpoint, patch_size=args.patch_size, tube=args.tube, seed=args.seed,
                    **summarize(results))

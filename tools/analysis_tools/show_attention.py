@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Show what the temporal refiner looks at.
+"""Show the cross-attention of the temporal refiner.
 
-Drawn is its cross-attention from foreground queries to the segmenter's queries, with and without Object Masked
-Attention (OMA); measured is the share of the weight that goes to background queries.
+The tool draws the attention of foreground queries to the queries of the segmenter, with and without Object Masked
+Attention (OMA). It measures the share of the weight that goes to background queries.
 """
 
 import argparse
@@ -10,22 +10,22 @@ import json
 from pathlib import Path
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.pictures import FORMATS
+from mmvc.analysis.pictures import FORMS
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
 from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
-Each frame shows input, prediction and heat maps: a row per query of an object, a column per query of the segmenter,
-background (score of the empty class at least 0.6) right of the line. "plain" is the attention as it is when testing;
-"OMA" the same with background keys dropped as in training (for a model trained without, with --drop-ratio). Numbers go
-to attention.json, by layer and by frame, their course to <video>_share.png.
+Each frame shows the input, the prediction and heat maps. A heat map has one row per foreground query and one column
+per query of the segmenter. Background queries (score of the empty class at least 0.6) are right of the line. "plain"
+is the attention in testing. In "OMA", background keys are dropped as in training; --drop-ratio counts for a model that
+was trained without OMA. attention.json has the shares by layer and by frame, <video>_share.png plots those by frame.
 
 examples:
   the first video of the test set:
     python tools/analysis_tools/show_attention.py configs/mvc/dvispp_r50_vspw.py mvc_offline.pth --out-dir out
-  what training with OMA has changed, on a folder of frames or a video file:
+  compare with a model that was trained without OMA, on a folder of frames or a video file:
     python tools/analysis_tools/show_attention.py configs/mvc/dvispp_r50_vspw.py mvc_offline.pth --form sheet \\
         --input frames/street --baseline configs/dvispp/dvispp_r50_vspw.py dvispp_offline.pth
 """
@@ -36,20 +36,21 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file of an offline model')
     parser.add_argument('checkpoint', help='its checkpoint')
-    parser.add_argument('--baseline', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='another offline model, such '
-                        'as one trained without OMA')
+    parser.add_argument('--baseline', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='another offline model to '
+                        'compare with, e.g. one trained without OMA')
     source = parser.add_mutually_exclusive_group()
-    source.add_argument('--video', metavar='NAME', help='video of the test set; default: its first one')
-    source.add_argument('--input', metavar='PATH', help='video file or folder of frames instead')
+    source.add_argument('--video', metavar='NAME', help='video of the test set; default: the first one')
+    source.add_argument('--input', metavar='PATH',
+                        help='video file or folder of frames, instead of a video of the test set')
     parser.add_argument('--out-dir', default='work_dirs/attention', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMATS, default='video', help='a sheet with a row per frame, a picture per '
+    parser.add_argument('--form', choices=FORMS, default='video', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
     parser.add_argument('--layer', type=NumberArgument(0, whole=True),
-                        help='layer of the refiner to draw, from 0; default: mean of all')
+                        help='layer of the refiner to draw, from 0; default: mean over all layers')
     parser.add_argument('--drop-ratio', type=NumberArgument(0, 1, above=True), default=0.5,
-                        help='share of the background keys that OMA drops, where the model\'s own is 0; '
+                        help='share of the background keys that OMA drops, if that of the model is 0; '
                         'default: %(default)s')
-    parser.add_argument('--seed', type=int, default=0, help='of what OMA drops; default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the dropped keys; default: %(default)s')
     parser.add_argument('--max-frames', type=NumberArgument(1, whole=True),
                         help='stop after this many frames of the video; default: 6 on a sheet, otherwise all')
     parser.add_argument('--fps', type=NumberArgument(*FPS_RANGE), default=10,

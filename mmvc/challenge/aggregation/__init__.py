@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""For each video, the model whose prediction is the most consistent over time."""
+"""For each video, choose the model whose prediction is the most consistent over time."""
 
-from .aggregation import VideoChoice, aggregate_folders, motion_consistency
+from .choice import VideoChoice, aggregate_folders, motion_consistency
 from .motion import Motion, estimate_motion, warp_labels
 from .ssim import label_similarity, ssim_map
 

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Structural similarity (Wang et al., Image Quality Assessment, IEEE TIP 2004), of images and of label maps."""
+"""Structural similarity (SSIM; Wang et al., Image Quality Assessment, IEEE TIP 2004) of images and of label maps."""
 
 import cv2
 import numpy as np
@@ -13,10 +13,10 @@ TREATMENTS = ('classes', 'grey')
 
 
 def require_window(window: int) -> None:
-    """Raise an error unless a window has a pixel in its middle, and neighbours around it.
+    """Check the side of an SSIM window.
 
     Raises:
-        UsageError: Its side is not an odd number of 3 or more.
+        UsageError: It is not an odd number of at least 3.
     """
     check_number('window', window, 3, whole=True)
     if window % 2 == 0:
@@ -24,29 +24,30 @@ def require_window(window: int) -> None:
 
 
 def ssim_map(first: np.ndarray, second: np.ndarray, data_range: float, window: int = WINDOW) -> np.ndarray:
-    """Structural similarity at every pixel.
+    """Compute the structural similarity at every pixel.
 
-    Uniform windows, sample (co)variance, K1 = 0.01 and K2 = 0.03, borders mirrored: the defaults of scikit-image's
-    ``structural_similarity``, whose map this is.
+    The settings are the defaults of ``structural_similarity`` of scikit-image, and the map is the same: uniform
+    windows, sample (co)variance, K1 = 0.01, K2 = 0.03, mirrored borders.
 
     Args:
         first (np.ndarray): Grey image, any numeric type, shape (H, W).
-        second (np.ndarray): The other image, of the same shape.
-        data_range (float): Difference between the largest and the smallest possible value, > 0.
+        second (np.ndarray): Other image of the same shape.
+        data_range (float): Largest minus smallest possible value, > 0.
         window (int): Side of the window in pixels, odd, 3 <= window <= min(H, W). Defaults to 7.
 
     Returns:
-        np.ndarray: Values in [-1, 1], 1 where equal, float64 (H, W).
+        np.ndarray: SSIM in [-1, 1], 1 where the images are equal, float64 (H, W).
 
     Raises:
-        ValueError: The images differ in shape or the window does not fit.
+        ValueError: The images differ in shape, or the window is even or larger than the images.
     """
     if first.shape != second.shape or first.ndim != 2:
-        raise ValueError(f'SSIM of images of shapes {first.shape} and {second.shape}: expected two grey images of one '
+        raise ValueError(f'SSIM of images of shapes {first.shape} and {second.shape}: give two grey images of one '
                          'size')
     require_window(window)
     if window > min(first.shape):
-        raise ValueError(f'SSIM window {window} for images of size {first.shape}: it is larger than they are')
+        raise ValueError(f'SSIM window {window} is larger than the images of size {first.shape}: choose a smaller '
+                         'one')
 
     def mean(image: np.ndarray) -> np.ndarray:
         return cv2.blur(image, (window, window), borderType=cv2.BORDER_REFLECT)
@@ -66,30 +67,30 @@ def label_similarity(first: np.ndarray,
                      valid: np.ndarray,
                      treatment: str = 'classes',
                      window: int = WINDOW) -> float:
-    """Structural similarity of two label maps, averaged over the valid pixels.
+    """Compute the structural similarity of two label maps, averaged over the valid pixels.
 
-    ``'classes'``: SSIM of the classes' indicator maps (0 or 1, data range 1). A pixel counts with the mean of its
-    values in the maps of its two labels. So it does not matter how classes are numbered, nor how many there are, and
-    a class that is nowhere near a pixel (both maps 0, SSIM 1) does not hide a difference.
+    ``'classes'`` compares the indicator map of each class (0 or 1, data range 1). The value of a pixel is the mean of
+    the SSIM in the maps of its two labels. So the order and the number of the classes do not matter, and a class that
+    is far from the pixel (both maps 0, SSIM 1) does not hide a difference.
 
-    ``'grey'``: SSIM of the indices as grey levels (data range 255), as one does with label maps saved as images. A
-    change from class 3 to 4 then weighs next to nothing, one from 3 to 100 much.
+    ``'grey'`` compares the class indices as grey levels (data range 255), as if the label maps were images. A change
+    from class 3 to 4 then weighs next to nothing, a change from 3 to 100 much.
 
-    Pixels that are not valid are left out of the mean; in the windows of their neighbours the two maps count as equal
-    there.
+    Invalid pixels are left out of the mean. In the windows of their neighbours, the two maps count as equal there.
 
     Args:
-        first (np.ndarray): Label map, uint8 (H, W). The value 255, no prediction, is a label as any other.
-        second (np.ndarray): The other label map.
+        first (np.ndarray): Label map, uint8 (H, W). The value 255 (no prediction) is a label like any other.
+        second (np.ndarray): Other label map, uint8 (H, W).
         valid (np.ndarray): Pixels to compare, bool (H, W).
         treatment (str): ``'classes'`` or ``'grey'``. Defaults to ``'classes'``.
-        window (int): Side of the window in pixels. Defaults to 7.
+        window (int): Side of the window in pixels, odd. Defaults to 7.
 
     Returns:
-        float: Mean SSIM in [-1, 1], 1 if the maps are equal; NaN if no pixel is valid.
+        float: Mean SSIM in [-1, 1], 1 if the maps are equal. NaN if no pixel is valid.
 
     Raises:
-        ValueError: The maps differ in size, or there is no such treatment.
+        UsageError: The treatment is unknown.
+        ValueError: The maps differ in size.
     """
     if treatment not in TREATMENTS:
         raise UsageError(f'treatment = {treatment!r} of label maps: expected one of {", ".join(TREATMENTS)}')
@@ -102,7 +103,7 @@ def label_similarity(first: np.ndarray,
     first = np.where(valid, first, second)
     if treatment == 'grey':
         return float(ssim_map(first, second, 255, window)[valid].mean())
-    # equal maps have SSIM 1 everywhere: look only where a difference is in reach of a window
+    # where the window holds no difference, the SSIM is 1: compute it only elsewhere
     reach = cv2.dilate((first != second).view(np.uint8), np.ones((window, window), np.uint8)).view(bool) & valid
     total = 2.0 * (count - np.count_nonzero(reach))
     for label in np.unique(np.concatenate([first[reach], second[reach]])):
@@ -114,7 +115,7 @@ def label_similarity(first: np.ndarray,
 
 
 def _box(weight: np.ndarray, window: int) -> tuple:
-    """The part of a map that windows at pixels of positive weight see; never smaller than a window."""
+    """Crop of a map that contains all windows around pixels of positive weight; never smaller than a window."""
     slices = []
     for axis, size in ((1, weight.shape[0]), (0, weight.shape[1])):
         inside = np.flatnonzero(weight.any(axis=axis))

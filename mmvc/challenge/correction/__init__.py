@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Doubtful classes, decided by a multimodal model."""
+"""Category correction: a multimodal model decides the class of segments whose class is in doubt."""
 
 from .asking import Asker
+from .audit import Audit
 from .backends import (
     BackendError,
     MultimodalBackend,
@@ -11,15 +12,16 @@ from .backends import (
     TransformersBackend,
     UnreachableError,
 )
-from .correction import CorrectionSettings, Finding, Inquiry, correct_video
-from .folders import Audit, correct_folders
+from .findings import Finding, Inquiry
+from .folders import correct_folders
 from .groups import VSPW_GROUPS, AmbiguousGroup, GroupTable
 from .questions import PROMPT, draw_picture, make_question, parse_answer
-from .segments import Segment, VideoSegments
+from .segments import SegmentTrack, VideoSegments
+from .video import CorrectionSettings, correct_video
 
 __all__ = [
     'PROMPT', 'VSPW_GROUPS', 'AmbiguousGroup', 'Asker', 'Audit', 'BackendError', 'CorrectionSettings', 'Finding',
-    'GroupTable', 'Inquiry', 'MultimodalBackend', 'OpenAIBackend', 'RefusedError', 'Segment',
+    'GroupTable', 'Inquiry', 'MultimodalBackend', 'OpenAIBackend', 'RefusedError', 'SegmentTrack',
     'TemporaryBackendError', 'TransformersBackend', 'UnreachableError', 'VideoSegments', 'correct_folders',
     'correct_video', 'draw_picture', 'make_question', 'parse_answer'
 ]

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Asking a model politely: nothing twice, not too fast, again if it was busy."""
+"""Ask a model with a cache, a rate limit and retries."""
 
 import hashlib
 import json
@@ -11,29 +11,29 @@ from mmvc.utils.atomic import atomic_write
 
 from .backends import BackendError, MultimodalBackend, RefusedError, TemporaryBackendError, UnreachableError
 
-#: Questions in a row that get no sign of life from the server, after which it counts as absent.
+#: The run ends after this number of questions in a row that did not reach the server.
 MAX_UNREACHED = 3
-#: Questions in a row that are refused before any is answered, after which the settings are to blame.
+#: The run ends if this number of questions is refused before the first answer: the settings must be wrong.
 MAX_REFUSED = 3
-#: Seconds that a server can make us wait.
+#: Longest wait in seconds that a server can ask for.
 MAX_WAIT = 60.0
 
 
 class Asker:
-    """Asks a backend through a cache on disk, at a limited rate, and again after temporary errors.
+    """Asks a backend, with a cache on disk, a rate limit, and retries after temporary errors.
 
     Args:
         backend (MultimodalBackend): The model.
-        cache_dir (str | Path): Folder of the answers: one JSON file for each model, question and picture. Whatever
-            the model wrote is kept, errors are not.
-        requests_per_minute (float, optional): Largest rate. Defaults to None: no limit.
-        retries (int): How often a question is asked again after a temporary error, at least 0. Defaults to 5.
-        backoff (float): Seconds before it is asked again, doubled each time; a server that says how long to wait is
-            obeyed, up to a minute. Defaults to 1.
+        cache_dir (str | Path): Folder of the answers, one JSON file for each model, question and picture. All answers
+            are cached, errors are not.
+        requests_per_minute (float, optional): Highest rate of requests. Defaults to None: no limit.
+        retries (int): Number of retries after a temporary error, at least 0. Defaults to 5.
+        backoff (float): Seconds before the first retry, doubled for each further one. If the server says how long to
+            wait, that counts instead, up to a minute. Defaults to 1.
 
     Attributes:
-        asked (int): Questions that the backend has answered.
-        cached (int): Questions that were answered from the cache.
+        asked (int): Number of answers of the backend.
+        cached (int): Number of answers from the cache.
 
     Raises:
         UsageError: A number is out of range.
@@ -58,10 +58,10 @@ class Asker:
         """Ask one question, see :meth:`MultimodalBackend.ask`.
 
         Raises:
-            TemporaryBackendError: The backend still had no answer after the last retry.
+            TemporaryBackendError: There is no answer after the last retry.
             RefusedError: The server refused this question.
-            BackendError: Asking again would not help; also if three questions in a row did not reach the server, or
-                the first three were refused.
+            BackendError: Retries are useless, three questions in a row did not reach the server, or the first three
+                questions were refused.
         """
         path = self._path(picture, question)
         known = _read_answer(path)
@@ -73,19 +73,21 @@ class Asker:
         except RefusedError as error:
             self._unreached, self._refused = 0, self._refused + 1
             if self._refused == MAX_REFUSED and not self.asked + self.cached:
-                raise BackendError(f'the first {MAX_REFUSED} questions were refused, the last one: {error}') from error
+                raise BackendError(f'the first {MAX_REFUSED} questions were refused: check the model and the options '
+                                   f'of the request. The last one: {error}') from error
             raise
         except UnreachableError as error:
             self._unreached += 1
             if self._unreached == MAX_UNREACHED:
-                raise BackendError(f'{MAX_UNREACHED} questions in a row did not reach the server, the last one: '
-                                   f'{error}') from error
+                raise BackendError(f'{MAX_UNREACHED} questions in a row did not reach the server: check base_url and '
+                                   f'timeout. The last one: {error}') from error
             raise
         except TemporaryBackendError:
             self._unreached = 0
             raise
         if not isinstance(answer, str):
-            raise BackendError(f'{self.backend.name} answered {answer!r}: expected text')
+            raise BackendError(f'{self.backend.name} answered {answer!r}: expected text (its method `ask` must return '
+                               'a str)')
         self._unreached = 0
         self.asked += 1
         record = dict(model=self.backend.name, question=question, answer=answer)
@@ -114,14 +116,18 @@ class Asker:
 
 
 def check_rate(requests_per_minute: float | None, retries: int) -> None:
-    """Raise a UsageError unless these numbers are what :class:`Asker` takes."""
+    """Check the rate and the number of retries of an :class:`Asker`.
+
+    Raises:
+        UsageError: A number is out of range.
+    """
     if requests_per_minute is not None:
         check_number('requests_per_minute', requests_per_minute, 0, above=True)
     check_number('retries', retries, 0, whole=True)
 
 
 def _read_answer(path: Path) -> str | None:
-    """The answer in a file of the cache; None if there is none, or the file is damaged."""
+    """Read an answer from the cache; None if there is no file or it is damaged."""
     try:
         answer = json.loads(path.read_text(encoding='utf-8'))['answer']
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Multimodal models behind one method: a picture and a question in, text out."""
+"""Multimodal models with one method: a picture and a question in, text out."""
 
 import base64
 import io
@@ -18,15 +18,15 @@ MAX_ANSWER_TOKENS = 32
 
 
 class BackendError(UsageError):
-    """The model cannot be used as configured: asking again would not help."""
+    """The model cannot be used as configured; retries are useless."""
 
 
 class TemporaryBackendError(BackendError):
-    """The model did not answer this time: overloaded, not reachable, too slow.
+    """The model did not answer this time: it is overloaded, unreachable or too slow.
 
     Args:
         message (str): What happened.
-        retry_after (float, optional): Seconds that the server asks to wait.
+        retry_after (float, optional): Seconds to wait, if the server says so. Defaults to None.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -35,18 +35,18 @@ class TemporaryBackendError(BackendError):
 
 
 class UnreachableError(TemporaryBackendError):
-    """The server did not say anything: not there, or too slow."""
+    """The server did not reply: it is down or too slow."""
 
 
 class RefusedError(BackendError):
-    """The server does not take this request: what it thinks of the picture, or the settings are wrong."""
+    """The server refused this request: it objects to the picture, or the settings are wrong."""
 
 
 class MultimodalBackend(ABC):
     """A model that answers questions about pictures.
 
     Args:
-        name (str): Model and settings; answers are cached under it.
+        name (str): Model and settings. It is part of the cache key of the answers.
     """
 
     def __init__(self, name: str) -> None:
@@ -61,32 +61,31 @@ class MultimodalBackend(ABC):
             question (str): The question.
 
         Returns:
-            str: What the model writes.
+            str: Text that the model wrote.
 
         Raises:
-            TemporaryBackendError: Asking again may help.
-            RefusedError: It will not for this question; others may be answered.
-            BackendError: It will not.
+            TemporaryBackendError: A retry may help.
+            RefusedError: A retry is useless for this question; others may be answered.
+            BackendError: A retry is useless.
         """
 
 
 class OpenAIBackend(MultimodalBackend):
-    """Any server that speaks OpenAI's chat protocol: OpenAI, vLLM, Ollama and others, through the ``openai`` client.
+    """A server with the chat API of OpenAI (OpenAI, vLLM, Ollama, ...); uses the ``openai`` client.
 
     Args:
         model (str): Name of the model on the server.
-        base_url (str, optional): Address of the server. Defaults to None: the client's own default, which is the
-            environment variable ``OPENAI_BASE_URL`` or OpenAI.
-        api_key_env (str): Environment variable that holds the key. Servers at a ``base_url`` may need none. Defaults
-            to ``'OPENAI_API_KEY'``.
+        base_url (str, optional): Address of the server. Defaults to None: the environment variable
+            ``OPENAI_BASE_URL``, or OpenAI if it is not set.
+        api_key_env (str): Environment variable that holds the API key. A server at a ``base_url`` may need no key.
+            Defaults to ``'OPENAI_API_KEY'``.
         timeout (float): Seconds to wait for an answer. Defaults to 60.
-        options (dict, optional): Further arguments of a request, in the place of ``dict(temperature=0,
-            max_tokens=32)``. Models that think before they answer want others, such as
-            ``dict(max_completion_tokens=2000)``. Defaults to None.
+        options (dict, optional): Further arguments of a request. Reasoning models need for example
+            ``dict(max_completion_tokens=2000)``. Defaults to None: ``dict(temperature=0, max_tokens=32)``.
 
     Raises:
-        UsageError: ``timeout`` is no number above 0.
-        BackendError: The client is not installed, there is no key, or the options are no dict.
+        UsageError: ``timeout`` is not a number above 0.
+        BackendError: The client is not installed, there is no API key, or ``options`` is not a dict.
     """
 
     def __init__(self,
@@ -105,51 +104,52 @@ class OpenAIBackend(MultimodalBackend):
         key = os.environ.get(api_key_env)
         if not key and base_url is None and 'OPENAI_BASE_URL' not in os.environ:
             raise BackendError(f'the environment variable {api_key_env} holds no key: set it, or give the base_url of '
-                               'a server that needs none')
+                               'a server that needs no key')
         self._openai = openai
         self._model = model
         self._options = dict(temperature=0, max_tokens=MAX_ANSWER_TOKENS) if options is None else options
-        # asking again is the caller's job, who also keeps to the rate
+        # no retries here: Asker retries, and keeps the rate limit
         self._client = openai.OpenAI(api_key=key or 'none', base_url=base_url, timeout=timeout, max_retries=0)
-        address = self._client.base_url.copy_with(userinfo=b'', query=None)  # names are published, passwords not
+        # the name is written to files: leave out passwords
+        address = self._client.base_url.copy_with(userinfo=b'', query=None)
         super().__init__(':'.join([f'openai:{model}@{address}', *([] if options is None else [json.dumps(options)])]))
 
     def ask(self, picture: bytes, question: str) -> str:
         """Ask the server; see :meth:`MultimodalBackend.ask`."""
         url = f'data:image/jpeg;base64,{base64.b64encode(picture).decode()}'
         content = [dict(type='text', text=question), dict(type='image_url', image_url=dict(url=url))]
-        messages: Any = [dict(role='user', content=content)]  # the client wants its own kinds of dict
+        messages: Any = [dict(role='user', content=content)]  # the client's type hints ask for its own TypedDicts
         try:
             reply = self._client.chat.completions.create(
                 model=self._model,
                 messages=messages,
                 **self._options)
         except (self._openai.RateLimitError, self._openai.InternalServerError) as error:
-            raise TemporaryBackendError(f'server: {error}', _seconds(error.response)) from error
-        except self._openai.APIConnectionError as error:  # time-outs are of this kind
+            raise TemporaryBackendError(f'server: {error}', _retry_after(error.response)) from error
+        except self._openai.APIConnectionError as error:  # includes timeouts
             raise UnreachableError(f'server not reached: {error}') from error
         except self._openai.BadRequestError as error:
             raise RefusedError(f'refused: {error}') from error
         except self._openai.OpenAIError as error:
             raise BackendError(f'model "{self._model}": {error}') from error
-        except TypeError as error:  # the client does not know an option
+        except TypeError as error:  # the client does not know one of the options
             raise BackendError(f'options {self._options} of a request: {error}') from error
         except json.JSONDecodeError as error:
-            raise TemporaryBackendError(f'the reply is not of the protocol ({error})') from error
+            raise TemporaryBackendError(f'the reply is not valid JSON ({error})') from error
         return _text(reply)
 
 
 class TransformersBackend(MultimodalBackend):
-    """A Hugging Face model in this process: LLaVA and its successors, through the auto classes.
+    """A Hugging Face model (LLaVA and its successors) in this process, through the auto classes.
 
     Args:
         model (str): Name on the hub, or a local folder.
-        device (str): Where to run it. Defaults to ``'cpu'``.
-        dtype (str, optional): Name of a torch type, such as ``'bfloat16'``. Defaults to None: what transformers
-            loads it as.
+        device (str): Device to run it on. Defaults to ``'cpu'``.
+        dtype (str, optional): Name of a floating-point type of torch, e.g. ``'bfloat16'``. Defaults to None: the type
+            that transformers chooses.
 
     Raises:
-        BackendError: ``transformers`` is not installed, the model cannot be loaded, or there is no such type.
+        BackendError: ``transformers`` is not installed, the model cannot be loaded, or the type is unknown.
     """
 
     def __init__(self, model: str, device: str = 'cpu', dtype: str | None = None) -> None:
@@ -166,11 +166,11 @@ class TransformersBackend(MultimodalBackend):
             self._processor = AutoProcessor.from_pretrained(model)
             self._model = AutoModelForImageTextToText.from_pretrained(model).eval()
         except (OSError, ValueError) as error:
-            raise BackendError(f'model "{model}" cannot be loaded: {error}') from error
+            raise BackendError(f'model "{model}" cannot be loaded, check its name: {error}') from error
         self._model.to(device=device, dtype=torch_type)
 
     def ask(self, picture: bytes, question: str) -> str:
-        """Ask without sampling; see :meth:`MultimodalBackend.ask`."""
+        """Ask the model, without sampling; see :meth:`MultimodalBackend.ask`."""
         content = [dict(type='image'), dict(type='text', text=question)]
         prompt = self._processor.apply_chat_template([dict(role='user', content=content)], add_generation_prompt=True)
         image = Image.open(io.BytesIO(picture)).convert('RGB')
@@ -183,7 +183,14 @@ class TransformersBackend(MultimodalBackend):
 
 
 def answer_limit(options: dict | None) -> int | None:
-    """Most tokens that an answer to a request with these options can have; None: there is no limit."""
+    """Return the largest number of tokens of an answer.
+
+    Args:
+        options (dict, optional): The ``options`` of :class:`OpenAIBackend`.
+
+    Returns:
+        int | None: The limit. None if the options set no limit.
+    """
     if options is None:
         return MAX_ANSWER_TOKENS
     limits = [options[key] for key in ('max_tokens', 'max_completion_tokens') if options.get(key) is not None]
@@ -191,20 +198,20 @@ def answer_limit(options: dict | None) -> int | None:
 
 
 def _text(reply: Any) -> str:
-    """What the model wrote."""
+    """Extract the text that the model wrote."""
     try:
         text = reply.choices[0].message.content or ''
     except (AttributeError, IndexError, TypeError) as error:
-        raise TemporaryBackendError(f'the reply is not of the protocol ({error})') from error
+        raise TemporaryBackendError(f'the reply is not a chat completion ({error})') from error
     if not isinstance(text, str):
-        raise TemporaryBackendError(f'the reply is not of the protocol (content {text!r} is no text)')
+        raise TemporaryBackendError(f'the reply is not a chat completion (its content {text!r} is not text)')
     return text
 
 
-def _seconds(response: Any) -> float | None:
-    """The header ``Retry-After`` in seconds, if there is one."""
+def _retry_after(response: Any) -> float | None:
+    """Return the header ``Retry-After`` in seconds; None if it is missing or not a number."""
     try:
         seconds = float(response.headers['retry-after'])
     except (KeyError, ValueError):
         return None
-    return seconds if seconds >= 0 else None  # no more is NaN
+    return seconds if seconds >= 0 else None  # also rejects NaN

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Groups of classes that are easily confused."""
+"""Groups of classes that are easily confused with each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +11,18 @@ from mmvc.utils.errors import UsageError
 
 @dataclass(frozen=True)
 class AmbiguousGroup:
-    """Classes between which a multimodal model may decide.
+    """Classes between which a multimodal model decides.
 
     Args:
-        stuff (str): What they are, as the question calls it, e.g. ``'water'``.
+        stuff (str): Common name of the classes in the question, e.g. ``'water'``.
         classes (tuple[str, ...]): Names of two or more classes: the possible answers.
-        also (tuple[str, ...]): Further classes whose segments are asked about but that are no answer, such as the
-            general class ``'water'``. Defaults to none.
-        always (bool): Whether every segment of the group is asked about; if not, only those whose class changes
-            along the video or whose margin is low. Defaults to False.
+        also (tuple[str, ...]): Classes whose segments are asked about but that are not possible answers, e.g. the
+            general class ``'water'``. Defaults to ().
+        always (bool): Whether every segment of the group is asked about. Otherwise only segments whose class changes
+            in the video or whose margin is low. Defaults to False.
+
+    Raises:
+        UsageError: There are fewer than two possible answers, or a class is listed twice.
     """
     stuff: str
     classes: tuple[str, ...]
@@ -27,14 +30,14 @@ class AmbiguousGroup:
     always: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, 'classes', tuple(self.classes))  # lists come from config files
+        object.__setattr__(self, 'classes', tuple(self.classes))  # config files have lists
         object.__setattr__(self, 'also', tuple(self.also))
         if len(set(self.classes)) < 2 or len({*self.classes, *self.also}) < len(self.classes) + len(self.also):
             raise UsageError(f'ambiguous group "{self.stuff}" has the classes {self.classes} and {self.also}: '
-                             'expected two or more answers, and no class twice')
+                             'expected two or more possible answers, and no class twice')
 
 
-#: For VSPW's 124 classes; the first one is the example of arXiv 2406.04979.
+#: Groups of the 124 classes of VSPW. The first one is the example of arXiv 2406.04979.
 VSPW_GROUPS = (
     AmbiguousGroup('water', ('sea', 'river', 'lake'), also=('water', ), always=True),
     AmbiguousGroup('ground', ('road', 'path', 'athletic_field'), also=('ground', )),
@@ -58,10 +61,10 @@ VSPW_GROUPS = (
 
 
 class GroupTable:
-    """Groups, looked up by class index.
+    """The groups of a dataset, looked up by class index.
 
     Args:
-        groups (Sequence[AmbiguousGroup]): The groups; a class may be in one of them.
+        groups (Sequence[AmbiguousGroup]): The groups. A class is in one group at most.
         classes (Sequence[str]): Names of all classes, in the order of their indices.
 
     Raises:
@@ -71,12 +74,13 @@ class GroupTable:
     def __init__(self, groups: Sequence[AmbiguousGroup], classes: Sequence[str]) -> None:
         self.groups = list(groups)
         self.classes = list(classes)
-        #: Index of the group of each label, int16 (256,); -1: none.
+        #: Index of the group of each label, -1 if it has none, int16 (256,).
         self.group_of = np.full(256, -1, np.int16)
         for index, group in enumerate(self.groups):
             for name in (*group.classes, *group.also):
                 if name not in self.classes:
-                    raise UsageError(f'ambiguous group "{group.stuff}": the dataset has no class "{name}"')
+                    raise UsageError(f'ambiguous group "{group.stuff}": the dataset has no class "{name}": correct '
+                                     'the name, or take it out of the group')
                 label = self.classes.index(name)
                 if self.group_of[label] >= 0:
                     raise UsageError(f'class "{name}" is in the groups "{self.groups[self.group_of[label]].stuff}" '

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What a multimodal model is asked and shown, and how its answer is read."""
+"""The question and the picture for a multimodal model, and how to read its answer."""
 
 import re
 from collections.abc import Sequence
@@ -13,29 +13,30 @@ PICTURES = ('crop', 'mark')
 
 
 def readable(name: str) -> str:
-    """A class name as one writes it: ``'ship_or_boat'`` -> ``'ship or boat'``."""
+    """Turn the name of a class into words: ``'ship_or_boat'`` -> ``'ship or boat'``."""
     return name.replace('_', ' ').lower()
 
 
 def make_question(stuff: str, classes: Sequence[str]) -> str:
-    """The paper's question about ``stuff`` with the names of the possible classes."""
+    """Return the question of the paper about ``stuff``, with the names of the possible classes."""
     return PROMPT.format(stuff=stuff, classes=', '.join(readable(name) for name in classes))
 
 
 def parse_answer(answer: str, stuff: str, classes: Sequence[str]) -> str | None:
     """Read an answer strictly.
 
-    Accepted is a class's name alone, whatever the case, with or without article, quotes and final stop, also as "It is
-    a NAME." or "The STUFF in the image is a NAME."; of a name with alternatives ("ship or boat") also one of them, if
-    no other class has it. Anything else, be it two names, a doubt or an explanation, is no answer.
+    An answer must be the name of a class and nothing else. Case, article, quotes and a final stop do not matter. The
+    sentences "It is a NAME." and "The STUFF in the image is a NAME." are accepted as well. If a name has alternatives
+    ("ship or boat"), one of them is enough, unless another class has it too. Anything else (two names, a doubt, an
+    explanation) is unusable.
 
     Args:
-        answer (str): What the model wrote.
-        stuff (str): What was asked about.
+        answer (str): Text that the model wrote.
+        stuff (str): Common name of the classes in the question.
         classes (Sequence[str]): The possible classes.
 
     Returns:
-        str | None: One of ``classes``, None if the answer is none of them.
+        str | None: One of ``classes``. None if the answer is unusable.
     """
     text = re.sub(r'\s+', ' ', readable(answer)).strip(' \'"`*.!')
     opening = rf"^(?:it is|it's|this is|the {re.escape(readable(stuff))} in (?:the|this) image is) "
@@ -50,26 +51,27 @@ def parse_answer(answer: str, stuff: str, classes: Sequence[str]) -> str | None:
 
 def draw_picture(image: np.ndarray, mask: np.ndarray, kind: str = 'crop', context: float = 0.25,
                  max_side: int = 672) -> bytes:
-    """The picture that goes with a question.
+    """Draw the picture for a question.
 
     Args:
         image (np.ndarray): Frame in BGR, uint8 (H, W, 3).
-        mask (np.ndarray): Pixels of the segment, bool (H, W), at least one.
-        kind (str): ``'crop'``: the segment's box with some context; ``'mark'``: the whole frame, the segment outlined
-            in red. Defaults to ``'crop'``.
-        context (float): Of a crop, the margin on each side as a share of the box. Defaults to 0.25.
-        max_side (int): The longer side of the picture is reduced to it. Defaults to 672.
+        mask (np.ndarray): Pixels of the segment, bool (H, W), not empty.
+        kind (str): ``'crop'`` for the bounding box of the segment with some context, ``'mark'`` for the whole frame
+            with the segment outlined in red. Defaults to ``'crop'``.
+        context (float): Margin of a crop on each side, as a share of the box. Defaults to 0.25.
+        max_side (int): Longest side of the picture in pixels. Larger pictures are reduced. Defaults to 672.
 
     Returns:
         bytes: JPEG.
 
     Raises:
-        ValueError: There is no such kind, or the mask is empty or of another size.
+        ValueError: The kind is unknown, or the mask is empty or differs in size.
     """
     if kind not in PICTURES:
         raise ValueError(f'kind of picture {kind!r}: expected one of {", ".join(PICTURES)}')
     if mask.shape != image.shape[:2] or not mask.any():
-        raise ValueError(f'mask of {mask.sum()} pixels, size {mask.shape}, for an image of size {image.shape[:2]}')
+        raise ValueError(f'mask of {mask.sum()} pixels, size {mask.shape}, for an image of size {image.shape[:2]}: '
+                         'expected at least one pixel, and the size of the image')
     if kind == 'crop':
         x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
         dx, dy = round(context * width), round(context * height)

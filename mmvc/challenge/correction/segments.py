@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Segments of a video whose class is in doubt, found in its label maps."""
+"""Find the segments of a video whose class is in doubt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import numpy as np
 
 from .groups import GroupTable
 
-#: Of the smaller of two regions of one class in consecutive frames, the part that has to overlap to be one segment.
+#: Two regions of one class in consecutive frames are linked from this overlap on, as a share of the smaller region.
 SAME_CLASS_OVERLAP = 0.1
-#: IoU of two regions of different classes of a group in consecutive frames, from which on they are one thing.
+#: Two regions of different classes of one group in consecutive frames are linked from this IoU on.
 CLASS_CHANGE_IOU = 0.5
 
 
 @dataclass
-class Segment:
-    """A thing or a stretch of stuff through the video, in one group of classes.
+class SegmentTrack:
+    """A segment (thing or stuff) tracked through the video; all its classes are of one group.
 
     Args:
-        group (int): Index of the group.
-        pixels (dict[int, int]): Label -> pixels of the segment predicted as it, over the video.
-        areas (dict[int, int]): Frame -> pixels there.
-        regions (list[tuple[int, int]]): Frame and number of the regions it consists of, see :class:`VideoSegments`.
-        margin (float, optional): Mean margin of its pixels in [0, 1]; None if no margins were given.
-        reason (str): Why it is in doubt.
+        group (int): Index of the group of classes.
+        pixels (dict[int, int]): Label -> number of pixels with this label in the whole video.
+        areas (dict[int, int]): Frame -> number of pixels in this frame.
+        regions (list[tuple[int, int]]): Its regions as (frame, number), see :class:`VideoSegments`.
+        margin (float, optional): Mean margin of its pixels in [0, 1]. None if there are no margins.
+        reason (str): Why its class is in doubt; empty if it is not.
     """
     group: int
     pixels: dict[int, int]
@@ -36,26 +36,31 @@ class Segment:
 
     @property
     def label(self) -> int:
-        """The label of most of its pixels."""
+        """The label of most pixels; the smallest one on a tie."""
         return max(self.pixels, key=lambda label: (self.pixels[label], -label))
 
 
 class VideoSegments:
     """The connected regions of the ambiguous classes of a video, linked over time.
 
-    A region is an 8-connected part of one class in one frame. Regions of consecutive frames belong to one segment if
-    they are of one class and overlap, or of different classes of one group and cover nearly the same place: then the
-    class of a thing has changed. Neighbours in a frame are never joined directly: a car beside a bus stays a car.
+    A region is an 8-connected part of one class in one frame. Two regions of consecutive frames belong to one segment
+    if they have the same class and overlap. They also do if they have different classes of one group and cover nearly
+    the same pixels: then the class of the thing has changed. Neighbours within a frame are never joined directly, so a
+    car beside a bus stays a car.
 
     Args:
         labels (np.ndarray): Label maps of the whole video, uint8 (T, H, W).
         table (GroupTable): Groups of classes.
-        margins (Sequence[np.ndarray], optional): How sure the prediction was, such as the difference between the two
-            highest probabilities: (H, W) for each frame, in [0, 1], or uint8 from 0 to 255. Defaults to None.
+        margins (Sequence[np.ndarray], optional): How sure the prediction was, for example the difference between the
+            two highest probabilities. For each frame, float (H, W) in [0, 1], or uint8 (H, W) from 0 to 255. Defaults
+            to None.
+
+    Attributes:
+        segments (list[SegmentTrack]): The segments in the order of their first region.
     """
 
     def __init__(self, labels: np.ndarray, table: GroupTable, margins: Sequence[np.ndarray] | None = None) -> None:
-        #: Number of the region of each pixel in its frame, from 1; 0: the class is in no group. int32 (T, H, W).
+        #: Number of the region of each pixel, from 1 in each frame; 0 if the class is in no group. int32 (T, H, W).
         self.regions = np.zeros(labels.shape, np.int32)
         self._table = table
         self._label_of: list[np.ndarray] = []  # by frame, by region
@@ -68,22 +73,23 @@ class VideoSegments:
             for regions, of_frame, margin in zip(self.regions, self._label_of, margins)]
         self.segments = self._link()
 
-    def mask(self, segment: Segment, frame: int) -> np.ndarray:
-        """The segment's pixels in a frame, bool (H, W)."""
+    def mask(self, segment: SegmentTrack, frame: int) -> np.ndarray:
+        """Return the pixels of a segment in a frame, bool (H, W)."""
         return np.isin(self.regions[frame], [region for t, region in segment.regions if t == frame])
 
     def find_doubtful(self, min_area: float = 0.005, min_change: float = 0.05,
-                      max_margin: float = 0.2) -> list[Segment]:
-        """Select the segments to ask about, and note the reason.
+                      max_margin: float = 0.2) -> list[SegmentTrack]:
+        """Select the segments whose class is in doubt, and set their reason.
 
         Args:
-            min_area (float): Share of the frame that a segment must cover where it is largest. Defaults to 0.005.
-            min_change (float): Share of its pixels that have another class than most, from which on its class counts
-                as changing. Defaults to 0.05.
-            max_margin (float): Mean margin up to which a segment is in doubt. Defaults to 0.2.
+            min_area (float): Smallest share of the frame that a segment covers in the frame where it is largest.
+                Smaller segments are left out. Defaults to 0.005.
+            min_change (float): The class of a segment changes if at least this share of its pixels has another label
+                than most. Defaults to 0.05.
+            max_margin (float): A segment is in doubt if its mean margin is at most this. Defaults to 0.2.
 
         Returns:
-            list[Segment]: Those in doubt, in the order of their first frame.
+            list[SegmentTrack]: The segments in doubt, in the order of their first frame.
         """
         frame_size = self.regions[0].size
         doubtful = []
@@ -103,7 +109,7 @@ class VideoSegments:
         return doubtful
 
     def _find_regions(self, label_map: np.ndarray, regions: np.ndarray) -> np.ndarray:
-        """Number the regions of a frame into ``regions``; return the label of each number."""
+        """Number the regions of a frame; write the numbers into ``regions`` and return the label of each number."""
         label_of = [0]
         for label in np.unique(label_map):
             if self._table.group_of[label] < 0:
@@ -114,8 +120,8 @@ class VideoSegments:
             label_of += [int(label)] * (count - 1)
         return np.array(label_of)
 
-    def _link(self) -> list[Segment]:
-        """Join the regions of consecutive frames to segments."""
+    def _link(self) -> list[SegmentTrack]:
+        """Join linked regions to segments, by union-find."""
         starts = np.cumsum([0, *(len(of_frame) for of_frame in self._label_of)])
         parent = list(range(int(starts[-1])))
 
@@ -130,12 +136,12 @@ class VideoSegments:
                 first, second = sorted((root(starts[t - 1] + before), root(starts[t] + after)))
                 parent[second] = first
 
-        segments: dict[int, Segment] = {}
+        segments: dict[int, SegmentTrack] = {}
         margins: dict[int, float] = {}
         for t, label_of in enumerate(self._label_of):
             for region in range(1, len(label_of)):
                 key, label, area = root(starts[t] + region), int(label_of[region]), int(self._areas[t][region])
-                segment = segments.setdefault(key, Segment(int(self._table.group_of[label]), {}, {}, []))
+                segment = segments.setdefault(key, SegmentTrack(int(self._table.group_of[label]), {}, {}, []))
                 segment.pixels[label] = segment.pixels.get(label, 0) + area
                 segment.areas[t] = segment.areas.get(t, 0) + area
                 segment.regions.append((t, region))
@@ -146,7 +152,7 @@ class VideoSegments:
         return list(segments.values())
 
     def _linked_regions(self, t: int) -> list[tuple[int, int]]:
-        """Pairs of regions of frames t - 1 and t that belong together."""
+        """Return the pairs of regions of frames t - 1 and t that belong to one segment."""
         count = len(self._label_of[t])
         pairs, overlaps = np.unique(self.regions[t - 1].astype(np.int64) * count + self.regions[t],
                                     return_counts=True)
@@ -168,5 +174,5 @@ class VideoSegments:
 
 
 def _to_unit(margin: np.ndarray) -> np.ndarray:
-    """Margins of a frame as float64 in [0, 1]."""
+    """Convert the margins of a frame to float64 in [0, 1]."""
     return margin / 255 if margin.dtype == np.uint8 else np.asarray(margin, float)

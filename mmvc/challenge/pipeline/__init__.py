@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The challenge pipeline of arXiv 2406.04979: models, voting, aggregation, category correction, submission."""
+"""The challenge pipeline of arXiv 2406.04979: models, voting, aggregation, category correction and submission."""
 
-from .pipeline import ChallengePipeline
+from .challenge_pipeline import ChallengePipeline
 from .plan import ChallengePlan, load_plan
 from .prediction import run_model
 from .report import ChallengeReport, StepResult

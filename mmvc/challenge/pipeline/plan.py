@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What a challenge config asks for, checked before anything is computed."""
+"""The entries of a challenge config, checked before anything is computed."""
 
 import inspect
 import os.path as osp
@@ -28,22 +28,27 @@ from ..correction import (
 )
 from ..correction.asking import check_rate
 
-AGGREGATION, CORRECTION = 'aggregation', 'correction'  # the steps that are no model
+AGGREGATION, CORRECTION = 'aggregation', 'correction'  # the steps besides the models
 BACKENDS = dict(openai=OpenAIBackend, transformers=TransformersBackend)
 TTA_KEYS = ('scales', 'flip', 'voting')
 
 
 @dataclass
 class ModelPlan:
-    """One prediction of the videos: made by a model, or there already.
+    """One prediction of the videos: by a model, or as a folder that exists already.
 
     Args:
-        name (str): Name in the report, also of its folder.
-        config (str): Config of the model. Defaults to '': none, but predictions.
-        checkpoint (str): Its checkpoint. Defaults to '': none, but predictions.
-        tta (bool | dict): False; True for the config's own ``tta_model`` and ``tta_pipeline``, or the paper's scales;
-            or a dict with any of ``scales``, ``flip`` and ``voting``. Defaults to False.
-        predictions (str, optional): Instead of a model: folder of ``<video>/<frame>.png``, class indices.
+        name (str): Name in the report and of its folder.
+        config (str): Config of the model. Defaults to '': there are ``predictions``.
+        checkpoint (str): Checkpoint of the model. Defaults to '': there are ``predictions``.
+        tta (bool | dict): Test-time augmentation. True takes ``tta_model`` and ``tta_pipeline`` of the config, or the
+            scales of the paper if the config has none. A dict has any of the keys ``scales``, ``flip`` and ``voting``.
+            Defaults to False.
+        predictions (str, optional): Folder of ``<video>/<frame>.png``, class indices. It takes the place of a model.
+            Defaults to None.
+
+    Raises:
+        UsageError: An entry is missing, unknown or out of range.
     """
     name: str
     config: str = ''
@@ -53,12 +58,13 @@ class ModelPlan:
 
     def __post_init__(self) -> None:
         if osp.basename(self.name) != self.name or self.name in ('', '.', '..', AGGREGATION, CORRECTION):
-            raise UsageError('the name is that of a folder and must be a plain one, and not that of a step')
+            raise UsageError('the name is used for a folder, so it must be a plain one and not that of a step: choose '
+                             'another one')
         if self.predictions is None:
             if not (self.config and self.checkpoint):
-                raise UsageError('it needs config and checkpoint, or predictions (a folder made before)')
+                raise UsageError('it needs config and checkpoint, or predictions (a folder of PNGs)')
         elif self.config or self.checkpoint or self.tta:
-            raise UsageError('it has predictions, so there is no use for config, checkpoint or tta: drop one side')
+            raise UsageError('it has predictions, so config, checkpoint and tta have no effect: drop one side')
         if isinstance(self.tta, dict):
             unknown = set(self.tta) - set(TTA_KEYS)
             if unknown:
@@ -69,7 +75,7 @@ class ModelPlan:
                 raise UsageError(f'tta.voting = {self.tta["voting"]!r}: expected one of {", ".join(VOTINGS)}')
 
     def describe(self) -> str:
-        """A few words for the report."""
+        """Describe the model in a few words, for the report."""
         if self.predictions is not None:
             return 'given'
         if not self.tta:
@@ -86,34 +92,40 @@ class AggregationPlan:
     """Arguments of :func:`aggregate_folders`.
 
     Args:
-        models (Sequence[str]): Names of two or more models; the first one is taken where scores are equal.
-        label_maps (str): See :func:`label_similarity`. Defaults to ``'classes'``.
-        window (int): Side of SSIM's window in pixels. Defaults to 7.
+        models (Sequence[str]): Names of two or more models. The first one is chosen if scores are equal.
+        treatment (str): How label maps are compared, see :func:`label_similarity`. Defaults to ``'classes'``.
+        window (int): Side of the SSIM window in pixels. Defaults to 7.
+
+    Raises:
+        UsageError: An argument is out of range.
     """
     models: Sequence[str]
-    label_maps: str = TREATMENTS[0]
+    treatment: str = TREATMENTS[0]
     window: int = WINDOW
 
     def __post_init__(self) -> None:
         if len(set(self.models)) < 2:
-            raise UsageError(f'models = {list(self.models)}: name two or more to choose from')
-        if self.label_maps not in TREATMENTS:
-            raise UsageError(f'label_maps = {self.label_maps!r}: expected one of {", ".join(TREATMENTS)}')
+            raise UsageError(f'models = {list(self.models)}: name two or more models')
+        if self.treatment not in TREATMENTS:
+            raise UsageError(f'treatment = {self.treatment!r}: expected one of {", ".join(TREATMENTS)}')
         require_window(self.window)
 
 
 @dataclass
 class CorrectionPlan:
-    """Whom to ask about what.
+    """The settings of the category correction.
 
     Args:
         backend (dict): ``type``, ``'openai'`` or ``'transformers'``, and the arguments of :class:`OpenAIBackend` or
             :class:`TransformersBackend`.
         groups (Sequence[dict], optional): Arguments of :class:`AmbiguousGroup`. Defaults to None: those of VSPW.
         settings (dict): Arguments of :class:`CorrectionSettings`.
-        cache (str, optional): Folder of the answers. Defaults to None: ``correction/cache`` in the work dir.
-        requests_per_minute (float, optional): Largest rate. Defaults to None: no limit.
-        retries (int): If the server is busy. Defaults to 5.
+        cache (str, optional): Folder of the cached answers. Defaults to None: ``correction/cache`` in the work dir.
+        requests_per_minute (float, optional): Highest rate of requests. Defaults to None: no limit.
+        retries (int): Number of retries after a temporary error. Defaults to 5.
+
+    Raises:
+        UsageError: An entry is unknown or out of range.
     """
     backend: dict
     groups: Sequence[dict] | None = None
@@ -127,7 +139,7 @@ class CorrectionPlan:
         kind = arguments.pop('type', None)
         if kind not in BACKENDS:
             raise UsageError(f'backend.type = {kind!r}: expected one of {", ".join(BACKENDS)}')
-        try:  # it is built when it is asked, which may be days later
+        try:  # the backend is built only for the first question, which may be days later
             inspect.signature(BACKENDS[kind]).bind(**arguments)
         except TypeError as error:
             raise UsageError(f'backend: {error}') from error
@@ -137,17 +149,26 @@ class CorrectionPlan:
         _build('settings', CorrectionSettings, self.settings)
 
     def table(self, classes: Sequence[str]) -> GroupTable:
-        """The groups of confusable classes."""
+        """Return the groups of confusable classes.
+
+        Args:
+            classes (Sequence[str]): Names of the classes of the dataset.
+
+        Raises:
+            UsageError: The groups do not fit the classes.
+        """
         groups = VSPW_GROUPS if self.groups is None else [
             _build(f'correction.groups[{index}]', AmbiguousGroup, group) for index, group in enumerate(self.groups)]
         try:
             return GroupTable(groups, classes)
         except ValueError as error:
-            hint = ' (correction.groups is not set, and those of VSPW do not fit)' if self.groups is None else ''
+            hint = ''
+            if self.groups is None:
+                hint = ' (correction.groups is not set, and those of VSPW do not fit: set groups of your classes)'
             raise UsageError(f'correction.groups: {error}{hint}') from error
 
     def build_backend(self) -> MultimodalBackend:
-        """The model to ask."""
+        """Build the multimodal model."""
         arguments = dict(self.backend)
         return _build('correction.backend', BACKENDS[arguments.pop('type')], arguments)
 
@@ -159,8 +180,8 @@ class ChallengePlan:
     Args:
         dataset (dict): Config of a :class:`BaseVideoSegDataset`: the videos to predict.
         models (dict[str, ModelPlan]): The predictions by name, in the order of the report.
-        aggregation (AggregationPlan, optional): None: off.
-        correction (CorrectionPlan, optional): None: off.
+        aggregation (AggregationPlan, optional): Settings of the aggregation. Defaults to None: off.
+        correction (CorrectionPlan, optional): Settings of the category correction. Defaults to None: off.
     """
     dataset: dict
     models: dict[str, ModelPlan]
@@ -168,7 +189,7 @@ class ChallengePlan:
     correction: CorrectionPlan | None = None
 
     def build_dataset(self) -> BaseVideoSegDataset:
-        """The dataset, without a pipeline; nothing is read yet."""
+        """Build the dataset without a pipeline; no file is read yet."""
         return DATASETS.build(dict(self.dataset, pipeline=[], test_mode=True, lazy_init=True))
 
 
@@ -176,14 +197,14 @@ def load_plan(cfg: Config) -> ChallengePlan:
     """Check a challenge config.
 
     Args:
-        cfg (Config): With ``dataset``, ``models`` and, each a dict or None, ``aggregation`` and ``correction``. Paths
-            of model configs are relative to the folder of its file.
+        cfg (Config): Config with ``dataset`` and ``models``, and optionally ``aggregation`` and ``correction`` (dict
+            or None). Paths of model configs are relative to the folder of the challenge config.
 
     Returns:
-        ChallengePlan: What it asks for.
+        ChallengePlan: The checked entries.
 
     Raises:
-        UsageError: An entry is missing, unknown or makes no sense, or a file that it names does not exist.
+        UsageError: An entry is missing, unknown or out of range, or a file does not exist.
     """
     path = cfg.filename
     missing = [key for key in ('dataset', 'models') if not cfg.get(key)]
@@ -192,7 +213,7 @@ def load_plan(cfg: Config) -> ChallengePlan:
     kind = DATASETS.get(cfg.dataset.get('type', ''))
     if kind is None or not issubclass(kind, BaseVideoSegDataset):
         raise UsageError(f'config "{path}": dataset.type = {cfg.dataset.get("type")!r} is no dataset for video '
-                         'semantic segmentation, such as VSPWDataset')
+                         'semantic segmentation: set it to VSPWDataset or another subclass of BaseVideoSegDataset')
     models = {}
     for name, entry in cfg.models.items():
         model = _build(f'models["{name}"]', ModelPlan, dict(entry, name=name))
@@ -212,7 +233,7 @@ def load_plan(cfg: Config) -> ChallengePlan:
 
 
 def _build(key: str, kind: type, arguments: dict | None) -> Any:
-    """Build an entry, with an error that names it; None if there is none."""
+    """Build an entry; its errors name the key. Return None if there is no such entry."""
     if arguments is None:
         return None
     try:
@@ -222,9 +243,11 @@ def _build(key: str, kind: type, arguments: dict | None) -> Any:
 
 
 def _check_files(model: ModelPlan) -> None:
+    """Raise an error if a file or folder of a model does not exist."""
     if model.predictions is not None:
         if not osp.isdir(model.predictions):
-            raise UsageError(f'models["{model.name}"].predictions: folder "{model.predictions}" does not exist')
+            raise UsageError(f'models["{model.name}"].predictions: folder "{model.predictions}" does not exist: '
+                             'correct the path, or predict the videos first')
         return
     if not osp.isfile(model.config):
         raise UsageError(f'models["{model.name}"].config: "{model.config}" does not exist (paths are relative to the '
@@ -233,6 +256,7 @@ def _check_files(model: ModelPlan) -> None:
 
 
 def _check_models(plan: ChallengePlan) -> None:
+    """Raise an error if the models and the aggregation do not fit together."""
     names: list[str] = list(plan.models)
     if plan.aggregation is None:
         if len(names) > 1:
@@ -241,4 +265,5 @@ def _check_models(plan: ChallengePlan) -> None:
         return
     unknown = [name for name in plan.aggregation.models if name not in names]
     if unknown:
-        raise UsageError(f'aggregation.models names "{unknown[0]}", but `models` has {", ".join(names)}')
+        raise UsageError(f'aggregation.models names "{unknown[0]}", but `models` has {", ".join(names)}: name '
+                         'models of this list')

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Predictions of a model as files, made by ``tools/test.py`` in a process of its own."""
+"""Predict videos with a model, by running ``tools/test.py`` in another process."""
 
 import subprocess
 import sys
@@ -18,17 +18,18 @@ MARGINS = 'margins'
 
 
 def prepare_config(model: ModelPlan, dataset: dict) -> ConfigDict:
-    """The model's config, to predict another dataset than its own, with the model's test-time augmentation.
+    """Make the config that predicts the dataset of the challenge with a model and its test-time augmentation.
 
     Args:
         model (ModelPlan): The model.
         dataset (dict): Config of the dataset, without pipeline.
 
     Returns:
-        Config: With ``test_dataloader``, and ``tta_model`` and ``tta_pipeline`` as the model's ``tta`` says.
+        ConfigDict: The config of the model with this dataset in its ``test_dataloader``, and with the ``tta_model``
+        and ``tta_pipeline`` that ``model.tta`` asks for.
 
     Raises:
-        UsageError: The config cannot be read or cannot be tested.
+        UsageError: The config cannot be read or has no ``test_dataloader``.
     """
     cfg = load_config(model.config)
     pipeline = require_dataloader(cfg, 'test').dataset.pipeline
@@ -48,19 +49,19 @@ def run_model(model: ModelPlan, dataset: dict, videos: list[str], output_dir: Pa
               processes: int = 1, trust_checkpoint: bool = False) -> None:
     """Predict videos and write ``<output_dir>/<video>/<frame>.png``.
 
-    With a majority vote, ``<work_dir>/margins/<video>/<frame>.png`` say how clear it was, see :func:`vote_margin`.
+    A majority vote also writes ``<work_dir>/margins/<video>/<frame>.png``, its margins; see :func:`vote_margin`.
 
     Args:
         model (ModelPlan): Config, checkpoint and test-time augmentation.
         dataset (dict): Config of the dataset.
         videos (list[str]): Names of the videos to predict.
-        output_dir (Path): Where the predictions go.
-        work_dir (Path): Where config, list of videos, log and margins go.
-        processes (int): One per GPU, or on the CPU. Defaults to 1.
+        output_dir (Path): Folder for the predictions.
+        work_dir (Path): Folder for config, list of videos, log and margins.
+        processes (int): Number of processes, one per GPU. Defaults to 1.
         trust_checkpoint (bool): Whether the checkpoint may contain code. Defaults to False.
 
     Raises:
-        UsageError: The model cannot be tested, or its test failed; what it printed says why.
+        UsageError: The model cannot be tested, or the test failed. Its output says why.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     video_list = (work_dir / 'videos.txt').resolve()
@@ -74,15 +75,18 @@ def run_model(model: ModelPlan, dataset: dict, videos: list[str], output_dir: Pa
     cfg.dump(str(config))
     tool = find_shipped('tools/test.py')
     if tool is None:
-        raise UsageError('tools/test.py is missing, which tests the models: install mmvc again')
+        raise UsageError('tools/test.py, which predicts the videos, is missing: install mmvc again')
     arguments = [str(tool), str(config), model.checkpoint, '--format-only', '--out-dir', str(output_dir),
                  '--work-dir', str(work_dir / 'logs')]
-    arguments += ['--tta'] * bool(model.tta) + ['--trust-checkpoint'] * trust_checkpoint
+    if model.tta:
+        arguments.append('--tta')
+    if trust_checkpoint:
+        arguments.append('--trust-checkpoint')
     command = [sys.executable]
     if processes > 1:
         command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
         arguments += ['--launcher', 'pytorch']
     status = subprocess.run([*command, *arguments], check=False).returncode
     if status:
-        raise UsageError(f'model "{model.name}" was not tested to the end (status {status}, see above); run again to '
-                         'go on with the videos that are left')
+        raise UsageError(f'model "{model.name}": tools/test.py failed with status {status}, see its output above. Run '
+                         'the pipeline again to go on with the videos that are left')

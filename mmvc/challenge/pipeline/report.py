@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What each step of the pipeline did to the numbers."""
+"""The metrics after each step of the pipeline."""
 
 import json
 import math
@@ -13,21 +13,21 @@ from prettytable import PrettyTable
 from mmvc.utils.atomic import atomic_write
 
 METRICS = ('mIoU', 'VC8', 'VC16')
-NUM_WORDS = 4  # columns of the table that are no numbers
+TEXT_COLUMNS = 4  # the first columns of the table; the others hold numbers
 
 
 @dataclass
 class StepResult:
-    """One step: what went in, what came out.
+    """The result of one step.
 
     Args:
         step (str): ``'model'``, ``'aggregation'`` or ``'correction'``.
         name (str): Name of its output.
-        details (str): A few words.
-        folder (str): Its predictions.
-        compared_with (str, optional): Name of the output without this step; None if there is none.
-        numbers (dict[str, float], optional): mIoU, VC8 and VC16 in percent, NaN where not defined; None without ground
-            truth.
+        details (str): Short description for the report.
+        folder (str): Folder of its predictions.
+        compared_with (str, optional): Name of the output without this step. Defaults to None: there is none.
+        numbers (dict[str, float], optional): mIoU, VC8 and VC16 in percent, NaN where undefined. Defaults to None:
+            there is no ground truth.
     """
     step: str
     name: str
@@ -39,17 +39,17 @@ class StepResult:
 
 @dataclass
 class ChallengeReport:
-    """The steps in their order.
+    """The results of all steps.
 
     Args:
-        results (list[StepResult]): The steps.
-        ground_truth (str): What the numbers are computed on, or why there are none.
+        results (list[StepResult]): The results in the order of the steps.
+        ground_truth (str): Size of the ground truth, or why there are no numbers.
     """
     results: list[StepResult] = field(default_factory=list)
     ground_truth: str = ''
 
     def rows(self) -> list[dict]:
-        """One row per step: its numbers, and how they differ from those without the step."""
+        """Return one row per step: its numbers, and their difference to the numbers without the step."""
         by_name = {result.name: result for result in self.results}
         rows = []
         for result in self.results:
@@ -63,32 +63,33 @@ class ChallengeReport:
         return rows
 
     def to_text(self) -> str:
-        """A table to read, in percent."""
+        """Format the report as a plain-text table, in percent."""
         header, *cells = self._table()
         table = PrettyTable(header, align='r')
-        for name in header[:NUM_WORDS]:
+        for name in header[:TEXT_COLUMNS]:
             table.align[name] = 'l'
         table.add_rows(cells)
         return '\n'.join([table.get_string(), *self._remarks()])
 
     def to_markdown(self) -> str:
-        """The same for documents."""
+        """Format the report as a Markdown table, in percent."""
         header, *cells = self._table()
-        ruler = ['---'] * NUM_WORDS + ['---:'] * (len(header) - NUM_WORDS)
+        ruler = ['---'] * TEXT_COLUMNS + ['---:'] * (len(header) - TEXT_COLUMNS)
         lines = [f'| {" | ".join(row)} |' for row in (header, ruler, *cells)]
         return '\n'.join([*lines, '', *(f'- {remark}' for remark in self._remarks())]) + '\n'
 
     def _table(self) -> list[list[str]]:
-        """Header and rows, the words first."""
+        """Return the header and the rows, as text."""
         rows = self.rows()
         return [list(rows[0]), *([_cell(key, value) for key, value in row.items()] for row in rows)]
 
     def _remarks(self) -> list[str]:
+        """Return the lines below the table."""
         return [self.ground_truth, *self._without_effect()]
 
     def _without_effect(self) -> Sequence[str]:
-        """A line for each step that did not help."""
-        return [f'{row["name"]}: no gain in mIoU over {row["compared with"]} here' for row in self.rows()
+        """Return a line for each step that did not raise the mIoU."""
+        return [f'{row["name"]}: no gain in mIoU over {row["compared with"]}' for row in self.rows()
                 if row['mIoU +/-'] <= 0]
 
     def save(self, folder: Path) -> None:

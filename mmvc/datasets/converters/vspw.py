@@ -10,8 +10,7 @@ from mmvc.formats import vspw
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import files_in, videos_in
-from mmvc.utils.image_files import FRAME_SUFFIXES
+from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
 from mmvc.utils.jobs import run_jobs
 
 from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height

@@ -7,12 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from chat_server import ChatServer
 
 import mmvc.challenge.correction.folders as correction_folders
 from mmvc.challenge.correction import (
     AmbiguousGroup,
     Asker,
+    Audit,
     BackendError,
     CorrectionSettings,
     GroupTable,
@@ -22,6 +22,7 @@ from mmvc.challenge.correction import (
     correct_folders,
     correct_video,
 )
+from tests.helpers.chat_server import ChatServer
 
 TOOL = Path(__file__).parents[3] / 'tools/correct_categories.py'
 CLASSES = ('sky', 'sea', 'river', 'lake', 'water')
@@ -415,7 +416,7 @@ def test_dry_run(run, folders, capsys):
 
 def test_writing_the_record_is_linear_in_its_length(tmp_path, monkeypatch):
     _, findings = correct_video('v', pool(), image, TABLE, None)
-    audit, written = correction_folders.Audit(tmp_path), []
+    audit, written = Audit(tmp_path), []
     write = audit.write
     monkeypatch.setattr(audit, 'write', lambda: written.append(len(audit.findings)) or write())
     for _ in range(100):

@@ -21,6 +21,8 @@ from mmvc.challenge.pipeline.prediction import prepare_config
 from mmvc.evaluation.files import evaluate_vss
 from mmvc.formats.vspw import list_masks
 from mmvc.utils.errors import UsageError
+from tests.helpers.child_environment import child_environment
+from tests.helpers.tiny_vss import ToyVSS, write_config
 
 ROOT = Path(__file__).parents[3]
 CLASSES = ('sky', 'sea', 'river', 'rock')
@@ -180,9 +182,9 @@ def test_clear_segments_are_not_asked_about(build, data):
 def test_a_finished_run_computes_nothing(build, data, monkeypatch):
     first = build().run().to_text()
     before = {path: path.stat().st_mtime_ns for path in (data / 'work').rglob('*.png')}
-    for function in ('mmvc.challenge.aggregation.aggregation.motion_consistency',
+    for function in ('mmvc.challenge.aggregation.choice.motion_consistency',
                      'mmvc.challenge.correction.folders.correct_video',
-                     'mmvc.challenge.pipeline.pipeline.evaluate_vss'):
+                     'mmvc.challenge.pipeline.challenge_pipeline.evaluate_vss'):
         monkeypatch.setattr(function, None)
     pipeline = build()
     assert [pipeline.unfinished(step) for step in pipeline.steps] == [[]] * 5
@@ -283,7 +285,7 @@ def test_given_predictions_must_be_those_of_the_dataset(build, data):
     ({'models': dict(steady=dict(weights='x'))}, r'models\["steady"\]: .*weights'),
     ({'aggregation': dict(models=('given', ))}, 'name two or more'),
     ({'aggregation': dict(models=('given', 'stead'))}, 'names "stead", but'),
-    ({'aggregation': dict(label_maps='colour')}, "label_maps = 'colour'"),
+    ({'aggregation': dict(treatment='colour')}, "treatment = 'colour'"),
     ({'correction': dict(backend=dict(type='human'))}, "'human': expected one of openai, transformers"),
     ({'correction': dict(backend=dict(type='openai', name='gpt'))}, "correction: backend: .*argument"),
     ({'correction': dict(backend=dict(type='openai', model='x', timeout=0))}, 'backend.timeout must be above 0'),
@@ -357,10 +359,7 @@ correction = None
 
 @pytest.mark.slow
 def test_tool_with_a_model_and_augmentation(monkeypatch, data, capfd):
-    tools = ROOT / 'tests/test_tools'
-    monkeypatch.setenv('PYTHONPATH', f'{tools}{os.pathsep}{os.environ.get("PYTHONPATH", "")}')
-    monkeypatch.syspath_prepend(str(tools))
-    from toy_vss import ToyVSS, write_config
+    monkeypatch.setenv('PYTHONPATH', child_environment()['PYTHONPATH'])
     write_config(data / 'toy.py')
     torch.save(dict(state_dict=ToyVSS(2).state_dict()), data / 'toy.pth')
     (data / 'challenge.py').write_text(f"""

@@ -152,7 +152,12 @@ def test_rotation_of_a_flipped_clip():
         flip = TRANSFORMS.build(dict(type='TransformBroadcaster', transforms=[dict(type='mmdet.RandomFlip', prob=1.)]))
     results = clip(pseudo_video=True)
     results['gt_bboxes'] = [masks.get_bboxes('hbox') for masks in results['gt_masks']]
-    RotatePseudoVideo()(flip(results))
+    flipped = flip(results)
+    images = [image.copy() for image in flipped['img']]
+    np.random.seed(0)
+    turned = RotatePseudoVideo()(flipped)['img']
+    assert [image.shape for image in turned] == [image.shape for image in images]
+    assert not np.array_equal(turned[-1], images[-1])
 
 
 @pytest.mark.parametrize('extra', [{}, dict(pseudo_video=None)])

@@ -2,18 +2,18 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from golden_utils import assert_close, bqt_masks, btqc, load_golden, module_weights, random_targets
 from mmdet.models.dense_heads import Mask2FormerHead
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
-from tiny_models import SEGMENTER, build_part, randomize_constants
 from torch import nn
 
 from mmvc.models import FrameQueryHead
 from mmvc.models.official_weights.rules import PREDICTOR_RULES, REID_RULES
 from mmvc.models.utils import decode_masks
 from mmvc.registry import MODELS
+from tests.helpers.golden_utils import assert_close, bqt_masks, btqc, load_golden, module_weights, random_targets
+from tests.helpers.tiny_models import SEGMENTER, build_part, randomize_constants
 
 NUM_CLASSES, NUM_QUERIES = 7, 10
 

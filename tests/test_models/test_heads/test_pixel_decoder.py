@@ -5,13 +5,13 @@ import mmdet.models.layers
 import numpy as np
 import pytest
 import torch
-from golden_utils import module_weights, names_here
 from mmengine import ConfigDict
 
 from mmvc.models.heads.pixel_decoder import MSDeformAttnPixelDecoder
 from mmvc.models.layers.multi_scale_deformable_attention import MultiScaleDeformableAttention
 from mmvc.models.official_weights.rules import PIXEL_DECODER_RULES
 from mmvc.registry import MODELS
+from tests.helpers.golden_utils import module_weights, names_here
 
 CFG = dict(
     in_channels=[16, 24, 32, 40],

@@ -1,20 +1,22 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import pytest
 import torch
-from golden_utils import (
+
+from mmvc.models import ReferringTracker
+from mmvc.models.layers import QueryNoise
+from mmvc.models.official_weights.rules import TRACKER_RULES
+from tests.helpers.golden_utils import (
     assert_close,
     assert_gradients_equal,
+    assert_losses_train,
     bqt_masks,
     btqc,
+    check_layers,
     load_golden,
     mean_square,
     module_weights,
     random_targets,
 )
-
-from mmvc.models import ReferringTracker
-from mmvc.models.layers import QueryNoise
-from mmvc.models.official_weights.rules import TRACKER_RULES
 
 NUM_CLASSES = 10
 
@@ -86,12 +88,7 @@ def test_training_equals_official(golden, tracker):
 
     loss = sum(mean_square(out[name]) for name in ('cls_scores', 'references', 'query_embeds'))
     loss = loss + mean_square(bqt_masks(out['mask_embeds'], projected))
-    assert len(out['aux']) == 2
-    for i, (cls_scores, mask_embeds) in enumerate(out['aux']):
-        masks = bqt_masks(mask_embeds, projected)
-        assert_close(cls_scores, golden[f'train/out/aux_outputs/{i}/pred_logits'])
-        assert_close(masks, golden[f'train/out/aux_outputs/{i}/pred_masks'])
-        loss = loss + mean_square(cls_scores) + mean_square(masks)
+    loss = loss + check_layers(out['aux'], golden, projected)
     assert loss.item() == pytest.approx(golden['train/loss'].item(), rel=1e-5)
 
     loss.backward()
@@ -184,11 +181,7 @@ def test_losses_train_every_parameter(learner, guided):
     present = torch.tensor([[True, True, True], [False, True, False]])
     targets = [random_targets(2, NUM_CLASSES, 3, 32, 40, present=present) for _ in range(2)]
     losses = learner.loss(segmented(2, 3), targets, guided=guided, clip_weights=torch.tensor([1.0, 0.5]))
-    terms = ('loss_cls', 'loss_mask', 'loss_dice')
-    assert set(losses) == {*terms, 'loss_reid', *(f'd{i}.{term}' for i in range(2) for term in terms)}
-    sum(losses.values()).backward()
-    for name, parameter in learner.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
+    assert_losses_train(learner, losses)
 
 
 @pytest.mark.parametrize('guided, count', [(True, 1), (False, 3)])

@@ -3,19 +3,21 @@ from functools import partial
 
 import pytest
 import torch
-from golden_utils import (
+
+from mmvc.models import TemporalRefiner
+from mmvc.models.official_weights.rules import REFINER_RULES
+from tests.helpers.golden_utils import (
     assert_close,
     assert_gradients_equal,
+    assert_losses_train,
     bqt_masks,
     btqc,
+    check_layers,
     load_golden,
     mean_square,
     module_weights,
     random_targets,
 )
-
-from mmvc.models import TemporalRefiner
-from mmvc.models.official_weights.rules import REFINER_RULES
 
 NUM_CLASSES = 10
 
@@ -62,12 +64,7 @@ def test_training_equals_official(golden, refiner):
     assert_close(masks, golden['eval/pred_masks'])  # nothing is random here
 
     loss = mean_square(out['cls_scores']) + mean_square(masks) + mean_square(out['query_embeds'])
-    assert len(out['aux']) == 2
-    for i, (cls_scores, mask_embeds) in enumerate(out['aux']):
-        masks = bqt_masks(mask_embeds, features)
-        assert_close(over_time(cls_scores), golden[f'train/out/aux_outputs/{i}/pred_logits'])
-        assert_close(masks, golden[f'train/out/aux_outputs/{i}/pred_masks'])
-        loss = loss + mean_square(cls_scores) + mean_square(masks)
+    loss = loss + check_layers(out['aux'], golden, features, over_time)
     assert loss.item() == pytest.approx(golden['train/loss'].item(), rel=1e-5)
 
     loss.backward()
@@ -138,13 +135,7 @@ def test_losses_train_every_parameter(learner, guided):
     targets = [random_targets(2, NUM_CLASSES, 3, 32, 40) for _ in range(2)]
     guidance = clip_guidance(2, 3) if guided else None
     losses = learner.loss(torch.randn(2, 3, 12, 64), segmented(2, 3), targets, guidance, torch.tensor([1.0, 0.5]))
-    terms = ('loss_cls', 'loss_mask', 'loss_dice')
-    assert set(losses) == {*terms, 'loss_reid', *(f'd{i}.{term}' for i in range(2) for term in terms)}
-    sum(losses.values()).backward()
-    for name, parameter in learner.named_parameters():
-        if name == 'activation_proj.bias':  # the softmax over time takes it out
-            continue
-        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
+    assert_losses_train(learner, losses, untrained=['activation_proj.bias'])  # the softmax over time takes it out
     assert learner.reid_loss.memory.counts.sum() > 0
 
 

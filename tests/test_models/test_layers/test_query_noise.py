@@ -1,10 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import pytest
 import torch
-from golden_utils import below, load_golden
 
 from mmvc.models.layers import QueryNoise
 from mmvc.models.utils import match_queries, reorder_queries
+from tests.helpers.golden_utils import below, load_golden
 
 
 @pytest.fixture

@@ -185,7 +185,10 @@ def test_unknown_keys_are_listed(official):
 def test_names_of_older_versions(official, config):
     old = {name.replace('query_feat', 'static_query').replace('refiner.', 'offline_tracker.'): value
            for name, value in official.items()}
-    build(config).load_state_dict(convert_official_weights(old).state_dict)
+    converted, expected = (convert_official_weights(weights).state_dict for weights in (old, official))
+    assert converted.keys() == expected.keys()
+    assert all(torch.equal(converted[name], expected[name]) for name in expected)
+    build(config).load_state_dict(converted)
 
 
 def test_parts_of_different_models(official):

@@ -11,12 +11,12 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
-from tiny_models import SEGMENTER, build_model, randomize_constants
 
 import mmvc.datasets  # noqa: F401  registers
 from mmvc.engine.hooks import VoteMarginHook
 from mmvc.models.tta import VideoSegTTAModel, majority_vote, make_tta_pipeline, vote_margin
 from mmvc.registry import DATASETS, MODELS
+from tests.helpers.tiny_models import SEGMENTER, build_model, randomize_constants
 
 SIZE = (45, 61)  # odd: no scale gives a multiple of the stride
 PIPELINE = [

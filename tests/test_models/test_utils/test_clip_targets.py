@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from tiny_models import make_sample
 
 from mmvc.models.utils import clip_targets, clip_weights, frame_targets
+from tests.helpers.tiny_models import make_sample
 
 CPU = torch.device('cpu')
 

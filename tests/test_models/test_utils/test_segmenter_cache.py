@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny_models import build_model, make_batch
+
+from tests.helpers.tiny_models import build_model, make_batch
 
 STAGES = ('DVISOnline', 'DVISOffline')
 

@@ -3,10 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from tiny_models import STAGES, build_model, make_batch
 
 from mmvc.engine import ActivationCheckpointHook
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_models import STAGES, build_model, make_batch
 
 
 def losses_and_saved_bytes(model, batch):

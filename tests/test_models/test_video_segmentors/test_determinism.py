@@ -2,10 +2,11 @@
 """A training step under ``torch.use_deterministic_algorithms`` has no operation that has no deterministic form."""
 
 import pytest
-import tiny_models
 import torch
 from mmengine.logging import MessageHub
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from tests.helpers import tiny_models
 
 # Those that PyTorch says raise an error on CUDA. The gradient of bilinear resizing is among them, but F.interpolate
 # takes another form there.

@@ -2,7 +2,8 @@
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
-from tiny_models import STAGES, build_model, make_batch, repeatable_rand
+
+from tests.helpers.tiny_models import STAGES, build_model, make_batch, repeatable_rand
 
 
 def weights_after_an_update(stage, batches):

@@ -3,7 +3,8 @@
 
 import pytest
 import torch
-from tiny_models import STAGES, build_model, make_batch, make_video
+
+from tests.helpers.tiny_models import STAGES, build_model, make_batch, make_video
 
 DTYPES = [torch.bfloat16, torch.float16]
 

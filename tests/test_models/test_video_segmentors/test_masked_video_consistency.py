@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
-from tiny_models import STAGES, build_model, make_batch
 
-from mmvc.registry import TRANSFORMS
+from tests.helpers.masked_clips import mask_clips
+from tests.helpers.tiny_models import STAGES, build_model, make_batch
 
 
 @pytest.fixture(autouse=True)
@@ -20,17 +20,6 @@ def _seed():
 @pytest.fixture(params=STAGES)
 def model(request):
     return build_model(request.param).train()
-
-
-def mask_clips(batch, transforms):
-    """Send each clip of a batch through its transform, as the pipeline does right before packing."""
-    for i, cfg in enumerate(transforms):
-        frames = [frame.permute(1, 2, 0).numpy() for frame in batch['inputs'][i]]
-        results = TRANSFORMS.build(dict(cfg, mask_ratio=0.5))(dict(img=frames))
-        batch['inputs'][i] = torch.stack([torch.from_numpy(frame).permute(2, 0, 1) for frame in results['img']])
-        for t, frame in enumerate(batch['data_samples'][i]):
-            frame.set_metainfo({key: results[key][t] for key in ('masked', 'patch_mask', 'patch_size')})
-    return batch
 
 
 def losses_of(model, batch, masked_loss_weight, seed=0):

@@ -3,11 +3,11 @@
 
 import pytest
 import torch
-from golden_utils import assert_close, below, bqt_masks, btqc, load_golden
-from tiny_models import build_model, make_sample, make_video, stacked
 
 from mmvc.models.official_weights import convert_official_weights
 from mmvc.registry import TASK_UTILS
+from tests.helpers.golden_utils import assert_close, below, bqt_masks, btqc, load_golden
+from tests.helpers.tiny_models import build_model, make_sample, make_video, stacked
 
 STAGES = dict(Online='DVISOnline', Offline='DVISOffline')
 LOSS_NAMES = dict(

@@ -5,14 +5,23 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from golden_utils import load_golden
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
-from tiny_models import NUM_CLASSES, NUM_QUERIES, REFINER, STAGES, build_model, make_batch, make_video, stacked
 
 from mmvc.models import DVISOffline, DVISOnline, MinVIS
 from mmvc.models.video_segmentors.minvis import join_windows
 from mmvc.registry import TASK_UTILS
+from tests.helpers.golden_utils import load_golden
+from tests.helpers.tiny_models import (
+    NUM_CLASSES,
+    NUM_QUERIES,
+    REFINER,
+    STAGES,
+    build_model,
+    make_batch,
+    make_video,
+    stacked,
+)
 
 #: part that a stage trains, and those that it does not
 TRAINED = dict(MinVIS=('backbone', 'head'), DVISOnline=('tracker', ), DVISOffline=('refiner', ))
@@ -134,7 +143,7 @@ def test_method_adds_no_parameters(stage):
     if stage == 'DVISOffline':
         changes['refiner'] = dict(REFINER, cross_attn=dict(type='ObjectMaskedCrossAttention', drop_ratio=0.5))
     model = build_model(stage, **changes)
-    model.load_state_dict(build_model(stage).state_dict())  # strict
+    model.load_state_dict(build_model(stage).state_dict())  # strict: must not raise
 
 
 def raw_prediction(model, video):

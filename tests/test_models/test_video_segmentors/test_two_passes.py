@@ -11,10 +11,10 @@ import torch
 import torch.multiprocessing as mp
 from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
-from test_masked_video_consistency import mask_clips
-from tiny_models import STAGES, build_model, make_batch
 
 from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
+from tests.helpers.masked_clips import mask_clips
+from tests.helpers.tiny_models import STAGES, build_model, make_batch
 
 
 @pytest.fixture(autouse=True)

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from golden_utils import load_golden
 from mmengine.structures import InstanceData, PixelData
-from tiny_models import make_video, stacked
 
 from mmvc.models.task_modules.postprocessors import VideoPrediction
 from mmvc.models.task_modules.postprocessors.vss import winning_classes
 from mmvc.models.utils import cpu_inference
 from mmvc.registry import TASK_UTILS
+from tests.helpers.golden_utils import load_golden
+from tests.helpers.tiny_models import make_video, stacked
 
 THINGS = range(6)  # of ten classes
 

@@ -3,12 +3,9 @@
 
 Files hold inputs, weights under ``sd/<official name>``, recorded random draws and outputs; of a parameter's gradient
 its norm and every 97th value.
-
-Importable because pytest puts the folder of a ``conftest.py`` on the path; ``tests`` itself is no package, since there
-are dependencies that install one of that name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +77,42 @@ def assert_gradients_equal(module: nn.Module, golden: dict[str, Tensor], rules: 
         scale = max(norm.item(), 1e-3 * largest)
         assert abs(gradient.norm().item() - norm.item()) <= 1e-4 * scale, name
         assert (gradient.flatten()[::97] - samples[name]).abs().max() <= 1e-4 * scale, name
+
+
+def check_layers(
+        layers: list[tuple[Tensor, Tensor]],
+        golden: dict[str, Tensor],
+        mask_features: Tensor,
+        adapt_scores: Callable[[Tensor], Tensor] = lambda cls_scores: cls_scores) -> Tensor:
+    """Compare what the two layers before the last one predict with the official auxiliary outputs.
+
+    Args:
+        layers (list[tuple[Tensor, Tensor]]): Class scores and mask embeddings of each layer.
+        golden (dict[str, Tensor]): The official outputs.
+        mask_features (Tensor): What the mask embeddings are multiplied with.
+        adapt_scores (Callable): Gives class scores the shape of the official ones. Defaults to no change.
+
+    Returns:
+        Tensor: Sum of the mean squares of scores and masks, to be a part of a loss.
+    """
+    assert len(layers) == 2
+    total = torch.zeros(())
+    for i, (cls_scores, mask_embeds) in enumerate(layers):
+        masks = bqt_masks(mask_embeds, mask_features)
+        assert_close(adapt_scores(cls_scores), golden[f'train/out/aux_outputs/{i}/pred_logits'])
+        assert_close(masks, golden[f'train/out/aux_outputs/{i}/pred_masks'])
+        total = total + mean_square(cls_scores) + mean_square(masks)
+    return total
+
+
+def assert_losses_train(module: nn.Module, losses: dict[str, Tensor], untrained: Iterable[str] = ()) -> None:
+    """Check that three layers have their losses, and that these train every parameter but the untrained ones."""
+    terms = ('loss_cls', 'loss_mask', 'loss_dice')
+    assert set(losses) == {*terms, 'loss_reid', *(f'd{i}.{term}' for i in range(2) for term in terms)}
+    sum(losses.values()).backward()
+    for name, parameter in module.named_parameters():
+        if name not in untrained:
+            assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
 
 
 def random_targets(num: int, num_classes: int, *size: int, present: Tensor | None = None) -> InstanceData:

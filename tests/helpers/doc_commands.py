@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs/en').glob('*.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs/en').rglob('*.md'))]
 #: where commands are checked, too, but not run
 MORE_PAGES = [ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'configs').rglob('README.md'))]
 PROGRAMS = ('python', 'bash', 'make', 'mim', 'pip', 'tensorboard')

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Trains stages in child processes that are killed with SIGKILL again and again, until one of them comes to its end.
 
-Usage: python kill_driver.py CONFIG WORK_DIR SEED. Prints the number of kills.
+Usage: python -m tests.helpers.kill_driver CONFIG WORK_DIR SEED. Prints the number of kills.
 """
 
 import logging
@@ -11,9 +11,9 @@ import signal
 import sys
 
 import torch
-from toy_stages import KILLER, kill_inside_writes
 
 from mmvc.engine import load_config, load_stages, run_stages
+from tests.helpers.tiny_stages import KILLER, kill_inside_writes
 
 
 def train(config: str, work_dir: str, moment: int) -> None:

@@ -12,7 +12,7 @@ from mmvc.registry import MODELS
 VIDEOS = ('a', 'b', 'c', 'd')
 HEIGHT, WIDTH, LENGTH = 16, 24, 3
 CONFIG = """
-custom_imports = dict(imports=['toy_training'])
+custom_imports = dict(imports=['tests.helpers.tiny_training'])
 default_scope = 'mmvc'
 data_root = 'nowhere'
 model = dict(type='PoisonedModel')

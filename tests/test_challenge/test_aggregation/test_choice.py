@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-import mmvc.challenge.aggregation.aggregation as aggregation
+import mmvc.challenge.aggregation.choice as choice_module
 from mmvc.challenge.aggregation import aggregate_folders, estimate_motion, motion_consistency, warp_labels
 from mmvc.datasets.synthetic import SyntheticVideoConfig, generate_video
 
@@ -82,7 +82,7 @@ def test_the_steady_prediction_scores_higher(sliding, treatment):
 def test_flow_is_computed_once_for_all_models(sliding, monkeypatch):
     images, labels = sliding
     calls = []
-    monkeypatch.setattr(aggregation, 'estimate_motion', lambda *pair: calls.append(1) or estimate_motion(*pair))
+    monkeypatch.setattr(choice_module, 'estimate_motion', lambda *pair: calls.append(1) or estimate_motion(*pair))
     three = motion_consistency(zip(images, zip(labels, flickering(labels), labels)))
     assert len(calls) == len(images) - 1
     alone = motion_consistency((image, [label_map]) for image, label_map in zip(images, labels))
@@ -142,8 +142,8 @@ def test_finished_videos_are_skipped(folders, tmp_path, monkeypatch):
     arguments = dict(folders, record_dir=tmp_path / 'records')
     first = aggregate_folders(**arguments)
     scored = []
-    measure = aggregation.motion_consistency
-    monkeypatch.setattr(aggregation, 'motion_consistency', lambda *args: scored.append(1) or measure(*args))
+    measure = choice_module.motion_consistency
+    monkeypatch.setattr(choice_module, 'motion_consistency', lambda *args: scored.append(1) or measure(*args))
     assert str(aggregate_folders(**arguments)) == str(first) and not scored
     # the output of a video is not complete, a prediction is another one, the settings are others
     (folders['output_dir'] / 'one' / '003.png').unlink()
@@ -166,8 +166,8 @@ def test_frames_are_in_the_order_of_their_numbers(folders, tmp_path, monkeypatch
             for path in kind.glob('003.*'):
                 path.rename(path.with_stem('9'))
     orders = []
-    monkeypatch.setattr(aggregation, 'fingerprint', lambda settings, files: orders.append([f.stem for f in files]))
-    monkeypatch.setattr(aggregation, 'write_record', lambda *args: None)
+    monkeypatch.setattr(choice_module, 'fingerprint', lambda settings, files: orders.append([f.stem for f in files]))
+    monkeypatch.setattr(choice_module, 'write_record', lambda *args: None)
     aggregate_folders(**folders, record_dir=tmp_path / 'records')
     assert orders[0][:5] == ['000', '001', '002', '9', '10']
 

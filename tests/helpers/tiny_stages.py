@@ -16,7 +16,7 @@ from mmvc.registry import DATASETS, METRICS, MODELS
 from mmvc.utils import atomic
 
 CONFIG = """
-custom_imports = dict(imports=['toy_stages'])
+custom_imports = dict(imports=['tests.helpers.tiny_stages'])
 default_scope = 'mmvc'
 data_root = 'data/toy'
 model = dict(type='{model}')

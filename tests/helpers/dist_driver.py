@@ -1,8 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Runs groups of processes over gloo and writes what they found to a file, for the tests to look at.
 
-Usage: python dist_driver.py OUT.pt JOB [JOB ...]; jobs are the functions below, each with the sizes of its groups. All
-processes are forks of this one, so that the imports, which take longer than the rest, are paid once.
+Usage: python -m tests.helpers.dist_driver OUT.pt JOB [JOB ...]
+
+Jobs are the functions below, each with the sizes of its groups. All processes are forks of this one, so that the
+imports, which take longer than the rest, are paid once.
 """
 
 import contextlib
@@ -25,10 +27,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmvc.engine import ActivationCheckpointHook, CheckWeightsHook, build_runner, load_config
-
-sys.path += [str(Path(__file__).parents[1] / name) for name in ('test_models', 'test_tools')]
-import tiny_models  # noqa: E402
-import toy_vss  # noqa: E402
+from tests.helpers import tiny_models, tiny_vss
 
 NUM_CLIPS = 4
 
@@ -79,7 +78,7 @@ def losses() -> dict:
 def toy_config() -> Config:
     """The config of the toy videos, from a file that no other rank writes."""
     with tempfile.TemporaryDirectory() as folder:
-        return load_config(toy_vss.write_config(Path(folder, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
+        return load_config(tiny_vss.write_config(Path(folder, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
 
 
 def metrics() -> dict:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""All steps in turn, each on what the one before has written; what is finished is not done again."""
+"""Run all steps in turn, each on the output of the step before; finished work is skipped."""
 
 import shutil
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from mmvc.evaluation.files.completeness import compare_files
 from mmvc.utils.errors import UsageError, named
 from mmvc.utils.files import files_in, videos_in
 
-from ..aggregation.aggregation import aggregate_folders
+from ..aggregation import aggregate_folders
 from ..correction import Asker, CorrectionSettings, MultimodalBackend, correct_folders
 from ..records import fingerprint, read_record, write_record
 from .plan import AGGREGATION, CORRECTION, ChallengePlan, ModelPlan
@@ -22,19 +22,25 @@ from .submission import write_submission
 class ChallengePipeline:
     """Models and test-time augmentation, aggregation, category correction, submission (arXiv 2406.04979).
 
-    Everything is kept in the work dir: ``predictions/<model>/``, ``aggregation/`` and ``correction/``, each with
-    ``<video>/<frame>.png`` of class indices (those of a correction in ``correction/predictions/``, beside its record),
-    ``report.json``, ``report.md`` and ``submission.zip``. Run again, it goes on where it was: with the videos, steps
-    and numbers that are missing.
+    All results are in the work dir. ``predictions/<model>/``, ``aggregation/`` and ``correction/predictions/`` hold
+    ``<video>/<frame>.png``, class indices. ``correction/`` also holds the record of all questions. ``report.json``,
+    ``report.md`` and ``submission.zip`` are beside them. A second run only does what is missing: videos, steps and
+    numbers.
 
     Args:
-        plan (ChallengePlan): What to do.
-        work_dir (str | Path): Where to keep it.
-        processes (int): Processes that test a model, one per GPU. Defaults to 1.
-        workers (int): Processes of the other steps. Defaults to 1.
+        plan (ChallengePlan): The checked challenge config.
+        work_dir (str | Path): Folder of all results.
+        processes (int): Number of processes that test a model, one per GPU. Defaults to 1.
+        workers (int): Number of processes of the other steps. Defaults to 1.
         trust_checkpoint (bool): Whether checkpoints may contain code. Defaults to False.
-        backend (MultimodalBackend, optional): Asked instead of the plan's. Defaults to None.
-        predict (Callable): Stands for :func:`run_model`, with its arguments.
+        backend (MultimodalBackend, optional): The multimodal model. Defaults to None: that of the plan.
+        predict (Callable): Predicts videos with a model; has the arguments of :func:`run_model`. Defaults to
+            :func:`run_model`.
+
+    Attributes:
+        images (dict[str, list[str]]): Image files by video, in the order of the frames.
+        masks (dict[str, list[str]]): Mask files by video. Empty unless every frame has one.
+        report (ChallengeReport): The results of the steps so far.
     """
 
     def __init__(self,
@@ -48,24 +54,26 @@ class ChallengePipeline:
         self.plan = plan
         self.work_dir = Path(work_dir)
         self.dataset = plan.build_dataset()
-        #: Image files by video, in the order of the frames.
         self.images: dict[str, list[str]] = {}
-        #: Mask files by video; empty unless every frame has one.
         self.masks: dict[str, list[str]] = {}
         self.report = ChallengeReport()
         self._processes, self._workers, self._trust = processes, workers, trust_checkpoint
         self._backend, self._predict = backend, predict
-        self._chosen: dict[str, str] = {}  # model by video, once there is a choice
+        self._chosen: dict[str, str] = {}  # chosen model by video, after the aggregation
         self._list_frames()
 
     @property
     def steps(self) -> list[str]:
-        """Names of the steps that write predictions, in their order."""
-        return [*self.plan.models, *[AGGREGATION] * (self.plan.aggregation is not None),
-                *[CORRECTION] * (self.plan.correction is not None)]
+        """Names of the steps that write predictions, in order."""
+        steps = list(self.plan.models)
+        if self.plan.aggregation is not None:
+            steps.append(AGGREGATION)
+        if self.plan.correction is not None:
+            steps.append(CORRECTION)
+        return steps
 
     def folder(self, step: str) -> Path:
-        """Predictions that a step writes, or, of a model with predictions of its own, reads."""
+        """Return the folder of the predictions of a step."""
         if step == AGGREGATION:
             return self.work_dir / AGGREGATION
         if step == CORRECTION:
@@ -74,43 +82,51 @@ class ChallengePipeline:
         return self.work_dir / 'predictions' / step if given is None else Path(given)
 
     def unfinished(self, step: str) -> list[str]:
-        """Videos that lack predicted frames."""
+        """List the videos for which a step has not predicted all frames."""
         folder = self.folder(step)
         return [video for video, images in self.images.items()
                 if {Path(image).stem for image in images} - set(files_in(folder / video, ('.png', )))]
 
     def discard(self, steps: list[str]) -> None:
-        """Remove what steps have written, so that they are done anew; those after them notice.
+        """Remove the results of steps, so that they run again. Later steps then notice that their input changed.
+
+        Args:
+            steps (list[str]): Names of the steps.
 
         Raises:
-            UsageError: There is no such step, or its predictions were not made here.
+            UsageError: There is no such step, or its predictions were not made by the pipeline.
         """
         for step in steps:
             if step not in self.steps:
                 raise UsageError(f'there is no step "{step}": the config has {", ".join(self.steps)}')
             if step in self.plan.models and self.plan.models[step].predictions is not None:
-                raise UsageError(f'the predictions of "{step}" were not made here, so they are not removed')
+                raise UsageError(f'the predictions of "{step}" were not made here, so they are not removed: leave the '
+                                 'step out of --redo')
         for step in steps:
             shutil.rmtree(self.folder(step), ignore_errors=True)
             self._record(step).unlink(missing_ok=True)
 
     def run(self) -> ChallengeReport:
-        """Do what is left, and write report and submission.
+        """Run the steps that are not finished, and write the report and the submission.
 
         Returns:
-            ChallengeReport: The steps and their numbers.
+            ChallengeReport: The results of all steps.
 
         Raises:
-            UsageError: A step cannot be done or has failed; what is finished is kept.
+            UsageError: A step failed. Finished work is kept.
             OSError: A file is missing or cannot be written.
-            ValueError: A file is damaged.
+            DataError: A file is damaged.
             BackendError: The multimodal model cannot be used as configured.
         """
         last = ''
         for number, step in enumerate(self.steps, 1):
             print(f'[{number}/{len(self.steps)}] {step}', flush=True)
-            do = {AGGREGATION: self._aggregate, CORRECTION: self._correct}.get(step, self._run_model)
-            result = do(step, last)
+            if step == AGGREGATION:
+                result = self._aggregate()
+            elif step == CORRECTION:
+                result = self._correct(last)
+            else:
+                result = self._run_model(step)
             result.numbers = self._score(step)
             self.report.results.append(result)
             self.report.save(self.work_dir)
@@ -122,7 +138,7 @@ class ChallengePipeline:
         return self.report
 
     def _list_frames(self) -> None:
-        """List images and, if every frame has one, masks."""
+        """List the images and, if every frame has one, the masks."""
         without = 0
         for video in self.dataset.load_data_list():
             name, images = video['video_id'], video['images']
@@ -133,13 +149,14 @@ class ChallengePipeline:
         self.report.ground_truth = f'{len(self.images)} videos, {frames} frames; percent'
         if without:
             self.masks = {}
-            self.report.ground_truth = (f'no numbers: {without} of {frames} frames have no ground truth')
+            self.report.ground_truth = f'no numbers: {without} of {frames} frames have no ground truth'
 
     def _record(self, step: str) -> Path:
-        """File that says what the predictions of a step were made of."""
+        """Return the file with the fingerprint of the inputs of a step."""
         return self.work_dir / 'records' / f'{step}.json'
 
-    def _run_model(self, name: str, _: str) -> StepResult:
+    def _run_model(self, name: str) -> StepResult:
+        """Predict the missing videos with a model, or check the given predictions."""
         model, folder = self.plan.models[name], self.folder(name)
         if model.predictions is None:
             self._predict_videos(model, folder)
@@ -148,23 +165,24 @@ class ChallengePipeline:
                                             for video, images in self.images.items()})[1]
             if unused:
                 raise UsageError(f'models["{name}"].predictions: "{folder}" has predictions of {named(unused)}, which '
-                                 'the dataset does not have: add them to its ann_file, or move them away')
+                                 'the dataset does not have: add them to ann_file of the dataset, or remove the '
+                                 'predictions')
         missing = self.unfinished(name)
         if missing:
             raise UsageError(f'"{folder}" has no prediction, or not of every frame, of {len(missing)} videos: '
-                             f'{named(missing)}')
+                             f'{named(missing)}. Predict these videos')
         return StepResult('model', name, model.describe(), str(folder), self._without_tta(model))
 
     def _predict_videos(self, model: ModelPlan, folder: Path) -> None:
-        """Test the model on the videos that are left."""
+        """Test the model on the videos that have no predictions."""
         config = prepare_config(model, self.plan.dataset).to_dict()
-        # what decides the predictions: not how they are logged, or the model was trained
+        # only these parts of the config influence the predictions
         parts = [config.get(key) for key in ('model', 'tta_model', 'tta_pipeline')]
         digest = fingerprint([*parts, config['test_dataloader']['dataset'], model.tta], [model.checkpoint])
         record = self._record(model.name)
         if folder.is_dir() and any(folder.iterdir()) and read_record(record, digest) is None:
-            raise UsageError(f'"{folder}" was predicted by another checkpoint, or with another config, dataset or '
-                             f'augmentation: discard it with --redo {model.name}, or choose another --work-dir')
+            raise UsageError(f'"{folder}" was predicted with another checkpoint, config, dataset or augmentation: '
+                             f'discard it with --redo {model.name}, or choose another --work-dir')
         videos = self.unfinished(model.name)
         print(f'{len(self.images) - len(videos)} of {len(self.images)} videos are finished', flush=True)
         if videos:
@@ -173,45 +191,53 @@ class ChallengePipeline:
                           self._trust)
 
     def _model_dir(self, name: str) -> Path:
-        """Config, log and margins of a model."""
+        """Return the folder of the config, log and margins of a model."""
         return self.work_dir / 'models' / name
 
     def _margins(self) -> dict[str, Path]:
-        """Folders of the margins of the videos that have some."""
-        margins = {video: self._model_dir(self._chosen.get(video, next(iter(self.plan.models)))) / MARGINS / video
-                   for video in self.images}
-        return {video: folder for video, folder in margins.items()
-                if {Path(image).stem for image in self.images[video]} <= set(files_in(folder, ('.png', )))}
+        """Return the folder of the margins of each video that has margins for all frames.
+
+        The margins are those of the model that was chosen for the video, or of the only model.
+        """
+        only_model = next(iter(self.plan.models))
+        folders = {}
+        for video, images in self.images.items():
+            folder = self._model_dir(self._chosen.get(video, only_model)) / MARGINS / video
+            if {Path(image).stem for image in images} <= set(files_in(folder, ('.png', ))):
+                folders[video] = folder
+        return folders
 
     def _without_tta(self, model: ModelPlan) -> str | None:
-        """Name of the same model without test-time augmentation."""
+        """Return the name of the same model without test-time augmentation; None if there is none."""
         if model.predictions is None and model.tta:
             for other in self.plan.models.values():
                 if (other.config, other.checkpoint, other.tta) == (model.config, model.checkpoint, False):
                     return other.name
         return None
 
-    def _aggregate(self, name: str, _: str) -> StepResult:
-        settings = self.plan.aggregation
-        assert settings is not None  # or this were no step
+    def _aggregate(self) -> StepResult:
+        """Choose a model for each video."""
+        settings, output_dir = self.plan.aggregation, self.folder(AGGREGATION)
+        assert settings is not None  # the step exists only if it is configured
         folders = {model: self.folder(model) for model in settings.models}
-        choices = aggregate_folders(self._image_folder(), folders, self.folder(name), settings.label_maps,
-                                    settings.window, self._workers, self.work_dir / 'records' / AGGREGATION)
+        choices = aggregate_folders(self._image_folder(), folders, output_dir, settings.treatment, settings.window,
+                                    self._workers, self.work_dir / 'records' / AGGREGATION)
         self._chosen = {choice.video: choice.chosen for choice in choices}
         counts = {model: sum(choice.chosen == model for choice in choices) for model in folders}
         details = ', '.join(f'{model}: {count}' for model, count in counts.items())
         for choice in choices:
             scores = ', '.join(f'{model} {score:.5f}' for model, score in choice.scores.items())
             print(f'{choice.video}: {choice.chosen} ({scores})')
-        return StepResult('aggregation', name, f'videos from {details}', str(self.folder(name)), settings.models[0])
+        return StepResult('aggregation', AGGREGATION, f'videos from {details}', str(output_dir), settings.models[0])
 
-    def _correct(self, name: str, before: str) -> StepResult:
-        settings = self.plan.correction
-        assert settings is not None  # or this were no step
+    def _correct(self, before: str) -> StepResult:
+        """Correct the predictions of the step before."""
+        settings, output_dir = self.plan.correction, self.folder(CORRECTION)
+        assert settings is not None  # the step exists only if it is configured
         folder = self.work_dir / CORRECTION
         asker = Asker(self._backend or settings.build_backend(), settings.cache or folder / 'cache',
                       settings.requests_per_minute, settings.retries)
-        audit = correct_folders(self._image_folder(), self.folder(before), self.folder(name), folder,
+        audit = correct_folders(self._image_folder(), self.folder(before), output_dir, folder,
                                 settings.table(self.dataset.metainfo['classes']), asker,
                                 CorrectionSettings(**settings.settings), self._margins(), resume=True)
         counts, outcomes = audit.count(), audit.outcomes()
@@ -220,16 +246,16 @@ class ChallengePipeline:
               f'record: {folder / "audit.html"}')
         if counts['failed']:
             raise UsageError(f'{counts["failed"]} questions got no answer, see "{folder / "audit.html"}": run again '
-                             f'to ask them; the last error: {audit.last_error()}')
-        return StepResult('correction', name, f'{outcomes.get("changed", 0)} of {len(audit.findings)} segments, '
-                          f'{asker.backend.name}', str(self.folder(name)), before)
+                             f'to ask them. The last error: {audit.last_error()}')
+        return StepResult('correction', CORRECTION, f'{outcomes.get("changed", 0)} of {len(audit.findings)} segments, '
+                          f'{asker.backend.name}', str(output_dir), before)
 
     def _image_folder(self) -> str:
-        """Folder of a video's images, with ``{video}`` in the place of its name."""
+        """Return the folder of the images of a video; ``{video}`` stands for its name."""
         return self.dataset.data_prefix['img_path']
 
     def _score(self, step: str) -> dict[str, float] | None:
-        """Numbers of a step in percent; computed once."""
+        """Return the metrics of a step in percent, cached on disk; None without ground truth."""
         if not self.masks:
             return None
         folder = self.folder(step)

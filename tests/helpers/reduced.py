@@ -5,19 +5,16 @@ import json
 import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
-from doc_commands import ROOT, Command
 from mmengine.config import Config
 
 from mmvc.datasets.camvid import CamVidDataset
 from mmvc.datasets.synthetic import SyntheticVideoConfig, make_synthetic_dataset
-
-sys.path.append(str(ROOT / 'tests/test_configs'))
-from tiny_configs import shrink  # noqa: E402
+from tests.helpers.doc_commands import ROOT, Command
+from tests.helpers.tiny_configs import shrink
 
 STAGES = ('segmenter', 'online', 'offline')
 #: configs that the documentation trains and tests with

@@ -18,7 +18,7 @@ from mmengine.structures import PixelData
 from mmvc.registry import HOOKS, MODELS
 
 CONFIG = """
-custom_imports = dict(imports=['toy_vss'])
+custom_imports = dict(imports=['tests.helpers.tiny_vss'])
 default_scope = 'mmvc'
 data_root = 'nowhere'
 find_unused_parameters = True  # the embedding takes no part in the loss

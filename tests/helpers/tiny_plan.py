@@ -1,13 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""A plan over the toy model of tests/test_engine, trained in a second."""
+"""An ablation plan over the stages of ``tiny_stages``, trained in a second."""
 
-import sys
 from pathlib import Path
 
-ENGINE_TESTS = Path(__file__).parents[1] / 'test_engine'
-sys.path.insert(0, str(ENGINE_TESTS))
-
-from toy_stages import write_configs  # noqa: E402
+from tests.helpers.tiny_stages import write_configs
 
 PLAN = """
 title = 'Toy'

@@ -3,9 +3,9 @@
 
 import torch
 from mmengine.config import Config
-from tiny_models import NUM_CLASSES, STAGES, build_part, randomize_constants
 
 from mmvc.models import MinVIS
+from tests.helpers.tiny_models import NUM_CLASSES, STAGES, build_part, randomize_constants
 
 CLASSES = [f'class{index}' for index in range(NUM_CLASSES)]
 PALETTE = [[20 * index, 255 - 20 * index, 50] for index in range(NUM_CLASSES)]

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Choosing, video by video, the model whose prediction moves with the images (arXiv 2406.04979, Eq. 5-7)."""
+"""Choose, for each video, the model whose prediction follows the motion in the images (arXiv 2406.04979, Eq. 5-7)."""
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +13,7 @@ import numpy as np
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import files_in, require_placeholder, videos_in
-from mmvc.utils.image_files import FRAME_SUFFIXES
+from mmvc.utils.files import IMAGE_SUFFIXES, files_in, require_placeholder, videos_in
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.natural_order import natural_key
 
@@ -24,13 +23,14 @@ from .ssim import WINDOW, label_similarity, require_window
 
 
 class VideoChoice(NamedTuple):
-    """What was chosen for a video.
+    """The model that was chosen for a video.
 
-    Args:
-        video (str): Its name.
-        frames (int): Its number of frames.
-        scores (dict[str, float]): Motion consistency of each model, NaN where not defined (a single frame).
-        chosen (str): The model of the highest score, the first one among equals or if no score is defined.
+    Attributes:
+        video (str): Name of the video.
+        frames (int): Number of its frames.
+        scores (dict[str, float]): Motion consistency of each model. NaN where it is undefined (a single frame).
+        chosen (str): The model with the highest score. If scores are equal or undefined, the model that was named
+            first.
     """
     video: str
     frames: int
@@ -41,23 +41,24 @@ class VideoChoice(NamedTuple):
 def motion_consistency(frames: Iterable[tuple[np.ndarray, Sequence[np.ndarray]]],
                        treatment: str = 'classes',
                        window: int = WINDOW) -> np.ndarray:
-    """Measure how well each model's label maps follow the motion in the images of one video.
+    """Measure how well the label maps of each model follow the motion in the images of a video.
 
-    For every two consecutive frames, the earlier label map is warped to the later frame and compared by SSIM with the
-    actual one; pixels that enter the frame or were hidden do not count. The score is the mean over the pairs of
-    frames. The motion is estimated once for all models, and two frames are in memory at a time.
+    For every two consecutive frames, the earlier label map is warped to the later frame and compared with the
+    predicted one by SSIM. Pixels that enter the frame or were occluded do not count. The score is the mean over the
+    pairs of frames. The motion is estimated once for all models. Only two frames are in memory at a time.
 
     Args:
-        frames (Iterable[tuple]): T times the image, grey, uint8 (h, w), resized here if the label maps have another
-            size, and the label maps of M models, each uint8 (H, W).
-        treatment (str): Of label maps, see :func:`label_similarity`. Defaults to ``'classes'``.
-        window (int): Side of SSIM's window in pixels. Defaults to 7.
+        frames (Iterable[tuple]): For each of T frames, the image (grey, uint8 (h, w)) and the label maps of M models
+            (uint8 (H, W) each). The image is resized if the label maps have another size.
+        treatment (str): How label maps are compared, see :func:`label_similarity`. Defaults to ``'classes'``.
+        window (int): Side of the SSIM window in pixels. Defaults to 7.
 
     Returns:
-        np.ndarray: Scores in [-1, 1], the higher the better, float64 (M,); NaN if T < 2 or nothing could be compared.
+        np.ndarray: Scores in [-1, 1], the higher the better, float64 (M,). NaN if T < 2 or if no pixel could be
+        compared.
 
     Raises:
-        DataError: Label maps differ in size.
+        DataError: The label maps differ in size.
     """
     scores: list[list[float]] = []
     earlier = None
@@ -87,33 +88,33 @@ def aggregate_folders(images: str,
                       window: int = WINDOW,
                       workers: int = 1,
                       record_dir: str | Path | None = None) -> list[VideoChoice]:
-    """Choose a model for every video and collect the chosen predictions in one folder.
+    """Choose a model for every video and copy the chosen predictions into one folder.
 
     Args:
-        images (str): Folder of a video's frames, with ``{video}`` in the place of its name.
+        images (str): Folder with the frames of a video. ``{video}`` stands for the name of the video.
         predictions (Mapping[str, str | Path]): Name of a model -> its folder of ``<video>/<frame>.png``, 8-bit class
-            indices; two or more. The first one is taken where scores are equal.
-        output_dir (str | Path): Folder for the chosen ``<video>/<frame>.png``, copied as they are. A video's folder
-            appears when it is complete, and replaces an older one.
-        treatment (str): Of label maps, see :func:`label_similarity`. Defaults to ``'classes'``.
-        window (int): Side of SSIM's window in pixels. Defaults to 7.
-        workers (int): Number of processes; the result does not depend on it. Defaults to 1.
-        record_dir (str | Path, optional): Folder of a record per finished video. Another run with the same folder
-            skips the videos that are finished, unless their files or the settings have changed. Defaults to None: all
-            videos are done.
+            indices. Two or more models. The first one is chosen if scores are equal.
+        output_dir (str | Path): Folder for the chosen ``<video>/<frame>.png``, copied unchanged. The folder of a video
+            appears when it is complete and replaces an older one.
+        treatment (str): How label maps are compared, see :func:`label_similarity`. Defaults to ``'classes'``.
+        window (int): Side of the SSIM window in pixels. Defaults to 7.
+        workers (int): Number of processes. The result does not depend on it. Defaults to 1.
+        record_dir (str | Path, optional): Folder with a record of each finished video. A later run with the same
+            folder skips these videos, unless their files or the settings have changed. Defaults to None: score all
+            videos.
 
     Returns:
         list[VideoChoice]: One per video, sorted by name.
 
     Raises:
-        FileNotFoundError: A folder is missing, or the models did not predict the same frames, or an image is missing.
-        UsageError: There are fewer than two models, an argument is out of range, or the output folder is in one of the
-            inputs.
+        FileNotFoundError: A folder or an image is missing, or the models predicted different frames.
+        UsageError: There are fewer than two models, an argument is out of range, or the output folder is one of the
+            input folders or inside one.
         DataError: A file is damaged, or the label maps of a video differ in size.
     """
     require_window(window)
     if len(predictions) < 2:
-        raise UsageError(f'{len(predictions)} folder(s) of predictions: there is nothing to choose, give two or more')
+        raise UsageError(f'{len(predictions)} folder(s) of predictions leave nothing to choose: give two or more')
     require_placeholder(images)
     output_dir = Path(output_dir)
     for name, folder in predictions.items():
@@ -127,24 +128,25 @@ def aggregate_folders(images: str,
 
 
 class _Video(NamedTuple):
-    """Files of one video: its images, and each model's predictions."""
+    """The files of a video: its images, and the predictions of each model, in the order of the frames."""
     name: str
     images: list[Path]
     predictions: dict[str, list[Path]]
 
 
 def _list_videos(images: str, folders: dict[str, Path]) -> Iterator[_Video]:
-    """Check that all models predicted the same frames, and that there are images of them."""
+    """List the videos; check that all models predicted the same frames and that these have images."""
     videos = {name: videos_in(folder) for name, folder in folders.items()}
     first = next(iter(folders))
     for name, names in videos.items():
         different = sorted(set(names) ^ set(videos[first]))
         if different:
             raise FileNotFoundError(f'models "{first}" and "{name}" predicted different videos: {different[0]} '
-                                    f'({len(different)} in all) is in one of "{folders[first]}" and "{folders[name]}"')
+                                    f'({len(different)} in all) is in only one of the folders "{folders[first]}" and '
+                                    f'"{folders[name]}"')
     for video in videos[first]:
         frames = {name: files_in(folder / video, ('.png', )) for name, folder in folders.items()}
-        files = files_in(Path(images.replace('{video}', video)), FRAME_SUFFIXES)
+        files = files_in(Path(images.replace('{video}', video)), IMAGE_SUFFIXES)
         for name, found in frames.items():
             different = sorted(set(found) ^ set(frames[first]))
             if different or not found:
@@ -165,7 +167,8 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
     if record_dir is not None:
         record = record_dir / f'{video.name}.json'
         settings = dict(models=list(video.predictions), treatment=treatment, window=window)
-        digest = fingerprint(settings, [*video.images, *(path for of in video.predictions.values() for path in of)])
+        files = [*video.images, *(path for paths in video.predictions.values() for path in paths)]
+        digest = fingerprint(settings, files)
         known = read_record(record, digest)
         if known is not None and set(files_in(target, ('.png', ))) == {path.stem for path in video.images}:
             return VideoChoice(**known)
@@ -174,6 +177,7 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
         scores = dict(zip(video.predictions, motion_consistency(frames, treatment, window).tolist()))
     except ValueError as error:
         raise DataError(f'video "{video.name}": {error}') from error
+    # undefined scores count less than the lowest SSIM, -1
     chosen = max(video.predictions, key=lambda name: -2.0 if np.isnan(scores[name]) else scores[name])
     with atomic_folder(target) as draft:
         for path in video.predictions[chosen]:
@@ -185,9 +189,9 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
 
 
 def _read_frame(files: tuple[Path, tuple[Path, ...]]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Read the grey image of a frame and the label maps of all models."""
     image, predictions = files
     grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
     if grey is None:
         raise DataError(f'image "{image}" cannot be decoded: restore the file')
     return grey, [read_label_map(str(path)) for path in predictions]
-
