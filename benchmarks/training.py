@@ -37,7 +37,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mmvc.engine import checkpoint_activations  # noqa: E402
+from mmvc.engine.hooks import checkpoint_activations  # noqa: E402
 from mmvc.registry import MODELS, TRANSFORMS  # noqa: E402
 
 STAGES = ('segmenter', 'online', 'offline')

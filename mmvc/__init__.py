@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Video semantic, panoptic and instance segmentation on OpenMMLab.
 
-Importing the package registers its scope (``mmvc``) with mmengine, so ``type='mmvc.RandomPatchMask'`` resolves in
-any OpenMMLab config that lists ``custom_imports = dict(imports=['mmvc'])``.
+Importing the package registers its scope ``mmvc`` with mmengine. So any OpenMMLab config with
+``custom_imports = dict(imports=['mmvc'])`` can use its classes, such as ``type='mmvc.RandomPatchMask'``. It also makes
+mmengine load checkpoints without running code in them, see :mod:`mmvc.utils.checkpoint_loading`.
 """
 
 from .utils.compiled_ops import ensure_importable_mmcv_ops

@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The registries of the package: children of mmengine's, with scope ``mmvc``.
+"""The registries of the package: children of mmengine's registries, with scope ``mmvc``.
 
-Modules are imported lazily, when the first of a kind is built (``locations``). A child exists for every kind that a
-config with ``default_scope = 'mmvc'`` builds, also where the package adds none: mmengine warns if it finds no child.
+The modules in ``locations`` are imported when a registry is first used. Every registry that a config with
+``default_scope = 'mmvc'`` uses has a child here, even if the package registers nothing in it: mmengine warns if a
+child is missing.
 """
 
 from mmengine import registry as root

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # usage: bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [arguments of tools/test.py]
 #
-# Evaluate on several processes of this machine: one per GPU, or on the CPU (gloo) where there is no GPU. The numbers do
-# not depend on the number of processes, which may exceed that of the videos.
+# Test with several processes on this machine: one per GPU, or on the CPU (gloo) if there is no GPU. The metrics do not
+# depend on the number of processes, which may be larger than the number of videos.
 #
-# Several machines, and MAX_RESTARTS: as in tools/dist_train.sh. A test that is started again begins anew.
+# For several machines and MAX_RESTARTS see tools/dist_train.sh. A restarted test starts from the beginning.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 

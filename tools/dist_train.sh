@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
 # usage: bash tools/dist_train.sh CONFIG PROCESSES [arguments of tools/train.py]
 #
-# Train on several processes of this machine: one per GPU, or on the CPU (gloo) where there is no GPU.
+# Train with several processes on this machine: one per GPU, or on the CPU (gloo) if there is no GPU.
 #
-# Several machines: the same line on each, with PROCESSES for one machine and
-#   NNODES       how many machines
-#   NODE_RANK    which of them this is, from 0
+# On several machines, run the same command on each, with the number of PROCESSES per machine, and set:
+#   NNODES       number of machines
+#   NODE_RANK    index of this machine, from 0
 #   MASTER_ADDR  address of machine 0
-#   PORT         free on machine 0; default: 29500. On one machine a free port is found unless PORT is set.
-# for example, of two with eight GPUs each, the first:
+#   PORT         a free port of machine 0; default: 29500. On a single machine the default is any free port.
+# For example, on the first of two machines with eight GPUs each:
 #   NNODES=2 NODE_RANK=0 MASTER_ADDR=node0 bash tools/dist_train.sh CONFIG 8
 #
-# Elastic, with a work dir that all machines share:
-#   MAX_RESTARTS=3  start all processes again, up to three times, when one of them dies
-#   NNODES=2:4      begin with two to four machines, take in those that come later (not counted as restarts), and with
-#                   MAX_RESTARTS go on without those that are lost. Machine 0 must stay.
-#   JOB_ID          a name for each of several jobs that share MASTER_ADDR and PORT
+# Elastic training needs a work dir that all machines share. Set:
+#   MAX_RESTARTS=3  if a process dies, restart all processes, up to three times
+#   NNODES=2:4      start with two to four machines and add machines that join later (this is not a restart). With
+#                   MAX_RESTARTS, continue if machines are lost. Machine 0 must stay.
+#   JOB_ID          a unique name for each job, if several jobs use the same MASTER_ADDR and PORT
 #   LOCAL_ADDR      address of this machine, if the others cannot reach it by its host name
-# Each of the first two implies --resume: every start goes on from the last intact checkpoint of the work dir, the very
-# first one as well. With another number of processes the global batch is another one, and the learning rate stays.
+# MAX_RESTARTS and NNODES=MIN:MAX imply --resume: each start, even the first, continues from the last intact checkpoint
+# of the work dir. If the number of processes changes, so does the global batch size; the learning rate stays the same.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 

@@ -1,9 +1,9 @@
-# What the dist_*.sh and slurm_*.sh have in common; they source it.
+# Functions of the scripts dist_*.sh and slurm_*.sh, which source this file.
 
 TOOLS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export PYTHONPATH="${TOOLS}/..:${PYTHONPATH:-}"
 
-# the environment that `make` creates, unless another one is active
+# use the environment that `make` creates, unless another one is active
 if [ -z "${PYTHON:-}" ]; then
     if [ -z "${VIRTUAL_ENV:-}" ] && [ -x "${TOOLS}/../.venv/bin/python" ]; then
         PYTHON="${TOOLS}/../.venv/bin/python"
@@ -12,10 +12,10 @@ if [ -z "${PYTHON:-}" ]; then
     fi
 fi
 
-# the comment at the top of the script that was started
+# print the comment at the top of the calling script
 print_help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 
-# check_arguments COUNT [ARGUMENTS]: print the help in place of the script, where it is asked for or arguments are missing
+# check_arguments COUNT [ARGUMENTS]: print the help and exit, if it is requested or arguments are missing
 check_arguments() {
     local count="$1"
     shift
@@ -25,20 +25,20 @@ check_arguments() {
 
 refuse() { echo "error: $1" >&2 && exit 2; }
 
-# whether processes are started again, when some have died or machines have come or gone
+# succeeds if processes are restarted when one dies or the number of machines changes
 is_elastic() { [ "${MAX_RESTARTS:-0}" != 0 ] || [[ "${NNODES:-1}" == *:* ]]; }
 
-# launch_torchrun PROCESSES SCRIPT [ARGUMENTS]: one process per GPU of this machine, as part of a group of all machines
+# launch_torchrun PROCESSES SCRIPT [ARGUMENTS]: start PROCESSES on this machine, in one process group with all machines
 launch_torchrun() {
     local processes="$1" rendezvous
     shift
     [[ "${processes}" =~ ^[1-9][0-9]*$ ]] || refuse "PROCESSES must be a number, found \"${processes}\""
     if [ "${NNODES:-1}" != 1 ] && { [ -z "${NODE_RANK:-}" ] || [ -z "${MASTER_ADDR:-}" ]; }; then
-        refuse "NNODES=${NNODES} needs NODE_RANK and MASTER_ADDR, too: see bash $0 --help"
+        refuse "NNODES=${NNODES} needs NODE_RANK and MASTER_ADDR: see bash $0 --help"
     fi
     if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
         rendezvous=(--standalone)
-    elif is_elastic; then  # machines that have to find each other again after a failure; ranks may change then
+    elif is_elastic; then  # machines must find each other again after a failure, and ranks may change
         rendezvous=(--nnodes "${NNODES:-1}" --rdzv-backend c10d --rdzv-id "${JOB_ID:-mmvc}"
                     --rdzv-endpoint "${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}"
                     --rdzv-conf "is_host=$([ "${NODE_RANK:-0}" = 0 ] && echo 1 || echo 0)")
@@ -47,13 +47,13 @@ launch_torchrun() {
         rendezvous=(--nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
                     --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}")
     fi
-    # a store of their own for every start: in a shared one they may find the addresses of processes that have died
+    # use a new store for every start: a shared one may still contain the addresses of dead processes
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
     exec "${PYTHON}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "${processes}" \
         --max-restarts "${MAX_RESTARTS:-0}" --monitor-interval 1 "$@"
 }
 
-# launch_srun PARTITION JOB_NAME SCRIPT [ARGUMENTS]: one process per GPU; a process that fails ends the others
+# launch_srun PARTITION JOB_NAME SCRIPT [ARGUMENTS]: start one process per GPU; if one fails, the others are ended
 launch_srun() {
     local partition="$1" job_name="$2" gpus="${GPUS:-8}"
     local gpus_per_node="${GPUS_PER_NODE:-$((gpus < 8 ? gpus : 8))}"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [arguments of tools/test.py]
 #
-# Evaluate on a Slurm cluster, one process per GPU, by srun. The numbers do not depend on the number of processes, which
-# may exceed that of the videos. Variables (GPUS, ...): as for tools/slurm_train.sh.
+# Test on a Slurm cluster with srun, one process per GPU. The metrics do not depend on the number of processes, which
+# may be larger than the number of videos. For the variables (GPUS, ...) see tools/slurm_train.sh.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 

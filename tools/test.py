@@ -14,9 +14,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 import mmvc  # noqa: F401  registers the scope
 from mmvc.engine import (
     LAUNCHERS,
-    CheckWeightsHook,
     OverrideAction,
-    VideoSegVisualizationHook,
     build_runner,
     default_work_dir,
     load_config,
@@ -25,6 +23,7 @@ from mmvc.engine import (
     require_dataloader,
     setup_distributed,
 )
+from mmvc.engine.hooks import CheckWeightsHook, VideoSegVisualizationHook
 from mmvc.evaluation import VideoMetric
 from mmvc.registry import METRICS
 from mmvc.utils import keep_freed_memory

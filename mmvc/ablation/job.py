@@ -16,7 +16,8 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
-from mmvc.engine import CheckWeightsHook, Stage, build_runner, on_main_process, run_stages, setup_distributed
+from mmvc.engine import Stage, build_runner, on_main_process, run_stages, setup_distributed
+from mmvc.engine.hooks import CheckWeightsHook
 from mmvc.utils.errors import UsageError
 
 from .attention_share_hook import AttentionShareHook

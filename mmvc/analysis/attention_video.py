@@ -14,7 +14,7 @@ from mmvc.apis import FrameResult, VideoSegInferencer
 from mmvc.engine import load_config
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.errors import UsageError
-from mmvc.visualization import PanelDrawer
+from mmvc.visualization import PanelDrawer, SegmentMap
 
 from .attention import VideoAttention, record_attention
 from .attention_pictures import heat_map, plot_share
@@ -33,7 +33,8 @@ class AttentionVideo:
         self.models = models
         self.first = next(iter(models.values()))
         meta = self.first.dataset_meta
-        self.drawer = PanelDrawer(meta['classes'], meta['palette'], score_thr=score_thr)
+        self.drawer = PanelDrawer(meta['classes'], meta['palette'])
+        self.score_thr = score_thr
 
     @classmethod
     def from_files(cls, files: dict[str, tuple[str, str]], cfg_options: dict | None = None,
@@ -141,7 +142,8 @@ class AttentionVideo:
                  maximum: float) -> dict[str, np.ndarray]:
         """Draw the columns of a frame: picture by title."""
         image = mmcv.bgr2rgb(frame.image)
-        columns = dict(input=image, prediction=self.drawer.draw_prediction(image, frame.data_sample))
+        predicted = SegmentMap.of_prediction(frame.data_sample, len(frame.classes), self.score_thr)
+        columns = dict(input=image, prediction=self.drawer.draw(image, predicted))
         for name, attention in attentions.items():
             rows = [f'{self.drawer.classes[attention.labels[query]]} q{query}'
                     for query in np.flatnonzero(attention.foreground.numpy())]

@@ -6,14 +6,14 @@ from mmvc.utils.errors import UsageError
 
 
 def protect_inputs(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Refuse to write over what is read.
+    """Refuse outputs that would overwrite inputs.
 
     Args:
         targets (Sequence[Path]): Files and folders that will be written.
-        inputs (Sequence[Path]): Files that are read.
+        inputs (Sequence[Path]): Files that will be read.
 
     Raises:
-        UsageError: A target is an input, or a folder around it.
+        UsageError: A target is an input, or a folder that contains one.
     """
     owners: dict[Path, Path] = {}
     for path in inputs:

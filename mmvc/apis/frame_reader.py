@@ -9,19 +9,21 @@ from .sources import Frame, FrameSource
 
 
 class FrameReader:
-    """Reads a source frame by frame and decides about bad ones. Can be iterated again where the source can.
+    """Reads a source frame by frame, and stops at or skips broken frames.
+
+    It can be iterated again if the source can be read again.
 
     Args:
         source (FrameSource): The source.
-        stride (int): Take every ``stride``-th frame. Defaults to 1.
+        stride (int): Use every ``stride``-th frame. Defaults to 1.
         max_frames (int, optional): Stop after this many frames. Defaults to None: all.
-        skip_broken (bool): Whether to leave out frames that cannot be read or have another size than the first one,
-            and note them in ``skipped``. Defaults to False: they are an error.
+        skip_broken (bool): Whether to skip frames that cannot be read or differ in size from the first one. They are
+            listed in ``skipped``. Defaults to False: they are an error.
 
     Attributes:
-        skipped (list[SkippedFrame]): What was left out in the latest reading.
-        size (tuple[int, int]): Height and width of the frames; (0, 0) before the first one.
-        num_frames (int): Frames given out in the latest reading.
+        skipped (list[SkippedFrame]): Frames that the latest iteration skipped.
+        size (tuple[int, int]): Height and width of the frames; (0, 0) before the first frame is read.
+        num_frames (int): Number of frames that the latest iteration yielded.
     """
 
     def __init__(self, source: FrameSource, stride: int = 1, max_frames: int | None = None,
@@ -39,17 +41,17 @@ class FrameReader:
         self._stopped = False
 
     def stop(self) -> None:
-        """End the video with the frame that was read last."""
+        """Let the latest frame be the last one of the video."""
         self._stopped = True
 
     @property
     def fps(self) -> float | None:
-        """Frames per second of what is read, if the source tells."""
+        """Frames per second after the stride; None if the source does not know its own."""
         return self.source.fps and self.source.fps / self.stride
 
     @property
     def expected_frames(self) -> int | None:
-        """How many frames will come, if known."""
+        """Number of frames that an iteration yields; None if it is not known."""
         known = self.source.num_frames and -(-self.source.num_frames // self.stride)
         return min(filter(None, (known, self.max_frames)), default=None)
 
@@ -61,7 +63,7 @@ class FrameReader:
             if isinstance(frame, SkippedFrame):
                 if not self.skip_broken:
                     raise UsageError(f'{self.source.description}: frame {frame.index} ("{frame.name}"): '
-                                     f'{frame.reason}. To leave out such frames: skip_broken (--skip-broken)')
+                                     f'{frame.reason}. To skip such frames, set skip_broken=True (--skip-broken)')
                 self.skipped.append(frame)
                 continue
             self.size = frame.image.shape[0], frame.image.shape[1]
@@ -75,5 +77,5 @@ class FrameReader:
 
     def _size_differs(self, frame: Frame) -> str:
         (height, width), (first_height, first_width) = frame.image.shape[:2], self.size
-        return (f'it is {width}x{height}, the frames before are {first_width}x{first_height}; a video has one size: '
-                'resize the frame, or segment the two parts on their own')
+        return (f'it is {width}x{height}, the frames before are {first_width}x{first_height}; all frames of a video '
+                'must have the same size: resize the frame, or segment the two parts separately')

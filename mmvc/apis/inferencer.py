@@ -21,51 +21,52 @@ from mmvc.models.utils import fold_batch_norm
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
+from mmvc.utils.progress import ProgressBars
 from mmvc.visualization import FPS_RANGE
 
 from .check_outputs import protect_inputs
 from .frame_buffer import KeptFrames
 from .frame_reader import FrameReader
 from .loading import frame_transforms, load_model
-from .progress import FrameProgress
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
 from .sources import Frame, FrameSource, Source, open_sources
 from .writers import VideoInfo, WriterSettings, build_writers
 
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
-# Frames per second of what is written where the source does not tell (folders of frames, arrays).
+# Frames per second of overlays if the source has no rate (folders of frames, arrays).
 DEFAULT_FPS = 10.
 Track = Callable[[Iterable, int | None, str], Iterator]
 
 
 class VideoSegInferencer:
-    """Segments any video, of any length, in bounded memory.
+    """Segments videos of any length in bounded memory.
 
-    The frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not
-    depend on ``window_size`` or ``max_memory``. Frames and masks of a whole video never exist: frames are read window
-    by window, masks are decoded and written frame by frame.
+    Frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not depend
+    on ``window_size`` or ``max_memory``. The frames and masks of a whole video are never in memory together: frames
+    are read window by window, masks are decoded and written frame by frame.
 
-    It is called as mmdet's ``DetInferencer``, but is not built on mmengine's ``BaseInferencer``: that one collects the
-    predictions of all inputs before it draws the first, cannot stop at a checkpoint that fits only in part, and would
-    take a video for a single sample.
+    It is called like mmdet's ``DetInferencer``, but does not inherit from mmengine's ``BaseInferencer``. That class
+    collects the predictions of all inputs before it draws the first, accepts checkpoints that fit only in part, and
+    treats a video as a single sample.
 
     Args:
-        model (str | Path | Config | dict, optional): Config, its path, or the name of one that comes with mmvc, such
-            as ``'mvc/dvispp_r50_vspw_online'``. Defaults to None: the config that the checkpoint carries.
-        weights (str, optional): Checkpoint, file or address. Defaults to None: ``load_from`` of the config; without
-            any, the weights are random and a warning says so.
-        device (str, optional): Such as ``'cuda:0'``. Defaults to None: an accelerator if there is one, else the CPU.
-        window_size (int, optional): Frames that go through the network at once. More are faster on a GPU and need more
-            memory. Defaults to None: ``window_size`` of the model; 1 for cameras and streams.
-        max_memory (float, optional): GiB that the features of a video may take in memory, together with its panoptic
-            maps and with the frames of a source that can be read only once; the rest goes to the system's temporary
-            folder. Defaults to None: as the model's ``feature_store`` says, or 1 GiB.
-        amp (str, optional): ``'bf16'`` or ``'fp16'``: run the network in half precision, which changes the result a
-            little. Defaults to None: full precision.
-        compile (bool): Whether to compile backbone and head with :func:`torch.compile`: a minute or more at first,
-            then faster. Defaults to False.
-        cfg_options (dict, optional): Overrides of the config, keys like ``model.feature_store.dtype``. Defaults to
-            None.
+        model (str | Path | Config | dict, optional): Config, its path, or the name of a config of mmvc, such as
+            ``'mvc/dvispp_r50_vspw_online'``. Defaults to None: the config that is stored in the checkpoint.
+        weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config. Without
+            either, the weights are random, and a warning is logged.
+        device (str, optional): Device, such as ``'cuda:0'``. Defaults to None: an accelerator if there is one, else
+            the CPU.
+        window_size (int, optional): Number of frames per forward pass, >= 1. Larger windows are faster on a GPU and
+            need more memory. Defaults to None: ``window_size`` of the model; 1 for cameras and streams.
+        max_memory (float, optional): Memory in GiB for the features of a video, its panoptic maps, and the frames of a
+            source that can be read only once. The rest is stored in the system's temporary folder. Defaults to None:
+            the limit of the model's ``feature_store``, or 1 GiB.
+        amp (str, optional): ``'bf16'`` or ``'fp16'`` to run the network in half precision, which changes the result
+            slightly. Defaults to None: full precision.
+        compile (bool): Whether to compile backbone and head with :func:`torch.compile`. It takes a minute or more, and
+            speeds up the rest. Defaults to False.
+        cfg_options (dict, optional): Overrides of the config, with keys such as ``model.feature_store.dtype``.
+            Defaults to None.
         show_progress (bool): Whether to show progress bars. Defaults to True.
 
     Attributes:
@@ -75,7 +76,8 @@ class VideoSegInferencer:
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``, by the config's post-processing.
 
     Raises:
-        UsageError: Config, checkpoint or device cannot be used, or config and checkpoint do not fit each other.
+        UsageError: An argument is out of range, config, checkpoint or device cannot be used, or config and checkpoint
+            do not fit each other.
 
     Examples:
         >>> inferencer = VideoSegInferencer('mvc/dvispp_r50_vspw', weights='dvispp.pth')
@@ -101,7 +103,7 @@ class VideoSegInferencer:
         if max_memory is not None:
             check_number('max_memory', max_memory, 0)
         if amp not in (None, *AMP_DTYPES):
-            raise UsageError(f'amp is one of {", ".join(AMP_DTYPES)}, got {amp!r}')
+            raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options)
         if self.device.type == 'cpu':
@@ -127,7 +129,7 @@ class VideoSegInferencer:
                  formats: str | Sequence[str] = ('overlay', ),
                  online: bool = False,
                  fps: float | None = None,
-                 opacity: float = 0.6,
+                 alpha: float = 0.6,
                  score_thr: float = 0.3,
                  stride: int = 1,
                  max_frames: int | None = None,
@@ -136,36 +138,36 @@ class VideoSegInferencer:
         """Segment videos.
 
         Args:
-            inputs: One input or a list of them: a video file, a folder of frames, an image, a pattern
-                (``'frames/*.jpg'``), an address (``'rtsp://...'``), a camera's number, an array (H, W, 3) or (T, H, W,
-                3), a list or iterator of arrays (H, W, 3). Arrays are BGR, uint8.
-            out_dir (str | Path, optional): Folder to write to. Files of the same names are replaced once the new ones
-                are complete. Defaults to None: nothing is written.
-            formats (str | Sequence[str]): What to write: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with
-                COCO's run-length encoding), ``'official'`` (as the benchmark's server takes it). Defaults to
+            inputs: One input or a list of inputs: a video file, a folder of frames, an image, a pattern
+                (``'frames/*.jpg'``), an address (``'rtsp://...'``), a camera number, an array (H, W, 3) or (T, H, W,
+                3), or a list or iterator of arrays (H, W, 3). Arrays are BGR, uint8.
+            out_dir (str | Path, optional): Output folder. Existing files are replaced once the new ones are complete.
+                Defaults to None: nothing is written.
+            formats (str | Sequence[str]): Output formats: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with
+                COCO run-length encoding) and ``'official'`` (submission format of the benchmark). Defaults to
                 ``('overlay', )``.
-            online (bool): Whether every frame is decided when it is seen, by the class scores of the frames so far,
-                instead of by those of the whole video. Needs an online model, and is always so for one and a camera,
-                stream or iterator. Defaults to False.
+            online (bool): Whether each frame gets its result at once, from the class scores of the frames so far
+                instead of those of the whole video. This needs an online model. An online model always does so for
+                cameras, streams and iterators. Defaults to False.
             fps (float, optional): Frames per second of the overlay. Defaults to None: those of the source, or 10 if
-                it does not tell.
-            opacity (float): Strength of the colours over the frames, from 0 to 1. Defaults to 0.6.
+                it has none.
+            alpha (float): Opacity of the colours over the frames, from 0 to 1. Defaults to 0.6.
             score_thr (float): Instances that score less are not drawn, neither in overlays nor in masks (VIS).
                 Defaults to 0.3.
-            stride (int): Take every ``stride``-th frame. Defaults to 1.
+            stride (int): Use every ``stride``-th frame. Defaults to 1.
             max_frames (int, optional): Stop after this many frames. Defaults to None: all.
-            skip_broken (bool): Whether to leave out frames that cannot be read or have another size than the first;
-                the result lists them. Defaults to False: they are an error.
-            return_frames (bool): Whether to return the segments of the frames, run-length encoded: some kilobytes a
+            skip_broken (bool): Whether to skip frames that cannot be read or differ in size from the first one. The
+                result lists them. Defaults to False: they are an error.
+            return_frames (bool): Whether to return the segments of the frames, run-length encoded: some kilobytes per
                 frame. Defaults to True.
 
         Returns:
-            list[VideoResult]: One per video.
+            list[VideoResult]: One result per video.
 
         Raises:
-            UsageError: An input cannot be read, an argument does not fit, or ``out_dir`` cannot be written to.
+            UsageError: An input cannot be read, an argument is out of range, or ``out_dir`` cannot be written to.
         """
-        check_number('opacity', opacity, 0, 1)
+        check_number('alpha', alpha, 0, 1)
         check_number('score_thr', score_thr, 0, 1)
         if fps is not None:
             check_number('fps', fps, *FPS_RANGE)
@@ -173,7 +175,7 @@ class VideoSegInferencer:
                    for source in open_sources(inputs, self._load_image)]
         writers = {}
         if out_dir is not None:
-            settings = WriterSettings(Path(out_dir), self.task, opacity=opacity, score_thr=score_thr,
+            settings = WriterSettings(Path(out_dir), self.task, alpha=alpha, score_thr=score_thr,
                                       **self.dataset_meta)
             writers = build_writers(formats, settings)
         videos = [
@@ -182,7 +184,7 @@ class VideoSegInferencer:
         ]
         protect_inputs([writer.target(video) for video in videos for writer in writers.values()],
                        [path for reader in readers for path in reader.source.files])
-        with FrameProgress(self.show_progress) as progress:
+        with ProgressBars(enabled=self.show_progress) as progress:
             return [
                 self._segment(reader, video, writers, online, return_frames, progress.track)
                 for reader, video in zip(readers, videos)
@@ -194,31 +196,31 @@ class VideoSegInferencer:
                stride: int = 1,
                max_frames: int | None = None,
                skip_broken: bool = False) -> Iterator[FrameResult]:
-        """Segment a video and give its frames one by one.
+        """Segment a video, and yield its frames one by one.
 
-        An online model gives each frame as soon as it is done, in memory that does not grow with the video: for
+        An online model yields each frame as soon as it is done, in memory that does not grow with the video: for
         cameras and pipes. Its class scores are those of the frames so far. An offline model reads the source twice:
-        once to track and refine, then to give each frame with its masks. In between it keeps the queries and compact
+        first to track and refine, then to yield each frame with its masks. In between it keeps the queries and compact
         mask features of the video, in memory up to a limit, on disk beyond it.
 
         Args:
             source: One input as for :meth:`__call__`.
-            online (bool, optional): Whether frames are given as soon as they are done. Defaults to None: if the model
-                can. With False, an online model gives the result of :meth:`__call__`, that of ``tools/test.py``.
+            online (bool, optional): Whether frames are yielded as soon as they are done. Defaults to None: if the
+                model can. With False, an online model gives the result of :meth:`__call__`, that of ``tools/test.py``.
             stride (int): Take every ``stride``-th frame. Defaults to 1.
             max_frames (int, optional): Stop after this many frames. Defaults to None: all.
-            skip_broken (bool): Whether to leave out frames that cannot be read, with a warning. Defaults to False.
+            skip_broken (bool): Whether to skip frames that cannot be read, with a warning. Defaults to False.
 
         Returns:
             Iterator[FrameResult]: :class:`SemanticFrame`, :class:`PanopticFrame` or :class:`InstanceFrame`.
 
         Raises:
-            UsageError: At once: the source cannot be opened, an argument does not fit, or the model is offline and the
-                source has no end. While iterating: a frame cannot be read.
+            UsageError: At the call, if the source cannot be opened, an argument is out of range, or the model is
+                offline and the source has no end. During the iteration, if a frame cannot be read.
         """
         sources = [source] if isinstance(source, FrameSource) else open_sources(source, self._load_image)
         if len(sources) != 1:
-            raise UsageError(f'stream() takes one video, got {len(sources)}: stream them one after the other')
+            raise UsageError(f'stream() takes one video, got {len(sources)}: call it once per video')
         reader = FrameReader(sources[0], stride, max_frames, skip_broken)
         frames = self._frames(reader, self.model.is_online if online is None else online)
 
@@ -230,7 +232,7 @@ class VideoSegInferencer:
 
     def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
                  track: Track) -> VideoResult:
-        """Segment a video, write it, and describe what was done."""
+        """Segment a video, write the files, and return a description of them."""
         result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
         with ExitStack() as files:
             files.enter_context(_ended_by_interrupt(reader))
@@ -247,10 +249,10 @@ class VideoSegInferencer:
         return result
 
     def _frames(self, reader: FrameReader, online: bool, track: Track | None = None) -> Iterator[FrameResult]:
-        """Give the frames of a video with their prediction."""
+        """Yield the frames of a video with their prediction."""
         if not self.model.is_online and (online or reader.source.endless and reader.max_frames is None):
             what = 'is to be segmented while it is read' if online else 'has no end'
-            more = '' if online else ', or take a part of it (max_frames, --max-frames)'
+            more = '' if online else ', or limit the number of frames (max_frames, --max-frames)'
             raise UsageError(f'{type(self.model).__name__} refines a video as a whole, but '
                              f'{reader.source.description} {what}: use the config and checkpoint of the online stage'
                              f'{more}')
@@ -261,7 +263,7 @@ class VideoSegInferencer:
         pending: deque[Frame] = deque()
         frames = track(reader, reader.expected_frames, reader.source.name)
         windows = self._windows(frames, self._window_size(reader), pending)
-        first = next(windows)
+        first = next(windows)  # reading a frame sets the reader's size
         for sample in self._stepped(self.model.stream(_chain(first, windows), reader.size)):
             yield self._result(reader, pending.popleft(), sample)
 
@@ -275,22 +277,24 @@ class VideoSegInferencer:
             shared_limit = kept.share_limit(self.model)
             frames = kept.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
-        first = next(windows)
+        first = next(windows)  # reading a frame sets the reader's size
         with torch.no_grad(), self._autocast(), shared_limit:
             prediction = self.model.predict_video(_chain(first, windows), reader.size)
         del first
-        again = track(again, len(prediction), f'{name}: decode masks')
-        for sample in self._stepped(self.model.postprocessor.frames(prediction)):
-            frame = next(again, None)
-            if frame is None:
-                raise UsageError(f'{reader.source.description} had {len(prediction)} frames when it was segmented and '
-                                 'fewer when it was read again: let it be until the end')
+        samples = self._stepped(self.model.postprocessor.frames(prediction))
+        decoded = 0
+        # zip() asks for the frame first, so the source is read to its end, where the reader may skip broken frames
+        for frame, sample in zip(track(again, len(prediction), f'{name}: decode masks'), samples):
+            decoded += 1
             yield self._result(reader, frame, sample)
-        next(again, None)  # lets the bar finish
+        if decoded < len(prediction):
+            raise UsageError(f'{reader.source.description} had {len(prediction)} frames when it was segmented, and '
+                             f'only {decoded} when it was read again to decode the masks: do not change it while it '
+                             'is being segmented')
 
     def _windows(self, frames: Iterable[Frame], window_size: int,
                  pending: deque[Frame] | None = None) -> Iterator[Tensor]:
-        """Inputs of the network: uint8 (t, 3, H', W'), window by window."""
+        """Yield the inputs of the network, window by window: uint8 (t, 3, H', W')."""
         window: list[Frame] = []
         for frame in frames:
             window.append(frame)
@@ -303,7 +307,7 @@ class VideoSegInferencer:
             yield self._prepare(window)
 
     def _prepare(self, window: list[Frame]) -> Tensor:
-        """Pass frames through the test pipeline of the config."""
+        """Pass the frames of a window through the test pipeline of the config."""
         size, count = window[0].image.shape[:2], len(window)
         results = dict(
             img=[frame.image for frame in window],
@@ -315,9 +319,10 @@ class VideoSegInferencer:
         with DefaultScope.overwrite_default_scope(self._scope):
             try:
                 return self.pipeline(results)['inputs']
-            except cv2.error as error:  # a size that becomes zero, for one
+            except cv2.error as error:  # for example a resize to a side of 0 pixels
                 raise UsageError(f'frames of {size[1]}x{size[0]} do not pass through the test pipeline of the config: '
-                                 f'{" ".join(error.err.split())} ({error.func})') from error
+                                 f'{" ".join(error.err.split())} ({error.func}). Change the scale of its Resize, or '
+                                 'the size of the frames') from error
 
     @staticmethod
     def _device(name: str | None) -> torch.device:
@@ -325,29 +330,30 @@ class VideoSegInferencer:
             device = torch.device(name or get_device())
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
-            raise UsageError(f'device "{name}" cannot be used: {str(error).splitlines()[0]}') from error
+            raise UsageError(f'device "{name}" cannot be used: {str(error).splitlines()[0]}; choose another one '
+                             '(--device)') from error
         return device
 
     def _amp_dtype(self, name: str) -> torch.dtype:
         dtype, one = AMP_DTYPES[name], torch.ones(1, 1, device=self.device)
         with torch.autocast(self.device.type, dtype=dtype):
-            if (one @ one).dtype != dtype:  # older versions of torch only warn, and go on in full precision
-                raise UsageError(f'torch {torch.__version__} has no {name} on {self.device.type}: use another amp, or '
-                                 'none')
+            if (one @ one).dtype != dtype:  # older versions of torch only warn, and continue in full precision
+                raise UsageError(f'torch {torch.__version__} does not support {name} on {self.device.type}: choose '
+                                 'another amp, or none')
         return dtype
 
     def _window_size(self, reader: FrameReader) -> int:
         return self.window_size or (1 if reader.source.live else self.model.window_size)
 
     def _load_image(self, path: str) -> np.ndarray:
-        """Load an image as the test pipeline does."""
+        """Load an image by the transform of the test pipeline."""
         return self._loader(dict(img_path=path))['img']
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=self._amp, enabled=self._amp is not None)
 
     def _stepped(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Run a generator in this precision and without gradients, but not the code that it yields to."""
+        """Run a generator without gradients and in the inferencer's precision, but not the code that consumes it."""
         while True:
             with torch.no_grad(), self._autocast():
                 try:
@@ -368,7 +374,7 @@ def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
 
 @contextmanager
 def _ended_by_interrupt(reader: FrameReader) -> Iterator[None]:
-    """Let Ctrl-C end a recording, whose results are then complete. A second one breaks it off."""
+    """Let Ctrl-C end a recording and complete its results. A second Ctrl-C interrupts as usual."""
     if not reader.source.live or threading.current_thread() is not threading.main_thread():
         yield
         return

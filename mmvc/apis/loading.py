@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""From the name of a config and a checkpoint to a model that is known to fit both."""
+"""Loads a model from a config and a checkpoint, and checks that they fit each other."""
 
 import copy
 import difflib
@@ -25,18 +25,18 @@ _MAX_LINES = 20
 
 
 def config_files() -> dict[str, Path]:
-    """Find the configs that come with mmvc, in a source tree or an installed package.
+    """Find the configs of mmvc, in a source tree or an installed package.
 
     Returns:
-        dict[str, Path]: File by name: ``<family>/<config>`` without suffix, and the names of the metafiles.
+        dict[str, Path]: Files by name. The names are ``<family>/<config>`` without suffix, and those in the metafiles.
 
     Raises:
-        UsageError: There are none.
+        UsageError: No configs are installed.
     """
     folder = find_shipped('configs')
     if folder is None:
-        raise UsageError(f'no configs are installed beside "{PACKAGE}": install mmvc again, or name a config by its '
-                         'path')
+        raise UsageError(f'no configs are installed beside "{PACKAGE}": install mmvc again, or give the path of a '
+                         'config file')
     files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
     named = {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
     for metafile in sorted(folder.rglob('metafile.yml')):
@@ -49,26 +49,26 @@ def find_config(name: str) -> Path:
     """Find a config by path or name.
 
     Args:
-        name (str): Path of a config, or the name of one that comes with mmvc: that of its metafile
-            (``mvc_dvispp_r50_vspw_offline``), ``mvc/dvispp_r50_vspw``, or the last part where it is unique.
+        name (str): Path of a config, or the name of a config of mmvc: the name in its metafile
+            (``mvc_dvispp_r50_vspw_offline``), ``mvc/dvispp_r50_vspw``, or the last part of it, if that is unique.
 
     Returns:
         Path: The file.
 
     Raises:
-        UsageError: There is no such config (close matches are listed), or several.
+        UsageError: There is no such config (close matches are listed), or there are several.
     """
     if Path(name).is_file():
         return Path(name)
     if name.endswith('.py') and len(Path(name).parts) > 1 and Path(name).parent.is_dir():
-        raise UsageError(f'config "{name}" does not exist')
+        raise UsageError(f'config "{name}" does not exist; correct its path')
     files = config_files()
     wanted = name[:-3] if name.endswith('.py') else name
     found = [key for key in files if key == wanted] or [key for key in files if key.split('/')[-1] == wanted]
     if len(found) == 1:
         return files[found[0]]
     if found:
-        raise UsageError(f'there are {len(found)} configs called "{name}": say which one, {" or ".join(found)}')
+        raise UsageError(f'there are {len(found)} configs called "{name}": choose {" or ".join(found)}')
     names = [key for key in files if '/' in key]
     short = {key.split('/')[-1]: key for key in names}
     close = [*difflib.get_close_matches(wanted, names, n=5), *difflib.get_close_matches(wanted, short, n=5)]
@@ -84,18 +84,19 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     """Build a model in evaluation mode and load its weights, all of them or none.
 
     Args:
-        model (str | Path | Config | dict, optional): Config, its path or name, see :func:`find_config`. None: the one
-            that the checkpoint carries.
-        weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config, and if it
-            has none either, random weights, with a warning.
+        model (str | Path | Config | dict, optional): Config, or its path or name, see :func:`find_config`. None: the
+            config that is stored in the checkpoint.
+        weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config. Without
+            either, the weights are random, and a warning is logged.
         device (str | torch.device): Defaults to 'cpu'.
-        cfg_options (dict, optional): Overrides, keys like ``model.feature_store.dtype``. Defaults to None.
+        cfg_options (dict, optional): Overrides of the config, with keys such as ``model.feature_store.dtype``.
+            Defaults to None.
 
     Returns:
         tuple[MinVIS, Config, dict]: Model, config, and ``dict(classes, palette)`` of what it was trained on.
 
     Raises:
-        UsageError: The config or checkpoint cannot be read, they do not fit each other (every weight that does not is
+        UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are
             listed), or the classes are not known.
     """
     checkpoint = None if weights is None else _load_checkpoint(weights)
@@ -104,19 +105,19 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     if checkpoint is None and path:
         checkpoint = _load_checkpoint(path)
     if not isinstance(cfg.get('model'), dict):
-        raise UsageError(f'{label} has no "model"')
+        raise UsageError(f'{label} has no "model": use the config of a model')
     scope = cfg.get('default_scope') or 'mmvc'
     with DefaultScope.overwrite_default_scope(scope):
         _check_model(cfg.model, label)
         built = MODELS.build(cfg.model)
         if not isinstance(built, MinVIS):
-            raise UsageError(f'{label} describes a {type(built).__name__}: only MinVIS, DVISOnline and DVISOffline '
-                             'segment videos here')
+            raise UsageError(f'{label} describes a {type(built).__name__}, which does not segment videos: use a '
+                             'config whose model is MinVIS, DVISOnline or DVISOffline')
     if checkpoint is None:
-        print_log(f'{label} comes without weights: they are RANDOM, and so is what the model predicts. Give a '
-                  'checkpoint: weights (--weights)', logger='current', level=30)
+        print_log(f'{label} has no weights: the weights and the predictions of the model are RANDOM. Give a '
+                  'checkpoint (--weights)', logger='current', level=30)
     else:
-        _load_weights(built, checkpoint, path, label)  # before the classes: it lists what does not fit
+        _load_weights(built, checkpoint, path, label)  # before the classes, since its error is more precise
     with DefaultScope.overwrite_default_scope(scope):
         meta = _dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
     return built.to(device).eval(), cfg, meta
@@ -131,26 +132,27 @@ def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: d
         text = checkpoint and (checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
                                or checkpoint.get('meta', {}).get('cfg'))
         if not text:
-            raise UsageError(f'checkpoint "{weights}" carries no config: name one (--model)' if checkpoint else
-                             'give a model (a config, or the name of one) or a checkpoint that carries its config')
+            raise UsageError(f'checkpoint "{weights}" carries no config: give one (--model)' if checkpoint else
+                             'no config is given: give a model (--model), or a checkpoint that contains its config '
+                             '(--weights)')
         label = f'the config in checkpoint "{weights}"'
         try:
             cfg = Config.fromstring(text, file_format='.py')
-        except Exception as error:  # a config is code, which can fail in any way
-            raise UsageError(f'{label} cannot be read: {type(error).__name__}: {error}; name one (--model)') from error
-        cfg.load_from = None  # where that training began
+        except Exception as error:  # a config is code, which can raise anything
+            raise UsageError(f'{label} cannot be read: {type(error).__name__}: {error}; give one (--model)') from error
+        cfg.load_from = None  # the initial weights of that training
     elif isinstance(model, Config):
         cfg, label = copy.deepcopy(model), 'the config'
     elif isinstance(model, dict):
         cfg, label = Config(copy.deepcopy(dict(model))), 'the config'
     else:
-        raise UsageError(f'model is a config, its path or its name, got {type(model).__name__}')
+        raise UsageError(f'model must be a config, its path or its name, got {type(model).__name__}')
     merge_options(cfg, cfg_options, label)
     return cfg, label
 
 
 def _check_model(model: dict, label: str) -> None:
-    """Refuse values that a model takes and a video would fail with."""
+    """Raise an error for values that would make the model fail at the first video."""
     check_number(f'model.window_size of {label}', model.get('window_size', 1), 1, whole=True)
     try:
         FeatureStore(**(model.get('feature_store') or {}))
@@ -169,7 +171,7 @@ def _load_weights(model: MinVIS, checkpoint: dict, weights: str, label: str) -> 
     lines = weight_mismatches(model, state_dict)
     if not lines:
         state_dict = {name[7:] if name.startswith('module.') else name: value for name, value in state_dict.items()}
-        model.load_state_dict(state_dict, strict=False)  # what may be absent was judged above
+        model.load_state_dict(state_dict, strict=False)  # weight_mismatches() has checked the missing keys
         return
     hint = _mismatch_hint(lines)
     more = [f'... and {len(lines) - _MAX_LINES} more'] if len(lines) > _MAX_LINES else []
@@ -178,25 +180,25 @@ def _load_weights(model: MinVIS, checkpoint: dict, weights: str, label: str) -> 
 
 
 def _mismatch_hint(lines: list[str]) -> str:
-    """What the user probably did, and what to do instead."""
+    """Probable reason for the mismatch, and its remedy."""
     absent = {line.split('.')[0] for line in lines if line.endswith(': not in the checkpoint')}
     surplus = {line.split('.')[0] for line in lines if line.endswith(': not in the model')}
     reshaped = any(': shape ' in line for line in lines)
     parts = {'tracker', 'refiner'}
     if absent and absent <= parts and not surplus and not reshaped:
         stage = 'segmenter' if 'tracker' in absent else 'online'
-        return (f'the checkpoint is of an earlier stage, without {" and ".join(sorted(absent))}: use the config of '
+        return (f'it comes from an earlier stage, without {" and ".join(sorted(absent))}: use the config of '
                 f'the {stage} stage')
     if surplus and surplus <= parts and not absent and not reshaped:
         stage = 'offline' if 'refiner' in surplus else 'online'
-        return (f'the checkpoint is of a later stage, with {" and ".join(sorted(surplus))}: use the config of the '
+        return (f'it comes from a later stage, with {" and ".join(sorted(surplus))}: use the config of the '
                 f'{stage} stage')
-    return ('it is of another config or has another number of classes: use the config it was trained with, or leave '
-            'the config out, if the checkpoint carries it')
+    return ('it comes from another config or has another number of classes: use the config of its training, or omit '
+            'the config, if the checkpoint contains it')
 
 
 def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -> dict:
-    """Classes and palette: those of the checkpoint, or else those of the config's test set."""
+    """Classes and palette of the checkpoint, or else of the test set of the config."""
     given = {key.lower(): value for key, value in (checkpoint.get('meta', {}).get('dataset_meta') or {}).items()}
     origin = 'the checkpoint'
     meta = {key: given[key] for key in ('classes', 'palette') if given.get(key)}
@@ -207,68 +209,72 @@ def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -
         elif tuple(of_config['classes']) == tuple(meta['classes']):
             meta['palette'] = of_config['palette']
         else:
-            print_log('the checkpoint tells no colours for its classes: they get random ones', logger='current',
+            print_log('the checkpoint has no colours for its classes: random colours are used', logger='current',
                       level=30)
             meta['palette'] = get_palette('random', len(meta['classes']))
     if len(meta['classes']) != num_classes:
-        raise UsageError(f'{origin} names {len(meta["classes"])} classes, the model of {label} has {num_classes}: the '
-                         'checkpoint is of another config, or model.num_classes and the dataset do not agree')
+        raise UsageError(f'{origin} names {len(meta["classes"])} classes, the model of {label} has {num_classes}: '
+                         'use the config of the checkpoint, or set model.num_classes to the number of classes of the '
+                         'dataset')
     return dict(classes=tuple(meta['classes']), palette=[tuple(color) for color in meta['palette']])
 
 
 def config_meta(cfg: Config, label: str = 'the config') -> dict:
-    """Read the classes of a config, without its data.
+    """Read the classes and the palette of a config. The data need not be there.
 
     Args:
         cfg (Config): Config.
-        label (str): How to speak of it in messages.
+        label (str): Name of the config in messages.
 
     Returns:
         dict: ``classes`` and ``palette``.
 
     Raises:
-        UsageError: It does not tell them.
+        UsageError: The config does not list them.
     """
     dataset = copy.deepcopy(test_dataset(cfg, label))
     dataset.update(lazy_init=True, pipeline=[])
     try:
         meta = DATASETS.build(dataset).metainfo
     except (OSError, ValueError) as error:
-        raise UsageError(f'{label} does not tell the classes, and the checkpoint neither: {error}') from error
+        raise UsageError(f'neither {label} nor the checkpoint lists the classes: {error}') from error
     return dict(classes=meta['classes'], palette=meta['palette'])
 
 
 def test_dataset(cfg: Config, label: str = 'the config') -> ConfigDict:
-    """The dataset that a config is tested on, without the wrappers around it.
+    """Get the config of the test dataset, without wrappers.
 
     Args:
         cfg (Config): Config.
-        label (str): How to speak of it in messages.
+        label (str): Name of the config in messages.
+
+    Returns:
+        ConfigDict: The dataset with its pipeline.
 
     Raises:
-        UsageError: The config has none.
+        UsageError: The config has no test dataset.
     """
     dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
     while dataset is not None and 'pipeline' not in dataset:
         dataset = dataset.get('dataset')
     if dataset is None:
-        raise UsageError(f'{label} has no test_dataloader with a dataset and its pipeline: they tell the size of the '
-                         'frames and the classes')
+        raise UsageError(f'{label} has no test_dataloader with a dataset and its pipeline: add one, since it defines '
+                         'the classes and the size of the frames')
     return dataset
 
 
 def frame_transforms(cfg: Config) -> tuple[ConfigDict, list[ConfigDict]]:
-    """Split the test pipeline of a config into the loading of a frame and what follows.
+    """Split the test pipeline of a config into the loading of a frame and the transforms after it.
 
     Args:
         cfg (Config): Config.
 
     Returns:
-        tuple[ConfigDict, list[ConfigDict]]: Config of the transform that loads a frame, and the pipeline without
-        sampling and loading.
+        tuple[ConfigDict, list[ConfigDict]]: The transform that loads a frame, and the pipeline without sampling and
+        loading.
 
     Raises:
-        UsageError: The pipeline loads no frames.
+        UsageError: The pipeline does not load frames.
     """
     loaders = []
 
@@ -288,5 +294,6 @@ def frame_transforms(cfg: Config) -> tuple[ConfigDict, list[ConfigDict]]:
 
     kept = without_loading(copy.deepcopy(list(test_dataset(cfg).pipeline)))
     if not loaders:
-        raise UsageError('the test pipeline of the config has no LoadFrameFromFile: frames cannot be put in its place')
+        raise UsageError('the test pipeline of the config has no LoadFrameFromFile: add it, since the inferencer '
+                         'puts the frames in its place')
     return loaders[0], kept

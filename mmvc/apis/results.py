@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What an inferencer returns."""
+"""Results of :class:`VideoSegInferencer`: frames, segments and videos."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,13 @@ from mmvc.visualization import SegmentMap
 
 @dataclass(frozen=True)
 class SkippedFrame:
-    """A frame that could not be read, or a run of them that begins with it.
+    """A frame that could not be read, or the first of several in a row.
 
     Attributes:
         index (int): Position in the source, from 0.
         name (str): Name of the frame, or its file.
-        reason (str): What is wrong with it.
-        count (int): Number of frames lost here. Defaults to 1.
+        reason (str): Why it could not be read.
+        count (int): Number of frames lost in a row. Defaults to 1.
     """
 
     index: int
@@ -31,13 +31,13 @@ class SkippedFrame:
 
 @dataclass(frozen=True)
 class Segment:
-    """A class region (VSS), a segment (VPS) or an instance (VIS) in one frame, small enough to keep for many frames.
+    """A class region (VSS), a segment (VPS) or an instance (VIS) in one frame, run-length encoded.
 
     Attributes:
-        id (int): Stable through the video: the class index (VSS), segment id (VPS) or instance id (VIS).
+        id (int): Class index (VSS), segment id (VPS) or instance id (VIS), the same in all frames of the video.
         label (int): Class index.
-        class_name (str): Its name.
-        score (float, optional): Confidence in [0, 1]; None for VSS.
+        class_name (str): Name of the class.
+        score (float, optional): Score in [0, 1]; None for VSS.
         rle (dict): COCO run-length encoding, ``dict(size=[H, W], counts=bytes)``.
     """
 
@@ -53,11 +53,11 @@ class Segment:
         return mask_utils.decode(self.rle).astype(bool)
 
     def to_json(self) -> dict:
-        """Describe it as COCO's result files do.
+        """Convert to an entry as in COCO's result files.
 
         Returns:
             dict: ``id``, ``category_id``, ``category``, ``segmentation``, ``area``, ``bbox`` (x, y, width, height, in
-            pixels) and, where there is one, ``score``.
+            pixels) and, if it is not None, ``score``.
         """
         entry = dict(
             id=self.id,
@@ -71,14 +71,14 @@ class Segment:
 
 @dataclass
 class FrameResult:
-    """The prediction for one frame, with full-size masks; a subclass for each task.
+    """The prediction for one frame, with full-size masks. Each task has a subclass.
 
     Attributes:
         video (str): Name of the video.
         index (int): Position of the frame in its source, from 0.
-        name (str): Name of the frame: that of its file without ending, or its position in eight digits.
+        name (str): Name of the frame: its file name without suffix, or its position as eight digits.
         image (ndarray): The frame, BGR, uint8, (H, W, 3).
-        data_sample (DetDataSample): The prediction as models, metrics and visualizers of OpenMMLab exchange it.
+        data_sample (DetDataSample): The prediction in the form that OpenMMLab's metrics and visualizers take.
         classes (tuple[str]): Names of the classes.
     """
 
@@ -89,20 +89,28 @@ class FrameResult:
     data_sample: DetDataSample
     classes: tuple[str, ...]
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
-        """One number per pixel.
+    def above(self, score_thr: float) -> 'FrameResult':
+        """Leave out instances with a score below a threshold. VSS and VPS have none, so nothing is left out.
 
         Args:
-            score_thr (float): Instances that score less are left out (VIS only). Defaults to 0.
+            score_thr (float): Least score of an instance, in [0, 1].
+
+        Returns:
+            FrameResult: A frame of the same class.
+        """
+        return self
+
+    def id_map(self) -> np.ndarray:
+        """Map each pixel to one id.
 
         Returns:
             ndarray: (H, W): class indices (VSS, uint8), segment ids (VPS, int32, 0 = void), or instance ids + 1 (VIS,
-            int32, 0 = none; where instances overlap, the one with the highest score).
+            int32, 0 = none; if instances overlap, that of the instance with the highest score).
         """
         raise NotImplementedError
 
     def segments(self) -> list[Segment]:
-        """The regions that have at least one pixel."""
+        """Encode the segments with at least one pixel."""
         raise NotImplementedError
 
     def _segment(self, index: int, label: int, score: float | None, mask: np.ndarray) -> Segment:
@@ -118,7 +126,7 @@ class SemanticFrame(FrameResult):
         """Class indices, uint8 (int64 beyond 256 classes), (H, W)."""
         return self.data_sample.pred_sem_seg.sem_seg[0].numpy()
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
+    def id_map(self) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
         return self.sem_seg
 
@@ -137,10 +145,10 @@ class PanopticFrame(FrameResult):
 
     @property
     def segments_info(self) -> list[dict]:
-        """``dict(id, category_id, isthing, score)`` of the segments seen in the frame."""
+        """``dict(id, category_id, isthing, score)`` of the segments that are visible in the frame."""
         return self.data_sample.segments_info
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
+    def id_map(self) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
         return self.panoptic_seg
 
@@ -151,11 +159,11 @@ class PanopticFrame(FrameResult):
 
 
 class InstanceFrame(FrameResult):
-    """A frame of video instance segmentation: n tracks, best first."""
+    """A frame of video instance segmentation: n tracks, sorted by score."""
 
     @property
     def masks(self) -> np.ndarray:
-        """Masks, bool (n, H, W); all False where a track is not seen."""
+        """Masks, bool (n, H, W); all False if a track is not visible."""
         return self.data_sample.pred_track_instances.masks.numpy()
 
     @property
@@ -165,17 +173,24 @@ class InstanceFrame(FrameResult):
 
     @property
     def scores(self) -> np.ndarray:
-        """Confidences in [0, 1], (n,)."""
+        """Scores in [0, 1], (n,)."""
         return self.data_sample.pred_track_instances.scores.numpy()
 
     @property
     def instances_ids(self) -> np.ndarray:
-        """Ids that are stable through the video, (n,)."""
+        """Track ids, (n,): the same in all frames of the video."""
         return self.data_sample.pred_track_instances.instances_ids.numpy()
 
-    def id_map(self, score_thr: float = 0.) -> np.ndarray:
+    def above(self, score_thr: float) -> 'InstanceFrame':
+        """See :meth:`FrameResult.above`."""
+        tracks = self.data_sample.pred_track_instances
+        sample = self.data_sample.new()
+        sample.pred_track_instances = tracks[tracks.scores >= score_thr]
+        return replace(self, data_sample=sample)
+
+    def id_map(self) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
-        return SegmentMap.of_prediction(self.data_sample, len(self.classes), score_thr).ids + 1
+        return SegmentMap.of_prediction(self.data_sample, len(self.classes)).ids + 1
 
     def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""
@@ -188,12 +203,12 @@ FRAME_RESULTS = dict(vss=SemanticFrame, vps=PanopticFrame, vis=InstanceFrame)
 
 @dataclass(frozen=True)
 class FrameSegments:
-    """What is kept of a frame when the next one comes.
+    """Segments of a frame, without its image and full-size masks.
 
     Attributes:
         index (int): Position of the frame in its source, from 0.
         name (str): Name of the frame.
-        segments (list[Segment]): Its regions, run-length encoded.
+        segments (list[Segment]): The segments, run-length encoded.
     """
 
     index: int
@@ -203,18 +218,18 @@ class FrameSegments:
 
 @dataclass
 class VideoResult:
-    """What became of one input.
+    """Result for one video.
 
     Attributes:
         video (str): Name of the video.
-        source (str): Where it came from.
+        source (str): Path, address or description of the input.
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``.
         size (tuple[int, int]): Height and width of its frames.
-        fps (float, optional): Frames per second of the segmented frames, if the source tells.
-        num_frames (int): Number of frames segmented.
+        fps (float, optional): Frames per second of the segmented frames, if the source knows its own.
+        num_frames (int): Number of segmented frames.
         skipped (list[SkippedFrame]): Frames that could not be read.
-        files (dict[str, Path]): What was written, by format.
-        frames (list[FrameSegments]): The prediction, run-length encoded, if it was asked for.
+        files (dict[str, Path]): Written files and folders, by format.
+        frames (list[FrameSegments]): The prediction, run-length encoded; empty with ``return_frames=False``.
     """
 
     video: str
@@ -231,5 +246,5 @@ class VideoResult:
         return len(self.frames)
 
     def __iter__(self) -> Iterator[FrameSegments]:
-        """Iterate over the kept frames."""
+        """Iterate over ``frames``."""
         return iter(self.frames)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Where frames come from: files, folders, arrays, cameras. Nothing here holds more than one frame."""
+"""Sources of frames: files, folders, arrays and cameras. None holds more than one frame in memory."""
 
 import re
 from abc import ABC, abstractmethod
@@ -28,11 +28,11 @@ Source = str | Path | int | np.ndarray | Sequence[np.ndarray] | Iterable[np.ndar
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame as it was read.
+    """A frame that was read.
 
     Attributes:
         index (int): Position in the source, from 0.
-        name (str): Name to call its output by.
+        name (str): Name of its output.
         image (ndarray): BGR, uint8, (H, W, 3).
     """
 
@@ -42,24 +42,24 @@ class Frame:
 
 
 class FrameSource(ABC):
-    """A video of any origin.
+    """Base class of video sources.
 
     Args:
-        name (str): Name to call its output by.
-        description (str): How to speak of it in messages.
+        name (str): Name of its output.
+        description (str): Name of the source in messages.
         fps (float, optional): Frames per second, if known. Defaults to None.
-        num_frames (int, optional): How many frames it has, if known, perhaps by estimate. Defaults to None.
+        num_frames (int, optional): Number of frames, if known; it may be an estimate. Defaults to None.
     """
 
-    #: Whether the frames can be read a second time.
+    #: whether the frames can be read more than once
     repeatable = True
-    #: Whether frames come as they are made, and are wanted back at once.
+    #: whether frames arrive in real time and must be segmented at once
     live = False
-    #: Whether they never end by themselves.
+    #: whether the source has no end
     endless = False
-    #: Whether it is one image rather than a video.
+    #: whether it is a single image instead of a video
     is_image = False
-    #: Files of this machine that it reads.
+    #: local files that it reads
     files: Sequence[Path] = ()
 
     def __init__(self, name: str, description: str, fps: float | None = None,
@@ -71,17 +71,17 @@ class FrameSource(ABC):
 
     @abstractmethod
     def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
-        """Yield every ``stride``-th frame, from the first one on, or in its place what is wrong with it."""
+        """Yield every ``stride``-th frame, beginning with the first; a :class:`SkippedFrame` if it cannot be read."""
 
 
 class ImageFiles(FrameSource):
-    """Frames in files of their own.
+    """A video whose frames are image files.
 
     Args:
         files (Sequence[Path]): The files, in order.
-        name (str): Name to call its output by.
-        load (Callable): Takes a path and returns the image, BGR, uint8; raises OSError or ValueError. Defaults to
-            :class:`LoadFrameFromFile`.
+        name (str): Name of its output.
+        load (Callable, optional): Loads the image at a path: BGR, uint8. It raises OSError or ValueError if it
+            cannot. Defaults to None: :class:`LoadFrameFromFile`.
     """
 
     def __init__(self, files: Sequence[Path], name: str, load: Callable[[str], np.ndarray] | None = None) -> None:
@@ -101,10 +101,10 @@ class ImageFiles(FrameSource):
 
 
 class VideoFile(FrameSource):
-    """A video file, or what OpenCV opens by its address.
+    """A video file, or an address that OpenCV can open.
 
-    An address is a stream, live and without end, by its scheme (``LIVE_SCHEMES``) or where the number of frames is not
-    known. What a web server has complete (``https://.../clip.mp4``) is a video as any other.
+    An address is a live, endless stream if its scheme is in ``LIVE_SCHEMES`` or its number of frames is not known. A
+    complete file on a web server (``https://.../clip.mp4``) is treated like a local video.
 
     Args:
         path (str): File or address.
@@ -128,10 +128,10 @@ class VideoFile(FrameSource):
 
 
 class Camera(FrameSource):
-    """A camera of this machine.
+    """A local camera.
 
     Args:
-        index (int): Its number, from 0.
+        index (int): Number of the camera, from 0.
     """
 
     live = endless = True
@@ -149,11 +149,11 @@ class Camera(FrameSource):
 
 
 class Arrays(FrameSource):
-    """Frames in memory, or from an iterator that makes them.
+    """Frames in memory, or from an iterator.
 
     Args:
-        frames (Iterable[ndarray]): BGR, uint8, (H, W, 3). A sequence is read as often as needed; an iterator once.
-        name (str): Name to call its output by.
+        frames (Iterable[ndarray]): Frames, BGR, uint8, (H, W, 3). A sequence can be read again, an iterator cannot.
+        name (str): Name of its output.
     """
 
     def __init__(self, frames: Iterable[np.ndarray], name: str) -> None:
@@ -174,29 +174,29 @@ class Arrays(FrameSource):
             else:
                 found = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
                 yield SkippedFrame(index, f'frame {index} of {self.description}',
-                                   f'frames are non-empty uint8 arrays (H, W, 3) in BGR, found {found}')
+                                   f'frames must be non-empty uint8 arrays (H, W, 3) in BGR, found {found}')
 
 
 def open_sources(inputs: Source | Sequence[Source],
                  load_image: Callable[[str], np.ndarray] | None = None) -> list[FrameSource]:
-    """Find out what the inputs are, and that they can be read.
+    """Open inputs of any kind, and check that they can be read.
 
     Args:
-        inputs: One input or a list of them. A string or path names a video file, a folder of frames, an image, a glob
-            pattern, an address (``rtsp://...``, ``https://...``, ``file://...``) or, as a number, a camera. An array
-            (H, W, 3) is one image; an array (T, H, W, 3), a list of arrays or an iterator of arrays is one video. A
-            list of image files is one video, too, and so is a pattern that matches images.
+        inputs: One input or a list of inputs. A string or path is a video file, a folder of frames, an image, a glob
+            pattern, an address (``rtsp://...``, ``https://...``, ``file://...``) or a camera number. An array
+            (H, W, 3) is one image. An array (T, H, W, 3), a list of arrays or an iterator of arrays is one video. A
+            list of image files, or a pattern that matches only images, is one video as well.
         load_image (Callable, optional): See :class:`ImageFiles`.
 
     Returns:
-        list[FrameSource]: One per video, with names that differ.
+        list[FrameSource]: One source per video, with unique names.
 
     Raises:
-        UsageError: An input does not exist, is empty, or is nothing of the above.
+        UsageError: An input does not exist, is empty, or is of another kind.
     """
     items: Sequence[Any] = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     if not items:
-        raise UsageError('there is nothing to segment: the list of inputs is empty')
+        raise UsageError('there is nothing to segment: the list of inputs is empty; give at least one')
     sources: list[FrameSource]
     if items is inputs and any(isinstance(item, np.ndarray) and item.ndim == 3 for item in items):
         sources = [Arrays(items, 'video')]
@@ -205,7 +205,7 @@ def open_sources(inputs: Source | Sequence[Source],
     else:
         sources = [source for item in items for source in _open(item, load_image)]
     taken = set()
-    for source in sources:  # clips of one name in two folders, or clip.avi and clip.mp4
+    for source in sources:  # clips with the same name in two folders, or clip.avi and clip.mp4
         stem, number = source.name, 2
         while source.name in taken:
             source.name, number = f'{stem}_{number}', number + 1
@@ -216,7 +216,7 @@ def open_sources(inputs: Source | Sequence[Source],
 def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
     if isinstance(item, np.ndarray):
         if item.ndim not in (3, 4):
-            raise UsageError(f'an array of frames has the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
+            raise UsageError(f'an array of frames must have the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
         source = Arrays(item[None] if item.ndim == 3 else item, 'image' if item.ndim == 3 else 'video')
         source.is_image = item.ndim == 3
         return [source]
@@ -232,7 +232,7 @@ def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
         text = url2pathname(urlsplit(text).path)
     path = Path(text)
     if not text.strip():
-        raise UsageError('an input is an empty text: name a file, a folder, a pattern, an address or a camera number')
+        raise UsageError('an input is an empty text: give a file, a folder, a pattern, an address or a camera number')
     if path.is_dir():
         return [_folder(path, load_image)]
     if path.is_file():
@@ -245,7 +245,7 @@ def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
         return [VideoFile(text)]
     if re.search(r'[*?\[]', text):
         return _matches(text, load_image)
-    raise UsageError(f'"{path}" does not exist: it is no file, folder, pattern or camera number')
+    raise UsageError(f'"{path}" does not exist: give a file, a folder, a pattern, an address or a camera number')
 
 
 def _folder(folder: Path, load_image: Callable | None) -> FrameSource:
@@ -253,8 +253,8 @@ def _folder(folder: Path, load_image: Callable | None) -> FrameSource:
     images = [entry for entry in entries if entry.is_file() and _is_image(entry)]
     if not images:
         found = f'{len(entries)} others, such as "{sorted(entries)[0].name}"' if entries else 'nothing'
-        raise UsageError(f'folder "{folder}" holds no images ({", ".join(IMAGE_SUFFIXES)}) but {found}. For a folder '
-                         f'of videos, or of folders of frames, pass the pattern "{folder}/*"')
+        raise UsageError(f'folder "{folder}" holds no images ({", ".join(IMAGE_SUFFIXES)}) but {found}. If it holds '
+                         f'videos, or folders of frames, pass the pattern "{folder}/*"')
     return _image_files(sorted(images, key=natural_key), load_image, name=folder.resolve().name)
 
 
@@ -264,7 +264,7 @@ def _matches(pattern: str, load_image: Callable | None) -> list[FrameSource]:
     paths = sorted((path for path in Path(anchor or '.').glob(relative) if not path.name.startswith('.')),
                    key=natural_key)
     if not paths:
-        raise UsageError(f'the pattern "{pattern}" matches no file')
+        raise UsageError(f'the pattern "{pattern}" matches no file; correct it')
     if all(_is_image(path) for path in paths):
         return [_image_files(paths, load_image, name=paths[0].resolve().parent.name)]
     return [source for path in paths for source in _open(path, load_image)]
@@ -273,7 +273,7 @@ def _matches(pattern: str, load_image: Callable | None) -> list[FrameSource]:
 def _image_files(files: Sequence[Path], load_image: Callable | None, name: str | None = None) -> ImageFiles:
     for file in files:
         if not file.is_file():
-            raise UsageError(f'"{file}" does not exist')
+            raise UsageError(f'"{file}" does not exist; correct the path of this image')
     if name is not None:
         return ImageFiles(files, name, load_image)
     if len(files) > 1:

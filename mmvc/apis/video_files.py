@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Decoding of video files and cameras: by OpenCV, and by PyAV where OpenCV cannot and PyAV is installed."""
+"""Decodes video files and cameras: with OpenCV, or with PyAV (if it is installed) where OpenCV fails."""
 
 import math
 from collections.abc import Iterator
@@ -12,46 +12,46 @@ import numpy as np
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
-#: position, image (BGR) or what is wrong, number of frames that this stands for
+#: (position, image (BGR) or reason for a failure, number of frames that the failure concerns)
 Decoded = tuple[int, np.ndarray | str, int]
-# After an undecodable packet OpenCV ends the video; asked again, it goes on with the next one.
+# OpenCV reports the end of the video at a packet that it cannot decode. If it is asked again, it goes on.
 _ATTEMPTS = 64
-# The number of frames in a header may be an estimate, or count frames that an edit list hides.
+# The number of frames in the header may be an estimate, or include frames that an edit list hides.
 _TOLERATED_LOSS = 0.05
 
 
 class OpenCVVideo:
-    """A video that OpenCV decodes.
+    """A video that is decoded by OpenCV.
 
     Args:
-        path (str | int): File, address or number of a camera.
+        path (str | int): File, address or camera number.
 
     Attributes:
-        fps (float | None): Frames per second, if the file tells.
-        num_frames (int | None): Number of frames by the header, if it tells.
+        fps (float | None): Frames per second; None if not known.
+        num_frames (int | None): Number of frames according to the header; None if not known.
     """
 
     def __init__(self, path: str | int) -> None:
         self.path = path
         self._capture = cv2.VideoCapture(path)
         fps, num_frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        # cameras and streams that do not know it may say 90000
+        # cameras and streams that do not know their rate may report 90000
         self.fps: float | None = fps if 0 < fps <= FPS_RANGE[1] else None
         self.num_frames: int | None = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
 
     @property
     def is_readable(self) -> bool:
-        """Whether there is a first frame (which is lost by asking)."""
+        """Try to grab the first frame, which is consumed, and return whether that worked."""
         return self._capture.isOpened() and any(self._capture.grab() for _ in range(_ATTEMPTS))
 
     def read(self, stride: int = 1) -> Iterator[Decoded]:
-        """Decode.
+        """Decode the video.
 
         Args:
             stride (int): Yield every ``stride``-th frame. Defaults to 1.
 
         Yields:
-            tuple: Position, image or what is wrong, and number of frames that this stands for.
+            tuple: Position, image (BGR) or reason for a failure, and number of frames that the failure concerns.
         """
         index, time = 0, 0.
         while True:
@@ -59,8 +59,8 @@ class OpenCVVideo:
                 lost = self._lost_frames(index, time)
                 if lost is None:
                     return
-                yield index, (f'{lost} frame(s) from here on cannot be decoded: the file is damaged or cut off. Copy '
-                              'it again, or re-encode what can be read (ffmpeg -i IN -c:v libx264 OUT.mp4)'), lost
+                yield index, (f'{lost} frame(s) from here on cannot be decoded: the file is damaged or truncated. '
+                              'Copy it again, or re-encode its intact part (ffmpeg -i IN -c:v libx264 OUT.mp4)'), lost
                 if self._ended:
                     return
                 index += lost
@@ -71,7 +71,7 @@ class OpenCVVideo:
             index += 1
 
     def _lost_frames(self, index: int, time: float) -> int | None:
-        """After a failure: None where the video simply ends, else how many frames are lost."""
+        """Number of frames that are lost at a failure to decode; None if the video has ended."""
         self._ended = False
         if self.num_frames is None or index >= self.num_frames:
             return None
@@ -94,7 +94,7 @@ class OpenCVVideo:
 
 
 class PyAVVideo:
-    """A video that PyAV decodes; see :class:`OpenCVVideo`.
+    """A video that is decoded by PyAV; see :class:`OpenCVVideo`.
 
     Args:
         path (str): File.
@@ -105,8 +105,8 @@ class PyAVVideo:
     """
 
     def __init__(self, path: str) -> None:
-        import av  # optional, and needed for few files
-        self._error = getattr(av, 'FFmpegError', getattr(av, 'AVError', OSError))  # the second in old releases
+        import av  # optional dependency
+        self._error = getattr(av, 'FFmpegError', getattr(av, 'AVError', OSError))  # AVError in old releases
         try:
             self._container = av.open(path)
         except self._error as error:
@@ -135,7 +135,7 @@ class PyAVVideo:
             for frame in frames:
                 if index % stride == 0:
                     image = frame.to_ndarray(format='bgr24')
-                    turns = round(getattr(frame, 'rotation', 0) / 90) % 4  # OpenCV turns by itself
+                    turns = round(getattr(frame, 'rotation', 0) / 90) % 4  # OpenCV rotates frames by itself
                     yield index, np.ascontiguousarray(np.rot90(image, turns)), 1
                 index += 1
 
@@ -154,19 +154,20 @@ def open_video(path: str | int) -> OpenCVVideo | PyAVVideo:
     """Open a video file, stream or camera.
 
     Args:
-        path (str | int): File, address or number of a camera.
+        path (str | int): File, address or camera number.
 
     Returns:
-        OpenCVVideo | PyAVVideo: To be used in a ``with`` statement.
+        OpenCVVideo | PyAVVideo: The video, for use in a ``with`` statement.
 
     Raises:
-        UsageError: It cannot be opened, or not a single frame can be decoded.
+        UsageError: The video cannot be opened, or none of its frames can be decoded.
     """
     if isinstance(path, int):
         camera = OpenCVVideo(path)
         if not camera.is_readable:
             camera.close()
-            raise UsageError(f'camera {path} cannot be opened: is it connected, free, and may you use it?')
+            raise UsageError(f'camera {path} cannot be opened: check that it is connected, that no other program uses '
+                             'it, and that you may access it')
         return camera
     with OpenCVVideo(path) as probe:
         readable = probe.is_readable
@@ -183,10 +184,10 @@ def _open_by_pyav(path: str) -> PyAVVideo:
             readable = any(not isinstance(content, str) for _, content, _ in probe.read())
         if readable:
             return PyAVVideo(path)
-        reason = 'PyAV finds no frame in it either'
+        reason = 'PyAV finds no frame in it, either'
     except ImportError:
-        reason = 'with PyAV (pip install av) more formats can be read'
+        reason = 'PyAV (pip install av) can read more formats'
     except OSError as error:
-        reason = f'PyAV cannot either: {error}'
-    raise UsageError(f'"{path}" ({Path(path).stat().st_size} bytes) cannot be decoded by OpenCV ({reason}). Is it a '
-                     'complete video? If it plays elsewhere, re-encode it: ffmpeg -i IN -c:v libx264 OUT.mp4')
+        reason = f'nor by PyAV: {error}'
+    raise UsageError(f'"{path}" ({Path(path).stat().st_size} bytes) cannot be decoded by OpenCV ({reason}). If it '
+                     'plays elsewhere, re-encode it: ffmpeg -i IN -c:v libx264 OUT.mp4; otherwise copy it again')

@@ -50,7 +50,7 @@ class WriterSettings:
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``.
         classes (Sequence[str]): Names of the classes.
         palette (Sequence[Sequence[int]]): RGB colour of each class.
-        opacity (float): Strength of the colours over the frames, from 0 to 1.
+        alpha (float): Opacity of the colours over the frames, from 0 to 1.
         score_thr (float): Instances that score less are not drawn.
     """
 
@@ -58,7 +58,7 @@ class WriterSettings:
     task: str
     classes: Sequence[str]
     palette: Sequence[Sequence[int]]
-    opacity: float = 0.6
+    alpha: float = 0.6
     score_thr: float = 0.3
 
 
@@ -108,9 +108,8 @@ class OverlayWriter(Writer):
             ndarray: RGB, uint8, as wide as the frame; semantic maps with a legend below, if the classes are few.
         """
         settings, width = self.settings, result.image.shape[1]
-        drawer = PanelDrawer(settings.classes, settings.palette, settings.opacity, min_width=width, max_width=width,
-                             score_thr=settings.score_thr)
-        segments = SegmentMap.of_prediction(result.data_sample, len(settings.classes), settings.score_thr)
+        drawer = PanelDrawer(settings.classes, settings.palette, settings.alpha, min_width=width, max_width=width)
+        segments = SegmentMap.of_prediction(result.above(settings.score_thr).data_sample, len(settings.classes))
         picture = drawer.draw(mmcv.bgr2rgb(result.image), segments)
         if settings.task != 'vss' or len(settings.classes) > _MAX_LEGEND:
             return picture
@@ -139,7 +138,7 @@ class MaskWriter(Writer):
                 colors = np.concatenate([np.zeros((1, 3), np.uint8), stable_colors(range(first, first + 255))])
 
             def add(result: FrameResult) -> None:
-                ids = result.id_map(self.settings.score_thr)
+                ids = result.above(self.settings.score_thr).id_map()
                 if ids.max(initial=0) > 255:
                     image = Image.fromarray(ids.astype(np.uint16))
                 else:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What happens when a sample cannot be loaded: it is an error, or, if allowed, it is replaced for all to see."""
+"""What happens when a sample cannot be loaded: an error, or, up to a limit, a logged replacement."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,66 +8,60 @@ import cv2
 
 from mmvc.utils.errors import DataError
 
-#: metainfo of a sample that stands for others: list of (sample, reason)
+#: metainfo of a sample that replaces bad ones: list of (bad sample, reason)
 REPLACED_KEY = 'replaced_samples'
 
 
 class BadSampleError(DataError):
-    """A sample cannot be loaded, or more of them than allowed.
-
-    From a worker of a data loader it arrives with the worker's traceback, of which only the message is kept.
-    """
-
-    def __init__(self, message: str) -> None:
-        if message.startswith('Caught '):
-            message = message.rpartition(f'{type(self).__name__}: ')[2].rstrip()
-        super().__init__(message)
+    """A sample cannot be loaded and may not be replaced."""
 
 
 class BadSamplePolicy:
-    """Mixin of datasets: a sample that cannot be loaded ends the training, or is replaced up to a limit.
+    """Mixin for datasets: a bad sample stops the training, or is replaced up to a limit.
 
-    mmengine replaces a sample without a result by a random one, and says nothing. Here, by default, the first one is
-    an error. With a limit, the next sample of the dataset that can be loaded takes its place (always the same one, so
-    that a training can be repeated and resumed) and carries in its metainfo what it stands for, by which
-    :class:`BadSampleHook` logs and counts it over all workers and ranks.
+    A sample is bad if it cannot be read or decoded (``OSError``, ``ValueError``, ``cv2.error``), or if its pipeline
+    returns None. Other exceptions are bugs and are never replaced.
 
-    A sample is bad if reading or decoding it fails (``OSError``, ``ValueError``, ``cv2.error``) or its pipeline
-    returns None. Other errors are mistakes in the code and are not replaced.
+    By default the first bad sample is an error. With a limit, the next good sample of the dataset replaces it. The
+    replacement is always the same, so that a training can be repeated and resumed. Its metainfo lists what it
+    replaces; :class:`BadSampleHook` logs and counts these entries over all workers and ranks. (mmengine silently
+    replaces a sample whose pipeline returns None by a random one.)
     """
 
-    __len__: Callable[[], int]  # these two are the dataset's
+    # implemented by the dataset
+    __len__: Callable[[], int]
     get_data_info: Callable[[int], dict]
 
     def set_max_bad_samples(self, max_bad_samples: int, test_mode: bool = False) -> None:
         """Set how many different samples may be bad.
 
         Args:
-            max_bad_samples (int): The limit; 0 makes the first one an error.
-            test_mode (bool): Whether the dataset is for testing, where every sample counts. Defaults to False.
+            max_bad_samples (int): The limit. With 0, the first bad sample is an error.
+            test_mode (bool): Whether the dataset is for testing, where no sample may be replaced. Defaults to False.
 
         Raises:
-            DataError: The limit is negative, or there is one for testing.
+            DataError: The limit is negative or no integer, or it is positive in test mode.
         """
         name = type(self).__name__
         if not isinstance(max_bad_samples, int) or max_bad_samples < 0:
             raise DataError(f'{name}: max_bad_samples must be a whole number from 0, got {max_bad_samples!r}')
         if max_bad_samples and test_mode:
-            raise DataError(f'{name}: max_bad_samples={max_bad_samples} with test_mode=True: numbers over a part of '
-                            'the videos would pass for those of all; correct the data instead')
+            raise DataError(f'{name}: max_bad_samples={max_bad_samples} is not allowed with test_mode=True, because '
+                            'numbers over a part of the videos would be reported as those of all; set it to 0 and '
+                            'correct the data')
         self.max_bad_samples = max_bad_samples
         self._bad_samples: set[str] = set()
 
     def prepare_data(self, idx: int) -> Any:
-        """The ``idx``-th sample through the pipeline; fails if it cannot be loaded."""
+        """Load the ``idx``-th sample and pass it through the pipeline; raises an error if the sample is bad."""
         raise NotImplementedError
 
     def __getitem__(self, idx: int) -> Any:
-        """The ``idx``-th sample through the pipeline, or what replaces it.
+        """Return the ``idx``-th sample after the pipeline, or its replacement.
 
         Raises:
-            BadSampleError: It cannot be loaded, and more samples than allowed cannot.
-            IndexError: There is no such sample; by this, a loop over the dataset ends.
+            BadSampleError: The sample is bad, and the limit is exceeded.
+            IndexError: There is no such sample. It ends a loop over the dataset.
         """
         if not -len(self) <= idx < len(self):
             raise IndexError(f'{type(self).__name__} has {len(self)} samples, asked for number {idx}')
@@ -87,23 +81,24 @@ class BadSamplePolicy:
             return sample
 
     def _count(self, replaced: list[tuple[str, str]]) -> None:
-        """Raise an error if the last sample in the list is one too many, as far as this process knows."""
+        """Raise an error if the last sample in the list exceeds the limit, as this process counts."""
         name, reason = replaced[-1]
         self._bad_samples.add(name)
         if len(self._bad_samples) <= self.max_bad_samples and len(replaced) < len(self):
             return
         what = f'{name} cannot be loaded: {reason}'
         if self.max_bad_samples:
-            raise BadSampleError(f'{what}. That is number {len(self._bad_samples)}, max_bad_samples of the dataset is '
-                                 f'{self.max_bad_samples}: correct the data')
-        raise BadSampleError(f'{what}. Correct the data, or go on past a few such samples with max_bad_samples=N of '
-                             f'the training set')
+            raise BadSampleError(f'{what}. It is bad sample number {len(self._bad_samples)}, max_bad_samples of the '
+                                 f'dataset is {self.max_bad_samples}: correct the data')
+        raise BadSampleError(f'{what}. Correct the data, or replace up to N such samples: set max_bad_samples=N of '
+                             'the training set')
 
     def _mark(self, sample: Any, replaced: list[tuple[str, str]]) -> None:
         data_samples = sample.get('data_samples') if isinstance(sample, dict) else None
         if data_samples is None or not hasattr(data_samples, 'set_metainfo'):
             raise BadSampleError(f'{replaced[-1][0]} cannot be loaded: {replaced[-1][1]}. It is not replaced, because '
-                                 'the pipeline does not end in PackVideoSegInputs, so nobody would learn of it')
+                                 'the pipeline does not end in PackVideoSegInputs, so the replacement could not be '
+                                 'logged; end the pipeline with it, or set max_bad_samples=0')
         data_samples.set_metainfo({REPLACED_KEY: replaced})
 
     def _describe(self, position: int) -> str:

@@ -18,10 +18,10 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
     One item per video:
     ``dict(video_id, video_length, label_lut, images=[dict(img_path, frame_id, seg_map_path), ...])``. ``SampleClip``
-    or ``SampleAllFrames`` must be the first transform. Frames are ordered by name (numbers by value).
+    or ``SampleAllFrames`` must be the first transform. Frames are sorted by name, with numbers by value.
 
-    The layout of a dataset is a matter of class attributes (in a subclass) or of arguments of the same meaning (in a
-    config), so that a dataset of one's own needs no code:
+    Class attributes of a subclass describe the layout of the folders. Arguments of the same meaning override them, so
+    that a config alone can describe an own dataset:
 
     Example:
         >>> dataset = dict(
@@ -30,30 +30,32 @@ class BaseVideoSegDataset(BaseVideoDataset):
         ...     ann_file='train.txt',  # one video name per line
         ...     data_prefix=dict(img_path='frames/{video}', seg_map_path='labels/{video}'),
         ...     img_suffix='.png',
-        ...     label_offset=1,  # the value 1 in a mask is the first class ...
-        ...     void_values=(0,),  # ... and 0 is unlabelled
+        ...     label_offset=1,  # the first class has the value 1 in the masks
+        ...     void_values=(0,),  # 0 is unlabelled
         ...     metainfo=dict(classes=('cup', 'table'), palette=[(220, 20, 60), (0, 128, 192)]))
 
     Args:
         ann_file (str): Text file with one video name per line, relative to ``data_root``.
         data_root (str): Root folder of the dataset. Defaults to ''.
-        data_prefix (dict, optional): Folder templates ``img_path`` and ``seg_map_path``, relative to ``data_root``,
-            with ``{video}`` in place of the video's name. Defaults to the class attribute ``DATA_PREFIX``.
+        data_prefix (dict, optional): Templates of the folders ``img_path`` and ``seg_map_path``, relative to
+            ``data_root``. ``{video}`` stands for the name of the video. Defaults to the class attribute
+            ``DATA_PREFIX``.
         metainfo (dict, optional): ``classes`` and, optionally, ``palette`` (RGB, one per class) and ``thing_classes``.
-            Given classes replace those of the dataset class together with their palette and thing classes; without a
-            palette, a fixed random one is used.
+            If ``classes`` is given, palette and thing classes of the dataset class are dropped as well; the default
+            palette is then random, but always the same.
         img_suffix (str, optional): Ending of frame files. Defaults to ``IMG_SUFFIX``.
-        seg_map_suffix (str, optional): Ending of mask files; without it a mask is named as its frame. Defaults to
+        seg_map_suffix (str, optional): Ending of mask files. The rest of the name is that of the frame. Defaults to
             ``SEG_MAP_SUFFIX``.
         label_offset (int, optional): Mask value of class 0. Defaults to ``LABEL_OFFSET``.
-        void_values (sequence[int], optional): Mask values that mean "not labelled". A value that is neither a class
-            nor one of these is an error when the mask is loaded. Defaults to ``VOID_VALUES``.
+        void_values (sequence[int], optional): Mask values of unlabelled pixels. Any other value that is not a class
+            is an error when the mask is loaded. Defaults to ``VOID_VALUES``.
         **kwargs: Other arguments of :class:`mmengine.dataset.BaseDataset`. With ``test_mode=True`` masks may
-            be absent.
+            be missing.
 
     Raises:
-        FileNotFoundError: The data root, the list file, a video's folder or (when training) a frame's mask is missing.
-        DataError: The list names no video or one twice, a video has no frames, or classes and palette do not fit.
+        FileNotFoundError: The data root, the list file, a video's folder or (in training) a frame's mask is missing.
+        DataError: The list is empty or names a video twice, a video has no frames, or the numbers of classes and
+            colours differ.
     """
 
     DATA_PREFIX: dict = dict(img_path='JPEGImages/{video}', seg_map_path='Annotations/{video}')
@@ -83,29 +85,29 @@ class BaseVideoSegDataset(BaseVideoDataset):
             data_prefix={**self.DATA_PREFIX, **(data_prefix or {})},
             metainfo=metainfo,
             **kwargs)
-        # Metrics and pictures read the masks themselves.
+        # metrics and visualizers need it to read the masks
         self._metainfo['label_offset'] = self.label_offset
 
     def _build_label_lut(self, num_classes: int) -> np.ndarray:
         """Table (256,) int16 from mask value to class index, 255 for void and -1 for a value that must not occur."""
         if self.label_offset + num_classes > 256 or num_classes > VOID_LABEL:
             raise DataError(f'{type(self).__name__}: {num_classes} classes with label_offset={self.label_offset} do '
-                            'not fit into 8-bit masks')
+                            'not fit into 8-bit masks; use at most 255 classes, and lower label_offset')
         lut = np.full(256, -1, dtype=np.int16)
         lut[list(self.void_values)] = VOID_LABEL
         lut[self.label_offset:self.label_offset + num_classes] = np.arange(num_classes)
         return lut
 
     def load_data_list(self) -> list[dict]:
-        """One dict per video of the list file, in the file's order.
+        """Build one dict per video of the list file, in the order of the file.
 
-        Only folder listings are read: files are opened when a clip is loaded.
+        Only folders are listed. Files are opened when a clip is loaded.
         """
         self._check_ann_file('a text file with one video name per line')
         return [self._load_video(video) for video in read_video_list(self.ann_file)]
 
     def get_data_info(self, idx: int) -> dict:
-        """The ``idx``-th video, with the table that its masks are read by."""
+        """Return the ``idx``-th video, with the table from mask values to class indices (``label_lut``)."""
         return dict(super().get_data_info(idx), label_lut=self.label_lut)
 
     def _load_video(self, video: str) -> dict:
@@ -116,7 +118,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
         frames = frame_names(img_dir, self.img_suffix)
         if not frames:
             raise DataError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '
-                            'check img_suffix or take it off the list')
+                            'correct img_suffix, or remove the video from the list')
         masks = set(frame_names(seg_map_dir, self.seg_map_suffix))
         images = []
         for frame_id, frame in enumerate(frames):
@@ -125,7 +127,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
             if frame in masks:
                 image['seg_map_path'] = seg_map_path
             elif not self.test_mode:
-                raise FileNotFoundError(f'{name}: frame "{image["img_path"]}" has no mask "{seg_map_path}"; add it, '
-                                        'remove the frame, or use test_mode=True to predict only')
+                raise FileNotFoundError(f'{name}: frame "{image["img_path"]}" has no mask "{seg_map_path}"; add the '
+                                        'mask, remove the frame, or set test_mode=True to only predict')
             images.append(image)
         return dict(video_id=video, video_length=len(images), images=images)

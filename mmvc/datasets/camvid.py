@@ -6,10 +6,10 @@ from .base_video_seg import BaseVideoSegDataset
 
 @DATASETS.register_module()
 class CamVidDataset(BaseVideoSegDataset):
-    """CamVid (Brostow et al., Pattern Recognition Letters 2009) with the 11 classes of SegNet, as videos.
+    """CamVid (Brostow et al., Pattern Recognition Letters 2009) as videos, with the 11 classes of SegNet.
 
-    ``JPEGImages/<video>/*.jpg`` and ``Annotations/<video>/*.png`` with ``ImageSets/{train,val}.txt``. A mask stores
-    the class index; 11 is void.
+    Files: ``JPEGImages/<video>/*.jpg``, ``Annotations/<video>/*.png`` and ``ImageSets/{train,val}.txt``. Masks store
+    class indices; 11 is void.
     """
 
     METAINFO = dict(

@@ -13,23 +13,23 @@ from .bad_samples import BadSamplePolicy
 
 @DATASETS.register_module()
 class JointDataset(BadSamplePolicy, ConcatDataset):
-    """Several datasets with the same classes, mixed by ratio, through one pipeline.
+    """Datasets with the same classes, concatenated by ratio, with one pipeline.
 
-    The dataset that is longest for its share is passed once, the others are repeated until the shares are right; no
-    item is repeated more than once oftener than another of its dataset. So any sampler that visits all indices
-    (``InfiniteSampler``, ``DefaultSampler``), on any number of ranks, mixes by the ratio, and its seed decides the
-    order.
+    The items of every dataset but the one that is longest relative to its share are repeated until the shares are
+    right. Repetition counts within a dataset differ by at most one. Any sampler that visits all indices
+    (``InfiniteSampler``, ``DefaultSampler``), on any number of ranks, therefore mixes by the ratio. Its seed decides
+    the order.
 
     Args:
-        datasets (sequence[dict | BaseDataset]): The datasets; they need no pipeline of their own, theirs is not used.
+        datasets (sequence[dict | BaseDataset]): The datasets. Their own pipelines are not used.
         ratio (sequence[float]): Share of each dataset, relative to the others.
         pipeline (sequence[dict | callable]): Transforms for the items of all datasets.
-        max_bad_samples (int): How many different items may turn out to be unreadable, as in
-            :class:`BaseVideoDataset`; the limits of the datasets themselves are not used. Defaults to 0.
-        lazy_init (bool): Whether to leave reading the annotations to ``full_init``. Defaults to False.
+        max_bad_samples (int): How many different items may be unreadable, as in :class:`BaseVideoDataset`. The limits
+            of the datasets themselves are not used. Defaults to 0.
+        lazy_init (bool): Whether to read the annotations only in ``full_init``. Defaults to False.
 
     Raises:
-        DataError: There is not one positive ratio per dataset, or the datasets differ in their classes.
+        DataError: The ratio is not one positive number per dataset, or the classes of the datasets differ.
 
     Example:
         >>> dataset = dict(
@@ -52,7 +52,8 @@ class JointDataset(BadSamplePolicy, ConcatDataset):
         for dataset in built[1:]:
             if tuple(dataset.metainfo['classes']) != tuple(built[0].metainfo['classes']):
                 raise DataError(f'JointDataset: {type(dataset).__name__} and {type(built[0]).__name__} differ in '
-                                'their classes; choose the version or target that goes with the other')
+                                'their classes; set version (YouTube-VIS) or target (COCO) to match, or pass the '
+                                'same metainfo to both')
         self.set_max_bad_samples(max_bad_samples)
         self.ratio = tuple(ratio)
         self.pipeline = Compose(pipeline)
@@ -60,7 +61,7 @@ class JointDataset(BadSamplePolicy, ConcatDataset):
             key for dataset in built for key in dataset.metainfo}))
 
     def full_init(self) -> None:
-        """Read the annotations and compute how often each dataset is repeated."""
+        """Read the annotations, and compute how many items of the mix belong to each dataset."""
         if self._fully_initialized:
             return
         super().full_init()
@@ -76,5 +77,5 @@ class JointDataset(BadSamplePolicy, ConcatDataset):
         return dataset_idx, position * len(self.datasets[dataset_idx]) // shown
 
     def prepare_data(self, idx: int) -> Any:
-        """The item at an index of the mix, through the pipeline."""
+        """Load the item at an index of the mix, and pass it through the pipeline."""
         return self.pipeline(self.get_data_info(idx))

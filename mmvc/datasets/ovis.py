@@ -7,10 +7,10 @@ from .youtube_vis import YouTubeVISDataset
 
 @DATASETS.register_module()
 class OVISDataset(YouTubeVISDataset):
-    """OVIS (Qi et al., IJCV 2022): the format of YouTube-VIS, 25 classes, long videos with heavy occlusion.
+    """OVIS (Qi et al., IJCV 2022): long videos with heavy occlusion, 25 classes, in the format of YouTube-VIS.
 
-    ``<split>/<video>/*.jpg`` or ``<split>/JPEGImages/<video>/*.jpg`` with ``annotations_<split>.json`` or
-    ``<split>.json``; in those of the validation and test sets ``annotations`` is null. Arguments as in
+    Files: ``<split>/<video>/*.jpg`` or ``<split>/JPEGImages/<video>/*.jpg``, and ``annotations_<split>.json`` or
+    ``<split>.json``. In the files of the validation and test sets, ``annotations`` is null. Arguments as in
     :class:`YouTubeVISDataset`, without ``version``.
     """
 

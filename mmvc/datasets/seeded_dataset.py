@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from dataclasses import dataclass
 from typing import Any
 
 from mmengine.registry import DATASETS as ALL_DATASETS
@@ -8,58 +9,56 @@ from mmvc.registry import DATASETS
 from mmvc.utils.random_state import seeded
 
 
-class SampleIndex(int):
-    """Index of a sample that knows its place in the training.
+@dataclass(frozen=True)
+class DrawnSample:
+    """A sample that a sampler has drawn: which one, and when in the training.
 
     Attributes:
+        index (int): Index of the sample in the dataset.
         position (int): How many samples all ranks together have drawn before it.
     """
 
+    index: int
     position: int
-
-    def __new__(cls, index: int, position: int) -> 'SampleIndex':
-        self = super().__new__(cls, index)
-        self.position = position
-        return self
-
-    def __reduce__(self) -> tuple:  # it travels to the workers
-        return SampleIndex, (int(self), self.position)
 
 
 @DATASETS.register_module()
 class SeededDataset(Dataset):
-    """A dataset whose random transforms depend on the seed and the sample's place in the training, on nothing else.
+    """A dataset whose random transforms depend only on the seed and on the position of a sample in the training.
 
-    Before a sample is loaded, the generators of Python, numpy and torch are seeded with (seed, position); afterwards
-    they are put back. So a sample is the same whatever the number of workers and of ranks, how far they loaded ahead,
-    and whether the training was interrupted before.
+    Before a sample is loaded, the RNGs of Python, numpy and torch are seeded with (seed, position). Afterwards their
+    states are restored. A sample is therefore the same for any number of workers and ranks, for any prefetching, and
+    in an interrupted training.
 
-    Everything else (``metainfo``, ``full_init``, ...) is that of the dataset inside.
+    All other attributes (``metainfo``, ``full_init``, ...) are those of the wrapped dataset.
 
     Args:
-        dataset (dict | Dataset): The dataset.
+        dataset (dict | Dataset): The dataset to wrap.
         seed (int): Non-negative seed. Defaults to 0.
 
     Raises:
-        TypeError: The dataset is iterable only: its samples have no index.
+        TypeError: The dataset is an ``IterableDataset``, so its samples have no index.
     """
 
     def __init__(self, dataset: dict | Dataset, seed: int = 0) -> None:
         self.dataset: Any = ALL_DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         if isinstance(self.dataset, IterableDataset):
-            raise TypeError(f'SeededDataset: {type(self.dataset).__name__} is an IterableDataset, whose samples have '
-                            'no index; train with type="mmengine.IterBasedTrainLoop" instead')
+            raise TypeError(f'SeededDataset: {type(self.dataset).__name__} is an IterableDataset, so its samples have '
+                            'no index; set train_cfg.type="mmengine.IterBasedTrainLoop" to train with it')
         self.seed = seed
 
     def __getattr__(self, name: str) -> Any:
-        if name == 'dataset':  # while it is being unpickled
+        # "dataset" is missing while the object is unpickled. A batched __getitems__ would bypass the seeding.
+        if name in ('dataset', '__getitems__'):
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
-    def __getitem__(self, index: int) -> Any:
-        """The sample at an index; a plain ``int`` is its own position."""
-        with seeded((self.seed, getattr(index, 'position', index))):
-            return self.dataset[int(index)]
+    def __getitem__(self, sample: int | DrawnSample) -> Any:
+        """Load a sample. The position of a plain index is the index itself."""
+        if not isinstance(sample, DrawnSample):
+            sample = DrawnSample(int(sample), position=int(sample))
+        with seeded((self.seed, sample.position)):
+            return self.dataset[sample.index]
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -1,7 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+"""Training, testing and their configs: what the tools call. Hooks are in :mod:`mmvc.engine.hooks`."""
+
+from . import atomic_backend, hooks, resumable_train_loop  # noqa: F401  register their classes
 from .accumulation import accumulate_gradients
-from .atomic_backend import AtomicLocalBackend
-from .checkpoints import is_intact_checkpoint, last_good_checkpoint, require_checkpoint, weight_mismatches
+from .checkpoints import last_good_checkpoint, require_checkpoint, weight_mismatches
 from .config import (
     VIS_BACKENDS,
     OverrideAction,
@@ -15,34 +17,17 @@ from .config import (
     merge_options,
     require_dataloader,
 )
-from .distributed import LAUNCHERS, exit_with_message, on_main_process, setup_distributed
-from .hooks import (
-    ActivationCheckpointHook,
-    AtomicCheckpointHook,
-    BadSampleHook,
-    CheckClassesHook,
-    CheckWeightsHook,
-    FinalMetricsHook,
-    HostMemoryHook,
-    NaNGuardHook,
-    NonFiniteError,
-    RandomStateHook,
-    VideoSegVisualizationHook,
-    WeightMismatchError,
-    checkpoint_activations,
-)
+from .distributed import LAUNCHERS, on_main_process, setup_distributed
 from .reporting import report_errors
-from .resumable_train_loop import ResumableTrainLoop
-from .stages import Stage, load_stages, plan_stages, run_stages
-from .summary import format_summary
+from .stages import Stage, load_stages, run_stages
 
 __all__ = [
-    'LAUNCHERS', 'VIS_BACKENDS', 'ActivationCheckpointHook', 'AtomicCheckpointHook', 'AtomicLocalBackend',
-    'BadSampleHook', 'CheckClassesHook', 'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook',
-    'NonFiniteError', 'OverrideAction', 'RandomStateHook', 'ResumableTrainLoop', 'Stage',
-    'VideoSegVisualizationHook', 'WeightMismatchError', 'accumulate_gradients', 'build_runner',
-    'checkpoint_activations', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr', 'enable_backends',
-    'enable_deterministic', 'exit_with_message', 'format_summary', 'is_intact_checkpoint', 'last_good_checkpoint',
-    'load_config', 'load_stages', 'merge_options', 'on_main_process', 'plan_stages', 'report_errors',
-    'require_checkpoint', 'require_dataloader', 'run_stages', 'setup_distributed', 'weight_mismatches'
+    # configs
+    'VIS_BACKENDS', 'OverrideAction', 'accumulate_gradients', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr',
+    'enable_backends', 'enable_deterministic', 'load_config', 'merge_options', 'require_dataloader',
+    # checkpoints
+    'last_good_checkpoint', 'require_checkpoint', 'weight_mismatches',
+    # running
+    'LAUNCHERS', 'Stage', 'build_runner', 'load_stages', 'on_main_process', 'report_errors', 'run_stages',
+    'setup_distributed'
 ]

@@ -1,11 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The batch of many GPUs on few of them."""
+"""Gradient accumulation: train with the batch size of many GPUs on few GPUs."""
 
 from mmengine.config import Config, ConfigDict
 
 from mmvc.utils.errors import UsageError
 
-#: what mmengine counts in iterations, if it does not count in epochs
+#: entries of a config that mmengine counts in iterations (unless it counts in epochs)
 _LOOP_KEYS = ('max_iters', 'val_interval', 'val_begin')
 _SCHEDULER_KEYS = ('begin', 'end', 'milestones', 'T_max', 'step_size', 'total_iters', 'total_steps')
 _HOOK_KEYS = ('interval', 'save_begin', 'begin_iter')
@@ -14,25 +14,25 @@ _HOOK_KEYS = ('interval', 'save_begin', 'begin_iter')
 def accumulate_gradients(cfg: Config, count: int) -> None:
     """Sum the gradients of several iterations before the weights are updated.
 
-    The schedule stays what it is, in updates: everything that is counted in iterations is multiplied by ``count``. So
-    the half of the training in which assignments are guided ends at the same update, and the learning rate falls where
-    it did. The loss of an iteration is divided by ``count`` and by its own number of masks; this is exactly the loss
-    of the whole batch where all iterations have as many masks, and close to it otherwise.
+    The schedule keeps its length in updates: everything that is counted in iterations is multiplied by ``count``. So
+    guided assignment ends at the same update, and the learning rate drops at the same update. The loss of an iteration
+    is divided by ``count`` and by the iteration's own number of masks. This equals the loss of the whole batch if all
+    iterations have the same number of masks, and approximates it otherwise.
 
     Args:
-        cfg (Config): Changed in place. ``train_dataloader.batch_size`` stays: it is the batch of one iteration.
+        cfg (Config): Changed in place. ``train_dataloader.batch_size`` is kept: it is the batch size of one iteration.
         count (int): Iterations per update.
 
     Raises:
-        UsageError: If ``count`` is not positive, or the config accumulates already.
+        UsageError: ``count`` is not positive, or the config accumulates gradients already.
     """
     if count < 1:
-        raise UsageError(f'--accumulate needs a number of iterations, at least 1; found {count}')
+        raise UsageError(f'--accumulate must be a number of iterations, at least 1; found {count}')
     if count == 1:
         return
     if cfg.optim_wrapper.get('accumulative_counts', 1) != 1:
         raise UsageError(f'--accumulate: optim_wrapper.accumulative_counts of the config is '
-                         f'{cfg.optim_wrapper.accumulative_counts} already; take it out, or drop --accumulate')
+                         f'{cfg.optim_wrapper.accumulative_counts} already: remove it there, or drop --accumulate')
     cfg.optim_wrapper.accumulative_counts = count
     if 'max_iters' in cfg.train_cfg:
         _multiply(cfg.train_cfg, _LOOP_KEYS, count)
@@ -47,7 +47,7 @@ def accumulate_gradients(cfg: Config, count: int) -> None:
     for hook in [hooks.get('checkpoint'), hooks.get('logger'), *(cfg.get('custom_hooks') or [])]:
         if not hook:
             continue
-        if hook.get('type') == 'EMAHook':  # averages once per update
+        if hook.get('type') == 'EMAHook':  # averages weights once per update
             hook.setdefault('interval', 1)
         if not hook.get('by_epoch', hook is hooks.get('checkpoint')):
             _multiply(hook, _HOOK_KEYS, count)

@@ -9,9 +9,9 @@ from mmvc.utils.atomic import atomic_write
 
 @register_backend('atomic_local')
 class AtomicLocalBackend(LocalBackend):
-    """Local disk whose ``put`` and ``put_text`` replace a file as a whole.
+    """mmengine's local storage with atomic ``put`` and ``put_text``: a killed process leaves no partial file.
 
-    Chosen by ``backend_args=dict(backend='atomic_local')``.
+    Select it with ``backend_args=dict(backend='atomic_local')``.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:

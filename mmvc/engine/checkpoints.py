@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Which checkpoint of a folder can be trusted, and whether its weights fit a model."""
+"""Finding intact checkpoints, and comparing their weights with a model."""
 
 import logging
 import re
@@ -19,17 +19,17 @@ _PERIODIC_NAME = re.compile(r'^(?!best_).*_(\d+)\.pth$')  # iter_100.pth, epoch_
 
 
 def is_intact_checkpoint(path: str | Path) -> bool:
-    """Whether a checkpoint file is complete, without unpickling anything.
+    """Check whether a checkpoint file is complete, without unpickling it.
 
-    ``torch.save`` writes a zip archive with a checksum for every tensor: a truncated file has no index, a file with
-    flipped bytes fails its checksum. A file named ``*.safetensors`` has no checksums; its size is compared with what
-    its header says.
+    ``torch.save`` writes a zip archive with a checksum for every tensor: a truncated file has no index, and a file
+    with flipped bytes fails a checksum. A ``*.safetensors`` file has no checksums; its size is compared with its
+    header.
 
     Args:
         path (str | Path): Checkpoint file.
 
     Returns:
-        bool: False if the file is missing, truncated, corrupt or of another format.
+        bool: False if the file is missing, truncated, corrupt or not a checkpoint.
     """
     if str(path).endswith(safetensors_files.SUFFIX):
         return safetensors_files.is_complete(path)
@@ -41,31 +41,31 @@ def is_intact_checkpoint(path: str | Path) -> bool:
 
 
 def require_checkpoint(path: str | Path) -> None:
-    """Refuse a file that cannot be a checkpoint, before a model is built for it.
+    """Raise an error unless a file is a checkpoint. Call it before building a model.
 
     Args:
         path (str | Path): Checkpoint file.
 
     Raises:
-        UsageError: If it is missing, truncated, corrupt or something else.
+        UsageError: The file is missing, truncated, corrupt or not a checkpoint.
     """
     if not Path(path).is_file():
         raise UsageError(f'checkpoint "{path}" does not exist')
     with open(path, 'rb') as file:
-        # torch < 1.6: a bare pickle, which has no checksums
+        # torch < 1.6 wrote a bare pickle, which has no checksums
         old_format = file.read(2) == b'\x80\x02' and not str(path).endswith(safetensors_files.SUFFIX)
     if not old_format and not is_intact_checkpoint(path):
         raise UsageError(f'checkpoint "{path}" is truncated, corrupt or no checkpoint: copy or train it again')
 
 
 def periodic_checkpoints(folder: str | Path) -> list[Path]:
-    """Checkpoints written during training (``iter_100.pth``, ``epoch_3.pth``, not ``best_*``), newest first.
+    """List the checkpoints that training wrote (``iter_100.pth``, ``epoch_3.pth``, not ``best_*``), newest first.
 
     Args:
-        folder (str | Path): Work dir; it need not exist.
+        folder (str | Path): Work dir; may be missing.
 
     Returns:
-        list[Path]: Files, by falling iteration or epoch.
+        list[Path]: Files, in descending order of iteration or epoch.
     """
     numbered = [(int(match[1]), path) for path in Path(folder).glob('*.pth')
                 if (match := _PERIODIC_NAME.match(path.name)) and path.is_file()]
@@ -73,13 +73,13 @@ def periodic_checkpoints(folder: str | Path) -> list[Path]:
 
 
 def why_not_resumable(path: str | Path) -> str | None:
-    """Say what keeps a training from going on from a checkpoint; the tensors of an intact file are not loaded.
+    """Explain why a training cannot resume from a checkpoint. Tensors are not loaded.
 
     Args:
         path (str | Path): Checkpoint file.
 
     Returns:
-        str | None: The reason, or None if there is none.
+        str | None: The reason, or None if the checkpoint can be resumed.
     """
     if not is_intact_checkpoint(path):
         return 'is truncated or corrupt'
@@ -91,18 +91,18 @@ def why_not_resumable(path: str | Path) -> str | None:
                or not isinstance(content.get(key), dict)]
     if missing:
         return f'was not written by a training of mmengine (it has no {", ".join(missing)})'
-    return None if 'iter' in content['meta'] else 'does not say which iteration it is of'
+    return None if 'iter' in content['meta'] else 'does not say which iteration it was saved at (meta.iter)'
 
 
 def last_good_checkpoint(work_dir: str | Path) -> str | None:
-    """Newest checkpoint to resume from; a broken or foreign one is named in a warning and passed over.
+    """Find the newest checkpoint that can be resumed. Broken or foreign ones are skipped with a warning.
 
     Args:
-        work_dir (str | Path): Work dir of a training. If it holds no checkpoint, the file that its ``last_checkpoint``
-            names is tried (a checkpoint hook with its own ``out_dir`` writes elsewhere).
+        work_dir (str | Path): Work dir of a training. If it has no checkpoint, the folder of the path in its file
+            ``last_checkpoint`` is searched (a checkpoint hook with its own ``out_dir`` writes there).
 
     Returns:
-        str | None: Path of the checkpoint, or None if there is no intact one.
+        str | None: Path of the checkpoint, or None if none can be resumed.
     """
     candidates = periodic_checkpoints(work_dir)
     pointer = Path(work_dir) / 'last_checkpoint'
@@ -121,13 +121,13 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     """List why the weights of a checkpoint do not fit a model.
 
     Args:
-        model (nn.Module): Model, not wrapped, or sharded (then all ranks must call this).
-        state_dict (dict[str, Tensor]): Weights of the checkpoint; a leading ``module.`` is ignored.
-        allow_missing (bool): Whether the model may have parts that the checkpoint lacks (a stage that adds a module to
-            the one before). Defaults to False.
+        model (nn.Module): Model without a wrapper, or sharded by FSDP (then all ranks must call this function).
+        state_dict (dict[str, Tensor]): Weights of the checkpoint; a prefix ``module.`` is ignored.
+        allow_missing (bool): Whether the model may have weights that the checkpoint lacks, as in a stage that adds a
+            module. Defaults to False.
 
     Returns:
-        list[str]: One line per mismatch; empty if the weights fit.
+        list[str]: One line per mismatch; empty if all weights fit.
     """
     expected = _whole_state_dict(model)
     given = {re.sub(r'^module\.', '', name): tensor for name, tensor in state_dict.items()}
@@ -145,7 +145,7 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
 
 
 def _whole_state_dict(model: nn.Module) -> dict[str, Tensor]:
-    """Weights by name; of a sharded model those of the whole, on every rank."""
+    """Return all weights by name; those of a sharded model are gathered on every rank."""
     if not isinstance(model, FullyShardedDataParallel):
         return model.state_dict()
     with FullyShardedDataParallel.state_dict_type(model, StateDictType.FULL_STATE_DICT, FullStateDictConfig()):

@@ -236,4 +236,4 @@ def build_runner(cfg: Config) -> Runner:
         if not isinstance(length, int) or length < 1:
             raise UsageError(f'train_cfg.{key} must be a whole number from 1, found {length!r}')
     wrap_for_cpu(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    return RUNNERS.build(cfg)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Several processes, with or without GPUs."""
+"""Training and testing with several processes, with or without GPUs."""
 
 import datetime
 import os
@@ -17,22 +17,21 @@ from mmengine.utils.dl_utils import set_multi_processing
 from mmvc.utils.errors import UsageError
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
-SECONDS_TO_BE_ENDED = 5
+SECONDS_FOR_LAUNCHER = 5  # within which a launcher ends the other processes, once rank 0 has failed
 T = TypeVar('T')
 
 
 def setup_distributed(launcher: str, cfg: Config) -> None:
-    """Form the process group before a runner is built: NCCL on GPUs, gloo where there is none.
+    """Create the process group before a runner is built: NCCL on GPUs, gloo without GPUs.
 
-    mmengine's own initialiser picks a GPU for each process and so cannot run without.
+    mmengine's own initialiser selects a GPU for each process and so fails without GPUs.
 
     Args:
-        launcher (str): ``none`` (nothing is done), ``pytorch`` (torchrun) or ``slurm`` (srun).
-        cfg (Config): Its ``env_cfg`` (``mp_cfg``, ``dist_cfg``) is used.
+        launcher (str): ``none`` (does nothing), ``pytorch`` (torchrun) or ``slurm`` (srun).
+        cfg (Config): Config whose ``env_cfg`` (``mp_cfg``, ``dist_cfg``) is used.
 
     Raises:
-        UsageError: If the launcher did not set the variables it is known by, or started more processes than there are
-            GPUs.
+        UsageError: The launcher's environment variables are missing, or there are more processes than GPUs.
     """
     if launcher == 'none' or is_distributed():
         return
@@ -42,11 +41,11 @@ def setup_distributed(launcher: str, cfg: Config) -> None:
     if missing:
         script = 'tools/dist_train.sh' if launcher == 'pytorch' else 'tools/slurm_train.sh'
         raise UsageError(f'--launcher {launcher} needs the environment variables {", ".join(missing)}: '
-                         f'start it through {script}')
+                         f'start it with {script}')
     env_cfg = cfg.get('env_cfg', {})
     dist_cfg = dict(env_cfg.get('dist_cfg', {}))
     set_multi_processing(**env_cfg.get('mp_cfg', {}), distributed=True)
-    if launcher == 'slurm':  # a port of its own for each job, as jobs may share a machine
+    if launcher == 'slurm':  # each job needs its own port, because jobs may share a machine
         own_port = 20000 + int(os.environ.get('SLURM_JOB_ID', 0)) % 10000
         os.environ['MASTER_PORT'] = str(dist_cfg.get('port') or os.environ.get('MASTER_PORT', own_port))
     if torch.cuda.is_available():
@@ -60,10 +59,12 @@ def setup_distributed(launcher: str, cfg: Config) -> None:
 
 
 def wrap_for_cpu(cfg: Config) -> None:
-    """Let mmengine wrap the model without GPUs: by default it names a GPU, which torch refuses for a model on the CPU.
+    """Prepare the config of a distributed run without GPUs.
+
+    mmengine passes a GPU index to the model wrapper by default, which torch rejects for a model on the CPU.
 
     Args:
-        cfg (Config): Gets a ``model_wrapper_cfg``, with its ``find_unused_parameters``. Changed in place.
+        cfg (Config): Gets a ``model_wrapper_cfg`` that keeps ``find_unused_parameters``. Changed in place.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
@@ -74,18 +75,18 @@ def wrap_for_cpu(cfg: Config) -> None:
 
 
 def on_main_process(function: Callable[[], T]) -> T:
-    """Run a function on rank 0 and give every rank its result, or its :class:`UsageError`.
+    """Run a function on rank 0 and return its result, or raise its :class:`UsageError`, on every rank.
 
-    Decisions taken from files must be taken once: another rank may look while rank 0 already writes.
+    Use it for decisions that depend on files: another rank might look while rank 0 already writes.
 
     Args:
-        function (Callable): Without arguments; its result must be picklable.
+        function (Callable): Function without arguments and with a picklable result.
 
     Returns:
         The result.
 
     Raises:
-        UsageError: On all ranks, if rank 0 raised one.
+        UsageError: Rank 0 raised one.
     """
     result, error = None, None
     if get_rank() == 0:
@@ -101,27 +102,27 @@ def on_main_process(function: Callable[[], T]) -> T:
 
 
 def exit_with_message(message: str) -> NoReturn:
-    """End this process with a line for the user, without a traceback.
+    """End this process with an error message and without a traceback.
 
-    What is wrong for all processes is said once: the others wait for the launcher to end them, as it does when rank 0
-    is gone. What only another process met, that one says.
+    An error that all processes meet is printed once: rank 0 prints it and exits, and the launcher ends the others
+    while they wait. If rank 0 has no error, another rank prints its own after the wait.
 
     Args:
-        message (str): What is wrong; names the culprit.
+        message (str): The error message.
 
     Raises:
-        SystemExit: Always, with a status that is not 0.
+        SystemExit: Always, with a non-zero exit status.
     """
     names = ('RANK', 'LOCAL_RANK') if 'RANK' in os.environ else ('SLURM_PROCID', 'SLURM_LOCALID')
     rank, local_rank = (int(os.environ.get(name, 0)) for name in names)
     if rank == 0:
         sys.exit(f'error: {message}')
-    time.sleep(SECONDS_TO_BE_ENDED * (1 + (local_rank > 0)))  # on other machines, local rank 0 is to say it
+    time.sleep(SECONDS_FOR_LAUNCHER * (1 + (local_rank > 0)))  # on a machine without rank 0, local rank 0 prints it
     sys.exit(f'error on rank {rank}: {message}')
 
 
 def _require_gpu(local_rank: int, num_gpus: int) -> None:
-    """Refuse the processes of a machine that are left without a GPU, before CUDA does so by a number."""
+    """Raise an error if there is no GPU for a process; CUDA's own error gives only a number."""
     if local_rank >= num_gpus:
         visible = os.environ.get('CUDA_VISIBLE_DEVICES')
         reason = '' if visible is None else f' (CUDA_VISIBLE_DEVICES={visible})'
@@ -130,7 +131,7 @@ def _require_gpu(local_rank: int, num_gpus: int) -> None:
 
 
 def _export_slurm_rank() -> None:
-    """Translate Slurm's variables into those that torch reads."""
+    """Set the environment variables that torch reads from those that Slurm sets."""
     os.environ['RANK'] = os.environ['SLURM_PROCID']
     os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
     os.environ['LOCAL_RANK'] = os.environ.get('SLURM_LOCALID', '0')

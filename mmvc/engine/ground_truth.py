@@ -13,18 +13,18 @@ from mmvc.visualization.segment_map import SegmentMap
 
 
 class GroundTruth:
-    """The videos of a dataset and their ground truth, frame by frame, as what is drawn.
+    """Reads frames and ground truth of a video dataset, to draw them.
 
     Args:
-        dataset (dict): Config of a dataset of videos, or of a wrapper around it (of several, the first is taken). Its
-            pipeline is not used; annotations are read whatever its ``test_mode``, where there are any.
+        dataset (dict): Config of a video dataset, or of a wrapper around one (of several datasets, the first is used).
+            Its pipeline and ``test_mode`` are ignored: annotations are read if there are any.
 
     Attributes:
         dataset (BaseVideoDataset): The dataset.
 
     Raises:
         FileNotFoundError: A file or folder of the dataset is missing.
-        ValueError: The dataset is damaged (:class:`DataError`), or not one of videos (:class:`UsageError`).
+        ValueError: The dataset is damaged (:class:`DataError`) or not a video dataset (:class:`UsageError`).
 
     Examples:
         >>> ground_truth = GroundTruth(cfg.test_dataloader.dataset)
@@ -39,10 +39,10 @@ class GroundTruth:
             cfg['type'] = 'mmvc.VSPWDataset'
         try:
             self.dataset = DATASETS.build(dict(cfg, test_mode=False))
-        except (KeyError, OSError, ValueError):  # no annotations, or not of all frames
+        except (KeyError, OSError, ValueError):  # annotations are missing, for some frames or for all
             self.dataset = DATASETS.build(dict(cfg, test_mode=True))
         if not isinstance(self.dataset, BaseVideoDataset):
-            raise UsageError(f'{cfg["type"]} is no dataset of videos')
+            raise UsageError(f'{cfg["type"]} is not a video dataset: use one, such as VSPWDataset, in the config')
         self._indices: dict[str, int] = {
             self.dataset.get_data_info(index)['video_id']: index for index in range(len(self.dataset))
         }
@@ -50,7 +50,7 @@ class GroundTruth:
 
     @property
     def task(self) -> str:
-        """Task that the dataset is for: ``'vss'``, ``'vps'`` or ``'vis'``."""
+        """Task of the dataset: ``'vss'``, ``'vps'`` or ``'vis'``."""
         return dataset_task(self.dataset)
 
     @property
@@ -59,24 +59,24 @@ class GroundTruth:
         return list(self._indices)
 
     def index(self, video_id: str) -> int:
-        """Position of a video in the dataset.
+        """Return the position of a video in the dataset.
 
         Args:
             video_id (str): Name of the video.
 
         Raises:
-            UsageError: There is no such video.
+            UsageError: The dataset has no such video.
         """
         if video_id not in self._indices:
             raise UsageError(f'the dataset "{self.dataset.ann_file}" has no video "{video_id}"')
         return self._indices[video_id]
 
     def frames(self, video_id: str) -> list[str]:
-        """Image files of a video, in order."""
+        """List the image files of a video, in temporal order."""
         return [image['img_path'] for image in self._info(video_id)['images']]
 
     def image(self, video_id: str, frame_id: int) -> np.ndarray:
-        """Read a frame, RGB, uint8, (H, W, 3)."""
+        """Read a frame: RGB, uint8, (H, W, 3)."""
         return mmcv.imread(self.frames(video_id)[frame_id], channel_order='rgb')
 
     def segments(self, video_id: str, frame_id: int, size: tuple[int, int]) -> SegmentMap | None:
@@ -88,10 +88,10 @@ class GroundTruth:
             size (tuple[int, int]): Height and width of the frame.
 
         Returns:
-            SegmentMap | None: None if there is none.
+            SegmentMap | None: The segments, or None if the frame has no ground truth.
         """
         info = self._info(video_id)
-        frame = dict(info['images'][frame_id], img=np.empty((*size, 0), np.uint8))  # the loaders ask for its size
+        frame = dict(info['images'][frame_id], img=np.empty((*size, 0), np.uint8))  # the loaders read the size from it
         if frame.get('instances') is not None:
             loaded = self._load_instances.transform(frame)
             seen = ~loaded['gt_ignore_flags']
@@ -113,14 +113,14 @@ class GroundTruth:
 
 
 def innermost_dataset(dataset: dict) -> dict:
-    """The config of the dataset inside of wrappers (``dataset=...``, or the first of ``datasets=[...]``)."""
+    """Return the config of the dataset inside wrappers (``dataset=...``, or the first of ``datasets=[...]``)."""
     while 'dataset' in dataset or 'datasets' in dataset:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     return dataset
 
 
 def dataset_task(dataset: Any) -> str:
-    """Task of a dataset: ``'vps'`` in the format of VIPSeg, ``'vis'`` in that of YouTube-VIS, otherwise ``'vss'``."""
+    """Return the task of a dataset: ``'vps'`` for VIPSeg's format, ``'vis'`` for YouTube-VIS's, else ``'vss'``."""
     while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
         dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
     if isinstance(dataset, VIPSegDataset):

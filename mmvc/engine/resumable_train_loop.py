@@ -9,41 +9,45 @@ from torch.utils.data import DataLoader
 
 from mmvc.registry import LOOPS
 
-# a name that begins with "val" would be logged as a metric
+# The name must not begin with "val": mmengine would log it as a metric.
 VALIDATED, _OLD_VALIDATED = 'last_validated_iter', 'validated_iter'
 
 
 @LOOPS.register_module(name=['ResumableTrainLoop', 'IterBasedTrainLoop'])  # with default_scope='mmvc' the default
 class ResumableTrainLoop(IterBasedTrainLoop):
-    """Training by iterations that, resumed from a checkpoint, goes on exactly as if it had not stopped.
+    """Iteration-based training loop that resumes exactly: a resumed training equals an uninterrupted one.
 
-    Differences to mmengine's: the data begins at the iteration of the checkpoint, without loading what comes before
-    (:class:`ResumableBatchSampler`); what is random in a sample depends on the seed and the sample's place in the
-    training alone (:class:`SeededDataset`), for any number of workers; and a validation that was due when the
-    checkpoint was written, and that the checkpoint does not know of, is made up for. Together with
-    :class:`RandomStateHook`, the weights end the same bit for bit on the CPU, and on GPUs where the operations are
-    deterministic.
+    It differs from mmengine's loop in three ways:
+
+    - Data starts at the iteration of the checkpoint, without loading earlier batches
+      (:class:`ResumableBatchSampler`).
+    - Random augmentations depend only on the seed and on the sample's position in the training, for any number of
+      workers (:class:`SeededDataset`).
+    - It runs a validation that was due at the checkpoint but not recorded in it.
+
+    Together with :class:`RandomStateHook`, the final weights are identical bit for bit on the CPU, and on GPUs if all
+    operations are deterministic.
 
     Args:
         runner (Runner): The runner.
-        dataloader (dict): Config of the dataloader. ``dataset``, ``sampler`` and ``batch_sampler`` are any that are
-            indexed by integers and depend on their seed only.
+        dataloader (dict): Config of the dataloader. Its ``dataset``, ``sampler`` and ``batch_sampler`` must use
+            integer indices and depend on nothing but their seed.
         *args: As for :class:`mmengine.runner.IterBasedTrainLoop`.
         **kwargs: As for :class:`mmengine.runner.IterBasedTrainLoop`.
 
     Raises:
-        TypeError: ``dataloader`` is a built one, in which the order of the data can no longer be changed.
+        TypeError: ``dataloader`` is already built, so the order of its data can no longer be changed.
     """
 
     def __init__(self, runner: Runner, dataloader: DataLoader | dict, *args: Any,
                  **kwargs: Any) -> None:
         if not isinstance(dataloader, dict):
-            raise TypeError(f'ResumableTrainLoop needs the config of a dataloader, got {type(dataloader).__name__}; '
-                            'train with type="mmengine.IterBasedTrainLoop" to pass one that is built')
+            raise TypeError(f'ResumableTrainLoop needs the config of a dataloader, got {type(dataloader).__name__}: '
+                            'set train_cfg.type="mmengine.IterBasedTrainLoop" to pass a built dataloader')
         self._runner = runner
         self._dataloader_cfg = dataloader
         loader = self._build_dataloader()
-        # a stand-in, since mmengine 0.10.7 starts to load as soon as it sees a dataloader
+        # mmengine 0.10.7 starts loading data as soon as it gets a dataloader, so it gets a substitute
         super().__init__(runner, DataLoader(loader.dataset), *args, **kwargs)
         self.dataloader = loader
         self.dataloader_iterator: Iterator | None = None
@@ -56,7 +60,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             type='mmvc.ResumableBatchSampler',
             batch_sampler=cfg.get('batch_sampler'),
             drop_last=cfg.pop('drop_last', False))
-        # as mmengine's loops do it: of one seed for all ranks or of the rank's own
+        # one seed for all ranks, or one per rank, as in mmengine's loops
         diff_rank_seed = self.runner._randomness_cfg.get('diff_rank_seed', False)
         return self.runner.build_dataloader(cfg, seed=self._seed, diff_rank_seed=diff_rank_seed)
 
@@ -66,7 +70,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         Returns:
             nn.Module: The trained model.
         """
-        if self.runner.seed != self._seed:  # the checkpoint was trained with another one
+        if self.runner.seed != self._seed:  # the checkpoint has another seed
             self.dataloader = self._build_dataloader()
         batch_sampler: Any = self.dataloader.batch_sampler
         batch_sampler.start = self._iter
@@ -90,6 +94,6 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     def _validate_if_due(self) -> None:
         if (self.runner.val_loop is not None and self._iter >= self.val_begin
                 and (self._iter % self.val_interval == 0 or self._iter == self._max_iters)):
-            # noted before, for the checkpoint that is written again when the validation finds it to be the best
+            # Record it first: if this is the best validation, the checkpoint is written again and must know of it.
             self.runner.message_hub.update_info(VALIDATED, self._iter)
             self.runner.val_loop.run()

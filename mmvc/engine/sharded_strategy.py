@@ -20,17 +20,19 @@ from mmvc.utils.atomic import atomic_path
 
 @STRATEGIES.register_module()
 class ShardedStrategy(FSDPStrategy):
-    """Parameters, gradients and optimizer states spread over the GPUs (FSDP), for models that do not fit on one.
+    """Shards parameters, gradients and optimizer states over the GPUs (FSDP), for models that do not fit on one GPU.
 
-    Every transformer layer is gathered when it is its turn. Use it by ``configs/_base_/strategies/sharded.py``.
+    A transformer layer is gathered only while it runs. Use the strategy with
+    ``configs/_base_/strategies/sharded.py``. It differs from mmengine's ``FSDPStrategy``:
 
-    Differences to mmengine's ``FSDPStrategy``: the layers to shard are known; checkpoints are those of an unsharded
-    training, written under a temporary name and renamed; gradients are clipped by the norm
-    of the whole model, not of a process's shard; and it runs without GPUs.
+    - It knows which layers to shard.
+    - Checkpoints have the format of an unsharded training and are written atomically.
+    - Gradients are clipped by the norm of the whole model, not by that of a shard.
+    - It also runs without GPUs.
 
     Args:
         model_wrapper (dict, optional): Arguments of :class:`mmengine.model.MMFullyShardedDataParallel` to change, for
-            example ``cpu_offload=True``. Defaults to None.
+            example ``cpu_offload=True``. Defaults to None: no changes.
         **kwargs: Arguments of :class:`mmengine._strategy.FSDPStrategy`.
     """
 
@@ -40,7 +42,7 @@ class ShardedStrategy(FSDPStrategy):
                        auto_wrap_policy=ModuleWrapPolicy(transformer_layers()))
         if not on_gpu:
             wrapper['device_id'] = torch.device('cpu')
-        on_one_rank = dict(rank0_only=True, offload_to_cpu=on_gpu)  # without GPUs, offloading breaks off
+        on_one_rank = dict(rank0_only=True, offload_to_cpu=on_gpu)  # offloading fails without GPUs
         kwargs.setdefault('state_dict_cfg', dict(
             state_dict_type='FULL_STATE_DICT',
             state_dict_config=dict(type='FullStateDictConfig', **on_one_rank),
@@ -48,33 +50,33 @@ class ShardedStrategy(FSDPStrategy):
         super().__init__(model_wrapper=dict(wrapper, **(model_wrapper or {})), **kwargs)
 
     def build_optim_wrapper(self, optim_wrapper: dict, model: nn.Module | None = None) -> BaseOptimWrapper:
-        """Build the optimizer on the shards."""
+        """Build the optimizer for the shards, and clip gradients by the norm of the whole model."""
         built = super().build_optim_wrapper(optim_wrapper, model)
         if getattr(built, 'clip_func', None) is torch.nn.utils.clip_grad_norm_:
             built.clip_func = self._clip_grad_norm
         return built
 
     def _clip_grad_norm(self, params: list, max_norm: float, norm_type: float = 2, **kwargs: Any) -> torch.Tensor:
-        return self.model.clip_grad_norm_(max_norm, norm_type)  # summed over the processes
+        return self.model.clip_grad_norm_(max_norm, norm_type)  # the norm over all processes
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """Resume the optimizer; mmengine's arguments are in an order that torch has given up."""
+        """Resume the optimizer. mmengine passes the arguments in an order that torch no longer accepts."""
         self.optim_wrapper.load_state_dict(
             FullyShardedDataParallel.optim_state_dict_to_load(
                 model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict))
 
     def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
-        """Write a checkpoint that is there as a whole or not at all; called by all processes."""
+        """Write a checkpoint atomically; all processes must call this."""
         if not self._is_full_state_dict():
             super().save_checkpoint(filename, **kwargs)
             return
-        # the states are gathered from all ranks, and the first one writes them
+        # all ranks send their states, and rank 0 writes the file
         with atomic_path(filename, sync=True) if is_main_process() else nullcontext(filename) as draft:
             super().save_checkpoint(str(draft), **kwargs)
 
 
 def transformer_layers() -> set[type[nn.Module]]:
-    """The classes of layers that are large, many, and used by calling them."""
+    """Return the layer classes to shard: large, repeated, and used only through ``forward``."""
     return {
         TransformerBlock, SwinBlock, DeformableDetrTransformerEncoderLayer, Mask2FormerTransformerDecoderLayer,
         ReferringTrackerLayer, TemporalRefinerLayer

@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The numbers of several stages side by side."""
-
+"""Table of the metrics of several stages."""
 
 from prettytable import PrettyTable
 
@@ -9,16 +8,16 @@ _TRIVIAL_SUFFIX = '_trivial'
 
 
 def format_summary(metrics: dict[str, dict[str, float]]) -> str:
-    """Make a table: a row per stage, a column per number.
+    """Format metrics as a table with one row per stage and one column per metric.
 
-    A number called ``<name>_trivial`` is what the most frequent class everywhere would reach; it is shown in a row of
-    its own, below ``<name>``.
+    A metric ``<name>_trivial`` is the score of predicting the most frequent class everywhere. It is shown in an extra
+    row, in the column of ``<name>``.
 
     Args:
-        metrics (dict[str, dict[str, float]]): Numbers by name, for each stage, in order.
+        metrics (dict[str, dict[str, float]]): Metrics by name for each stage, in the order of the rows.
 
     Returns:
-        str: The table; ``-`` where a stage has no such number.
+        str: The table, with ``-`` for a missing metric.
     """
     columns: list[str] = []
     trivial: dict[str, float] = {}

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Numbers from outside, checked where they come in: nan fits no range."""
+"""Range checks for numbers that a user gives; NaN is rejected."""
 
 import argparse
 import math
@@ -11,18 +11,18 @@ from .errors import UsageError
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, whole: bool = False,
                  above: bool = False) -> None:
-    """Refuse what is no number, or lies out of its range.
+    """Raise an error unless a value is a number in a range.
 
     Args:
-        name (str): How to speak of it in messages.
-        value (Any): What was given.
-        low (float): Smallest value.
-        high (float): Largest value. Defaults to infinity.
-        whole (bool): Whether it must be an integer. Defaults to False.
-        above (bool): Whether ``low`` itself is too small. Defaults to False.
+        name (str): Name of the value in the error message.
+        value (Any): Value to check.
+        low (float): Smallest allowed value.
+        high (float): Largest allowed value. Defaults to infinity.
+        whole (bool): Whether the value must be an integer. Defaults to False.
+        above (bool): Whether the value must be greater than ``low``. Defaults to False.
 
     Raises:
-        UsageError: It is not.
+        UsageError: The value is not a number in the range.
     """
     kind = numbers.Integral if whole else numbers.Real
     if high == math.inf:
@@ -35,7 +35,7 @@ def check_number(name: str, value: Any, low: float, high: float = math.inf, whol
 
 
 class NumberArgument:
-    """Type of a command-line argument that is a number in a range; see :func:`check_number`.
+    """Type of a command-line argument: a number in a range, see :func:`check_number`.
 
     Examples:
         >>> parser.add_argument('--score-thr', type=NumberArgument(0, 1))
@@ -48,7 +48,7 @@ class NumberArgument:
         self.above = above
 
     def __call__(self, text: str) -> int | float:
-        """Read the number."""
+        """Parse the number."""
         try:
             value = int(text) if self.whole else float(text)
         except ValueError as error:

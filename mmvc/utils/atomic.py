@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Files and folders that appear under their name only when they are complete, even if the process is killed."""
+"""Atomic writing: a file or folder appears under its name only when it is complete, even if the process is killed."""
 
 import os
 import re
@@ -17,23 +17,24 @@ _COUNTER = count()
 
 @contextmanager
 def atomic_path(target: str | Path, sync: bool = False, keep_suffix: bool = False) -> Iterator[Path]:
-    """Yield a draft beside a file; it replaces the file when the block ends, and is removed if the block fails.
+    """Yield the path of a draft, which replaces the file when the block ends and is removed if the block fails.
 
-    Every draft has a name of its own, so several processes and threads may write the same file: the last one wins.
+    The draft is in the folder of the file. Each draft has a unique name, so several processes and threads may write
+    the same file: the last one wins.
 
     Args:
-        target (str | Path): The file to write; its folder is made if missing.
-        sync (bool): Whether to wait for the disk, so that a power cut leaves the old or the new file, too. Takes
-            longer than encoding a frame. Drafts of this file that killed processes left are removed. Defaults to
-            False.
-        keep_suffix (bool): Whether the draft ends like the file, for writers that choose a format by the ending.
+        target (str | Path): File to write. Its folder is created if missing.
+        sync (bool): Whether to wait for the disk, so that even a power cut leaves either the old or the new file. This
+            takes longer than encoding a frame. It also removes drafts of this file that killed processes left.
             Defaults to False.
+        keep_suffix (bool): Whether the draft has the suffix of the file, for writers that choose the format by the
+            suffix. Defaults to False.
 
     Yields:
-        Path: The draft to write.
+        Path: Path of the draft.
 
     Raises:
-        OSError: The file cannot be written (disk full, no permission). It names the file; the old one is untouched.
+        OSError: The file cannot be written (disk full, no permission). The error names it; the old file is unchanged.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -49,24 +50,24 @@ def atomic_path(target: str | Path, sync: bool = False, keep_suffix: bool = Fals
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(draft)):
             raise
-        raise OSError(error.errno, error.strerror, str(target)) from error  # the error of a full disk names no file
+        raise OSError(error.errno, error.strerror, str(target)) from error  # the error of a full disk has no file name
     finally:
         draft.unlink(missing_ok=True)
     if sync and os.name == 'posix':
-        _sync_folder(target.parent)  # it holds the new name
+        _sync_folder(target.parent)  # makes the new name durable
 
 
 def atomic_write(path: str | Path, content: bytes | memoryview, sync: bool = True) -> None:
-    """Write a file so that a reader never sees half of it.
+    """Write a file atomically: a reader never sees a partial file.
 
     Args:
-        path (str | Path): File to write; its folder is made if missing.
+        path (str | Path): File to write. Its folder is created if missing.
         content (bytes | memoryview): New content.
-        sync (bool): Whether to wait for the disk, see :func:`atomic_path`. Switch it off for the many files of a
-            video: a run that was cut short is repeated anyway. Defaults to True.
+        sync (bool): Whether to wait for the disk, see :func:`atomic_path`. Set it to False for the many frames of a
+            video, since an interrupted run is repeated anyway. Defaults to True.
 
     Raises:
-        OSError: The file cannot be written (disk full, no permission); the old one is untouched.
+        OSError: The file cannot be written (disk full, no permission). The old file is unchanged.
     """
     with atomic_path(path, sync) as draft:
         draft.write_bytes(content)
@@ -74,16 +75,16 @@ def atomic_write(path: str | Path, content: bytes | memoryview, sync: bool = Tru
 
 @contextmanager
 def atomic_folder(target: str | Path, inner: str | None = None) -> Iterator[Path]:
-    """Yield an empty folder beside the target; it replaces the target when the block ends without an error.
+    """Yield an empty draft folder, which replaces the target when the block ends without an error.
 
-    Drafts of the same folder that killed processes left are removed.
+    Drafts of the same target that killed processes left are removed.
 
     Args:
-        target (str | Path): The folder.
-        inner (str, optional): Path within the yielded folder of what becomes ``target``. Defaults to None: all of it.
+        target (str | Path): Folder to write.
+        inner (str, optional): Path within the draft that becomes ``target``. Defaults to None: the whole draft.
 
     Yields:
-        Path: Folder to fill.
+        Path: Path of the draft folder.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,13 +102,13 @@ def atomic_folder(target: str | Path, inner: str | None = None) -> Iterator[Path
 
 
 def require_writable(folder: str | Path) -> None:
-    """Make a folder and check that files can be written to it, before the work whose results go there.
+    """Create a folder and check that it is writable. Call it before computing the results that go there.
 
     Args:
         folder (str | Path): The folder.
 
     Raises:
-        OSError: The folder cannot be made or written to.
+        OSError: The folder cannot be created or is not writable.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()
@@ -117,8 +118,8 @@ def remove_drafts(folder: str | Path, pattern: str) -> None:
     """Remove the drafts of files that were never completed.
 
     Args:
-        folder (str | Path): Where to look.
-        pattern (str): Names of the files, such as ``*.pth``.
+        folder (str | Path): Folder with the drafts.
+        pattern (str): Pattern of the file names, such as ``*.pth``.
     """
     for draft in Path(folder).glob(f'.{pattern}.*.tmp'):
         draft.unlink(missing_ok=True)
@@ -129,7 +130,7 @@ def _own_tag() -> str:
 
 
 def _remove_orphaned_drafts(target: Path) -> None:
-    """Remove drafts of a file whose process ran on this machine and is gone."""
+    """Remove drafts of a target whose process ran on this machine and has ended."""
     draft_name = re.compile(rf'\.{re.escape(target.name)}\.{re.escape(_HOST)}-(\d+)-\d+\.(tmp|partial)')
     with os.scandir(target.parent) as entries:
         drafts = [(entry.path, match) for entry in entries if (match := draft_name.match(entry.name))]
@@ -144,7 +145,7 @@ def _is_running(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # it belongs to another user
+        pass  # the process belongs to another user
     return True
 
 

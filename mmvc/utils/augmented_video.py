@@ -7,12 +7,13 @@ from torch import Tensor
 
 
 class AugmentedVideo:
-    """One augmentation of a video, made frame by frame when it is looked at.
+    """One augmentation of a video; each frame is augmented when it is accessed.
 
     Args:
-        frames (Tensor | list[Tensor]): T images as they were loaded, (H, W, 3); augmentations of a video share them.
-        results (dict): What else the pipeline knows, lists of T.
-        augment (Callable): Transforms, up to packing: ``results`` of one frame -> ``dict(inputs, data_samples)``.
+        frames (Tensor | list[Tensor]): T images as loaded, (H, W, 3), shared by all augmentations of the video.
+        results (dict): Other entries of the pipeline, each a list of length T.
+        augment (Callable): Transforms including packing, from ``results`` of one frame to
+            ``dict(inputs, data_samples)``.
     """
 
     def __init__(self, frames: Tensor | list[Tensor], results: dict, augment: Callable[[dict], dict]) -> None:
@@ -25,7 +26,7 @@ class AugmentedVideo:
 
     def pack(self, index: int) -> dict:
         """Augment and pack a frame: ``inputs``, uint8 (1, 3, h, w), and ``data_samples``, a video of one frame."""
-        # transforms may write to what they get, and it belongs to all augmentations
+        # transforms may modify their input, which all augmentations share
         results = {key: [copy.deepcopy(values[index])] for key, values in self._results.items()}
         return self._augment({**results, 'img': [self.frames[index].numpy().copy()]})
 
@@ -35,5 +36,5 @@ class AugmentedVideo:
             yield torch.cat([self.pack(index)['inputs'] for index in range(start, min(start + size, len(self)))])
 
     def load(self) -> Tensor:
-        """All frames, uint8 (T, 3, h, w)."""
+        """Return all frames, uint8 (T, 3, h, w)."""
         return next(self.split(len(self)))

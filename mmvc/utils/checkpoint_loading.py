@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Loading checkpoints, for all of mmengine, without running code that is in them.
+"""Loading checkpoints without running code in them; mmengine uses these functions too.
 
-What ``torch.load(weights_only=True)`` refuses mmengine loads as a trusted file; before torch 2.6 it trusts every one.
-Here such a file is refused, and the user is told how to load it nevertheless.
+If ``torch.load(weights_only=True)`` fails, mmengine loads the file as a trusted one, which runs code in it. With torch
+< 2.6 it always does so. The functions here raise an error instead, which says how to load the file nevertheless.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
 TRUST_VARIABLE = 'MMVC_TRUST_CHECKPOINTS'
 MapLocation = str | torch.device | Callable | dict | None
 
-# before, code could be run in spite of weights_only=True (CVE-2025-32434)
+# earlier versions could run code in spite of weights_only=True (CVE-2025-32434)
 _TORCH_IS_SAFE = digit_version(torch.__version__) >= digit_version('2.6.0')
-# what torch puts before the reason, to set weights_only to False among it
+# the text before the reason in torch's message; it includes the advice to set weights_only=False
 _ADVICE = re.compile(r'Weights only load failed\.|In PyTorch 2\.\d+, we changed.*?from a trusted source\.', re.DOTALL)
 
 
 def trust_checkpoints() -> None:
-    """Load, in this process and those it starts, also checkpoints that run code: what ``--trust-checkpoint`` does.
+    """Allow this process and its children to load checkpoints that run code, as ``--trust-checkpoint`` does.
 
     Setting the environment variable ``MMVC_TRUST_CHECKPOINTS=1`` has the same effect.
     """
@@ -43,20 +43,20 @@ def trust_checkpoints() -> None:
 
 
 def load_from_local(filename: str | os.PathLike, map_location: MapLocation = None, mmap: bool = False) -> Any:
-    """Load a checkpoint file: weights, alone or with the state of a training, of torch or safetensors.
+    """Load a checkpoint file of torch or safetensors: weights, with or without training state.
 
     Args:
         filename (str | PathLike): Path of the file.
         map_location (str, optional): As for :func:`torch.load`.
-        mmap (bool): Whether to leave the tensors on disk until they are used. Defaults to False.
+        mmap (bool): Whether to read tensors from disk only when they are used. Defaults to False.
 
     Returns:
         dict: The checkpoint.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        CheckpointError: If the file is truncated or no checkpoint, or if reading it could run code and the user did
-            not say that it is to be trusted.
+        FileNotFoundError: The file is missing.
+        CheckpointError: The file is truncated or no checkpoint, or loading it could run code and the user has not
+            declared it trusted.
     """
     filename = os.path.expanduser(filename)
     if not os.path.isfile(filename):
@@ -69,12 +69,12 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
 
 def load_from_http(filename: str, map_location: MapLocation = None, model_dir: str | None = None,
                    progress: bool = True) -> Any:
-    """Download a checkpoint, once per machine, and load it as :func:`load_from_local` does.
+    """Download a checkpoint, once per machine, and load it with :func:`load_from_local`.
 
     Args:
-        filename (str): Address.
+        filename (str): URL.
         map_location (str, optional): As for :func:`torch.load`.
-        model_dir (str, optional): Folder to keep it in. Defaults to None: torch's.
+        model_dir (str, optional): Folder for the download. Defaults to None: that of ``torch.hub``.
         progress (bool): Whether to show a progress bar. Defaults to True.
 
     Returns:
@@ -93,7 +93,7 @@ def load_from_http(filename: str, map_location: MapLocation = None, model_dir: s
 
 
 def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = None, **kwargs: Any) -> Any:
-    """Load a file of ``torch.save``; ``name`` is what errors call it."""
+    """Load a file of ``torch.save``; error messages call it ``name``."""
     name = name or getattr(file, 'name', 'the checkpoint')
     try:
         return load_weights_only(file, map_location, **kwargs)
@@ -103,10 +103,10 @@ def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = No
             raise _broken(name, error) from error
         if os.environ.get(TRUST_VARIABLE, '0').lower() not in ('1', 'true', 'yes', 'on'):
             raise CheckpointError(
-                f'checkpoint "{name}" is refused, because it is no file of weights and training state alone, and '
-                f'reading the rest could run code of whoever made it ({reason}). If you trust its source, say so by '
-                f'--trust-checkpoint or by the environment variable {TRUST_VARIABLE}=1') from error
-        print_log(f'{name} is loaded as a trusted file: code in it is run ({reason})', 'current')
+                f'checkpoint "{name}" is refused: it contains objects other than weights and training state, and '
+                f'loading them could run code of its author ({reason}). If you trust its source, use '
+                f'--trust-checkpoint or set the environment variable {TRUST_VARIABLE}=1') from error
+        print_log(f'{name} is loaded as a trusted file, which runs code in it ({reason})', 'current')
     except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _broken(name, error) from error
     if hasattr(file, 'seek'):
@@ -115,7 +115,7 @@ def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = No
 
 
 def _is_pickled(file: str | BinaryIO) -> bool:
-    """Whether it is an archive of torch, or begins as its older files do."""
+    """Check whether a file is a zip archive of torch, or starts like a pickle, as older files of torch do."""
     if zipfile.is_zipfile(file):
         return True
     with open(file, 'rb') if isinstance(file, str) else contextlib.nullcontext(file) as opened:
@@ -130,7 +130,7 @@ def _broken(name: Any, error: Exception) -> CheckpointError:
 
 
 def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **kwargs: Any) -> Any:
-    """As ``torch.load(weights_only=True)``, with any torch, and knowing what mmengine leaves in a checkpoint.
+    """Load with ``torch.load(weights_only=True)``, safely with any torch, and allow the classes mmengine saves.
 
     Args:
         file (str | BinaryIO): File of ``torch.save``.
@@ -141,13 +141,13 @@ def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **
         Any: Content of the file.
 
     Raises:
-        UnpicklingError: If the file needs more than the names in :mod:`mmvc.utils.restricted_pickle`.
-        RuntimeError: If it is truncated or corrupt.
+        UnpicklingError: The file needs other objects than those in :mod:`mmvc.utils.restricted_pickle`.
+        RuntimeError: The file is truncated or corrupt.
     """
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             if any(entry.endswith('/constants.pkl') for entry in archive.namelist()):
-                raise pickle.UnpicklingError('it is a program of TorchScript')
+                raise pickle.UnpicklingError('it is a TorchScript program')
     if hasattr(file, 'seek'):
         file.seek(0)
     if not _TORCH_IS_SAFE:
@@ -158,7 +158,7 @@ def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **
 
 
 def refusal_reason(error: pickle.UnpicklingError) -> str:
-    """The part of torch's message that says what a pickle asked for, without its advice to load it nevertheless."""
+    """Return which object the pickle needs, from torch's message, without the advice to load it nevertheless."""
     text = _ADVICE.sub(' ', str(error).split('WeightsUnpickler error: ')[-1])
     for rest in (' Please use', ' was not an allowed global', 'Check the documentation'):
         text = text.split(rest)[0]
@@ -166,10 +166,10 @@ def refusal_reason(error: pickle.UnpicklingError) -> str:
 
 
 def register_checkpoint_loader() -> None:
-    """Have mmengine load local files and addresses with the functions of this module."""
+    """Make mmengine load local files and URLs with the functions of this module."""
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
-    module = mmengine.runner.checkpoint  # whose other schemes (torchvision://, s3://, ...) call these by their names
+    module = mmengine.runner.checkpoint  # its loaders of other schemes (torchvision://, s3://, ...) use these two
     module.load_from_http = load_from_http
     if hasattr(module, '_safe_torch_load'):  # not in 0.10.7
         module._safe_torch_load = _load

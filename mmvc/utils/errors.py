@@ -7,18 +7,18 @@ _EXAMPLES = 5
 
 
 class DataError(ValueError):
-    """Something is wrong with a dataset's files, or with what a config says about them.
+    """A dataset's files are damaged, or do not match the config.
 
-    The message names the file and the key; the tools print it in one line, without a traceback.
+    The message names the file and the key. The tools print it in one line, without a traceback.
     """
 
 
 class UsageError(ValueError):
-    """A wrong argument, config or work dir: the tools print its message in one line, without a traceback."""
+    """An argument, a config or a work dir is wrong. The tools print the message in one line, without a traceback."""
 
 
 class CheckpointError(UsageError):
-    """A checkpoint is broken, or is refused because reading it could run code."""
+    """A checkpoint is broken, or loading it could run code."""
 
 
 def named(items: Sequence[str]) -> str:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Listing folders of videos."""
+"""Listing the files and folders of video datasets."""
 
 import os
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
 
 def files_in(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
-    """Visible files of a folder by name without suffix, sorted; none if there is no such folder.
+    """List the files of a folder, sorted, by name without suffix. Hidden files are skipped.
 
     Args:
-        folder (Path): The folder.
-        suffixes (Sequence[str]): Wanted endings, in lower case.
+        folder (Path): The folder; if it is missing, the result is empty.
+        suffixes (Sequence[str]): Suffixes to include, in lower case.
     """
     if not folder.is_dir():
         return {}
@@ -29,34 +29,34 @@ def files_in(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
 
 
 def videos_in(folder: Path) -> list[str]:
-    """Names of the visible folders in ``folder``, sorted.
+    """List the names of the subfolders of ``folder``, sorted. Hidden folders are skipped.
 
     Raises:
-        FileNotFoundError: There is no such folder, or nothing in it.
+        FileNotFoundError: The folder is missing or has no subfolders.
     """
     videos = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith('.')) \
         if folder.is_dir() else []
     if not videos:
-        raise FileNotFoundError(f'"{folder}" has no folders of videos: is this the root of the downloaded dataset?')
+        raise FileNotFoundError(f'"{folder}" has no folders of videos: give the root of the downloaded dataset')
     return videos
 
 
 def require_placeholder(folders: str) -> None:
-    """Raise an error unless the folder of a video can be told from a template.
+    """Raise an error unless a folder template contains ``{video}``.
 
     Raises:
-        UsageError: There is no ``{video}`` in it.
+        UsageError: The template has no ``{video}``.
     """
     if '{video}' not in folders:
-        raise UsageError(f'"{folders}" must have {{video}} in the place of the name of a video')
+        raise UsageError(f'"{folders}" must contain {{video}}, which stands for the name of a video')
 
 
 def read_names(path: str | Path) -> list[str]:
-    """Names in a text file, one per line; empty lines are passed over.
+    """Read names from a text file with one name per line; empty lines are skipped.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        DataError: It is not text.
+        FileNotFoundError: The file is missing.
+        DataError: The file is not UTF-8 text.
     """
     try:
         lines = Path(path).read_text(encoding='utf-8').splitlines()

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Damage of image files that decoders ignore: they fill what is missing with grey, or decode wrong values."""
+"""Detection of damaged image files that decoders accept: they fill missing rows with grey or decode wrong values."""
 
 import zlib
 
@@ -9,21 +9,21 @@ _JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'
 
 
 def find_damage(content: bytes) -> str | None:
-    """Look for signs that an image file is not as it was written, without decoding it.
+    """Look for damage in an image file without decoding it.
 
     Args:
         content (bytes): Content of the file.
 
     Returns:
-        str | None: What is wrong: an empty file, a PNG that is cut off or whose checksums do not match, or a JPEG that
-        is cut off. None for anything else; flipped bytes in a JPEG, which has no checksums, are not found.
+        str | None: The damage: an empty file, a truncated PNG, a PNG with a wrong checksum, or a truncated JPEG. None
+        otherwise. Flipped bytes in a JPEG are not detected, because JPEG has no checksums.
     """
     if not content:
         return 'the file is empty'
     if content.startswith(PNG_SIGNATURE):
         return _find_png_damage(memoryview(content))
-    # The marker of the end cannot occur in the data of a scan, where a byte 0xff is followed by 0. Without a scan,
-    # both are not found.
+    # The end marker cannot occur within the data of a scan, where each byte 0xff is followed by 0. Without a scan,
+    # both positions are -1.
     if content.startswith(JPEG_START) and content.rfind(_JPEG_END) <= content.rfind(_JPEG_SCAN):
         return 'the JPEG is cut off'
     return None

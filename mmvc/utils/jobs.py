@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The same work on many things, shared among processes or threads."""
+"""Calling a function for many inputs in several processes, or a little ahead in threads."""
 
 import multiprocessing
 from collections import deque
@@ -10,36 +10,31 @@ from multiprocessing.context import BaseContext
 from typing import Any
 
 import cv2
-from mmengine.utils import ProgressBar
 
 from .arguments import check_number
 from .memory import keep_freed_memory
+from .progress import ProgressBars
 
 
 def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
-    """Yield ``function(job)`` in the order of the jobs, computed by ``workers`` processes, under a progress bar.
+    """Yield ``function(job)`` for every job, in order, and show a progress bar.
 
     Args:
-        function (Callable): One that processes can import, or a :func:`functools.partial` of such a one.
-        jobs (Sequence): What it is called with.
-        workers (int): Number of processes; with 1, this one.
+        function (Callable): Function that worker processes can import, or a :func:`functools.partial` of one.
+        jobs (Sequence): Arguments, one per call.
+        workers (int): Number of worker processes; 1 uses this process.
 
     Yields:
         Any: The results.
 
     Raises:
-        UsageError: ``workers`` is not a positive whole number.
+        UsageError: ``workers`` is not a positive integer.
     """
     check_number('workers', workers, 1, whole=True)
     if not jobs:
         return
-    progress = ProgressBar(len(jobs))
-    try:
-        for result in _map(function, jobs, min(workers, len(jobs))):
-            progress.update()
-            yield result
-    finally:
-        print()  # the bar does not end its line
+    with ProgressBars('jobs') as progress:
+        yield from progress.track(_map(function, jobs, min(workers, len(jobs))), len(jobs), 'working')
 
 
 def prefetch(function: Callable, items: Iterable, ahead: int = 4) -> Iterator[Any]:
@@ -67,7 +62,7 @@ def _map(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
     if workers == 1:
         yield from map(function, jobs)
         return
-    # not forked from here, as OpenCV's threads do not survive a fork; a fork server imports the package once for all
+    # Do not fork this process: OpenCV's threads do not survive it. A fork server imports the package only once.
     context: BaseContext = multiprocessing.get_context('spawn')
     if 'forkserver' in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context('forkserver')

@@ -3,12 +3,12 @@ import re
 
 
 def natural_key(name: object) -> list:
-    """Sort key under which ``frame_2`` comes before ``frame_10``.
+    """Return a sort key that puts ``frame_2`` before ``frame_10``.
 
     Args:
-        name (object): A name, or anything that has it as its text, such as a path.
+        name (object): A name, or an object whose ``str()`` is the name, such as a path.
 
     Returns:
-        list: Its parts, numbers as integers.
+        list: The parts of the name, with numbers as integers.
     """
     return [int(part) if part.isdecimal() else part for part in re.split(r'([0-9]+)', str(name))]

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The global random generators: their states as tensors, and a block of code with generators of its own."""
+"""Saving and restoring the state of the global random number generators (RNGs)."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,15 @@ from torch import Tensor
 
 
 def get_random_state(cuda: bool = True) -> dict[str, Tensor]:
-    """States of the generators of Python, numpy and torch.
+    """Return the RNG states of Python, numpy and torch.
 
     Args:
         cuda (bool): Whether to include the current CUDA device, if there is one. Defaults to True.
 
     Returns:
         dict[str, Tensor]: ``python`` (int64), ``numpy`` (int64), ``torch`` (uint8) and, with a CUDA device, ``cuda``
-        (uint8), all on the CPU: plain tensors, so that a checkpoint with them can be read without running code. Half a
-        normal number that Python or numpy keep for the next draw is part of them.
+        (uint8), all on the CPU. They are plain tensors, so that a checkpoint with them loads without running code. The
+        states include the second value of a pair of normal random numbers, which Python and numpy keep for later.
     """
     version, words, python_gauss = random.getstate()
     keys: Any
@@ -35,10 +35,10 @@ def get_random_state(cuda: bool = True) -> dict[str, Tensor]:
 
 
 def set_random_state(state: dict[str, Tensor]) -> None:
-    """Set the generators to states from :func:`get_random_state`; where CUDA is missing on one side, it is left out.
+    """Restore RNG states from :func:`get_random_state`.
 
     Args:
-        state (dict[str, Tensor]): The states, on any device.
+        state (dict[str, Tensor]): States on any device. ``cuda`` is ignored without a CUDA device, and may be missing.
     """
     version, *words, has_gauss, bits = state['python'].tolist()
     random.setstate((version, tuple(words), _to_float(bits) if has_gauss else None))
@@ -51,17 +51,17 @@ def set_random_state(state: dict[str, Tensor]) -> None:
 
 @contextmanager
 def seeded(entropy: Sequence[int]) -> Iterator[None]:
-    """Run a block with freshly seeded CPU generators, and put the old ones back afterwards.
+    """Seed the CPU RNGs for a block of code, and restore their states afterwards.
 
     Args:
-        entropy (sequence[int]): Non-negative numbers that the seeds are derived from; sequences of one length that
-            differ anywhere give unrelated seeds (:class:`numpy.random.SeedSequence`).
+        entropy (sequence[int]): Non-negative numbers from which the seeds are derived. Different sequences of equal
+            length give unrelated seeds (:class:`numpy.random.SeedSequence`).
     """
     before = random.getstate(), np.random.get_state(), torch.get_rng_state()
     seeds = np.random.SeedSequence(entropy).generate_state(3).tolist()
     random.seed(seeds[0])
     np.random.seed(seeds[1])
-    torch.default_generator.manual_seed(seeds[2])  # torch.manual_seed would seed the GPUs, too
+    torch.default_generator.manual_seed(seeds[2])  # torch.manual_seed would also seed the GPUs
     try:
         yield
     finally:

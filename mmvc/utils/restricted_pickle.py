@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Which objects the pickle in a checkpoint may name, and unpicklers that refuse all others.
+"""Unpicklers that allow only the objects that a checkpoint needs.
 
-A pickle is a program: it can call whatever it names. Those of weights and of a training's history need only the few
-names below, none of which does more than build a value.
+A pickle is a program: it can call any function that it names. Weights and training state need only the names below,
+each of which does nothing but create a value.
 """
 
 import codecs
@@ -23,7 +23,7 @@ _from_buffer = np.empty(1).__reduce_ex__(5)[0]
 #: numpy arrays and plain containers, under the names of numpy 1 and 2
 ARRAY_GLOBALS: dict[str, Any] = {
     'collections.OrderedDict': OrderedDict,
-    '_codecs.encode': codecs.encode,  # how Python 3 writes bytes in the format of Python 2
+    '_codecs.encode': codecs.encode,  # Python 3 writes bytes with it in pickle protocols of Python 2
     'numpy.ndarray': np.ndarray,
     'numpy.dtype': np.dtype,
     **{
@@ -42,13 +42,13 @@ _METHODS = {
 
 
 def _known_method(owner: Any, name: str) -> Any:
-    """In place of ``getattr``, which reaches everything: the methods that histories and schedules keep."""
+    """Replace ``getattr``, which could reach anything: return a method that histories and schedules store."""
     if not isinstance(owner, type) or name not in _METHODS.get(owner, ()):
         raise pickle.UnpicklingError(f"it refers to the attribute '{name}' of {owner!r}")
     return getattr(owner, name)
 
 
-#: in addition, what mmengine leaves in the checkpoint of a training
+#: in addition, what mmengine saves in the checkpoint of a training
 TRAINING_GLOBALS: dict[str, Any] = {
     **ARRAY_GLOBALS,
     **{
@@ -61,7 +61,7 @@ TRAINING_GLOBALS: dict[str, Any] = {
     'builtins.slice': slice,
 }
 
-#: in addition, what ``torch.load(weights_only=True)`` knows by itself; storages are resolved by torch
+#: in addition, what ``torch.load(weights_only=True)`` allows by itself; torch resolves storages
 _TORCH_GLOBALS: dict[str, Any] = {
     **TRAINING_GLOBALS,
     **{f'builtins.{kind.__name__}': kind for kind in (set, frozenset, complex, bytearray)},
@@ -78,12 +78,12 @@ _TORCH_GLOBALS: dict[str, Any] = {
 
 
 class _RestrictedUnpickler(pickle.Unpickler):
-    """Refuses what is not known by its name."""
+    """Raises an error on any object that is not in ``known``."""
 
     known: dict[str, Any] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        module = 'builtins' if module == '__builtin__' else module  # its name in Python 2, which torch.save keeps to
+        module = 'builtins' if module == '__builtin__' else module  # the name in Python 2, which torch.save uses
         try:
             return self.known[f'{module}.{name}']
         except KeyError:
@@ -91,12 +91,12 @@ class _RestrictedUnpickler(pickle.Unpickler):
 
 
 class ArrayUnpickler(_RestrictedUnpickler):
-    """Reads numpy arrays and plain containers; anything else that a pickle asks for is refused by its name."""
+    """Reads numpy arrays and plain containers; any other object raises an error that names it."""
 
     known = ARRAY_GLOBALS
 
     def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError('it holds tensors of torch')
+        raise pickle.UnpicklingError('it contains torch tensors')
 
 
 class _CheckpointUnpickler(_RestrictedUnpickler):
@@ -107,7 +107,7 @@ def _load(file: BinaryIO, **kwargs: Any) -> Any:
     return _CheckpointUnpickler(file, **kwargs).load()
 
 
-#: argument ``pickle_module`` of :func:`torch.load`, where ``weights_only`` cannot be told what else to trust
+#: argument ``pickle_module`` of :func:`torch.load`, for versions of torch without ``safe_globals``
 CHECKPOINT_PICKLE = SimpleNamespace(
     __name__='restricted_pickle', Unpickler=_CheckpointUnpickler, load=_load,
     loads=lambda data, **kwargs: _load(io.BytesIO(data), **kwargs))

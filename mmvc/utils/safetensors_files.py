@@ -1,8 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Checkpoints in the format of safetensors: tensors and a header of JSON, nothing that could be run."""
+"""Checkpoints in the format of safetensors: a JSON header and tensors, without executable code."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,85 +10,79 @@ from torch import Tensor
 from .errors import CheckpointError
 
 SUFFIX = '.safetensors'
-_MAX_HEADER = 100_000_000  # bytes, as in the library
 
 
 def is_complete(path: str | Path) -> bool:
-    """Whether a file has the header of safetensors and all the bytes that it announces.
+    """Check whether a file has a header of safetensors and all the bytes that it announces.
 
     Args:
-        path (str | Path): File; it need not exist.
+        path (str | Path): File; may be missing.
 
     Returns:
-        bool: False if it is missing, truncated or something else. The format has no checksums.
+        bool: False if the file is missing, truncated or of another format. The format has no checksums.
+
+    Raises:
+        CheckpointError: The package safetensors is not installed.
     """
+    library = _import_library('read')
     try:
-        size = os.path.getsize(path)
-        with open(path, 'rb') as file:
-            length = int.from_bytes(file.read(8), 'little')
-            if not 2 <= length <= min(_MAX_HEADER, size - 8):
-                return False
-            header = json.loads(file.read(length))
-        ends = [entry['data_offsets'][1] for name, entry in header.items() if name != '__metadata__']
-        return 8 + length + max(ends, default=0) == size
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        with library.safe_open(str(path), framework='pt'):
+            return True
+    except (OSError, library.SafetensorError):
         return False
 
 
 def to_bytes(weights: dict[str, Tensor], meta: dict[str, Any]) -> bytes:
-    """Content of a file.
+    """Encode a checkpoint.
 
     Args:
-        weights (dict[str, Tensor]): Contiguous tensors, on the CPU.
-        meta (dict): Anything that JSON can hold, numpy arrays and numbers as well.
+        weights (dict[str, Tensor]): Contiguous tensors on the CPU.
+        meta (dict): Values that JSON can represent, and numpy arrays and numbers.
 
     Returns:
-        bytes: The content; every value of ``meta`` is written as JSON.
+        bytes: Content of the file. Each value of ``meta`` is encoded as JSON.
 
     Raises:
-        CheckpointError: If the package safetensors is not installed.
+        CheckpointError: The package safetensors is not installed.
     """
-    save = _library('write').save
-    return save(weights, metadata=dict(
+    return _import_library('write').torch.save(weights, metadata=dict(
         format='pt', **{name: json.dumps(value, default=lambda array: array.tolist()) for name, value in
                         meta.items()}))
 
 
 def load(path: str | Path, device: str = 'cpu') -> dict:
-    """Read a file as a checkpoint.
+    """Read a checkpoint.
 
     Args:
         path (str | Path): File.
-        device (str): Where to put the tensors. Defaults to 'cpu'.
+        device (str): Device of the tensors. Defaults to 'cpu'.
 
     Returns:
-        dict: ``state_dict`` and ``meta`` (what the header holds; JSON is decoded).
+        dict: ``state_dict``, and ``meta`` with the metadata of the header; JSON values are decoded.
 
     Raises:
-        CheckpointError: If the file is truncated or something else, or the package safetensors is not installed.
+        CheckpointError: The file is truncated or of another format, or the package safetensors is not installed.
     """
-    if not is_complete(path):
-        raise CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors')
-    _library('read')
-    from safetensors import SafetensorError, safe_open
+    library = _import_library('read')
     try:
-        with safe_open(str(path), framework='pt', device=device) as file:
+        with library.safe_open(str(path), framework='pt', device=device) as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}
             meta = dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise CheckpointError(f'checkpoint "{path}" cannot be read: {error}') from error
+    except (OSError, library.SafetensorError) as error:
+        raise CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: copy or '
+                              f'train it again ({error})') from error
     for name, text in meta.items():
         try:
             meta[name] = json.loads(text)
-        except ValueError:  # plain text, of another writer
+        except ValueError:  # plain text, from another writer
             pass
     return dict(meta=meta, state_dict=weights)
 
 
-def _library(purpose: str) -> Any:
+def _import_library(purpose: str) -> Any:
     try:
         import safetensors.torch
     except ImportError as error:
-        raise CheckpointError(f'to {purpose} checkpoints of the format safetensors, install its package: '
+        raise CheckpointError(f'to {purpose} checkpoints in the format of safetensors, install its package: '
                               'pip install safetensors') from error
-    return safetensors.torch
+    return safetensors

@@ -5,12 +5,12 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def find_shipped(path: str) -> Path | None:
-    """Find what comes with the package beside its modules.
+    """Find a file or folder that is shipped with the package, such as its configs and tools.
 
     Args:
         path (str): Path in the source tree, such as ``configs`` or ``tools/test.py``.
 
     Returns:
-        Path | None: Where it is, in an installed package (``mmvc/.mim``) or a source tree; None if it is in neither.
+        Path | None: Its path in the installed package (``mmvc/.mim``) or in the source tree; None if it is in neither.
     """
     return next((folder / path for folder in (PACKAGE / '.mim', PACKAGE.parent) if (folder / path).exists()), None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-#: name of a file or folder
+#: path of a file or folder
 PathLike = str | Path
-#: matched queries and objects: two index vectors, int64 (n,) each
+#: matched queries and objects: two index tensors, int64 (n,) each
 Indices = tuple[Tensor, Tensor]

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Drawing on arrays. All images are RGB, uint8, (H, W, 3)."""
+"""Functions that draw on images. All images are RGB, uint8, (H, W, 3)."""
 
 from collections.abc import Sequence
 
@@ -22,10 +22,10 @@ def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int]
 
     Args:
         image (np.ndarray): Image, (H, W, 3).
-        segments (np.ndarray): Segment of each pixel, any integer type, (H, W).
-        ids (Sequence[int]): N ids to draw; pixels of other values stay as they are.
+        segments (np.ndarray): Segment id of each pixel, any integer type, (H, W).
+        ids (Sequence[int]): N ids to draw. Pixels with other ids are not changed.
         colors (np.ndarray | Sequence[np.ndarray]): N colours, uint8 (3, ).
-        alpha (float): Strength of the tint, from 0 to 1.
+        alpha (float): Opacity of the tint, from 0 to 1.
 
     Returns:
         np.ndarray: Drawn copy, (H, W, 3).
@@ -41,12 +41,12 @@ def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int]
     edges[:, :-1] |= segments[:, :-1] != segments[:, 1:]
     edges[:-1] |= segments[:-1] != segments[1:]
     edges &= drawn
-    out[edges] = colored[edges] // 2  # a darker tone of the segment's own colour
+    out[edges] = colored[edges] // 2  # a darker tone of the segment's colour
     return out
 
 
 def outline_region(image: np.ndarray, region: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
-    """Draw a line along the inner border of a region.
+    """Draw a line along the border of a region, inside it.
 
     Args:
         image (np.ndarray): Image, (H, W, 3).
@@ -63,11 +63,11 @@ def outline_region(image: np.ndarray, region: np.ndarray, color: tuple[int, int,
 
 
 def hide_pixels(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Show what Masked Video Consistency leaves of an image: hidden pixels get the mean colour of ImageNet.
+    """Mask an image as Masked Video Consistency does: masked pixels get the mean colour of ImageNet.
 
     Args:
         image (np.ndarray): Image, (H, W, 3).
-        hidden (np.ndarray): bool (h, w); resized to the image where it has another size.
+        hidden (np.ndarray): bool (h, w), True = masked. It is resized to the size of the image.
 
     Returns:
         np.ndarray: Masked copy, (H, W, 3).
@@ -79,12 +79,12 @@ def hide_pixels(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
 
 def resize_width(image: np.ndarray, width: int, nearest: bool = False) -> np.ndarray:
-    """Resize to a width, keeping the aspect ratio.
+    """Resize to a given width, keeping the aspect ratio.
 
     Args:
         image (np.ndarray): Image or map.
         width (int): New width.
-        nearest (bool): Whether the values are indices. Defaults to False.
+        nearest (bool): Whether the values are ids, which must not be interpolated. Defaults to False.
 
     Returns:
         np.ndarray: Resized copy.
@@ -101,7 +101,7 @@ def titled(image: np.ndarray, title: str, height: int = 24) -> np.ndarray:
 
     Args:
         image (np.ndarray): Image.
-        title (str): Text, cut where it is too long.
+        title (str): Text; it is cut if it is too long.
         height (int): Height of the bar. Defaults to 24.
 
     Returns:
@@ -115,13 +115,13 @@ def titled(image: np.ndarray, title: str, height: int = 24) -> np.ndarray:
 
 def legend_strip(width: int, names: Sequence[str],
                  colors: np.ndarray | Sequence[np.ndarray | Sequence[int]]) -> np.ndarray:
-    """Draw a legend: colour boxes with names, in as many rows as they need.
+    """Draw a legend of coloured boxes with names, in as many rows as needed.
 
     Args:
         width (int): Width of the strip.
         names (Sequence[str]): N names.
-        colors (np.ndarray | Sequence): For each name a colour (3,) or several (k, 3), drawn as stripes
-            (the first six of them); uint8.
+        colors (np.ndarray | Sequence): One colour (3,) per name, or several (k, 3), of which the first six are drawn
+            as stripes; uint8.
 
     Returns:
         np.ndarray: (rows * 22 + 8, width, 3).

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What turns frames into the bytes of an mp4."""
+"""Encoders of mp4 files."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -8,12 +8,12 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-#: frames per second that can be written into an mp4
+#: least and greatest number of frames per second of an mp4
 FPS_RANGE = (0.01, 600)
 
 
 class Encoder(Protocol):
-    """What writes frames of one size to a file."""
+    """Writes frames of equal size to a file."""
 
     def write(self, frame: np.ndarray) -> None:
         """Add a frame, RGB, uint8, (H, W, 3)."""
@@ -23,7 +23,7 @@ class Encoder(Protocol):
 
 
 class H264Encoder:
-    """H.264 by PyAV, which every browser plays.
+    """H.264 encoder by PyAV. All browsers play its videos.
 
     Args:
         path (Path): File to write.
@@ -37,9 +37,10 @@ class H264Encoder:
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         import av  # optional
         if 'libx264' not in av.codecs_available:
-            raise ImportError('this PyAV has no H.264')
+            raise ImportError('the installed PyAV has no H.264 encoder (libx264)')
         self._frame = av.VideoFrame
-        self._container = av.open(str(path), 'w', options=dict(movflags='faststart'))  # plays while it loads
+        # with faststart, players can start before the whole file is loaded
+        self._container = av.open(str(path), 'w', options=dict(movflags='faststart'))
         self._stream = self._container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1000))
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = 'yuv420p'
@@ -55,7 +56,7 @@ class H264Encoder:
 
 
 class MPEG4Encoder:
-    """MPEG-4 Part 2 by OpenCV, which most players play and few browsers.
+    """MPEG-4 Part 2 encoder by OpenCV. Most players, but few browsers, play its videos.
 
     Args:
         path (Path): File to write.
@@ -63,14 +64,15 @@ class MPEG4Encoder:
         size (tuple[int, int]): Width and height, even.
 
     Raises:
-        OSError: OpenCV cannot write there.
+        OSError: OpenCV cannot write the file.
     """
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
-        fps = round(fps, 2) if fps > 65 else fps  # it counts in 16 bits: above 65, two decimals fit
+        fps = round(fps, 2) if fps > 65 else fps  # OpenCV stores it in 16 bits, which above 65 leave two decimals
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
         if not self._writer.isOpened():
-            raise OSError('OpenCV cannot open it; is the folder writable, and was OpenCV built with FFmpeg?')
+            raise OSError('OpenCV cannot open it; make the folder writable, install PyAV (pip install av), or install '
+                          'an OpenCV that was built with FFmpeg')
 
     def write(self, frame: np.ndarray) -> None:
         """See :class:`Encoder`."""
@@ -82,7 +84,7 @@ class MPEG4Encoder:
 
 
 def open_encoder(path: Path, fps: float, size: tuple[int, int]) -> Encoder:
-    """The best encoder there is: :class:`H264Encoder`, or :class:`MPEG4Encoder` where PyAV is not installed."""
+    """Open :class:`H264Encoder`, or :class:`MPEG4Encoder` if PyAV with H.264 is not installed."""
     try:
         return H264Encoder(path, fps, size)
     except ImportError:

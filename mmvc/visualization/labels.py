@@ -11,15 +11,16 @@ Box = tuple[int, int, int, int]
 
 
 def write_labels(image: np.ndarray, segments: SegmentMap, texts: dict[int, str]) -> np.ndarray:
-    """Write labels into segments, or above or below those that have no room for one.
+    """Write labels into segments, or, for tracks, above or below them.
 
-    Every track of 30 pixels or more is labelled; a class region only where there is room in it. A label that would
-    cover another one is left out: tracks come before class regions, large ones before small ones.
+    Class regions are labelled only if the label fits into them. Tracks of less than 30 pixels are not labelled. A
+    label that would cover another one is left out. Tracks have priority over class regions, and large segments over
+    small ones.
 
     Args:
         image (np.ndarray): RGB, uint8, (H, W, 3).
         segments (SegmentMap): Segments, (H, W).
-        texts (dict[int, str]): Label by id.
+        texts (dict[int, str]): Labels by segment id.
 
     Returns:
         np.ndarray: Copy with the labels.
@@ -41,15 +42,15 @@ def write_labels(image: np.ndarray, segments: SegmentMap, texts: dict[int, str])
 
 
 def _places(mask: np.ndarray, size: tuple[int, int], is_track: bool) -> list[Box]:
-    """Where the label of a segment may go (left, top, right, bottom), the best first."""
+    """Possible boxes (left, top, right, bottom) of the label of a segment, the best one first."""
     (width, height), (rows, columns) = size, mask.shape
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    y, x = np.unravel_index(distance.argmax(), distance.shape)  # the middle of its widest part
+    y, x = np.unravel_index(distance.argmax(), distance.shape)  # centre of the widest part
     middles = [y] if distance[y, x] >= 0.6 * height else []
     if is_track:
         seen = np.flatnonzero(mask.any(axis=1))
-        middles += [seen[0] - height // 2 - 1, seen[-1] + height // 2 + 1]  # above it, below it
+        middles += [seen[0] - height // 2 - 1, seen[-1] + height // 2 + 1]  # above and below the segment
     left = int(np.clip(x - width // 2, 1, max(columns - width - 1, 1)))
     tops = [int(np.clip(middle - height // 2, 1, max(rows - height - 1, 1))) for middle in middles]
     return [(left, top, left + width, top + height) for top in tops]

@@ -9,9 +9,9 @@ from .segment_map import SegmentMap
 
 
 class Legend:
-    """The classes that occur in a video, with their colours: that of the class, or those of its tracks.
+    """Classes of a video with their colours: the colour of the class, or the colours of its tracks.
 
-    Collected over all frames first, it keeps still while the video plays.
+    Add all frames before drawing, so that the legend does not change during the video.
 
     Args:
         classes (Sequence[str]): Names of the classes.
@@ -25,7 +25,7 @@ class Legend:
         self._marks: dict[str, Sequence[int]] = {}
 
     def add(self, segments: SegmentMap | None) -> 'Legend':
-        """Take note of what a frame shows.
+        """Add the classes and tracks of a frame.
 
         Args:
             segments (SegmentMap, optional): Segments of a frame; None adds nothing.
@@ -39,13 +39,13 @@ class Legend:
         return self
 
     def add_segment(self, label: int, track: int | None = None) -> None:
-        """Take note of a class, and of the id of a track of it."""
+        """Add a class, and optionally the id of one of its tracks."""
         tracks = self._tracks.setdefault(label, set())
         if track is not None:
             tracks.add(track)
 
     def mark(self, name: str, color: Sequence[int]) -> 'Legend':
-        """Add an entry that is no class, behind the classes.
+        """Add an entry that is not a class. It comes after the classes.
 
         Args:
             name (str): What the colour means.
@@ -63,11 +63,11 @@ class Legend:
 
     @property
     def class_ids(self) -> list[int]:
-        """Classes that occur, ascending."""
+        """Indices of the classes in the legend, in ascending order."""
         return sorted(self._tracks)
 
     def draw(self, width: int) -> np.ndarray:
-        """Draw it.
+        """Draw the legend.
 
         Args:
             width (int): Width in pixels.

@@ -16,14 +16,14 @@ from .segment_map import SegmentMap
 
 @VISUALIZERS.register_module()
 class VideoSegLocalVisualizer(Visualizer):
-    """Visualizer of video segmentation, for single frames (for whole videos: ``VideoSegVisualizationHook``).
+    """Visualizer of single frames (for whole videos, use ``VideoSegVisualizationHook``).
 
-    It is called as the visualizers of mmdet and mmseg are, so their visualization hooks can use it.
+    It has the interface of the visualizers of mmdet and mmseg, so their visualization hooks can use it.
 
     Args:
         name (str): Name of the instance. Defaults to 'visualizer'.
-        alpha (float): Strength of the colours over the image, from 0 to 1. Defaults to 0.6.
-        min_width (int): Smaller frames are enlarged to this width. Defaults to 320.
+        alpha (float): Opacity of the colours over the image, from 0 to 1. Defaults to 0.6.
+        min_width (int): Narrower frames are enlarged to this width, in pixels. Defaults to 320.
         **kwargs: As for :class:`mmengine.visualization.Visualizer`.
     """
 
@@ -44,7 +44,7 @@ class VideoSegLocalVisualizer(Visualizer):
                        out_file: str | None = None,
                        pred_score_thr: float = 0.3,
                        step: int = 0) -> None:
-        """Draw a frame and hand it to the visual backends, a window or a file.
+        """Draw a frame, and send it to the visualization backends, a window or a file.
 
         Args:
             name (str): Name of the picture.
@@ -52,27 +52,27 @@ class VideoSegLocalVisualizer(Visualizer):
             data_sample (BaseDataElement, optional): Sample of the frame: its prediction (``pred_sem_seg``,
                 ``pred_panoptic_seg`` or ``pred_track_instances``) and ground truth (``gt_instances`` as packed by
                 :class:`PackVideoSegInputs`, or ``gt_sem_seg``). Defaults to None.
-            draw_gt (bool): Whether to draw the ground truth, where the sample has one. Defaults to True.
-            draw_pred (bool): Whether to draw the prediction, where the sample has one. Defaults to True.
+            draw_gt (bool): Whether to draw the ground truth, if the sample has it. Defaults to True.
+            draw_pred (bool): Whether to draw the prediction, if the sample has it. Defaults to True.
             show (bool): Whether to open a window. Defaults to False.
-            wait_time (float): Seconds to show it; 0 waits for a key. Defaults to 0.
-            out_file (str, optional): Image file to write. Defaults to None.
-            pred_score_thr (float): Instances that score less are not drawn (VIS). Defaults to 0.3.
+            wait_time (float): Seconds to show the window; 0 waits for a key. Defaults to 0.
+            out_file (str, optional): Image file to write, instead of using the backends. Defaults to None.
+            pred_score_thr (float): Instances with a lower score are not drawn (VIS). Defaults to 0.3.
             step (int): Global step of the picture. Defaults to 0.
 
         Raises:
-            UsageError: If ``dataset_meta`` has no classes and palette.
+            UsageError: ``dataset_meta`` has no classes or no palette.
         """
         meta = self.dataset_meta or {}
         if 'classes' not in meta or 'palette' not in meta:
-            raise UsageError('the visualizer knows no classes and colours: set dataset_meta = dict(classes=..., '
-                             'palette=...)')
-        drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width, score_thr=pred_score_thr)
+            raise UsageError('the visualizer has no classes or no colours: set visualizer.dataset_meta = '
+                             'dict(classes=..., palette=...)')
+        drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, self.min_width)
         found = {}
         if data_sample is not None and draw_gt:
             found['ground truth'] = _ground_truth(data_sample, meta)
         if data_sample is not None and draw_pred:
-            found['prediction'] = drawer.prediction(data_sample)
+            found['prediction'] = SegmentMap.from_sample(data_sample, len(meta['classes']), pred_score_thr)
         layers = {title: segments for title, segments in found.items() if segments is not None}
         columns = dict(input=image, **{title: drawer.draw(image, segments) for title, segments in layers.items()})
         panel = drawer.compose_panel(columns, drawer.legend(*layers.values()))
@@ -91,7 +91,7 @@ def _ground_truth(sample: BaseDataElement, meta: dict) -> SegmentMap | None:
     if 'gt_instances' not in sample or 'instances_ids' not in sample.gt_instances:
         return None
     instances = sample.gt_instances
-    if instances.instances_ids.equal(instances.labels):  # VSS: a class region is its class
+    if instances.instances_ids.equal(instances.labels):  # VSS: class regions, no tracks
         return SegmentMap.from_entities(instances, ())
     things = meta.get('thing_classes')
     return SegmentMap.from_entities(

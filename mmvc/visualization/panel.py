@@ -2,7 +2,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from mmengine.structures import BaseDataElement
 
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, UsageError
@@ -13,25 +12,27 @@ from .labels import write_labels
 from .legend import Legend
 from .segment_map import SegmentMap
 
-# Ids of some formats are colours read as a number, which tell nobody anything.
+# Larger ids are colours read as numbers (VIPSeg); they are of no use in a label.
 _LONGEST_ID = 100000
 
 
 class PanelDrawer:
-    """Draws a frame of a video: input, ground truth and prediction side by side above a legend.
+    """Draws panels: several pictures of one frame side by side, above a legend.
 
-    Class regions have the colour of their class, tracks (things, instances) one of their own that stays with their id
-    through the video. All images are RGB, uint8. Small frames are enlarged and large ones reduced, maps before they
-    are drawn.
+    A class region has the colour of its class. A track (thing, instance) has a colour that depends on its id alone, so
+    that it is the same in the whole video. Small frames are enlarged and large ones reduced; maps are resized before
+    they are drawn. All images are RGB, uint8.
 
     Args:
         classes (Sequence[str]): Names of the classes.
         palette (Sequence[Sequence[int]]): RGB colour of each class.
-        alpha (float): Strength of the colours over the image, from 0 to 1. Defaults to 0.6.
-        min_width (int): Least width of a panel in pixels. Defaults to 320.
-        max_width (int): Greatest width of a panel in pixels. Defaults to 640.
-        labels (bool): Whether to write the class, and the id of tracks, into the segments. Defaults to True.
-        score_thr (float): Predicted instances that score less are not drawn (VIS). Defaults to 0.
+        alpha (float): Opacity of the colours over the image, from 0 to 1. Defaults to 0.6.
+        min_width (int): Least width of a picture in pixels. Defaults to 320.
+        max_width (int): Greatest width of a picture in pixels. Defaults to 640.
+        labels (bool): Whether to label segments with their class, and tracks with their id as well. Defaults to True.
+
+    Raises:
+        UsageError: ``alpha`` is out of range, or the numbers of classes and colours differ.
 
     Examples:
         >>> drawer = PanelDrawer(classes=('road', 'car'), palette=((128, 64, 128), (0, 0, 142)))
@@ -46,41 +47,40 @@ class PanelDrawer:
                  alpha: float = 0.6,
                  min_width: int = 320,
                  max_width: int = 640,
-                 labels: bool = True,
-                 score_thr: float = 0.) -> None:
+                 labels: bool = True) -> None:
         self.classes = tuple(classes)
         self.palette = np.asarray(palette, np.uint8).reshape(-1, 3)
         if len(self.palette) != len(self.classes):
-            raise UsageError(f'palette has {len(self.palette)} colours for {len(self.classes)} classes: give one '
-                             'each, in the metainfo of the dataset')
+            raise UsageError(f'palette has {len(self.palette)} colours for {len(self.classes)} classes: set one '
+                             'colour per class in metainfo["palette"] of the dataset')
         check_number('alpha', alpha, 0, 1)
         self.alpha = alpha
         self.min_width = min_width
         self.max_width = max_width
         self.labels = labels
-        self.score_thr = score_thr
 
     def resize(self, image: np.ndarray, nearest: bool = False) -> np.ndarray:
-        """Bring an image, or with ``nearest`` a map of indices, to the size of a panel."""
+        """Resize an image, or with ``nearest`` a map of ids, to the size of a picture."""
         return resize_width(image, min(max(image.shape[1], self.min_width), self.max_width), nearest)
 
     def draw(self, image: np.ndarray, segments: SegmentMap) -> np.ndarray:
-        """Draw segments: tinted, with outlines and labels.
+        """Draw segments as tints with outlines and labels.
 
         Args:
             image (np.ndarray): Frame, (H, W, 3).
             segments (SegmentMap): Its segments, (H, W).
 
         Returns:
-            np.ndarray: Picture at the size of a panel.
+            np.ndarray: Picture, RGB, uint8.
 
         Raises:
             DataError: Image and segments differ in size.
         """
         if image.shape[:2] != segments.ids.shape:
-            raise DataError(f'the map to draw has shape {segments.ids.shape}, its frame {image.shape[:2]}: they must '
-                             'agree')
-        ids = segments.ids if segments.ids.dtype == np.uint8 else segments.ids.astype(np.int32)  # what OpenCV resizes
+            raise DataError(f'the segment map has shape {segments.ids.shape}, its frame {image.shape[:2]}: they must '
+                             'agree; resize one of them')
+        # types that OpenCV can resize
+        ids = segments.ids if segments.ids.dtype == np.uint8 else segments.ids.astype(np.int32)
         resized = SegmentMap(self.resize(ids, nearest=True), segments.classes, segments.tracks)
         present = resized.present()
         colors = [stable_colors([index])[0] if index in segments.tracks else self.palette[segments.classes[index]]
@@ -90,25 +90,8 @@ class PanelDrawer:
             return picture
         return write_labels(picture, resized, {index: self._label(resized, index) for index in present})
 
-    def draw_prediction(self, image: np.ndarray, sample: BaseDataElement) -> np.ndarray | None:
-        """Draw what a model predicted for a frame: classes (VSS), segments (VPS) or instances (VIS).
-
-        Args:
-            image (np.ndarray): Frame, (H, W, 3).
-            sample (BaseDataElement): Sample with ``pred_sem_seg``, ``pred_panoptic_seg`` or ``pred_track_instances``.
-
-        Returns:
-            np.ndarray | None: Picture at the size of a panel; None if the sample has no prediction.
-        """
-        segments = self.prediction(sample)
-        return None if segments is None else self.draw(image, segments)
-
-    def prediction(self, sample: BaseDataElement) -> SegmentMap | None:
-        """What :meth:`draw_prediction` draws."""
-        return SegmentMap.from_sample(sample, len(self.classes), self.score_thr)
-
     def legend(self, *segments: SegmentMap | None) -> Legend:
-        """Begin a legend; ``add`` takes the frames that come later."""
+        """Make a legend of some frames; :meth:`Legend.add` adds further ones."""
         legend = Legend(self.classes, self.palette)
         for of_frame in segments:
             legend.add(of_frame)
@@ -118,8 +101,8 @@ class PanelDrawer:
         """Put pictures of one frame side by side.
 
         Args:
-            columns (dict[str, np.ndarray]): Picture by title, in order, all of the same aspect ratio.
-            legend (Legend, optional): What to draw below. Defaults to None.
+            columns (dict[str, np.ndarray]): Pictures by title, from left to right, all with the same aspect ratio.
+            legend (Legend, optional): Legend to draw below the pictures. Defaults to None.
 
         Returns:
             np.ndarray: The panel, (H', W', 3).
@@ -127,7 +110,7 @@ class PanelDrawer:
         row = np.concatenate([titled(self.resize(image), title) for title, image in columns.items()], axis=1)
         width = row.shape[1] // len(columns)
         for index in range(1, len(columns)):
-            row[:, index * width - 1:index * width + 1] = BACKGROUND  # where one picture ends and the next begins
+            row[:, index * width - 1:index * width + 1] = BACKGROUND  # a line between two pictures
         if not legend:
             return row
         return np.concatenate([row, legend.draw(row.shape[1])])

@@ -10,15 +10,15 @@ NOTHING = -1
 
 @dataclass(frozen=True)
 class SegmentMap:
-    """What is to be seen in a frame, whatever the task: ground truth or prediction, at most one segment per pixel.
+    """The segments of a frame for any task, ground truth or prediction, with at most one segment per pixel.
 
-    1. A class region (VSS) or stuff segment (VPS) stands for its class.
-    2. A thing (VPS) or instance (VIS) is a *track*: it has an identity of its own through the video.
+    1. A class region (VSS) or a stuff segment (VPS) is drawn as its class.
+    2. A thing (VPS) or an instance (VIS) is a *track*: its id identifies the object through the video.
 
     Attributes:
-        ids (np.ndarray): Segment of each pixel, integers, (H, W). Values that are not in ``classes`` are void.
-        classes (dict[int, int]): Class index by id.
-        tracks (Set[int]): Ids that are tracks.
+        ids (np.ndarray): Segment id of each pixel, integers, (H, W). Ids that are not in ``classes`` are void.
+        classes (dict[int, int]): Class index by segment id.
+        tracks (Set[int]): Segment ids that are track ids.
 
     Examples:
         >>> segments = SegmentMap.from_sem_seg(np.array([[0, 0, 2, 255]]), num_classes=3)
@@ -32,25 +32,25 @@ class SegmentMap:
 
     @classmethod
     def from_sem_seg(cls, sem_seg: np.ndarray, num_classes: int) -> 'SegmentMap':
-        """Take class indices, (H, W); values from ``num_classes`` on (255) are void."""
+        """Make a map from class indices, (H, W); values of ``num_classes`` or more (255) are void."""
         return cls(sem_seg, {index: index for index in range(num_classes)})
 
     @classmethod
     def from_pixel_data(cls, data: PixelData, num_classes: int) -> 'SegmentMap':
-        """Take class indices of a sample: ``sem_seg`` (1, H, W), or ``data``, as MMSegmentation names them."""
+        """Make a map from class indices of a sample: ``sem_seg`` (1, H, W), or ``data`` (MMSegmentation's name)."""
         sem_seg = data.sem_seg if 'sem_seg' in data else data.data
         return cls.from_sem_seg(sem_seg[0].cpu().numpy(), num_classes)
 
     @classmethod
     def from_panoptic(cls, ids: np.ndarray, segments_info: Sequence[dict],
                       isthing: Sequence[bool] | None = None) -> 'SegmentMap':
-        """Take segment ids.
+        """Make a map from panoptic segment ids.
 
         Args:
             ids (np.ndarray): Segment ids, (H, W), 0 = void.
             segments_info (Sequence[dict]): ``dict(id, category_id, isthing)`` of the segments.
-            isthing (Sequence[bool], optional): Whether each class is a thing, where the segments do not tell. Defaults
-                to None.
+            isthing (Sequence[bool], optional): Whether each class is a thing class. Defaults to None: ``isthing`` of
+                the segments.
         """
         tracks = {info['id'] for info in segments_info
                   if (info['isthing'] if isthing is None else isthing[info['category_id']])}
@@ -59,14 +59,16 @@ class SegmentMap:
     @classmethod
     def from_masks(cls, masks: np.ndarray, labels: Sequence[int], ids: Sequence[int], tracks: Set[int],
                    scores: Sequence[float] | None = None) -> 'SegmentMap':
-        """Take masks that may overlap: the surest is in front, or without scores the smallest.
+        """Make a map from masks that may overlap. The mask with the highest score is in front.
+
+        Without scores, the smallest mask is in front.
 
         Args:
             masks (np.ndarray): bool (n, H, W).
             labels (Sequence[int]): Class indices (n,).
-            ids (Sequence[int]): Ids (n,), from 0.
-            tracks (Set[int]): Ids that are tracks.
-            scores (Sequence[float], optional): Confidences (n,). Defaults to None.
+            ids (Sequence[int]): Segment ids (n,), >= 0.
+            tracks (Set[int]): Segment ids that are track ids.
+            scores (Sequence[float], optional): Scores (n,). Defaults to None.
         """
         depth = -masks.sum(axis=(1, 2)) if scores is None else np.asarray(scores)
         id_map = np.full(masks.shape[1:], NOTHING, np.int32)
@@ -76,11 +78,11 @@ class SegmentMap:
 
     @classmethod
     def from_entities(cls, instances: InstanceData, thing_labels: Collection[int] | None = None) -> 'SegmentMap':
-        """Take the ``gt_instances`` of a packed frame, see :class:`PackVideoSegInputs`.
+        """Make a map from the ``gt_instances`` of a packed frame, see :class:`PackVideoSegInputs`.
 
         Args:
             instances (InstanceData): ``labels`` (n,), ``instances_ids`` (n,) and ``masks``, BitmapMasks (n, H, W).
-            thing_labels (Collection[int], optional): Classes whose entities are tracks. Defaults to None: all.
+            thing_labels (Collection[int], optional): Classes whose entities are tracks. Defaults to None: all classes.
         """
         labels, ids = instances.labels.tolist(), instances.instances_ids.tolist()
         tracks = {index for index, label in zip(ids, labels) if thing_labels is None or label in thing_labels}
@@ -88,13 +90,13 @@ class SegmentMap:
 
     @classmethod
     def from_sample(cls, sample: BaseDataElement, num_classes: int, score_thr: float = 0.) -> 'SegmentMap | None':
-        """Take what a model predicted for a frame.
+        """Make a map from a model's prediction for a frame.
 
         Args:
             sample (BaseDataElement): Sample with ``pred_sem_seg`` (VSS), ``pred_panoptic_seg`` and ``segments_info``
                 (VPS) or ``pred_track_instances`` (VIS).
             num_classes (int): Number of classes.
-            score_thr (float): Instances that score less are left out (VIS). Defaults to 0.
+            score_thr (float): Instances with a lower score are left out (VIS). Defaults to 0.
 
         Returns:
             SegmentMap | None: None if the sample has no prediction.
@@ -112,25 +114,26 @@ class SegmentMap:
 
     @classmethod
     def of_prediction(cls, sample: BaseDataElement, num_classes: int, score_thr: float = 0.) -> 'SegmentMap':
-        """As :meth:`from_sample`, of a sample that must have a prediction.
+        """Make a map as :meth:`from_sample` does, from a sample that must have a prediction.
 
         Raises:
-            ValueError: It has none.
+            ValueError: The sample has no prediction.
         """
         segments = cls.from_sample(sample, num_classes, score_thr)
         if segments is None:
-            raise ValueError(f'a sample with {sample.keys()} has no prediction: pass what a model returned')
+            raise ValueError(f'a sample with the keys {sample.keys()} has no prediction: pass a sample that a model '
+                             'returned')
         return segments
 
     def present(self) -> list[int]:
-        """Ids that have a pixel, in ascending order."""
+        """Ids of the segments with at least one pixel, in ascending order."""
         return [index for index in np.unique(self.ids).tolist() if index in self.classes]
 
     def class_map(self, void: int) -> np.ndarray:
-        """Class index of each pixel.
+        """Map each pixel to its class index.
 
         Args:
-            void (int): Value of pixels without a segment.
+            void (int): Value for pixels without a segment.
 
         Returns:
             np.ndarray: int32 (H, W).

@@ -1,5 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Text on arrays, in a font that comes with matplotlib (and so with mmengine): any script, readable when small."""
+"""Text on images, in a font that matplotlib (a dependency of mmengine) brings along.
+
+The font covers many scripts and is readable at small sizes.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,22 +30,22 @@ def text_size(text: str, size: int) -> tuple[int, int]:
         size (int): Size of the font in pixels.
 
     Returns:
-        tuple[int, int]: Width of the text and height of a line, in pixels.
+        tuple[int, int]: Width of the text and height of the line, in pixels.
     """
     ascent, descent = _font(size).getmetrics()
     return int(np.ceil(_font(size).getlength(text))), ascent + descent
 
 
 def shortened(text: str, width: int, size: int) -> str:
-    """Cut text that is too long, with an ellipsis.
+    """Shorten a text that is too wide, and end it with an ellipsis.
 
     Args:
         text (str): One line.
-        width (int): Room in pixels.
+        width (int): Available width in pixels.
         size (int): Size of the font in pixels.
 
     Returns:
-        str: The text, or its beginning.
+        str: The text, or its beginning with an ellipsis.
     """
     if text_size(text, size)[0] <= width:
         return text
@@ -60,13 +63,13 @@ def write_texts(image: np.ndarray,
 
     Args:
         image (np.ndarray): Image, RGB, uint8, (H, W, 3).
-        texts (Sequence[tuple[str, int, int]]): Text, and the x and y of its upper left corner.
+        texts (Sequence[tuple[str, int, int]]): Texts, each with x and y of its upper left corner.
         size (int): Size of the font in pixels.
-        outline (int): Width of a dark line around the letters, to be read on any ground. Defaults to 0.
+        outline (int): Width of a dark outline of the letters, for contrast on any background. Defaults to 0.
         color (tuple[int, int, int]): Colour of the letters. Defaults to nearly white.
 
     Returns:
-        np.ndarray: Copy with the texts.
+        np.ndarray: Copy of the image with the texts.
     """
     picture = Image.fromarray(np.ascontiguousarray(image))
     draw = ImageDraw.Draw(picture)

@@ -14,12 +14,12 @@ from .encoders import FPS_RANGE, Encoder, open_encoder
 
 
 class VideoWriter:
-    """Writes an mp4 that appears under its name only when it is complete.
+    """Writes an mp4 file, which appears under its name only when it is complete.
 
-    It is H.264 where PyAV is installed (``pip install av``), and else MPEG-4, which browsers do not play.
+    The codec is H.264 if PyAV is installed (``pip install av``), otherwise MPEG-4, which browsers do not play.
 
     Args:
-        path (str | Path): File to write, ending in ``.mp4``; its folder is made if missing.
+        path (str | Path): File to write, ending in ``.mp4``. Its folder is made if it is missing.
         fps (float): Frames per second, within ``FPS_RANGE``.
 
     Raises:
@@ -41,7 +41,7 @@ class VideoWriter:
         self._size = (0, 0)
 
     def __enter__(self) -> 'VideoWriter':
-        # encoders choose the container by the ending
+        # encoders choose the container by the suffix
         self._draft = self._open.enter_context(atomic_path(self.path, keep_suffix=True))
         return self
 
@@ -49,12 +49,18 @@ class VideoWriter:
         """Add a frame.
 
         Args:
-            frame (np.ndarray): RGB, uint8, (H, W, 3), all of one size; an odd size is filled up by a pixel.
+            frame (np.ndarray): RGB, uint8, (H, W, 3). All frames have the same size. An odd height or width is padded
+                by one pixel.
+
+        Raises:
+            DataError: The frame differs in size from those before it.
+            OSError: The file cannot be written.
         """
         height, width = frame.shape[:2]
-        size = (width + width % 2, height + height % 2)  # codecs halve the colour planes
+        size = (width + width % 2, height + height % 2)  # codecs need even sizes: they halve the colour planes
         if self._encoder is not None and size != self._size:
-            raise DataError(f'frames of the video "{self.path}" differ in size: {size} after {self._size}')
+            raise DataError(f'frames of the video "{self.path}" differ in size: {size} after {self._size}; resize '
+                            'them to one size')
         frame = np.pad(frame, ((0, size[1] - height), (0, size[0] - width), (0, 0)), mode='edge')
         with self._named_errors():
             if self._encoder is None:
@@ -65,8 +71,8 @@ class VideoWriter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
         if self._encoder is None:
-            self._open.pop_all()  # without a frame there is no draft to put in place
-        with self._named_errors():  # encoders hold frames back until they are closed
+            self._open.pop_all()  # no frame was written, so there is no draft to rename
+        with self._named_errors():  # encoders write their last frames when they are closed
             self._open.__exit__(kind, error, traceback)
 
     @contextmanager

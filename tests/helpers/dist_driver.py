@@ -26,7 +26,8 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
-from mmvc.engine import ActivationCheckpointHook, CheckWeightsHook, build_runner, load_config
+from mmvc.engine import build_runner, load_config
+from mmvc.engine.hooks import ActivationCheckpointHook, CheckWeightsHook
 from tests.helpers import tiny_models, tiny_vss
 
 NUM_CLIPS = 4

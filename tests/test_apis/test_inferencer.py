@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """One result, however a video is given, cut or stored: that of tools/test.py."""
 
+import itertools
 import json
 import weakref
 
@@ -13,7 +14,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmvc.apis import InstanceFrame, PanopticFrame, SemanticFrame
-from mmvc.apis.sources import VideoFile
+from mmvc.apis.sources import Arrays, VideoFile
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import UsageError
@@ -139,6 +140,7 @@ def test_typed_results(make_inferencer, frames):
                 for segment in segments:
                     drawn[segment.mask] = segment.id
                 assert np.array_equal(drawn, result.id_map())
+                assert np.array_equal(drawn, result.above(1.).id_map())  # it has no instances to leave out
             else:
                 assert result.masks.shape == (5, 75, 110) and result.masks.dtype == bool
                 assert [segment.id for segment in segments] == result.instances_ids[result.masks.any((1, 2))].tolist()
@@ -154,7 +156,7 @@ def test_id_map_of_instances(make_inferencer, frames):
     instances.scores = torch.tensor([0.5, 0.9, 0.2, 0., 0.])
     instances.instances_ids = torch.tensor([0, 1, 2, 3, 4])
     assert np.unique(result.id_map()[:20]).tolist() == [2] and np.unique(result.id_map()[20:30]).tolist() == [3]
-    assert np.unique(result.id_map(score_thr=0.3)[20:]).tolist() == [0]
+    assert np.unique(result.above(0.3).id_map()[20:]).tolist() == [0]
 
 
 def test_an_online_model_answers_at_once(make_inferencer, frames):
@@ -194,6 +196,25 @@ def test_an_offline_model_reads_twice_and_forgets(make_inferencer, frames):
 
     assert sum(1 for _ in inferencer.stream(Video())) == 12
     assert len(alive) == 24
+
+
+def test_a_source_that_shrinks(make_inferencer, frames):
+
+    class Shrinking(Arrays):
+        length = 3
+
+        def read(self, stride=1):
+            yield from itertools.islice(super().read(stride), self.length)
+            self.length -= 1
+
+    stream = make_inferencer('DVISOffline').stream(Shrinking(frames, 'my frames'))
+    with pytest.raises(UsageError, match='my frames had 3 frames .* only 2 .* do not change it'):
+        list(stream)
+
+
+def test_a_broken_frame_at_the_end_is_reported(make_inferencer, frames):
+    result, = make_inferencer('DVISOffline')([*frames[:3], np.zeros(3)], skip_broken=True)
+    assert result.num_frames == 3 and [frame.index for frame in result.skipped] == [3]
 
 
 def test_an_endless_source_needs_an_online_model(make_inferencer, frames, video_file):
@@ -335,7 +356,7 @@ def test_arguments_are_checked(make_inferencer, frames):
             make_inferencer(**kwargs)
     inferencer = make_inferencer()
     nan = float('nan')
-    for kwargs in (dict(opacity=1.5), dict(fps=0), dict(fps=nan), dict(fps=1e9), dict(score_thr=1.5),
+    for kwargs in (dict(alpha=1.5), dict(fps=0), dict(fps=nan), dict(fps=1e9), dict(score_thr=1.5),
                    dict(score_thr=nan), dict(max_frames=0), dict(stride=1.5), dict(stride=np.int64(0))):
         with pytest.raises(UsageError, match=next(iter(kwargs))):
             inferencer(frames, **kwargs)

@@ -161,7 +161,7 @@ def test_classes_come_from_the_checkpoint_first(save, warnings):
     with pytest.raises(UsageError, match='names 2 classes, the model of the config has 10'):
         load_model(cfg, save('MinVIS', dataset_meta=dict(classes=['a', 'b'], palette=PALETTE[:2])))
     cfg.test_dataloader.dataset.metainfo = None
-    with pytest.raises(UsageError, match='does not tell the classes'):
+    with pytest.raises(UsageError, match='neither the config nor the checkpoint lists the classes'):
         load_model(cfg, save('MinVIS'))
 
 

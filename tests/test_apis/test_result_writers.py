@@ -120,16 +120,16 @@ def test_youtube_vis(make_inferencer, frames, tmp_path):
 
 
 def test_overlay(segment, make_inferencer, frames, tmp_path):
-    """As many frames as were read, at the wanted speed and strength; opacity 0 leaves most of the frame as it is."""
+    """As many frames as were read, at the wanted speed and strength; alpha 0 leaves most of the frame as it is."""
     result, _ = segment('vss', fps=7)
     video = cv2.VideoCapture(str(result.files['overlay']))
     assert video.get(cv2.CAP_PROP_FPS) == 7 and video.get(cv2.CAP_PROP_FRAME_COUNT) == 3
     assert (video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT) >= 76) == (110, True)
     inferencer, difference = make_inferencer('DVISOffline'), {}
-    for opacity in (0., 1.):
-        result, = inferencer(frames[0], out_dir=tmp_path / f'{opacity}', opacity=opacity)
+    for alpha in (0., 1.):
+        result, = inferencer(frames[0], out_dir=tmp_path / f'{alpha}', alpha=alpha)
         picture = cv2.imread(str(result.files['overlay']))[:75]
-        difference[opacity] = np.median(np.abs(picture.astype(int) - frames[0]))
+        difference[alpha] = np.median(np.abs(picture.astype(int) - frames[0]))
     assert difference[0.] == 0 and difference[1.] > 20
 
 

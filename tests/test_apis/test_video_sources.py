@@ -271,7 +271,7 @@ def test_a_video_that_was_cut_off(tmp_path, frames):
     decoded = list(capture_of.read())
     assert len(decoded) == 41
     index, reason, count = decoded[-1]
-    assert (index, count) == (40, 40) and 'damaged or cut off' in reason
+    assert (index, count) == (40, 40) and 'damaged or truncated' in reason
     capture_of = OpenCVVideo(str(path))
     capture_of.num_frames = 41  # an estimate, by the duration
     assert len(list(capture_of.read())) == 40

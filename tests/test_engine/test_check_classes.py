@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 
-from mmvc.engine import CheckClassesHook
+from mmvc.engine.hooks import CheckClassesHook
 from mmvc.models.tta import VideoSegTTAModel
 from mmvc.registry import HOOKS
 from mmvc.utils.errors import UsageError

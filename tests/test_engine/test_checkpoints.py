@@ -10,13 +10,9 @@ import torch
 import torch.nn as nn
 from mmengine.fileio import get_file_backend
 
-from mmvc.engine import (
-    AtomicCheckpointHook,
-    is_intact_checkpoint,
-    last_good_checkpoint,
-    require_checkpoint,
-    weight_mismatches,
-)
+from mmvc.engine import last_good_checkpoint, require_checkpoint, weight_mismatches
+from mmvc.engine.checkpoints import is_intact_checkpoint
+from mmvc.engine.hooks import AtomicCheckpointHook
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 
@@ -107,9 +103,10 @@ def test_safetensors_are_recognised(tmp_path):
 class TestBestCheckpoint:
 
     @pytest.fixture
-    def hook(self, tmp_path):
-        """Validates with given scores; ``hook.save`` may be replaced."""
-        hook = AtomicCheckpointHook(by_epoch=False, save_best='score', rule='greater')
+    def hook(self, tmp_path, request):
+        """Validates with given scores, of the metric ``score`` or those of the parameter."""
+        names = getattr(request, 'param', ['score'])
+        hook = AtomicCheckpointHook(by_epoch=False, save_best=names, rule='greater')
         runner = SimpleNamespace(
             work_dir=str(tmp_path), iter=0, epoch=0, logger=logging.getLogger('test'), optim_wrapper=None,
             message_hub=SimpleNamespace(runtime_info={}), call_hook=lambda *args: None)
@@ -118,9 +115,9 @@ class TestBestCheckpoint:
         runner.save_checkpoint = lambda folder, filename, *args, **kwargs: Path(folder, filename).write_text('x')
         hook.before_train(runner)
 
-        def validate(iteration, score):
+        def validate(iteration, *scores):
             runner.iter = iteration
-            hook.after_val_epoch(runner, dict(score=score))
+            hook.after_val_epoch(runner, dict(zip(names, scores)))
             return sorted(path.name for path in tmp_path.glob('best_*'))
 
         return SimpleNamespace(validate=validate, runner=runner, folder=tmp_path)
@@ -129,6 +126,12 @@ class TestBestCheckpoint:
         assert hook.validate(2, 0.5) == ['best_score_iter_2.pth']
         assert hook.validate(4, 0.4) == ['best_score_iter_2.pth']
         assert hook.validate(6, 0.6) == ['best_score_iter_6.pth']
+
+    @pytest.mark.parametrize('hook', [['score', 'loss']], indirect=True)
+    def test_every_metric_keeps_its_best(self, hook):
+        assert hook.validate(2, 0.5, 0.5) == ['best_loss_iter_2.pth', 'best_score_iter_2.pth']
+        assert hook.validate(4, 0.4, 0.6) == ['best_loss_iter_4.pth', 'best_score_iter_2.pth']
+        assert hook.validate(6, 0.6, 0.6) == ['best_loss_iter_4.pth', 'best_score_iter_6.pth']
 
     def test_the_last_one_outlives_a_kill_in_the_writing_of_the_next(self, hook):
         hook.validate(2, 0.5)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvc.engine import exit_with_message, setup_distributed
+from mmvc.engine.distributed import exit_with_message, setup_distributed
 from mmvc.utils.errors import UsageError
 from tests.helpers import tiny_vss
 from tests.helpers.checkpoint_comparison import assert_same_training, differences

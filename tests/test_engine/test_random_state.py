@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.dist import get_rank
 
-from mmvc.engine import RandomStateHook
+from mmvc.engine.hooks import RandomStateHook
 from mmvc.utils.random_state import get_random_state, seeded, set_random_state
 
 RESUMED = SimpleNamespace(_resume=True)

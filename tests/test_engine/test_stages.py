@@ -7,15 +7,10 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvc.engine import (
-    Stage,
-    WeightMismatchError,
-    format_summary,
-    load_config,
-    load_stages,
-    plan_stages,
-    run_stages,
-)
+from mmvc.engine import Stage, load_config, load_stages, run_stages
+from mmvc.engine.hooks import WeightMismatchError
+from mmvc.engine.stages import plan_stages
+from mmvc.engine.summary import format_summary
 from mmvc.utils.errors import UsageError
 from tests.helpers.tiny_stages import write_configs
 

@@ -11,8 +11,8 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 
-from mmvc.engine import VideoSegVisualizationHook
-from mmvc.visualization import stable_colors
+from mmvc.engine.hooks import VideoSegVisualizationHook
+from mmvc.visualization import VideoSegLocalVisualizer, stable_colors
 
 CLASSES, PALETTE = ('road', 'car', 'sky'), ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 META = dict(classes=CLASSES, palette=PALETTE)
@@ -57,7 +57,7 @@ def runner(tmp_path, videos):
                    label_offset=1, void_values=(0, ), test_mode=True)
     loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=META))
     return SimpleNamespace(
-        work_dir=str(tmp_path / 'work'), iter=7, test_dataloader=loader, val_dataloader=loader,
+        work_dir=str(tmp_path / 'work'), iter=7, visualizer=None, test_dataloader=loader, val_dataloader=loader,
         cfg=dict(test_dataloader=dict(dataset=dataset), val_dataloader=dict(dataset=dataset)))
 
 
@@ -83,6 +83,14 @@ def test_writes_videos_and_frames(tmp_path, videos, runner):
     legend = picture[-30:].reshape(-1, 3)
     shown = [abs(legend - color).max(1).min() < tolerance for color in PALETTE]
     assert shown == [True, True, False]  # only what occurs
+
+
+@pytest.mark.parametrize('alpha, own, shown', [(0., None, 0.), (1., None, 1.), (0., 1., 1.)])
+def test_opacity_is_that_of_the_visualizer_unless_the_hook_has_its_own(tmp_path, videos, runner, alpha, own, shown):
+    runner.visualizer = VideoSegLocalVisualizer(alpha=alpha)
+    VideoSegVisualizationHook(str(tmp_path / 'show'), alpha=own).after_test_iter(runner, 0, outputs=videos[:1])
+    color = read_frame(tmp_path / 'show/a/1.jpg')[24 + 60, 640 + 200]  # prediction: car
+    assert abs(color - (PALETTE[1] if shown else [30, 20, 10])).max() < 8
 
 
 def test_masked_patches_are_hidden(tmp_path, videos):

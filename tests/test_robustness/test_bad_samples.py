@@ -180,7 +180,8 @@ def test_the_limit_holds_over_resumed_trainings(root, train):
     for index in range(3):  # the first is mended, and another breaks
         (root / f'data/b/mask/{index}.png').write_bytes((root / f'data/a/mask/{index}.png').read_bytes())
         truncate(root / f'data/c/mask/{index}.png')
-    with pytest.raises(Stopped, match='error: 2 samples cannot be loaded, max_bad_samples of the training set is 1'):
+    message = 'error: 2 samples cannot be loaded, but max_bad_samples of the training set is 1'
+    with pytest.raises(Stopped, match=message):
         train('train_cfg.max_iters=12', limit, arguments=['--resume'])
 
 

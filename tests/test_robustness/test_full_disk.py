@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from mmvc.engine import is_intact_checkpoint
+from mmvc.engine.checkpoints import is_intact_checkpoint
 from mmvc.utils.atomic import atomic_write
 from tests.helpers.stopped_tool import Stopped
 from tests.helpers.tiny_training import write_config, write_videos

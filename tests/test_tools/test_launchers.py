@@ -230,7 +230,7 @@ def test_a_machine_comes_and_is_lost(start, write, two, last_of, folder):
     output, = succeed(first)
     last = last_of('elastic')
     assert len(last['random_state']) == 1 and last['meta']['iter'] == 4
-    assert output.count(RESUMED) == 2 and 'random states of 1 processes, this training has 2' in output
+    assert output.count(RESUMED) == 2 and 'RNG states of 1 processes, this training has 2' in output
     assert differences(last['state_dict'], two['state_dict'])  # half of the batch
 
 

@@ -145,7 +145,7 @@ def test_a_refusal_names_what_was_asked_for_and_not_how_to_get_it_from_torch(tmp
     with pytest.raises(CheckpointError) as caught:
         load(tmp_path / 'evil.pth')
     message = str(caught.value)
-    reason = re.search(r'made it \((.*)\)\. If you trust its source', message)[1]
+    reason = re.search(r'its author \((.*)\)\. If you trust its source', message)[1]
     assert re.fullmatch(rf"(.* GLOBAL |it refers to '){name}('| whose module {os.name} is blocked)?", reason)
     for advice in ('weights_only', 'torch.load', 'safe_globals', 'http'):
         assert advice not in message

@@ -149,17 +149,20 @@ class TestPanelDrawer:
         assert panel.shape[0] == 24 + expected // 2 + 30
         assert self.drawer.compose_panel({'input': image}, self.drawer.legend()).shape[0] == 24 + expected // 2
 
+    def draw_prediction(self, image, sample, score_thr=0.):
+        return self.drawer.draw(image, SegmentMap.from_sample(sample, 3, score_thr))
+
     def test_predictions_of_every_task(self):
         image = np.zeros((100, 320, 3), np.uint8)
         sample = DetDataSample()
-        assert self.drawer.draw_prediction(image, sample) is None
+        assert SegmentMap.from_sample(sample, 3) is None
         half = torch.zeros(1, 100, 320, dtype=torch.int32)
         half[..., 160:] = 5
         half[:, :50, :160] = 6
         segments_info = [dict(id=5, category_id=1, isthing=True), dict(id=6, category_id=2, isthing=False)]
         vps = DetDataSample(metainfo=dict(segments_info=segments_info))
         vps.pred_panoptic_seg = PixelData(panoptic_seg=half)
-        picture = self.drawer.draw_prediction(image, vps)
+        picture = self.draw_prediction(image, vps)
         assert (picture[52:, :159] == 0).all() and (picture[:, 160:] == stable_colors([5])[0]).all()
         assert (picture[:49, :159] == PALETTE[2]).all()  # stuff has the colour of its class
         vis = DetDataSample()
@@ -167,14 +170,12 @@ class TestPanelDrawer:
             labels=torch.tensor([0, 0, 0]), scores=torch.tensor([0.9, 0.4, 0.2]),
             instances_ids=torch.tensor([4, 8, 1]),
             masks=torch.stack([half[0] == 5, half[0] > -1, half[0] == 0]))
-        picture = self.drawer.draw_prediction(image, vis)  # the surer one is in front
+        picture = self.draw_prediction(image, vis)  # the surer one is in front
         assert (picture[50, 300] == stable_colors([4])[0]).all() and (picture[90, 20] == stable_colors([8])[0]).all()
-        self.drawer.score_thr = 0.5
-        assert not self.drawer.draw_prediction(image, vis)[50, 20].any()
-        self.drawer.score_thr = 0.
+        assert not self.draw_prediction(image, vis, score_thr=0.5)[50, 20].any()
         vss = DetDataSample()
         vss.pred_sem_seg = PixelData(sem_seg=torch.full((1, 100, 320), 1, dtype=torch.uint8))
-        assert (self.drawer.draw_prediction(image, vss) == PALETTE[1]).all()
+        assert (self.draw_prediction(image, vss) == PALETTE[1]).all()
 
     def test_labels_name_class_and_track(self, monkeypatch):
         texts = []

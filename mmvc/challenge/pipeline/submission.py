@@ -1,16 +1,16 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The archive for the server of a benchmark."""
+"""The archive that a benchmark's server takes."""
 
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
-from mmengine.utils import ProgressBar
 
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_path
 from mmvc.utils.errors import DataError
+from mmvc.utils.progress import ProgressBars
 from mmvc.utils.typing import PathLike
 
 
@@ -18,41 +18,37 @@ def write_submission(pred_dir: PathLike, images: Mapping[str, Sequence[PathLike]
                      path: PathLike) -> Path:
     """Check predictions and pack them as ``<video>/<frame>.png``.
 
-    Every frame is decoded, so that an error shows here and not on the server.
+    Every frame is decoded: what a server would refuse after days of waiting is refused here.
 
     Args:
         pred_dir (str | Path): Folder of ``<video>/<frame>.png``, 8-bit class indices.
-        images (Mapping[str, Sequence[str | Path]]): Image files of the frames to submit, by video. The size of the
-            first image is the expected size of all predictions of the video.
+        images (Mapping[str, Sequence[str | Path]]): Image files by video: the frames to submit. The first one of a
+            video tells the size that is expected.
         num_classes (int): Number of classes.
-        path (str | Path): Archive to write. It appears when it is complete.
+        path (str | Path): Archive to write; appears when it is complete.
 
     Returns:
         Path: The archive.
 
     Raises:
         FileNotFoundError: A frame has no prediction, or an image is missing.
-        DataError: A file is damaged, differs in size from the image, or has a value that is not a class.
+        DataError: A file is damaged or has another size than the image, or a value is no class.
     """
     path = Path(path)
-    progress = ProgressBar(len(images))
-    try:
-        # not compressed: PNGs are already
-        with atomic_path(path) as draft, zipfile.ZipFile(draft, 'w', zipfile.ZIP_STORED) as archive:
-            for video, frames in images.items():
-                expected = _size_of(Path(frames[0]))
-                for frame in frames:
-                    file = Path(pred_dir, video, f'{Path(frame).stem}.png')
-                    _check(file, expected, num_classes)
-                    archive.write(file, f'{video}/{file.name}')
-                progress.update()
-    finally:
-        print()  # the progress bar does not end its line
+    # PNGs are compressed already, so they are only stored
+    with ProgressBars('videos') as progress, atomic_path(path) as draft, \
+            zipfile.ZipFile(draft, 'w', zipfile.ZIP_STORED) as archive:
+        for video, frames in progress.track(images.items(), len(images), 'packing'):
+            expected = _size_of(Path(frames[0]))
+            for frame in frames:
+                file = Path(pred_dir, video, f'{Path(frame).stem}.png')
+                _check(file, expected, num_classes)
+                archive.write(file, f'{video}/{file.name}')
     return path
 
 
 def _size_of(image: Path) -> tuple:
-    """Read the height and width of an image."""
+    """Height and width of an image."""
     if not image.is_file():
         raise FileNotFoundError(f'image "{image}" does not exist')
     decoded = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
@@ -62,7 +58,6 @@ def _size_of(image: Path) -> tuple:
 
 
 def _check(file: Path, expected: tuple, num_classes: int) -> None:
-    """Raise an error if a prediction is missing, damaged, or not a label map of the expected size."""
     if not file.is_file():
         raise FileNotFoundError(f'prediction "{file}" does not exist: predict every frame before submitting')
     labels = read_label_map(str(file))

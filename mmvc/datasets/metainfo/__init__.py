@@ -1,2 +1,2 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Class names and palettes of the benchmarks, and the COCO classes that are among theirs."""
+"""Class names and palettes of the benchmarks, and the classes of COCO that correspond to them."""

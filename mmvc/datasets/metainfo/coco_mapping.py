@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Which class of COCO stands for which class of a video dataset. COCO's other classes have no counterpart."""
+"""Classes of COCO -> classes of a video dataset. COCO's other classes have no counterpart there."""
 
 COCO_TO_OVIS = {
     'person': 'Person', 'bicycle': 'Bicycle', 'car': 'Vehical', 'motorcycle': 'Motorcycle', 'airplane': 'Airplane',

@@ -8,24 +8,25 @@ from torch.utils.data import BatchSampler, Sampler
 from mmvc.registry import DATA_SAMPLERS
 from mmvc.utils.errors import UsageError
 
-from ..seeded_dataset import SampleIndex
+from ..seeded_dataset import DrawnSample
 
 
 @DATA_SAMPLERS.register_module()
 class ResumableBatchSampler(Sampler):
-    """Batches without end that can start anywhere, as if those before had been drawn.
+    """Endless batches that can start at any iteration, as if all batches before it had been drawn.
 
-    Nothing is loaded to get there: a million indices take a fraction of a second. A finite sampler begins its next
-    epoch (``set_epoch``) when it is through, without a restart of the workers.
+    Skipped batches are not loaded: a million indices take a fraction of a second. When a finite sampler ends, its
+    next epoch begins (``set_epoch``) without a restart of the workers.
 
     Args:
-        sampler (Sampler): Indices of this rank, in an order that depends on its seed (and epoch) only.
+        sampler (Sampler): Indices of this rank. Their order must depend only on the seed and the epoch.
         batch_size (int): Samples in a batch.
-        drop_last (bool): Whether to leave out the smaller batch at the end of an epoch. Defaults to False.
-        batch_sampler (dict, optional): Another batch sampler to take the batches from. Defaults to None.
+        drop_last (bool): Whether to drop a smaller last batch of an epoch. Defaults to False.
+        batch_sampler (dict, optional): Config of the batch sampler that forms the batches. Defaults to None:
+            ``torch.utils.data.BatchSampler``.
 
     Attributes:
-        start (int): Number of batches to pass over; read when an iteration begins.
+        start (int): Number of batches to skip. It is read when an iteration over the batches begins.
     """
 
     def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False,
@@ -40,12 +41,12 @@ class ResumableBatchSampler(Sampler):
         self.start = 0
         self.rank, self.world_size = get_dist_info()
 
-    def __iter__(self) -> Iterator[list[SampleIndex]]:
-        """Batches from number ``start`` on."""
-        drawn = 0  # by this rank; the ranks take turns
+    def __iter__(self) -> Iterator[list[DrawnSample]]:
+        """Yield the batches from number ``start`` on."""
+        drawn = 0  # samples of this rank; positions are dealt to the ranks in turn
         for number, batch in enumerate(self._endless()):
             if number >= self.start:
-                yield [SampleIndex(index, (drawn + place) * self.world_size + self.rank)
+                yield [DrawnSample(int(index), (drawn + place) * self.world_size + self.rank)
                        for place, index in enumerate(batch)]
             drawn += len(batch)
 
@@ -57,13 +58,14 @@ class ResumableBatchSampler(Sampler):
                 empty = False
                 yield batch
             if empty:
-                raise UsageError('ResumableBatchSampler: the sampler gives no batch; is the dataset empty, or smaller '
-                                 'than batch_size with drop_last=True?')
+                raise UsageError('ResumableBatchSampler: the sampler yields no batch: the dataset is empty, or '
+                                 'smaller than batch_size with drop_last=True; add data, or lower '
+                                 'train_dataloader.batch_size')
             epoch += 1
             for part in (self.sampler, self.batch_sampler):
                 if hasattr(part, 'set_epoch'):
                     part.set_epoch(epoch)
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches in an epoch."""
         return len(self.batch_sampler)

@@ -11,23 +11,23 @@ from mmvc.utils.errors import DataError
 
 @DATA_SAMPLERS.register_module()
 class WholeVideoSampler(Sampler):
-    """All frames in order, every video on one rank: for testing image models with metrics of videos.
+    """Yields all frames in order, with each video on a single rank. For testing image models with video metrics.
 
-    The ranks get runs of consecutive videos with about the same number of frames. Nothing is repeated.
+    Each rank gets consecutive videos, with about the same number of frames. No frame is repeated.
 
     Args:
         dataset (BaseDataset): Dataset of frames whose data info has ``video_length``, such as
-            :class:`VSPWImageDataset`; the frames of a video follow each other.
+            :class:`VSPWImageDataset`. The frames of a video must be consecutive.
         seed (int, optional): Not used; the runner passes it to every sampler.
 
     Raises:
-        DataError: The dataset does not have all frames of a video.
+        DataError: The dataset lacks frames of a video.
     """
 
     def __init__(self, dataset: BaseDataset, seed: int | None = None) -> None:
         rank, world_size = get_dist_info()
         starts = self._video_starts(dataset)
-        # a video belongs to the rank in whose share of the frames it begins
+        # a video belongs to the rank whose share of the frames contains its first frame
         rank_of = [start * world_size // len(dataset) for start in starts]
         bounds = [*starts, len(dataset)]
         self.indices = [
@@ -44,11 +44,11 @@ class WholeVideoSampler(Sampler):
             index += info['video_length']
             if index > len(dataset) or dataset.get_data_info(index - 1).get('video_id') != info.get('video_id'):
                 raise DataError(f'WholeVideoSampler: the dataset does not have all {info["video_length"]} frames of '
-                                f'video "{info.get("video_id")}"; do not take a subset of its frames')
+                                f'video "{info.get("video_id")}"; remove "indices" from the config of the dataset')
         return starts
 
     def __iter__(self) -> Iterator[int]:
-        """Indices of this rank's frames."""
+        """Iterate over the indices of this rank's frames."""
         return iter(self.indices)
 
     def __len__(self) -> int:
@@ -56,4 +56,4 @@ class WholeVideoSampler(Sampler):
         return len(self.indices)
 
     def set_epoch(self, epoch: int) -> None:
-        """The order is the same in every epoch."""
+        """Do nothing: the order is the same in every epoch."""

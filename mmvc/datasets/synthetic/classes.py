@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The classes of the synthetic world. What tells them apart is data: colours, texture, outline and way of moving."""
+"""The classes of the synthetic videos, as tables of colours, texture, outline and motion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from .textures import ColourRange
 
 @dataclass(frozen=True)
 class StuffClass:
-    """A class without countable objects.
+    """A stuff class.
 
     Args:
         name (str): Class name.
-        palette (tuple[int, int, int]): RGB colour in pictures of label maps.
+        palette (tuple[int, int, int]): RGB colour in drawn label maps.
         colours (tuple[ColourRange, ...]): Ranges of the base colour.
         texture (Callable): ``(rng, size, colour) -> uint8 (size, size, 3)``, a tileable texture.
-        drift (tuple[float, float]): How far the texture moves per frame (across, down).
+        drift (tuple[float, float]): Horizontal and vertical motion of the texture per frame.
     """
     name: str
     palette: tuple[int, int, int]
@@ -29,19 +29,19 @@ class StuffClass:
 
 @dataclass(frozen=True)
 class ThingClass:
-    """A class of countable objects.
+    """A thing class.
 
     Args:
         name (str): Class name.
-        palette (tuple[int, int, int]): RGB colour in pictures of label maps.
+        palette (tuple[int, int, int]): RGB colour in drawn label maps.
         colours (tuple[ColourRange, ...]): Ranges of the first colour.
         second (tuple[ColourRange, ...]): Ranges of the second colour.
         outline (Callable): ``(u, v) -> bool``, True inside.
-        pattern (Callable): ``(u, v) -> float``, share of the second colour.
+        pattern (Callable): ``(u, v) -> float``, fraction of the second colour.
         frequency (float): Relative frequency among the things.
-        paths (tuple[str, ...]): Kinds of motion to draw from, keys of ``motion.PATHS``.
-        turning (str): ``'spin'`` (turns around), ``'rock'`` (swings about upright) or ``'face'`` (rocks, and is
-            mirrored to look where it goes).
+        paths (tuple[str, ...]): Possible kinds of motion, keys of ``motion.PATHS``.
+        turning (str): ``'spin'`` (rotates), ``'rock'`` (swings about the upright position) or ``'face'`` (rocks, and
+            is mirrored to face the direction of motion).
     """
     name: str
     palette: tuple[int, int, int]
@@ -54,7 +54,7 @@ class ThingClass:
     turning: str
 
 
-# The colours of different classes overlap on purpose: a single pixel does not give the class away.
+# The colours of the classes overlap on purpose: a single pixel does not identify the class.
 STUFF = (
     StuffClass('sky', (70, 130, 180), ((198, 222, .30, .65, .75, .95), (200, 230, .05, .15, .65, .9),
                                        (14, 36, .35, .6, .8, .95)), textures.clouds, (0.004, 0.0)),
@@ -72,7 +72,7 @@ _RED: ColourRange = (-8, 12, .75, .95, .7, 1)
 _YELLOW: ColourRange = (46, 58, .7, .95, .85, 1)
 _BLUE: ColourRange = (205, 230, .7, .95, .6, .95)
 
-# A colour named twice is twice as frequent.
+# A colour that is listed twice is twice as frequent.
 THINGS = (
     ThingClass('ball', (220, 20, 60), (_RED, _RED, _BLUE), (_PALE,),
                shapes.disc, shapes.sectors, 0.18, ('hop', 'bounce'), 'spin'),
@@ -91,7 +91,7 @@ THINGS = (
                shapes.ring, shapes.blocks, 0.15, ('bounce', 'hop'), 'spin'),
 )
 
-# What has no class: void in the labels, yet it moves and hides what is behind.
+# An object without a class: it is void in the labels, moves, and occludes other objects.
 UNLABELLED = ThingClass('', (0, 0, 0), ((0, 360, .1, .6, .25, .75),), (_DARK,), shapes.disc, shapes.plain, 0.0,
                         ('sway', 'bounce'), 'rock')
 

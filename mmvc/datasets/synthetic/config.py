@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What one can set about the synthetic videos, and the random streams they are drawn from."""
+"""Settings of the synthetic videos, and the random streams from which they are drawn."""
 
 import math
 import zlib
@@ -10,35 +10,36 @@ import numpy as np
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
 
-# Part of the parameters stored with a dataset: raise it when the same seed starts to give other pixels.
+# Stored with every dataset. Increase it when the same seed gives different pixels than before.
 GENERATOR_VERSION = 1
 
 
 @dataclass(frozen=True)
 class SyntheticVideoConfig:
-    """Settings of the generated videos. All lengths are shares of the shorter side of the frame.
+    """Settings of the generated videos. All lengths are fractions of the shorter side of the frame.
 
     Args:
         size (tuple[int, int]): Height and width of the frames in pixels, each >= 16.
         num_frames (int): Frames per video, >= 1.
-        num_things (tuple[int, int]): Fewest and most things of a video, 0 <= fewest <= most <= 100.
+        num_things (tuple[int, int]): Least and greatest number of things in a video, 0 <= least <= greatest <= 100.
         thing_radius (tuple[float, float]): Smallest and largest radius of a thing, 0 < smallest <= largest <= 1.
-        camera_motion (float): Factor on pan, zoom, roll and shake; 0 holds the camera still.
-        lighting_change (float): Factor on the variation of the light in time and over the frame; 0 keeps it constant.
-        noise (float): Standard deviation of the sensor noise in grey levels (of 255).
-        leave_and_return (bool): Whether one thing of every video of 8 frames or more leaves the frame and comes back
-            (others may do so as well).
-        void_boundary (int): Width in pixels of the void line between neighbouring segments; 0 leaves it out.
-        void_blob_prob (float): Probability that a thing of no class, void in the labels, moves through the video.
-        context_prob (float): Probability that only the surroundings tell a thing's class: ``'kite'`` above the horizon
-            and ``'crate'`` below it then look the same.
-        motion_prob (float): Probability that only the motion tells a thing's class: ``'ball'`` up and down and
-            ``'ring'`` from side to side then look the same in any single frame.
-        texture_prob (float): Probability that a thing wears the colours and the pattern of another class, so that only
-            its outline tells its class. The three probabilities sum to 1 at most.
-        occlusion_prob (float): Probability that a thing has a companion, a further thing of another class that moves
-            along with it and back and forth in front of it.
-        imbalance (float): How many times as frequent the first class of things becomes relative to the last one, >= 1.
+        camera_motion (float): Factor on pan, zoom, roll and shake, >= 0; with 0 the camera does not move.
+        lighting_change (float): Factor on the variation of the light in time and over the frame, >= 0; with 0 the
+            light is constant.
+        noise (float): Standard deviation of the sensor noise in grey levels (of 255), >= 0.
+        leave_and_return (bool): Whether one thing of every video with 8 frames or more leaves the frame and returns.
+            Other things may do so as well.
+        void_boundary (int): Width in pixels of the void line between neighbouring segments; 0 draws none.
+        void_blob_prob (float): Probability that an unlabelled object (void) moves through the video.
+        context_prob (float): Probability that only the surroundings reveal a thing's class: a ``'kite'`` above the
+            horizon then looks the same as a ``'crate'`` below it.
+        motion_prob (float): Probability that only the motion reveals a thing's class: a ``'ball'`` that moves up and
+            down then looks, in a single frame, the same as a ``'ring'`` that moves from side to side.
+        texture_prob (float): Probability that a thing has the colours and the pattern of another class, so that only
+            its outline reveals its class. The three probabilities sum to 1 at most.
+        occlusion_prob (float): Probability that a thing has a companion: a thing of another class that follows it and
+            moves back and forth in front of it.
+        imbalance (float): Factor on the frequency of the first thing class relative to that of the last one, >= 1.
     """
     size: tuple[int, int] = (128, 192)
     num_frames: int = 16
@@ -62,14 +63,14 @@ class SyntheticVideoConfig:
                 raise UsageError(f'SyntheticVideoConfig.{name} = {getattr(self, name)!r}: expected {expected}')
 
         for name in ('size', 'num_things', 'thing_radius'):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come from config files and JSON
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # config files and JSON have lists
             check(name, len(getattr(self, name)) == 2, 'two numbers')
         check('size', all(isinstance(side, int) and side >= 16 for side in self.size),
               'height and width in pixels, whole numbers of 16 or more')
         check('num_things', 0 <= self.num_things[0] <= self.num_things[1] <= 100,
-              'fewest and most with 0 <= fewest <= most <= 100 (VIPSeg has no room for more instances of a class)')
+              'two numbers with 0 <= least <= greatest <= 100 (VIPSeg has ids for 100 instances of a class)')
         check('thing_radius', 0 < self.thing_radius[0] <= self.thing_radius[1] <= 1,
-              'smallest and largest with 0 < smallest <= largest <= 1')
+              'two numbers with 0 < smallest <= largest <= 1')
         def check_own(name: str, low: float, high: float = math.inf, whole: bool = False) -> None:
             check_number(f'SyntheticVideoConfig.{name}', getattr(self, name), low, high, whole)
 
@@ -83,20 +84,20 @@ class SyntheticVideoConfig:
         check('texture_prob', self.context_prob + self.motion_prob + self.texture_prob <= 1 + 1e-9,
               'context_prob, motion_prob and texture_prob that sum to 1 at most')
         check('occlusion_prob', self.occlusion_prob == 0 or self.num_things[1] <= 50,
-              'at most 50 things where they may have companions')
+              '0, or num_things of at most 50 (together with companions, 100 at most)')
 
 
 def random_stream(seed: int, split: str, index: int, *purpose: object) -> np.random.Generator:
-    """Return the random numbers of one purpose in one video.
+    """Make the random generator for one purpose in one video.
 
-    Streams depend on nothing else: neither on the number of videos nor on the order in which they are made, and a
-    draw added for one purpose (say ``'camera'``) leaves all others as they were.
+    A stream depends only on the arguments: not on the number of videos, nor on the order in which they are made. A
+    draw added for one purpose (say ``'camera'``) does not change the streams of other purposes.
 
     Args:
         seed (int): Seed of the dataset, >= 0.
         split (str): Name of the split, such as ``'train'``.
         index (int): Number of the video in its split, >= 0.
-        purpose (object): Names and numbers that tell the streams of a video apart.
+        purpose (object): Names and numbers that identify the stream within the video.
 
     Returns:
         np.random.Generator: A fresh generator.

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Things whose looks do not tell their class: only their surroundings, their motion or their outline do."""
+"""Things whose appearance does not give their class away; only the surroundings, the motion or the outline does."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,29 +11,29 @@ from . import shapes
 from .classes import STUFF, THINGS
 from .config import SyntheticVideoConfig
 from .motion import Path, shuttle, wave
-from .scene import StuffLayout, Thing
+from .scene import StuffLayout, Thing, ThingSampler
 from .textures import ColourRange
 
 _NAMES = [kind.name for kind in THINGS]
 _ANY: tuple[ColourRange, ...] = ((0, 360, .2, .8, .35, .95), )
-_MUTE: dict[str, Any] = dict(colours=_ANY, second=_ANY, turning='rock')  # what all things of a cue share
-# The looks of both classes of a pair, whatever they look like elsewhere.
+_MUTE: dict[str, Any] = dict(colours=_ANY, second=_ANY, turning='rock')  # common to all things of a cue
+# The same appearance for both classes of a pair.
 _CONTEXT_LOOK: dict[str, Any] = dict(_MUTE, outline=shapes.square, pattern=shapes.quarters)
 _MOTION_LOOK: dict[str, Any] = dict(_MUTE, outline=shapes.disc, pattern=shapes.bullseye)
 
 
 def hover(rng: np.random.Generator, half: np.ndarray, layout: StuffLayout, above: bool, radius: float) -> Path:
-    """Draw a path, a slight swaying about a place, that stays above the horizon or below it.
+    """Draw a path that sways slightly about a point above or below the horizon.
 
     Args:
         rng (np.random.Generator): Source of randomness.
         half (ndarray): Half the extent of the frame in the world, (2,).
-        layout (StuffLayout): Where the horizon is.
-        above (bool): Whether above it.
-        radius (float): Of the thing; it keeps away from the horizon by as much where there is room.
+        layout (StuffLayout): Has the horizon.
+        above (bool): Whether the path stays above the horizon.
+        radius (float): Radius of the thing, and its least distance from the horizon where there is room for it.
 
     Returns:
-        Path: Place in the world by frame number.
+        Path: Position in the world as a function of the frame number.
     """
     across, down = (wave(rng, rng.uniform(0.01, 0.04), (20, 50)) for _ in range(2))
     sign = -1 if above else 1
@@ -41,42 +41,41 @@ def hover(rng: np.random.Generator, half: np.ndarray, layout: StuffLayout, above
         x, y = rng.uniform(-0.85, 0.85, 2) * half
         if sign * (y - layout.horizon(x)) > radius:
             break
-    else:  # a large thing in a narrow strip: as far away from the horizon as the frame allows
+    else:  # a large thing in a narrow strip: as far from the horizon as the frame allows
         y = sign * 0.85 * half[1]
     return lambda t: (float(x) + across(t), float(y) + down(t))
 
 
-def context_thing(rng: np.random.Generator, layout: StuffLayout, make: Callable[..., Thing],
-                  half: np.ndarray) -> Thing:
-    """A thing that is a kite above the horizon and a crate below it."""
+def context_thing(rng: np.random.Generator, layout: StuffLayout, sampler: ThingSampler, half: np.ndarray) -> Thing:
+    """Draw a thing that is a kite above the horizon and a crate below it."""
     above = bool(rng.random() < 0.5)
     kind = _NAMES.index('kite' if above else 'crate')
-    thing = make(replace(THINGS[kind], **_CONTEXT_LOOK), kind, leaves=False)  # not to cross the horizon
+    looks = replace(THINGS[kind], **_CONTEXT_LOOK)
+    thing = sampler.sample(looks, len(STUFF) + kind, stays=True)  # so that it does not cross the horizon
     return replace(thing, path=hover(rng, half, layout, above, thing.radius(0)), cue='context')
 
 
-def motion_thing(rng: np.random.Generator, layout: StuffLayout, make: Callable[..., Thing],
-                 half: np.ndarray) -> Thing:
-    """A thing that is a ball if it moves up and down, and a ring if it moves from side to side."""
+def motion_thing(rng: np.random.Generator, layout: StuffLayout, sampler: ThingSampler, half: np.ndarray) -> Thing:
+    """Draw a thing that is a ball if it moves up and down, and a ring if it moves from side to side."""
     axis = int(rng.random() < 0.5)
     kind = _NAMES.index('ball' if axis else 'ring')
-    thing = make(replace(THINGS[kind], **_MOTION_LOOK), kind, leaves=False)  # leaving is a motion, too
+    looks = replace(THINGS[kind], **_MOTION_LOOK)
+    thing = sampler.sample(looks, len(STUFF) + kind, stays=True)  # leaving the frame is a motion, too
     return replace(thing, path=shuttle(rng, half, axis), cue='motion')
 
 
-def texture_thing(rng: np.random.Generator, layout: StuffLayout, make: Callable[..., Thing],
-                  half: np.ndarray) -> Thing:
-    """A thing with the outline of its own class, and the colours and the pattern of another one."""
+def texture_thing(rng: np.random.Generator, layout: StuffLayout, sampler: ThingSampler, half: np.ndarray) -> Thing:
+    """Draw a thing with the outline of its own class, and the colours and the pattern of another one."""
     kind, other = (int(i) for i in rng.choice(len(THINGS), 2, replace=False))
     worn = {name: getattr(THINGS[other], name) for name in ('colours', 'second', 'pattern')}
-    return replace(make(replace(THINGS[kind], **worn), kind), cue='texture')
+    return replace(sampler.sample(replace(THINGS[kind], **worn), len(STUFF) + kind), cue='texture')
 
 
 CUES: dict[str, Callable[..., Thing]] = dict(context=context_thing, motion=motion_thing, texture=texture_thing)
 
 
 def draw_cue(rng: np.random.Generator, config: SyntheticVideoConfig) -> str:
-    """Draw what shall tell a thing's class: a key of ``CUES``, or empty for its looks."""
+    """Draw the only cue to a thing's class: a key of ``CUES``, or empty if its appearance gives the class away."""
     value = rng.random()
     for cue in CUES:
         value -= getattr(config, f'{cue}_prob')
@@ -85,19 +84,19 @@ def draw_cue(rng: np.random.Generator, config: SyntheticVideoConfig) -> str:
     return ''
 
 
-def with_companion(rng: np.random.Generator, host: Thing, make: Callable[..., Thing]) -> Thing:
-    """A thing of another class that goes where ``host`` goes, and back and forth in front of it.
+def companion(host: Thing, sampler: ThingSampler) -> Thing:
+    """Draw a thing of another class that follows ``host`` and moves back and forth in front of it.
 
     Args:
-        rng (np.random.Generator): Source of randomness.
-        host (Thing): What it hides at times.
-        make (Callable): ``(class, its index in THINGS, leaves) -> Thing``.
+        host (Thing): The thing that the companion hides at times.
+        sampler (ThingSampler): Draws the companion.
 
     Returns:
         Thing: The companion.
     """
+    rng = sampler.rng
     kind = int(rng.choice([i for i in range(len(THINGS)) if i != host.label - len(STUFF)]))
-    thing = make(THINGS[kind], kind, leaves=False)
+    thing = sampler.sample(THINGS[kind], len(STUFF) + kind, stays=True)
     aside, down = wave(rng, 1.3 * host.radius(0), (14, 40)), rng.uniform(-0.4, 0.4) * host.radius(0)
     scale = rng.uniform(0.7, 1.1)
     return replace(

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Writing whole datasets: each appears under its name only when it is complete."""
+"""Writes whole datasets. The folder of a dataset appears only when it is complete."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ MANIFEST = 'meta.json'
 
 def write_video(job: tuple[str, int], config: SyntheticVideoConfig, seed: int, roots: dict[str, Path],
                 jpeg_quality: int, with_objects: bool) -> dict[str, dict[str, Any]]:
-    """Render one video and write it in several formats.
+    """Render one video, and write it in several formats.
 
     Args:
         job (tuple[str, int]): Split and number of the video.
@@ -55,10 +55,18 @@ def write_video(job: tuple[str, int], config: SyntheticVideoConfig, seed: int, r
 
 
 def is_complete(target: Path, parameters: dict[str, Any], overwrite: bool) -> bool:
-    """Return whether a dataset is there already, False if it is to be written.
+    """Return whether a dataset with these parameters exists already.
+
+    Args:
+        target (Path): Folder of the dataset.
+        parameters (dict[str, Any]): Parameters of the dataset, as JSON has them.
+        overwrite (bool): Whether a synthetic dataset may be replaced.
+
+    Returns:
+        bool: False if the dataset must be written.
 
     Raises:
-        FileExistsError: If there is something else and it must not be replaced.
+        FileExistsError: The folder holds something else, or, without ``overwrite``, a dataset with other parameters.
     """
     if not target.exists():
         return False
@@ -67,18 +75,18 @@ def is_complete(target: Path, parameters: dict[str, Any], overwrite: bool) -> bo
         found = json.loads(manifest.read_text(encoding='utf-8'))['parameters']
         found['generator']
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileExistsError(f'{target} exists and is no synthetic dataset ({manifest} is missing or of another '
-                              'kind): choose another output folder, or remove it') from error
+        raise FileExistsError(f'{target} exists and is no synthetic dataset ({manifest} is missing or has other '
+                              'content): choose another output folder, or remove this one') from error
     if overwrite:
         return False
-    found = {**asdict(SyntheticVideoConfig()), **found}  # made before an option existed: without it
+    found = {**asdict(SyntheticVideoConfig()), **found}  # an older dataset lacks newer options
     found = json.loads(json.dumps(found))
     if found == parameters:
         return True
     differing = [f'{key}: {found.get(key)} there, {parameters.get(key)} asked for'
                  for key in sorted({*found, *parameters}) if found.get(key) != parameters.get(key)]
     raise FileExistsError(f'{target} was made with other settings ({"; ".join(differing)}): choose another output '
-                          'folder, or replace it (--overwrite)')
+                          'folder, or replace the dataset (--overwrite)')
 
 
 def make_synthetic_dataset(out_dir: str | Path,
@@ -92,10 +100,10 @@ def make_synthetic_dataset(out_dir: str | Path,
                            with_objects: bool = False,
                            workers: int = 1,
                            overwrite: bool = False) -> dict[str, Path]:
-    """Write generated videos as datasets ``<out_dir>/<format>``.
+    """Generate videos and write them as datasets ``<out_dir>/<format>``.
 
-    A dataset appears under its name only when it is complete. One that is there already with the same settings is
-    kept. All formats hold the same videos.
+    The folder of a dataset appears only when it is complete. An existing dataset with the same settings is kept. All
+    formats hold the same videos.
 
     Args:
         out_dir (str | Path): Folder of the datasets.
@@ -105,17 +113,17 @@ def make_synthetic_dataset(out_dir: str | Path,
         num_val (int): Validation videos, >= 0.
         seed (int): Seed, >= 0.
         jpeg_quality (int): 1 (small) to 100 (good).
-        with_objects (bool): Whether to write ``objects/`` into each dataset, too: who is seen where, how much of it is
-            hidden and what tells its class (:class:`ObjectWriter`), for ``ObjectMetric``.
-        workers (int): Processes that render and write.
-        overwrite (bool): Whether to replace synthetic datasets that are there. Other folders are never replaced.
+        with_objects (bool): Whether to add a folder ``objects/`` to each dataset, for ``ObjectMetric``: where each
+            object is visible, how much of it is occluded, and what reveals its class (:class:`ObjectWriter`).
+        workers (int): Number of processes, >= 1.
+        overwrite (bool): Whether to replace existing synthetic datasets. Other folders are never replaced.
 
     Returns:
         dict[str, Path]: Format -> root of the dataset.
 
     Raises:
-        UsageError: If an argument is out of range.
-        FileExistsError: If a dataset's folder holds something else.
+        UsageError: An argument is out of range.
+        FileExistsError: The folder of a dataset holds something else.
     """
     config = config or SyntheticVideoConfig()
     unknown = [name for name in formats if name not in WRITERS]
@@ -131,9 +139,9 @@ def make_synthetic_dataset(out_dir: str | Path,
 
     parameters = dict(generator=GENERATOR_VERSION, seed=seed, num_train=num_train, num_val=num_val,
                       jpeg_quality=jpeg_quality, **asdict(config))
-    if with_objects:  # left out otherwise, as in datasets made before there was the choice
+    if with_objects:  # no entry otherwise, like datasets that are older than the option
         parameters['with_objects'] = True
-    parameters = json.loads(json.dumps(parameters))  # as they are read back: lists for tuples
+    parameters = json.loads(json.dumps(parameters))  # tuples become lists, as they are read back
     roots = {name: Path(out_dir) / name for name in formats}
     missing = {name: root for name, root in roots.items() if not is_complete(root, parameters, overwrite)}
     if not missing:

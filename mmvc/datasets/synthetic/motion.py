@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""How camera, light and things change over time: closed forms of the frame number, so that any frame can be asked for.
+"""Motion of camera, light and things, as functions of the frame number: frames can be rendered in any order.
 
-World and view coordinates have their origin in the centre, x to the right, y down; 1 is the shorter side of the frame.
+World and view coordinates have their origin in the centre, x to the right and y down. The shorter side of the frame
+has length 1.
 """
 
 from collections.abc import Callable
@@ -14,19 +15,19 @@ Path = Callable[[int], tuple[float, float]]
 
 
 def wave(rng: np.random.Generator, amplitude: float, period: tuple[float, float]) -> Callable[[int], float]:
-    """Draw a sine of the frame number with a period (in frames) from the given range."""
+    """Draw a sine over the frame number, with a period (in frames) from the given range."""
     frequency, phase = 2 * np.pi / rng.uniform(*period), rng.uniform(0, 2 * np.pi)
     return lambda t: amplitude * float(np.sin(frequency * t + phase))
 
 
 def reflect(position: float, limit: float) -> float:
-    """Fold a coordinate into [-limit, limit] as if it bounced off walls."""
+    """Fold a coordinate into [-limit, limit], as if it bounced off walls."""
     folded = (position + limit) % (4 * limit)
     return (folded if folded <= 2 * limit else 4 * limit - folded) - limit
 
 
 def bounce(rng: np.random.Generator, half: np.ndarray) -> Path:
-    """Straight on, thrown back by the borders of the box ``half`` (2,)."""
+    """Draw a straight path that bounces off the borders of the box [-half, half], with ``half`` (2,)."""
     start = rng.uniform(-half, half)
     angle, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0.015, 0.05)
     velocity = speed * np.array([np.cos(angle), 0.6 * np.sin(angle)])
@@ -35,7 +36,7 @@ def bounce(rng: np.random.Generator, half: np.ndarray) -> Path:
 
 
 def hop(rng: np.random.Generator, half: np.ndarray) -> Path:
-    """Hops on a floor, thrown back by the sides."""
+    """Draw a path that hops on a floor and bounces off the sides."""
     start, speed = rng.uniform(-half[0], half[0]), rng.choice([-1, 1]) * rng.uniform(0.015, 0.045)
     floor, height = rng.uniform(0.3, 1) * half[1], rng.uniform(0.15, 0.6)
     period, phase = rng.uniform(8, 16), rng.uniform(0, 1)
@@ -44,7 +45,7 @@ def hop(rng: np.random.Generator, half: np.ndarray) -> Path:
 
 
 def sway(rng: np.random.Generator, half: np.ndarray) -> Path:
-    """Circles about a fixed place."""
+    """Draw a path that circles about a fixed point."""
     centre = rng.uniform(-half, half)
     across = wave(rng, rng.uniform(0.04, 0.3), (20, 50))
     down = wave(rng, rng.uniform(0.02, 0.15), (16, 40))
@@ -55,10 +56,10 @@ PATHS: dict[str, Callable[[np.random.Generator, np.ndarray], Path]] = dict(bounc
 
 
 def shuttle(rng: np.random.Generator, half: np.ndarray, axis: int) -> Path:
-    """Back and forth along one axis (0 across, 1 down): where it is in a single frame does not tell the axis."""
+    """Draw a path back and forth along one axis (0 = x, 1 = y), which a single frame does not reveal."""
     centre = rng.uniform(-0.8, 0.8, 2) * half
     swing = wave(rng, rng.uniform(0.15, 0.3), (8, 16))
-    # a place at a random phase along the other axis, too: positions are distributed alike for both
+    # a random phase along the other axis, too, so that positions have the same distribution for both axes
     aside = rng.uniform(0.15, 0.3) * np.sin(rng.uniform(0, 2 * np.pi))
     centre[1 - axis] += aside
     return lambda t: (float(centre[0]) + (swing(t) if axis == 0 else 0.0),
@@ -67,14 +68,14 @@ def shuttle(rng: np.random.Generator, half: np.ndarray, axis: int) -> Path:
 
 @dataclass(frozen=True)
 class Excursion:
-    """A way out of the frame and back, repeated.
+    """Periodic absences of a thing from the frame.
 
     Args:
         centre (float): Frame number in the middle of the first absence.
-        hold (float): Frames before and after ``centre`` during which the thing is away.
-        ramp (float): Frames that leaving takes; returning takes as many.
+        hold (float): Half the length of an absence, in frames.
+        ramp (float): Number of frames that leaving takes, and that returning takes.
         period (float): Frames from one absence to the next.
-        side (int): -1 leaves to the left, 1 to the right.
+        side (int): -1 if the thing leaves to the left, 1 if to the right.
     """
     centre: float
     hold: float
@@ -84,7 +85,7 @@ class Excursion:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, num_frames: int) -> Optional['Excursion']:
-        """Draw one whose first absence fits into the video, None if the video has fewer than 8 frames."""
+        """Draw absences, the first of which fits into the video; None if the video has fewer than 8 frames."""
         if num_frames < 8:
             return None
         period = rng.uniform(30, 60)
@@ -95,14 +96,14 @@ class Excursion:
         return cls(centre, hold, min(ramp, 6.0), period, int(rng.choice([-1, 1])))
 
     def share(self, t: int) -> float:
-        """Return how far the thing is on its way out at frame ``t``: 0 in place, 1 away."""
+        """Return how far the thing has left at frame ``t``, in [0, 1]: 0 on its path, 1 outside the frame."""
         distance = abs((t - self.centre + self.period / 2) % self.period - self.period / 2)
         x = min(max((distance - self.hold) / self.ramp, 0.0), 1.0)
         return 1 - x * x * (3 - 2 * x)
 
 
 class Camera:
-    """Pan, zoom, roll and, in half of the videos, the shake of a hand-held camera.
+    """Camera with pan, zoom, roll and, in half of the videos, the shake of a hand-held camera.
 
     Args:
         rng (np.random.Generator): Source of randomness.
@@ -119,13 +120,13 @@ class Camera:
         self._shake = rng.normal(0, 1, (num_frames, 2)) * shake
 
     def pose(self, t: int) -> tuple[np.ndarray, float, float]:
-        """Return the place the camera looks at (2,), the zoom factor and the roll in radians at frame ``t``."""
+        """Return the point in the centre of the view (2,), the zoom factor and the roll in radians at frame ``t``."""
         centre = np.array([self._pan_x(t), self._pan_y(t)]) + self._shake[t]
         return centre, float(np.exp(self._zoom(t))), self._roll(t)
 
 
 class Light:
-    """Exposure, colour of the light, a bright side, slow change and, in a fifth of the videos, a sudden one.
+    """Light with exposure, colour, a brighter side, slow changes and, in a fifth of the videos, a sudden one.
 
     Args:
         rng (np.random.Generator): Source of randomness.
@@ -141,11 +142,11 @@ class Light:
         self._switch = (rng.integers(num_frames), strength * rng.choice([-0.3, 0.25]) * (rng.random() < 0.2))
 
     def gain(self, view_x: np.ndarray, view_y: np.ndarray, t: int) -> np.ndarray:
-        """Return the factor on the colours at frame ``t``.
+        """Return the factors on the colours at frame ``t``.
 
         Args:
-            view_x (ndarray): x of the pixels, (h, w).
-            view_y (ndarray): y of the pixels, (h, w).
+            view_x (ndarray): x coordinates of the pixels, (h, w).
+            view_y (ndarray): y coordinates of the pixels, (h, w).
             t (int): Frame number.
 
         Returns:

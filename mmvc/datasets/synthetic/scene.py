@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What a video is made of: the layout of the stuff regions, and a thing; both are drawn once per video."""
+"""The contents of a video, drawn once per video: the layout of the stuff regions, and the things."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ SPRITE_REACH = 1.1  # a little more than the outline, so that interpolation neve
 
 
 class StuffLayout:
-    """Sky above a skyline of buildings above the ground, with water in front or in between.
+    """Sky, a skyline of buildings below it, and the ground, with or without water on it.
 
-    Borders between the regions are heights tabulated over the world's x axis, so a class is looked up per pixel.
+    The borders between the regions are heights, tabulated over the x axis of the world. The class of a pixel is
+    looked up in these tables.
 
     Args:
         rng (np.random.Generator): Source of randomness.
@@ -51,23 +52,23 @@ class StuffLayout:
         return curve
 
     def _skyline(self, rng: np.random.Generator, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the height of the roofs over ``x`` (+inf where nothing is built) and each facade's brightness."""
+        """Draw the height of the roofs over ``x`` (+inf where there is no building) and the facades' brightness."""
         widths = rng.uniform(0.18, 0.5, 100)
         house = np.searchsorted(np.cumsum(widths) - self.half_width, x)
         heights = np.where(rng.random(100) < rng.uniform(0.3, 0.8), rng.uniform(0.1, 0.4, 100), -np.inf)
         return self._ground - heights[house], rng.uniform(0.75, 1.2, 100)[house]
 
     def horizon(self, x: float) -> float:
-        """Return the y at which the ground begins at ``x``; sky and buildings are above."""
+        """Return the y coordinate of the horizon at ``x``: the ground is below it, sky and buildings above."""
         column = int((x + self.half_width) * self.resolution)
         return float(self._ground[min(max(column, 0), self._ground.size - 1)])
 
     def lookup(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return class and brightness at places of the world.
+        """Return class and brightness at points of the world.
 
         Args:
-            x (ndarray): x of the places, (h, w).
-            y (ndarray): y of the places, (h, w).
+            x (ndarray): x coordinates, (h, w).
+            y (ndarray): y coordinates, (h, w).
 
         Returns:
             tuple: Index into ``STUFF``, uint8 (h, w), and factor on the colour, float32 (h, w).
@@ -92,13 +93,13 @@ class Thing:
         label (int): Class index, ``VOID_LABEL`` for what is not labelled.
         outline (Callable): ``(u, v) -> bool``, True inside.
         sprite (ndarray): Painted surface, uint8 (s, s, 3).
-        stretch (ndarray): Factors on the extent across and down, (2,), largest 1.
-        radius (Callable): Radius by frame number.
-        path (Callable): Place in the world by frame number.
-        angle (Callable): Rotation in radians by frame number.
+        stretch (ndarray): Horizontal and vertical scale of the extent, (2,), at most 1.
+        radius (Callable): Radius as a function of the frame number.
+        path (Callable): Position in the world as a function of the frame number.
+        angle (Callable): Rotation in radians as a function of the frame number.
         looks_ahead (bool): Whether it is mirrored while it moves to the left.
-        excursion (Excursion, optional): Way out of the frame and back.
-        cue (str): What alone tells its class, a key of ``cues.CUES``; empty for a thing that looks like its class.
+        excursion (Excursion, optional): Times at which it is outside the frame.
+        cue (str): The only cue to its class, a key of ``cues.CUES``; empty for a thing that looks like its class.
     """
     instance_id: int
     label: int
@@ -113,46 +114,59 @@ class Thing:
     cue: str = ''
 
     def mirrored(self, t: int) -> bool:
+        """Return whether it is mirrored at frame ``t``."""
         return self.looks_ahead and self.path(t + 1)[0] < self.path(t)[0]
 
 
-def sample_thing(rng: np.random.Generator, kind: ThingClass, label: int, instance_id: int, leaves: bool,
-                 config: SyntheticVideoConfig) -> Thing:
-    """Draw the looks and the motion of one object.
+@dataclass(frozen=True)
+class ThingSampler:
+    """Draws one object of a video, once its class is chosen.
 
     Args:
         rng (np.random.Generator): Source of randomness.
-        kind (ThingClass): Its class.
-        label (int): Its class index.
-        instance_id (int): Its identity.
-        leaves (bool): Whether it leaves the frame and returns.
+        instance_id (int): Instance id of the object, from 1; 0 for an unlabelled one.
+        leaves (bool): Whether the object leaves the frame and returns.
         config (SyntheticVideoConfig): Size and number of the frames, range of radii.
-
-    Returns:
-        Thing: The object.
     """
-    side = min(config.size)
-    half = np.array([config.size[1], config.size[0]]) / side / 2
-    base = float(np.exp(rng.uniform(*np.log(config.thing_radius))))
-    pulse = wave(rng, rng.uniform(0, 0.25), (16, 40))
-    first, second = draw_colour(rng, kind.colours), draw_colour(rng, kind.second)
-    pixels = int(np.clip(2.6 * base * side, 16, 512))
-    surface = sprite(rng, pixels, SPRITE_REACH, kind.pattern, np.stack([first, second]))
-    longest = 1.0 if kind is not UNLABELLED else 0.6
-    stretch = np.array([1.0, rng.uniform(0.8, 1.0) * longest])
-    if kind.turning == 'spin':
-        start, speed = rng.uniform(0, 2 * np.pi), rng.choice([-1, 1]) * rng.uniform(0.02, 0.25)
-        angle = lambda t: start + speed * t  # noqa: E731
-    else:
-        angle = wave(rng, rng.uniform(0.1, 0.45), (12, 36))
-    return Thing(
-        instance_id=instance_id,
-        label=label,
-        outline=kind.outline,
-        sprite=surface,
-        stretch=stretch,
-        radius=lambda t: base * float(np.exp(pulse(t))),
-        path=PATHS[rng.choice(kind.paths)](rng, half),
-        angle=angle,
-        looks_ahead=kind.turning == 'face',
-        excursion=Excursion.sample(rng, config.num_frames) if leaves else None)
+    rng: np.random.Generator
+    instance_id: int
+    leaves: bool
+    config: SyntheticVideoConfig
+
+    def sample(self, kind: ThingClass, label: int, stays: bool = False) -> Thing:
+        """Draw the looks and the motion of the object. Draws from ``rng``, so a second call gives another object.
+
+        Args:
+            kind (ThingClass): Its looks, and the ways it moves.
+            label (int): Its class index.
+            stays (bool): Whether it stays in the frame, whatever ``leaves`` says. Defaults to False.
+
+        Returns:
+            Thing: The object.
+        """
+        rng, config = self.rng, self.config
+        side = min(config.size)
+        half = np.array([config.size[1], config.size[0]]) / side / 2
+        base = float(np.exp(rng.uniform(*np.log(config.thing_radius))))
+        pulse = wave(rng, rng.uniform(0, 0.25), (16, 40))
+        first, second = draw_colour(rng, kind.colours), draw_colour(rng, kind.second)
+        pixels = int(np.clip(2.6 * base * side, 16, 512))
+        surface = sprite(rng, pixels, SPRITE_REACH, kind.pattern, np.stack([first, second]))
+        longest = 1.0 if kind is not UNLABELLED else 0.6
+        stretch = np.array([1.0, rng.uniform(0.8, 1.0) * longest])
+        if kind.turning == 'spin':
+            start, speed = rng.uniform(0, 2 * np.pi), rng.choice([-1, 1]) * rng.uniform(0.02, 0.25)
+            angle = lambda t: start + speed * t  # noqa: E731
+        else:
+            angle = wave(rng, rng.uniform(0.1, 0.45), (12, 36))
+        return Thing(
+            instance_id=self.instance_id,
+            label=label,
+            outline=kind.outline,
+            sprite=surface,
+            stretch=stretch,
+            radius=lambda t: base * float(np.exp(pulse(t))),
+            path=PATHS[rng.choice(kind.paths)](rng, half),
+            angle=angle,
+            looks_ahead=kind.turning == 'face',
+            excursion=Excursion.sample(rng, config.num_frames) if self.leaves and not stays else None)

@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Outlines and surface patterns of the things, as functions of local coordinates.
 
-``u`` (to the right) and ``v`` (down) are float arrays of one shape; every outline lies within the unit circle. An
-outline returns a bool array, True inside; a pattern returns the share of the second colour, float in [0, 1].
+``u`` (to the right) and ``v`` (down) are float arrays of equal shape. An outline returns a bool array, True inside; it
+lies within the unit circle. A pattern returns the fraction of the second colour, float in [0, 1].
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def sectors(u: ndarray, v: ndarray) -> ndarray:
 
 
 def planks(u: ndarray, v: ndarray) -> ndarray:
-    """Dark gaps between boards, a frame and a diagonal brace."""
+    """Boards with dark gaps, a frame and a diagonal brace."""
     gaps = np.abs((v / 0.35 + 0.5) % 1 - 0.5) < 0.12
     brace = np.abs(u - v) < 0.13
     frame = np.maximum(np.abs(u), np.abs(v)) > 0.58
@@ -50,14 +50,14 @@ def planks(u: ndarray, v: ndarray) -> ndarray:
 
 
 def bullseye(u: ndarray, v: ndarray) -> ndarray:
-    """A disc in the centre and veins towards the rim."""
+    """A disc in the centre, and veins towards the rim."""
     radius = np.hypot(u, v)
     veins = 0.3 * (np.cos(15 * np.arctan2(v, u)) > 0.4)
     return np.where(radius < 0.33, 1.0, veins).astype(np.float32)
 
 
 def scales(u: ndarray, v: ndarray) -> ndarray:
-    """Rows of shifted arcs, an eye in front."""
+    """Rows of shifted arcs, and an eye in front."""
     column = np.floor(u / 0.24)
     across = (u / 0.24) % 1 - 0.5
     along = (v / 0.24 + 0.5 * (column % 2)) % 1 - 0.5

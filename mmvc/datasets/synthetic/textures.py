@@ -15,7 +15,7 @@ def draw_colour(rng: np.random.Generator, ranges: Sequence[ColourRange]) -> np.n
 
     Args:
         rng (np.random.Generator): Source of randomness.
-        ranges (Sequence[ColourRange]): Ranges, one of which is taken with equal probability.
+        ranges (Sequence[ColourRange]): Ranges. One of them is chosen, all with equal probability.
 
     Returns:
         ndarray: BGR, float32 (3,), in [0, 255].
@@ -26,20 +26,20 @@ def draw_colour(rng: np.random.Generator, ranges: Sequence[ColourRange]) -> np.n
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cells: tuple[int, int]) -> np.ndarray:
-    """Draw noise that repeats at its borders and varies over ``cells`` per side.
+    """Draw tileable noise, interpolated from a grid of random values.
 
     Args:
         rng (np.random.Generator): Source of randomness.
         size (int): Height and width in pixels.
-        cells (tuple[int, int]): Independent values down and across.
+        cells (tuple[int, int]): Number of random values per column and per row.
 
     Returns:
-        ndarray: float32 (size, size), mean 0 and standard deviation about 0.5 before smoothing.
+        ndarray: float32 (size, size), with mean 0; the standard deviation is about 0.5 before interpolation.
     """
     rows, columns = cells
     grid = rng.normal(0, 0.5, (rows, columns)).astype(np.float32)
     grid = np.pad(grid, 2, mode='wrap')
-    # sample the padded grid so that pixel 0 and pixel `size` fall on the same value
+    # sample the padded grid so that pixel 0 and pixel `size` have the same value
     y = ((np.arange(size) + 0.5) * rows / size + 1.5).astype(np.float32)
     x = ((np.arange(size) + 0.5) * columns / size + 1.5).astype(np.float32)
     return cv2.remap(grid, np.tile(x, (size, 1)), np.tile(y[:, None], (1, size)), cv2.INTER_LINEAR)
@@ -51,7 +51,7 @@ def paint(first: np.ndarray, second: np.ndarray, share: np.ndarray, brightness: 
     Args:
         first (ndarray): BGR (3,), where ``share`` is 0.
         second (ndarray): BGR (3,), where ``share`` is 1.
-        share (ndarray): Share of the second colour, (h, w), clipped to [0, 1].
+        share (ndarray): Fraction of the second colour, (h, w), clipped to [0, 1].
         brightness (ndarray): Factor on the result, (h, w).
 
     Returns:
@@ -102,8 +102,8 @@ def sprite(rng: np.random.Generator, size: int, reach: float, pattern: Callable,
     Args:
         rng (np.random.Generator): Source of randomness.
         size (int): Height and width in pixels.
-        reach (float): The sprite covers the local coordinates from -reach to reach.
-        pattern (Callable): Share of the second colour by local coordinates.
+        reach (float): The sprite covers the local coordinates [-reach, reach].
+        pattern (Callable): Fraction of the second colour as a function of local coordinates.
         colours (ndarray): First and second colour, BGR (2, 3).
 
     Returns:
@@ -111,6 +111,6 @@ def sprite(rng: np.random.Generator, size: int, reach: float, pattern: Callable,
     """
     axis = ((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1) * reach
     v, u = np.meshgrid(axis, axis, indexing='ij')
-    shading = 1.06 - 0.22 * np.hypot(u + 0.25, v + 0.3)  # a light above on the left
+    shading = 1.06 - 0.22 * np.hypot(u + 0.25, v + 0.3)  # lit from the upper left
     shading += 0.08 * smooth_noise(rng, size, (24, 24))
     return paint(colours[0], colours[1], pattern(u, v), shading)

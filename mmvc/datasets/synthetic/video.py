@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Rendering: a scene at a frame number becomes an image with exact class and identity maps."""
+"""Renders the frames of a scene: images with exact maps of classes and instances."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +17,7 @@ from .population import sample_things
 from .scene import SPRITE_REACH, StuffLayout, Thing
 from .textures import draw_colour
 
-TILE_EXTENT = 2.0  # side of a stuff texture in the world, after which it repeats
+TILE_EXTENT = 2.0  # side of a stuff texture in world units; the texture repeats after it
 
 
 class SyntheticFrame(NamedTuple):
@@ -26,9 +26,9 @@ class SyntheticFrame(NamedTuple):
     Args:
         image (ndarray): BGR, uint8 (H, W, 3).
         sem (ndarray): Class index, uint8 (H, W), 255 = void.
-        ids (ndarray): Identity of the visible thing, int32 (H, W), 0 = none. Void boundaries do not cut into it.
-        full_areas (dict[int, int]): Identity -> pixels the thing covers in the frame if nothing hides it; only things
-            that cover any. The visible ones are counted in ``ids``.
+        ids (ndarray): Instance id of the visible thing, int32 (H, W), 0 = none. It has no void boundaries.
+        full_areas (dict[int, int]): Instance id -> number of pixels that the thing would cover in the frame without
+            occlusion; only things with at least one pixel. ``ids`` has the visible pixels.
     """
     image: np.ndarray
     sem: np.ndarray
@@ -42,7 +42,7 @@ class SyntheticClip(NamedTuple):
     Args:
         frames (ndarray): BGR, uint8 (T, H, W, 3).
         sem (ndarray): Class index, uint8 (T, H, W), 255 = void.
-        ids (ndarray): Identity of the visible thing, int32 (T, H, W), 0 = none.
+        ids (ndarray): Instance id of the visible thing, int32 (T, H, W), 0 = none.
         meta (dict): See :attr:`SyntheticVideo.meta`.
     """
     frames: np.ndarray
@@ -52,9 +52,9 @@ class SyntheticClip(NamedTuple):
 
 
 class SyntheticVideo:
-    """A labelled video, rendered frame by frame in any order.
+    """A labelled video whose frames are rendered on demand, in any order.
 
-    The pixels depend on the configuration, the seed, the split and the index only.
+    The pixels depend only on the settings, the seed, the split and the index.
 
     Args:
         config (SyntheticVideoConfig): Settings.
@@ -63,7 +63,7 @@ class SyntheticVideo:
         split (str): Name of the split. Defaults to ``'train'``.
 
     Raises:
-        ValueError: If ``seed`` or ``index`` is negative.
+        ValueError: ``seed`` or ``index`` is negative.
     """
 
     def __init__(self, config: SyntheticVideoConfig, seed: int, index: int, split: str = 'train') -> None:
@@ -112,10 +112,10 @@ class SyntheticVideo:
             SyntheticFrame: Image and labels.
 
         Raises:
-            IndexError: If ``t`` is out of range.
+            IndexError: ``t`` is out of range.
         """
         if not 0 <= t < len(self):
-            raise IndexError(f'frame {t} of {self.meta["name"]}, which has frames 0 to {len(self) - 1}')
+            raise IndexError(f'{self.meta["name"]} has no frame {t}: it has the frames 0 to {len(self) - 1}')
         image, sem = self._render_stuff(t)
         ids = np.zeros(self.config.size, np.int32)
         full_areas = {}
@@ -145,7 +145,7 @@ class SyntheticVideo:
         return np.clip(image * brightness[..., None], 0, 255).astype(np.uint8), labels
 
     def _place(self, thing: Thing, t: int) -> tuple[np.ndarray, float, float]:
-        """Return the thing's centre in pixels (2,), its radius in pixels and its angle in the image."""
+        """Return the centre of a thing in pixels (2,), its radius in pixels and its angle in the image."""
         centre, zoom, roll = self._camera.pose(t)
         cos, sin = np.cos(roll), np.sin(roll)
         place = np.array([[cos, -sin], [sin, cos]]) @ (np.array(thing.path(t)) - centre) * zoom
@@ -158,7 +158,7 @@ class SyntheticVideo:
         return self._centre + place * self._side, radius * self._side, thing.angle(t) + roll
 
     def _draw_thing(self, thing: Thing, t: int, image: np.ndarray, sem: np.ndarray, ids: np.ndarray) -> int:
-        """Draw the thing over what is there and return how many pixels it covers."""
+        """Draw a thing over the current image and maps, and return the number of pixels that it covers."""
         (cx, cy), radius, angle = self._place(thing, t)
         height, width = self.config.size
         left, right = max(int(cx - radius), 0), min(int(cx + radius) + 2, width)
@@ -175,7 +175,7 @@ class SyntheticVideo:
         area = int(mask.sum())
         if not area:
             return 0
-        # the same map, from the region's pixel indices to those of the sprite
+        # the same transform, from pixel indices of the region to those of the sprite
         zoom = thing.sprite.shape[0] / 2 / SPRITE_REACH
         offset = zoom * (linear @ np.array([left + 0.5 - cx, top + 0.5 - cy]) + SPRITE_REACH) - 0.5
         colours = cv2.warpAffine(thing.sprite, np.column_stack([zoom * linear, offset]), (right - left, bottom - top),
@@ -187,14 +187,14 @@ class SyntheticVideo:
         return area
 
     def _void_boundary(self, sem: np.ndarray, ids: np.ndarray) -> None:
-        """Set a line of void between segments in ``sem``."""
+        """Draw void lines between the segments of ``sem``."""
         if self.config.void_boundary:
             segments = np.where(ids > 0, ids + 256, sem).astype(np.uint16)
             kernel = np.ones((self.config.void_boundary + 1, ) * 2, np.uint8)
             sem[cv2.dilate(segments, kernel) != cv2.erode(segments, kernel)] = VOID_LABEL
 
     def _expose(self, image: np.ndarray, t: int) -> np.ndarray:
-        """Apply light, blur and noise."""
+        """Apply blur, light and noise."""
         lit = cv2.GaussianBlur(image, (3, 3), 0.6) * self._light.gain(self._view_x, self._view_y, t)
         if self.config.noise:
             noise = self._stream('noise', t).standard_normal(self.config.size, dtype=np.float32)
@@ -203,7 +203,7 @@ class SyntheticVideo:
 
 
 def generate_video(config: SyntheticVideoConfig, seed: int, index: int, split: str = 'train') -> SyntheticClip:
-    """Render a whole video into arrays.
+    """Render a whole video to arrays.
 
     Args:
         config (SyntheticVideoConfig): Settings.
@@ -212,10 +212,10 @@ def generate_video(config: SyntheticVideoConfig, seed: int, index: int, split: s
         split (str): Name of the split. Defaults to ``'train'``.
 
     Returns:
-        SyntheticClip: Frames, labels, identities and metadata.
+        SyntheticClip: Frames, labels, instance ids and metadata.
 
     Raises:
-        ValueError: If ``seed`` or ``index`` is negative.
+        ValueError: ``seed`` or ``index`` is negative.
     """
     video = SyntheticVideo(config, seed, index, split)
     frames: list[SyntheticFrame] = list(video)

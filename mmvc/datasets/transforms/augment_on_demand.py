@@ -13,20 +13,20 @@ from mmvc.utils.augmented_video import AugmentedVideo
 
 @TRANSFORMS.register_module()
 class AugmentOnDemand(BaseTransform):
-    """``TestTimeAug`` of videos that does not hold them all: frames are kept as loaded, once, and augmented later.
+    """``TestTimeAug`` for videos: keeps each loaded frame once, and augments it when the model asks for it.
 
-    Frames of one size are taken to be resized and flipped alike.
+    Frames of equal size must be resized and flipped alike.
 
     Args:
-        transforms (list[list[dict]]): As of ``mmcv.TestTimeAug``: every combination is an augmentation. They must
-            treat each frame by itself, without chance, and end with packing.
+        transforms (list[list[dict]]): As for ``mmcv.TestTimeAug``: every combination is one augmentation. The
+            transforms must be deterministic, handle each frame on its own, and end with packing.
 
     Returns:
         dict: ``inputs``, an :class:`AugmentedVideo` for each augmentation, and ``data_samples``, a
         ``TrackDataSample`` for each.
     """
 
-    #: Metainfo that tells the frames of a video apart; the rest follows from their size.
+    #: metainfo that differs between the frames of a video; the rest depends only on their size
     OWN_KEYS = ('video_id', 'frame_id', 'video_length', 'img_path', 'seg_map_path')
 
     def __init__(self, transforms: list[list[dict]]) -> None:
@@ -37,13 +37,13 @@ class AugmentOnDemand(BaseTransform):
         images = results['img']
         frames: Tensor | list[Tensor] = [torch.from_numpy(np.ascontiguousarray(image)) for image in images]
         if len({image.shape for image in images}) == 1:
-            frames = torch.stack(list(frames))  # leaves a worker of the data loader as one piece of shared memory
+            frames = torch.stack(list(frames))  # one block of shared memory on the way from a data worker
         others = {key: values for key, values in results.items() if key != 'img'}
         videos = [AugmentedVideo(frames, others, augment) for augment in self.augmentations]
         return dict(inputs=videos, data_samples=[self._sample(video, images, others) for video in videos])
 
     def _sample(self, video: AugmentedVideo, images: list[np.ndarray], others: dict) -> TrackDataSample:
-        """The frames' metainfo, from one augmented frame of each size."""
+        """Metainfo of all frames. One frame of each size is augmented to get it."""
         packed: dict = {}
         samples = []
         for index, image in enumerate(images):

@@ -8,18 +8,18 @@ from mmvc.registry import TRANSFORMS
 
 
 def gather_frames(video: dict, indices: Sequence[int]) -> dict[str, list]:
-    """Turn the chosen frames of a video into a dict of lists, one entry per frame.
+    """Collect chosen frames of a video in a dict of lists, with one entry per frame.
 
     Args:
-        video (dict): Data info of a video: ``images`` (a list of dicts) and facts about the whole video.
-        indices (sequence[int]): Positions in ``images``, in the wanted order; T of them.
+        video (dict): Data info of a video: ``images`` (a list of dicts) and keys of the whole video.
+        indices (sequence[int]): T positions in ``images``, in the order of the clip.
 
     Returns:
-        dict[str, list]: The keys of the frames and of the video, each with T values. A key that only some of the
-        frames have (a mask, in a video labelled in part) is None for the others.
+        dict[str, list]: The keys of the frames and of the video, each with T values. If only some frames have a key
+        (such as a mask, in a partly labelled video), the value of the others is None.
     """
     images = [video['images'][index] for index in indices]
-    keys = dict.fromkeys(key for image in images for key in image)  # a dict keeps the order
+    keys = dict.fromkeys(key for image in images for key in image)  # a dict, unlike a set, keeps the order
     results = {key: [image.get(key) for image in images] for key in keys}
     for key, value in video.items():
         if key != 'images':
@@ -29,7 +29,7 @@ def gather_frames(video: dict, indices: Sequence[int]) -> dict[str, list]:
 
 @TRANSFORMS.register_module()
 class SampleAllFrames(BaseTransform):
-    """Take every frame of the video, in order (testing).
+    """Take all frames of the video, in order. For testing.
 
     Returns:
         dict[str, list]: See :func:`gather_frames`.
@@ -43,19 +43,22 @@ class SampleAllFrames(BaseTransform):
 class SampleClip(BaseTransform):
     """Draw a training clip around a random key frame.
 
-    The key frame is uniform over the video. The other frames are drawn without replacement from the window of
-    ``frame_range`` frames on either side of it, and the clip is put in order of time. The window ends where the video
-    does; when fewer than ``num_frames`` frames are left in it, it grows on its other side. A video shorter than the
-    clip gives all its frames, some of them repeated. With ``num_frames == 2 * frame_range + 1`` the clip is
+    The key frame is uniform over the video. The other frames are drawn without replacement from the ``frame_range``
+    frames before and after it. The clip is sorted by time. At the start or end of the video the window is cut; if it
+    then has fewer than ``num_frames`` frames, it is extended on the other side. If the video is shorter than the
+    clip, all its frames are taken, and some are repeated. With ``num_frames == 2 * frame_range + 1`` the clip is
     contiguous.
 
     Args:
-        num_frames (int): Number T of frames in a clip.
-        frame_range (int): Largest distance between the key frame and another one, in frames.
-        reverse_prob (float): Probability of reversing the clip in time. Defaults to 0.
+        num_frames (int): Number T of frames in a clip, at least 1.
+        frame_range (int): Largest distance from the key frame to another frame, in frames.
+        reverse_prob (float): Probability of reversing the clip in time, in [0, 1]. Defaults to 0.
 
     Returns:
         dict[str, list]: See :func:`gather_frames`.
+
+    Raises:
+        ValueError: An argument is out of range.
     """
 
     def __init__(self, num_frames: int, frame_range: int, reverse_prob: float = 0.) -> None:
@@ -71,7 +74,7 @@ class SampleClip(BaseTransform):
         self.reverse_prob = reverse_prob
 
     def sample_indices(self, video_length: int) -> list[int]:
-        """Draw the ``num_frames`` frame positions of a clip from a video of ``video_length`` frames."""
+        """Draw the positions of ``num_frames`` frames from a video of ``video_length`` frames."""
         if video_length < self.num_frames:
             repeated = np.random.choice(video_length, self.num_frames - video_length)
             return sorted([*range(video_length), *repeated.tolist()])

@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What a frame shows, as entities: labels, ids and masks, whatever the task.
+"""The ground truth of a frame as entities (labels, ids and masks), the same for all tasks.
 
-Every function returns an ``InstanceData`` of the N entities with at least one pixel: ``labels`` int64 (N,),
-``instances_ids`` int64 (N,), equal in all frames that show the entity, and ``masks`` BitmapMasks (N, H, W).
+Every function returns an ``InstanceData`` of the N entities with at least one pixel: ``labels`` (int64 (N,)),
+``instances_ids`` (int64 (N,), the same id in all frames of an entity) and ``masks`` (BitmapMasks (N, H, W)).
 """
 
 import numpy as np
@@ -22,17 +22,17 @@ def _pack(labels: np.ndarray, instances_ids: np.ndarray, masks: np.ndarray) -> I
 
 
 def entities_from_semantic(seg_map: np.ndarray) -> InstanceData:
-    """One entity per class present in ``seg_map`` ((H, W) class indices); its label is its id (VSS)."""
+    """Build one entity per class in ``seg_map`` ((H, W) class indices), with the class as label and id (VSS)."""
     classes = np.unique(seg_map)
     classes = classes[classes != VOID_LABEL]
     return _pack(classes, classes, seg_map == classes[:, None, None])
 
 
 def entities_from_panoptic(seg_map: np.ndarray, segments_info: list[dict]) -> InstanceData:
-    """One entity per segment present in ``seg_map`` ((H, W) segment ids, 0 = void), thing or stuff (VPS).
+    """Build one entity per segment in ``seg_map`` ((H, W) segment ids, 0 = void), thing or stuff (VPS).
 
-    ``segments_info`` lists ``dict(id, category_id, ...)``, with ``category_id`` the class index. Crowds (``iscrowd``)
-    are no entities.
+    ``segments_info`` lists ``dict(id, category_id, ...)``, where ``category_id`` is the class index. Crowds
+    (``iscrowd``) are skipped.
     """
     present = set(np.unique(seg_map).tolist()) - {0}
     segments = [segment for segment in segments_info if segment['id'] in present and not segment.get('iscrowd')]
@@ -45,7 +45,7 @@ def entities_from_instances(masks: BitmapMasks | PolygonMasks,
                             labels: np.ndarray,
                             instances_ids: np.ndarray,
                             ignore_flags: np.ndarray | None = None) -> InstanceData:
-    """One entity per visible instance that is not to be ignored (VIS).
+    """Build one entity per visible instance, without ignored ones (VIS).
 
     Args:
         masks (BitmapMasks | PolygonMasks): Masks of N instances.

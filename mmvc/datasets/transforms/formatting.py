@@ -13,17 +13,17 @@ from .entities import entities_from_instances, entities_from_panoptic, entities_
 
 @TRANSFORMS.register_module()
 class PackVideoSegInputs(BaseTransform):
-    """Pack a clip or a video for the model: the same sample for semantic, panoptic and instance segmentation.
+    """Pack a clip or a video for the model, in the same form for VSS, VPS and VIS.
 
-    The entities of a frame come from ``gt_masks``, ``gt_bboxes_labels`` and ``gt_instances_ids`` (VIS), from
-    ``gt_seg_map`` and ``segments_info`` (VPS), or from ``gt_seg_map`` alone (VSS). Without any of them (testing) the
-    frames have no ``gt_instances``.
+    The entities of a frame are built from ``gt_masks``, ``gt_bboxes_labels`` and ``gt_instances_ids`` (VIS), from
+    ``gt_seg_map`` and ``segments_info`` (VPS), or from ``gt_seg_map`` alone (VSS). If none of them is there (in
+    testing), the frames get no ``gt_instances``.
 
-    Required keys: ``img``, a list of T arrays (H, W, 3) in BGR, and lists of T for all others.
+    Required keys: ``img``, a list of T arrays (H, W, 3) in BGR. All other keys are lists of length T.
 
     Returns:
         dict: ``inputs``, uint8 tensor (T, 3, H, W) in BGR, and ``data_samples``, a ``TrackDataSample`` of T
-        ``DetDataSample`` whose metainfo has the keys of ``META_KEYS`` that the pipeline has set.
+        ``DetDataSample``. Their metainfo has those keys of ``META_KEYS`` that the pipeline has set.
 
     Raises:
         DataError: The frames differ in size.
@@ -31,7 +31,7 @@ class PackVideoSegInputs(BaseTransform):
 
     META_KEYS = ('video_id', 'frame_id', 'video_length', 'img_path', 'seg_map_path', 'ori_shape', 'img_shape',
                  'scale_factor', 'flip', 'flip_direction', 'masked', 'patch_mask', 'patch_size')
-    # What a frame is that no transform has resized, flipped or masked.
+    # metainfo of a frame that no transform has resized, flipped or masked
     META_DEFAULTS = dict(scale_factor=(1., 1.), flip=False, flip_direction=None, masked=False)
 
     def transform(self, results: dict) -> dict:
@@ -63,11 +63,11 @@ class PackVideoSegInputs(BaseTransform):
     def _stack(frames: list[np.ndarray]) -> torch.Tensor:
         sizes = {frame.shape[:2] for frame in frames}
         if len(sizes) > 1:
-            raise DataError(f'the frames of a clip differ in size: {sorted(sizes)}; resize and crop inside '
+            raise DataError(f'the frames of a clip differ in size: {sorted(sizes)}; put resize and crop inside '
                             'TransformBroadcaster(share_random_params=True)')
         inputs = np.empty((len(frames), 3, *sizes.pop()), dtype=np.uint8)
         for target, frame in zip(inputs, frames):
-            if frame.dtype != np.uint8:  # colour jitter leaves floats that exceed the range
+            if frame.dtype != np.uint8:  # colour jitter returns floats, some beyond [0, 255]
                 frame = np.rint(frame).clip(0, 255)
             target[:] = frame.transpose(2, 0, 1)
         return torch.from_numpy(inputs)

@@ -12,27 +12,27 @@ from mmvc.utils.errors import DataError
 
 @TRANSFORMS.register_module()
 class LoadFrameInstances(BaseTransform):
-    """Decode the instances of one frame. Inside ``TransformBroadcaster``, after the image.
+    """Decode the instances of one frame. Use it inside ``TransformBroadcaster``, after the image is loaded.
 
-    Unlike ``mmdet.LoadTrackAnnotations`` it takes boxes from the masks and raises an error, instead of ignoring the
-    instance, when a mask cannot be used.
+    Unlike ``mmdet.LoadTrackAnnotations``, it computes boxes from the masks. An invalid mask is an error; the instance
+    is not silently ignored.
 
     Required keys: ``img``, ``img_path`` and ``instances``, a list of N
-    ``dict(mask, bbox_label, instance_id, ignore_flag)``; a mask is an RLE (counts as text, bytes or list) or a list of
+    ``dict(mask, bbox_label, instance_id, ignore_flag)``. A mask is an RLE (counts as text, bytes or list) or a list of
     polygons [x0, y0, x1, y1, ...] in pixels.
 
     Added keys: ``gt_masks`` (BitmapMasks (N, H, W)), ``gt_bboxes`` (HorizontalBoxes (N, 4)), ``gt_bboxes_labels``
     (int64 (N,)), ``gt_instances_ids`` (int64 (N,)) and ``gt_ignore_flags`` (bool (N,)).
 
     Raises:
-        DataError: The frame comes without instances, or a mask is empty, has another size than the frame or is not a
+        DataError: The frame has no ``instances``, or a mask is missing, differs in size from the frame, or is not a
             valid RLE or polygon.
     """
 
     def transform(self, results: dict) -> dict:
         if results.get('instances') is None:
-            raise DataError(f'frame "{results["img_path"]}" has no "instances": the dataset gives them in training '
-                            '(test_mode=False); leave LoadFrameInstances out of a pipeline for prediction')
+            raise DataError(f'frame "{results["img_path"]}" has no "instances"; set test_mode=False of the dataset to '
+                            'train, or remove LoadFrameInstances from the pipeline to predict')
         height, width = results['img'].shape[:2]
         instances = results['instances']
         rles = [self._to_rle(instance, height, width, results['img_path']) for instance in instances]
@@ -54,7 +54,7 @@ class LoadFrameInstances(BaseTransform):
         try:
             rle = to_rle(instance['mask'], height, width)
             if rle is None:
-                raise DataError('it has no mask; leave out instances that are not seen in a frame')
+                raise DataError('it has no mask; leave out an instance in frames that do not show it')
             return rle
         except DataError as error:
             raise DataError(f'instance {instance["instance_id"]} of frame "{img_path}": {error}') from error

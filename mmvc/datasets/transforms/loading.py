@@ -12,7 +12,7 @@ from mmvc.utils.image_files import find_damage
 
 @TRANSFORMS.register_module()
 class LoadFrameFromFile(LoadImageFromFile):
-    """``mmcv.LoadImageFromFile`` that names the file whatever is wrong with it. Inside ``TransformBroadcaster``.
+    """``mmcv.LoadImageFromFile`` whose errors name the file. Use it inside ``TransformBroadcaster``.
 
     Args:
         to_float32 (bool): Whether to convert the image to float32. Defaults to False.
@@ -22,7 +22,7 @@ class LoadFrameFromFile(LoadImageFromFile):
 
     Raises:
         FileNotFoundError: There is no such file.
-        DataError: The file is empty, cut off or not an image.
+        DataError: The file is empty, truncated or not an image.
     """
 
     def __init__(self,
@@ -43,26 +43,26 @@ class LoadFrameFromFile(LoadImageFromFile):
         if damage is None:
             try:
                 image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-            except Exception as error:  # a damaged file can fail in any way
+            except Exception as error:  # a damaged file can raise anything
                 damage = str(error).strip() or type(error).__name__
         if image is None:
-            raise DataError(f'cannot decode the image "{path}" ({damage or "it is no image"}); replace the file or '
-                            'remove the frame')
+            raise DataError(f'cannot decode the image "{path}" ({damage or "it is not an image"}); replace the file, '
+                            'or remove the frame')
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
-        # Flips and crops record it only where they act, and all frames of a clip must have the same keys.
+        # Flips and crops set it only for the frames that they change; all frames of a clip need the same keys.
         results['homography_matrix'] = np.eye(3, dtype=np.float32)
         return results
 
 
 @TRANSFORMS.register_module()
 class LoadVideoSegAnnotations(BaseTransform):
-    """Load the mask of one frame into ``gt_seg_map``. Inside ``TransformBroadcaster``, after the image.
+    """Load the mask of one frame. Use it inside ``TransformBroadcaster``, after the image is loaded.
 
     Semantic masks (:func:`read_label_map`) become class indices, 255 = void, through the ``label_lut`` of the dataset.
     Panoptic masks (:func:`read_panoptic_map`), of frames that come with ``segments_info``, stay segment ids, 0 = void.
 
-    Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = must not occur) or
+    Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = invalid) or
     ``segments_info`` (list of ``dict(id, category_id, ...)``).
 
     Added keys: ``gt_seg_map``, (H, W), uint8 for semantic and int32 for panoptic masks.
@@ -72,7 +72,7 @@ class LoadVideoSegAnnotations(BaseTransform):
 
     Raises:
         FileNotFoundError: The frame has no mask file.
-        DataError: The mask cannot be decoded, has another size than its frame, or holds a value that is neither a
+        DataError: The mask cannot be decoded, differs in size from its frame, or holds a value that is neither a
             class (or listed segment) nor void.
     """
 

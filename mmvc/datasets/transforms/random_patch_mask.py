@@ -12,39 +12,39 @@ from mmvc.utils.patch_mask import IMAGENET_MEAN, draw_patch_mask, expand_patch_m
 @TRANSFORMS.register_module()
 @avoid_cache_randomness
 class RandomPatchMask(BaseTransform):
-    """Hide random patches of the image; in a clip, every frame draws its own (MVC-1, arXiv 2408.10627, Eq. 1-4).
+    """Mask random patches of an image, or of each frame of a clip on its own (MVC-1, arXiv 2408.10627, Eq. 1-4).
 
-    Hidden pixels get the dataset mean, rounded for integer images, so that they are zero (to 0.01 with ImageNet's
-    statistics) once the data preprocessor has normalised them. The target is left whole. Works on single images, in
-    MMDetection and MMSegmentation pipelines (``custom_imports = dict(imports=['mmvc'])``,
-    ``type='mmvc.RandomPatchMask'``), and on clips, where it stands outside ``TransformBroadcaster``. It must be behind
-    the last resize, crop, flip and colour jitter, and directly before packing.
+    Masked pixels get the dataset mean, rounded for integer images. After normalisation by the data preprocessor they
+    are zero (to 0.01 with ImageNet's statistics). The ground truth is not masked.
 
-    Two losses are known. ``mode='switch'`` (P1, Eq. 4) trains on the clean or on the masked input, by a Bernoulli draw
-    per sample. The formula there gives the clean loss probability tau while the text calls tau the probability of
-    masking: here ``prob`` is the probability of MASKING. ``mode='sum'`` (the challenge report, arXiv 2406.04979, Eq.
-    4) trains on both: the image stays as it is, every sample gets a patch mask, and the model makes the second pass,
-    with the mask applied to the normalised input.
+    It works on single images, in pipelines of MMDetection and MMSegmentation (``custom_imports =
+    dict(imports=['mmvc'])``, ``type='mmvc.RandomPatchMask'``), and on clips, outside ``TransformBroadcaster``. It must
+    come after the last resize, crop, flip and colour jitter, directly before packing.
+
+    There are two losses. ``mode='switch'`` (arXiv 2408.10627, Eq. 4) trains on either the clean or the masked input,
+    by a Bernoulli draw per sample. In the paper, the formula gives the clean loss the probability tau, while the text
+    calls tau the probability of masking. Here, ``prob`` is the probability of MASKING. ``mode='sum'`` (the challenge
+    report, arXiv 2406.04979, Eq. 4) trains on both: the image is not changed, every sample gets a patch mask, and the
+    model runs a second pass on the masked, normalised input.
 
     Required keys: ``img``, ndarray (H, W, C) or a list of T of them.
 
-    Modified keys: ``img`` (a new array; the old one is not written to).
+    Modified keys: ``img`` (a new array; the input array is not changed).
 
-    Added keys, in a list of T each for clips: ``masked`` (bool: is the image masked), ``patch_mask`` (bool (gh, gw),
-    True = hidden; all False for a sample left clean) and ``patch_size`` (int).
+    Added keys, as lists of length T for clips: ``masked`` (bool, whether the image is masked), ``patch_mask`` (bool
+    (gh, gw), True = masked; all False for a clean sample) and ``patch_size`` (int).
 
     Args:
         patch_size (int): Side of a patch in pixels. Defaults to 32.
-        mask_ratio (float): Expected share of hidden patches, in [0, 1]. Defaults to 0.7.
-        prob (float, optional): Probability of masking a sample (image or clip), in [0, 1]. None stands for 0.5 in
-            ``mode='switch'`` and for 1 in ``mode='sum'``, which masks every sample and takes nothing else. Defaults to
-            None.
+        mask_ratio (float): Expected share of masked patches, in [0, 1]. Defaults to 0.7.
+        prob (float, optional): Probability of masking a sample (image or clip), in [0, 1]. Defaults to None: 0.5 in
+            ``mode='switch'``, and 1 in ``mode='sum'``, which allows no other value.
         mode (str): 'switch' or 'sum'. Defaults to 'switch'.
         mean (sequence[float]): Mean of the channels R, G, B as in the data preprocessor. Defaults to ImageNet's.
         channel_order (str): Order of the channels in ``img``: 'bgr', as loaded by mmcv, or 'rgb'. Defaults to 'bgr'.
 
     Raises:
-        ValueError: An argument is out of range, or a frame of a clip is masked on its own.
+        ValueError: An argument is out of range, or the input is a single frame of a clip.
     """
 
     def __init__(self,
@@ -62,7 +62,8 @@ class RandomPatchMask(BaseTransform):
         if mode not in ('switch', 'sum'):
             raise ValueError(f"{name}: mode must be 'switch' or 'sum', got {mode!r}")
         if mode == 'sum' and prob not in (None, 1):
-            raise ValueError(f"{name}: prob={prob} has no meaning in mode='sum', which masks every sample; drop it")
+            raise ValueError(f"{name}: prob={prob} has no meaning in mode='sum', which masks every sample; remove "
+                             'prob')
         if prob is not None and not 0 <= prob <= 1:
             raise ValueError(f'{name}: prob must be in [0, 1], got {prob}')
         if channel_order not in ('bgr', 'rgb'):
@@ -75,14 +76,14 @@ class RandomPatchMask(BaseTransform):
         self.mean = np.array(mean if channel_order == 'rgb' else mean[::-1], dtype=np.float32)
 
     def draw_grids(self, frames: list[np.ndarray]) -> list[np.ndarray]:
-        """Patch masks, bool (gh, gw), of the frames of a sample: one draw per frame."""
+        """Draw a patch mask, bool (gh, gw), for each frame of a sample."""
         sizes = [(frame.shape[0], frame.shape[1]) for frame in frames]
         return [draw_patch_mask(height, width, self.patch_size, self.mask_ratio) for height, width in sizes]
 
     def transform(self, results: dict) -> dict:
         is_clip = isinstance(results['img'], (list, tuple))
         if not is_clip and 'video_length' in results:
-            raise ValueError(f'{type(self).__name__} must see the whole clip: take it out of TransformBroadcaster')
+            raise ValueError(f'{type(self).__name__} needs the whole clip: take it out of TransformBroadcaster')
         frames = list(results['img']) if is_clip else [results['img']]
         grids = self.draw_grids(frames)
         masked = self.mode == 'switch' and np.random.random_sample() < self.prob

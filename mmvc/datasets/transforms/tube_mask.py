@@ -11,16 +11,17 @@ from .random_patch_mask import RandomPatchMask
 @TRANSFORMS.register_module()
 @avoid_cache_randomness
 class TubeMask(RandomPatchMask):
-    """Hide the same random patches in all frames of a clip (MVC-2, arXiv 2408.10627, Eq. 5).
+    """Mask the same random patches in all frames of a clip (MVC-2, arXiv 2408.10627, Eq. 5).
 
-    A neighbouring frame then cannot show what this one hides. Arguments, keys and modes as in
-    :class:`RandomPatchMask`; on a single image the two are the same.
+    No neighbouring frame shows what is masked in another. Arguments, keys and modes are those of
+    :class:`RandomPatchMask`. On a single image both transforms do the same.
     """
 
     def draw_grids(self, frames: list[np.ndarray]) -> list[np.ndarray]:
-        """Patch masks, bool (gh, gw), of the frames of a sample: one draw for all of them."""
+        """Draw one patch mask, bool (gh, gw), for all frames of a sample."""
         sizes = {frame.shape[:2] for frame in frames}
         if len(sizes) > 1:
-            raise ValueError(f'TubeMask: the frames of a clip differ in size: {sorted(sizes)}; share resize and crop')
+            raise ValueError(f'TubeMask: the frames of a clip differ in size: {sorted(sizes)}; put resize '
+                             'and crop inside TransformBroadcaster(share_random_params=True)')
         height, width = sizes.pop()
         return [draw_patch_mask(height, width, self.patch_size, self.mask_ratio)] * len(frames)

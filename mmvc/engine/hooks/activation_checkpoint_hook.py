@@ -18,19 +18,18 @@ from mmvc.utils.errors import UsageError
 
 @HOOKS.register_module()
 class ActivationCheckpointHook(Hook):
-    """Saves memory for time: activations inside the named modules are computed again when the gradients need them.
+    """Trades time for memory: activations inside the given modules are recomputed in the backward pass.
 
-    Losses and gradients stay the same. mmengine's ``activation_checkpointing`` has the same purpose, but takes no
-    patterns, no keyword arguments and no module whose inputs come from a frozen one.
+    Losses and gradients stay the same. mmengine's ``activation_checkpointing`` does the same, but does not support
+    patterns, keyword arguments, or modules whose inputs need no gradient.
 
     Args:
-        modules (Sequence[str]): Names of modules as in ``model.named_modules()``; ``*`` stands for one name between
-            dots. Modules must be used by calling them, not by other methods. Defaults to the layers of the pixel
-            decoder's encoder, the decoder, the tracker and the refiner; those that a stage lacks or has frozen are
-            left out.
+        modules (Sequence[str]): Module names as in ``model.named_modules()``; ``*`` matches one name between dots.
+            A module must be used only through ``forward``. Defaults to the layers of the pixel decoder's encoder, the
+            decoder, the tracker and the refiner; defaults that a stage lacks or has frozen are skipped.
 
     Raises:
-        UsageError: Before training, if a given name fits no module.
+        UsageError: Before training, if a given name matches no module.
     """
 
     MODULES = ('head.pixel_decoder.encoder.layers.*', 'head.transformer_decoder.layers.*', 'tracker.layers.*',
@@ -43,21 +42,22 @@ class ActivationCheckpointHook(Hook):
         """Wrap the modules."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         count = checkpoint_activations(model, self.modules)
-        print_log(f'Activations of {count} modules are computed twice, to save memory', logger='current')
+        print_log(f'Activations of {count} modules are recomputed in the backward pass to save memory',
+                  logger='current')
 
 
 def checkpoint_activations(model: nn.Module, patterns: Sequence[str] = ActivationCheckpointHook.MODULES) -> int:
-    """Let modules of a model forget their activations, see :class:`ActivationCheckpointHook`.
+    """Recompute the activations of some modules in the backward pass, see :class:`ActivationCheckpointHook`.
 
     Args:
-        model (nn.Module): The model, not wrapped. Changed in place.
-        patterns (Sequence[str]): Names of modules.
+        model (nn.Module): Model without a wrapper. Changed in place.
+        patterns (Sequence[str]): Module names, with ``*`` for one name between dots.
 
     Returns:
-        int: Number of modules.
+        int: Number of changed modules.
 
     Raises:
-        UsageError: If a pattern that is not a default fits no module.
+        UsageError: A pattern that is not a default matches no module.
     """
     modules = {name.replace('_fsdp_wrapped_module.', ''): module for name, module in model.named_modules()}
     chosen = []
@@ -65,8 +65,8 @@ def checkpoint_activations(model: nn.Module, patterns: Sequence[str] = Activatio
         found = [module for name, module in modules.items() if _fits(name, pattern)]
         if not found and pattern not in ActivationCheckpointHook.MODULES:
             raise UsageError(f'ActivationCheckpointHook: the model has no module "{pattern}"; it has '
-                             f'{", ".join(sorted({name.split(".")[0] for name in modules if name}))} and what is in '
-                             'them, see model.named_modules()')
+                             f'{", ".join(sorted({name.split(".")[0] for name in modules if name}))} and their '
+                             'children: choose names from model.named_modules()')
         chosen += [module for module in found if any(p.requires_grad for p in module.parameters())]
     for module in chosen:
         module.forward = _checkpointed(module.forward)

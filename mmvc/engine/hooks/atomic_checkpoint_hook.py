@@ -16,29 +16,32 @@ _OUTDATED = 'outdated_ckpts'
 
 @HOOKS.register_module(name=['AtomicCheckpointHook', 'CheckpointHook'])  # with default_scope='mmvc' it is the default
 class AtomicCheckpointHook(CheckpointHook):
-    """Checkpoint hook that leaves a good checkpoint behind whenever the process is killed.
+    """Checkpoint hook that keeps an intact checkpoint on disk whenever the process is killed.
 
-    Differences to mmengine's: a checkpoint on local disk is written to a temporary name, synced and renamed, and so is
-    ``last_checkpoint``; an outdated checkpoint, also a ``best_*`` one, is removed after the new one is safe, not
-    before, or when the training is resumed after a kill in between; and hooks with a method
-    ``gather_for_checkpoint(runner)``, such as :class:`RandomStateHook`, have it called on all ranks before a
-    checkpoint is saved on the first.
+    It differs from mmengine's hook in three ways:
+
+    - Checkpoints on local disk and ``last_checkpoint`` are written atomically.
+    - An outdated checkpoint, including ``best_*``, is removed only after the new one is complete. If the process is
+      killed between the two, the resumed training removes it.
+    - Before rank 0 saves, the hook calls ``gather_for_checkpoint(runner)`` of all hooks that have this method, on all
+      ranks. :class:`RandomStateHook` needs it.
 
     Args:
         backend_args (dict, optional): Storage of the checkpoints, see :class:`mmengine.hooks.CheckpointHook`. Defaults
-            to None: local disk, written atomically.
+            to None: local disk with atomic writes.
         **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
     """
 
     backend_args: dict | None
-    file_backend: Any  # one of mmengine's, or what defers its removals
+    file_backend: Any  # one of mmengine's
 
     def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self._last_saved_iter: int | None = None
+        self._earlier_best: list[str | None] = []  # while a better checkpoint is being saved
 
     def before_train(self, runner: Runner) -> None:
-        """Choose the storage; a remote ``out_dir`` (``s3://...``) keeps mmengine's."""
+        """Select atomic storage, unless ``out_dir`` is remote (``s3://...``), and remove outdated checkpoints."""
         if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
             self.backend_args = dict(backend='atomic_local')
         super().before_train(runner)
@@ -46,13 +49,13 @@ class AtomicCheckpointHook(CheckpointHook):
                       if osp.dirname(path) == osp.dirname(self.file_backend.join_path(self.out_dir, '_'))])
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if not self.by_epoch and self.interval > 0 and self.interval % steps:
-            print_log(f'A checkpoint is saved every {self.interval} iterations, a step of the optimizer is made every '
-                      f'{steps}: gradients in between are not saved, so a resumed training differs. Let '
-                      'default_hooks.checkpoint.interval be a multiple of optim_wrapper.accumulative_counts',
+            print_log(f'Every {self.interval} iterations a checkpoint is saved, every {steps} the optimizer steps. '
+                      'Gradients accumulated in between are not saved, so a resumed training would differ. Set '
+                      'default_hooks.checkpoint.interval to a multiple of optim_wrapper.accumulative_counts',
                       logger='current', level=logging.WARNING)
 
     def save_if_missing(self, runner: Runner) -> str:
-        """Make sure that the weights the training ended with are saved (a training stopped early saves none).
+        """Save the final weights, unless they are saved already. A training that stops early does not save them.
 
         Args:
             runner (Runner): Runner after ``train()``.
@@ -66,18 +69,18 @@ class AtomicCheckpointHook(CheckpointHook):
         return self.last_ckpt
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        outdated = self._outdated_best()
+        outdated = self._replaced_best()
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
                 oldest = self.filename_tmpl.format(self.keep_ckpt_ids[0])
                 outdated.append(self.file_backend.join_path(self.out_dir, oldest))
-            self.keep_ckpt_ids.append(step)  # of bounded length: drops the oldest
+            self.keep_ckpt_ids.append(step)  # a deque of bounded length, which drops the oldest
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
 
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        runner.message_hub.update_info(_OUTDATED, outdated)  # for a kill before they are removed
+        runner.message_hub.update_info(_OUTDATED, outdated)  # a resumed run can remove them
         runner.call_hook('gather_for_checkpoint')
         runner.save_checkpoint(
             self.out_dir,
@@ -97,39 +100,48 @@ class AtomicCheckpointHook(CheckpointHook):
         self._remove(outdated)
 
     def _remove(self, paths: list[str]) -> None:
-        """Remove checkpoints, on the first rank, those that are there."""
+        """Remove the given checkpoints that exist; only rank 0 does so."""
         for path in paths if is_main_process() else ():
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
-            elif self.file_backend.isdir(path):  # DeepSpeed's checkpoints are folders
+            elif self.file_backend.isdir(path):  # a checkpoint of DeepSpeed is a folder
                 self.file_backend.rmtree(path)
 
-    def _outdated_best(self) -> list[str]:
-        """Best checkpoints that better ones, saved just now, have replaced."""
-        best = (getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values())
-        return [path for path in getattr(self.file_backend, 'removed', ()) if path not in best]
-
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
-        backend, self.file_backend = self.file_backend, _DeferredRemoval(self.file_backend)
+        """Save a best checkpoint, then remove the one that it replaces.
+
+        mmengine removes the earlier best checkpoint before it writes the better one. To prevent that, the earlier
+        paths are hidden from mmengine while it saves.
+        """
+        if not self.save_best:
+            return
+        self._earlier_best = self._best()
+        self._set_best([None] * len(self._earlier_best))
         try:
             super()._save_best_checkpoint(runner, metrics)
-            outdated = self._outdated_best()
         finally:
-            self.file_backend = backend
-        self._remove(outdated)
+            replaced = self._replaced_best()
+            self._set_best([new or earlier for new, earlier in zip(self._best(), self._earlier_best)])
+            self._earlier_best = []
+        self._remove(replaced)
+        for path in replaced:
+            runner.logger.info(f'The previous best checkpoint {path} is removed')
 
+    def _best(self) -> list[str | None]:
+        """Paths of the best checkpoints, one per metric of ``save_best``."""
+        if len(self.key_indicators) == 1:
+            return [self.best_ckpt_path]
+        return [self.best_ckpt_path_dict[key] for key in self.key_indicators]
 
-class _DeferredRemoval:
-    """A storage backend that only notes what it is to remove."""
+    def _set_best(self, paths: list[str | None]) -> None:
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path, = paths
+        else:
+            self.best_ckpt_path_dict = dict(zip(self.key_indicators, paths))
 
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-        self.removed: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def remove(self, path: str) -> None:
-        self.removed.append(path)
-
-    rmtree = remove
+    def _replaced_best(self) -> list[str]:
+        """Earlier best checkpoints for which a better one has been saved under another name."""
+        if not self._earlier_best:
+            return []
+        return [earlier for earlier, new in zip(self._earlier_best, self._best())
+                if earlier and new and new != earlier]

@@ -11,14 +11,14 @@ from mmvc.registry import HOOKS
 
 @HOOKS.register_module()
 class BadSampleHook(Hook):
-    """Logs and counts the samples that were replaced because they could not be loaded.
+    """Logs and counts training samples that could not be loaded and were replaced.
 
-    The limit is ``max_bad_samples`` of the training set, for the different samples that all workers of all ranks met
-    since the training began: the count is kept in the checkpoints. Every one is logged once, with the reason. The
-    number so far is the scalar ``train/bad_samples``.
+    The limit is ``max_bad_samples`` of the training set. It applies to the number of different bad samples in all
+    workers of all ranks since the training began; checkpoints keep this count. Each bad sample is logged once, with
+    the reason. The count is logged as ``train/bad_samples``.
 
     Args:
-        interval (int): Iterations between exchanges of several ranks. Defaults to 50.
+        interval (int): Number of iterations between exchanges among ranks. Defaults to 50.
     """
 
     priority = 'HIGH'
@@ -29,15 +29,15 @@ class BadSampleHook(Hook):
         self._found: dict[str, str] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Take up the count of a resumed training."""
+        """Restore the count of a resumed training."""
         self._limit = getattr(runner.train_dataloader.dataset, 'max_bad_samples', 0)
         self._found = dict(runner.message_hub.runtime_info.get('bad_samples', {}))
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Collect what the batch replaces.
+        """Collect the bad samples that were replaced in the batch.
 
         Raises:
-            BadSampleError: There are more bad samples than allowed.
+            BadSampleError: There are more bad samples than ``max_bad_samples``.
         """
         samples = data_batch.get('data_samples', ()) if isinstance(data_batch, dict) else ()
         for sample in samples:
@@ -53,11 +53,11 @@ class BadSampleHook(Hook):
             if name not in self._found:
                 self._found[name] = reason
                 runner.logger.log(logging.WARNING, f'bad sample {len(self._found)} of at most {self._limit}: {name} '
-                                                   f'is replaced by the next one: {reason}')
+                                                   f'is replaced by the next sample: {reason}')
         if gathered:
             runner.message_hub.update_info('bad_samples', dict(self._found))
             runner.message_hub.update_scalar('train/bad_samples', len(self._found))
         if len(self._found) > self._limit:
-            raise BadSampleError(f'{len(self._found)} samples cannot be loaded, max_bad_samples of the training set '
-                                 f'is {self._limit}: correct the data. The last ones: ' +
+            raise BadSampleError(f'{len(self._found)} samples cannot be loaded, but max_bad_samples of the training '
+                                 f'set is {self._limit}: repair the data. The last bad samples: ' +
                                  '; '.join(f'{name}: {reason}' for name, reason in list(self._found.items())[-3:]))

@@ -10,13 +10,13 @@ from mmvc.utils.errors import UsageError
 
 @HOOKS.register_module()
 class CheckClassesHook(Hook):
-    """Refuses a model whose ``num_classes`` is not the number of classes of the dataset.
+    """Checks that ``num_classes`` of the model equals the number of classes of the dataset.
 
-    Otherwise a training ends in an index error (on GPUs in a device-side assertion) when the first class beyond comes
-    up, or goes on with classes that do not exist.
+    Without this check, the first label that is out of range raises an index error (on GPUs a device-side assertion),
+    or the model trains classes that do not exist.
 
     Raises:
-        UsageError: Before a training, validation or test.
+        UsageError: Before a training, validation or test, if the numbers differ.
     """
 
     priority = 'VERY_HIGH'

@@ -9,13 +9,13 @@ from mmvc.registry import HOOKS
 
 @HOOKS.register_module()
 class FinalMetricsHook(Hook):
-    """Keeps the numbers of the last validation, and sees to it that the final weights get theirs.
+    """Stores the metrics of the last validation, and validates the final weights if that was missed.
 
-    A training that was killed between its last checkpoint and the validation behind it would, resumed, end without.
+    It is missed if the training is killed between its last checkpoint and the validation after it, and then resumed.
 
     Attributes:
-        iter (int | None): Finished training iterations at that validation; None before the first.
-        metrics (dict[str, float]): Its numbers.
+        iter (int | None): Training iterations finished at that validation; None before the first validation.
+        metrics (dict[str, float]): Metrics of that validation.
     """
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class FinalMetricsHook(Hook):
         self.metrics: dict[str, float] = {}
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Keep what is a number."""
+        """Store the numeric metrics."""
         self.iter = runner.iter
         self.metrics = {name: float(value) for name, value in (metrics or {}).items() if isinstance(value, Number)}
 
     def after_train(self, runner: Runner) -> None:
-        """Validate the final weights if that has not been done."""
+        """Validate the final weights, unless they are validated already."""
         if runner.val_loop is not None and self.iter != runner.iter:
             runner.val_loop.run()

@@ -13,13 +13,13 @@ DATA_BATCH = dict | tuple | list | None
 
 @HOOKS.register_module()
 class HostMemoryHook(Hook):
-    """Logs the memory of this process and its data workers as ``host_memory``, in MiB.
+    """Logs the main memory of this process and its data workers as ``host_memory``, in MiB.
 
-    It is what shows, over days, a leak that the memory of the GPU does not. Pages that processes share are divided
-    among them (proportional set size). Linux only; elsewhere nothing is logged.
+    It shows slow leaks of host memory. Shared pages are divided among the processes that share them (proportional set
+    size). Works on Linux only; elsewhere nothing is logged.
 
     Args:
-        interval (int): Iterations between readings, at best that of the logger. Defaults to 50.
+        interval (int): Number of iterations between readings; best the interval of the logger. Defaults to 50.
     """
 
     priority = 'HIGH'  # before the logger
@@ -32,7 +32,7 @@ class HostMemoryHook(Hook):
                          batch_idx: int,
                          data_batch: DATA_BATCH = None,
                          outputs: Sequence | None = None) -> None:
-        """Read and log it."""
+        """Log the memory, every ``interval`` iterations."""
         if self.every_n_train_iters(runner, self.interval) or runner.iter == 0:
             memory = host_memory()
             if memory is not None:
@@ -40,7 +40,7 @@ class HostMemoryHook(Hook):
 
 
 def host_memory() -> float | None:
-    """Memory of this process and its children in MiB; None where the system does not tell."""
+    """Return the memory of this process and its descendants in MiB, or None if the system does not report it."""
     total = 0
     waiting = [str(os.getpid())]
     while waiting:
@@ -49,7 +49,7 @@ def host_memory() -> float | None:
             rollup = (folder / 'smaps_rollup').read_text()
             for thread in (folder / 'task').iterdir():
                 waiting += (thread / 'children').read_text().split()
-        except OSError:  # not Linux, or a child that has just ended
+        except OSError:  # not Linux, or the process has just ended
             continue
         total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith('Pss:'))
     return total / 1024 if total else None

@@ -2,13 +2,14 @@
 import json
 import logging
 import math
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor
@@ -24,60 +25,54 @@ class NonFiniteError(RuntimeError):
 
 @HOOKS.register_module()
 class NaNGuardHook(Hook):
-    """Ends a training whose loss or gradient is NaN or infinite, before that reaches the weights, and says on what.
+    """Stops the training on a NaN or infinite loss or gradient, before the update, and reports the clips.
 
-    The gradients are looked at right before each step of the optimizer: if they are not finite they are dropped, and
-    weights, momenta and averaged weights stay those of the iteration before. The clips of the batch (with gradient
-    accumulation: of all batches of the step), their frames, the losses and the parameters concerned are written to
-    ``<work_dir>/nonfinite/iter_<number>_rank_<rank>.json``. Then the training ends with an error, or goes on without
-    that step, up to a limit.
+    Gradients are checked right before each optimizer step. If they are NaN or infinite they are discarded, so weights,
+    momenta and averaged weights keep their values of the previous iteration. The hook then writes a report to
+    ``<work_dir>/nonfinite/iter_<number>_rank_<rank>.json``: the clips of the batch (with gradient accumulation: of all
+    batches of the step), their frames, the losses, and the parameters with bad gradients. After that the training
+    stops with an error, or continues without that step, up to a limit.
 
-    With automatic mixed precision, infinite gradients are the ordinary way to find the loss scale; the scaler drops
-    them itself, and only losses that are not finite count.
+    With automatic mixed precision, infinite gradients are normal: the loss scaler finds its scale that way and skips
+    the step itself. Then only NaN or infinite losses count.
 
-    Where gradients are not clipped, their norm is logged as ``grad_norm`` (where they are, mmengine does it).
+    If gradients are not clipped, the hook logs their norm as ``grad_norm``; otherwise mmengine does.
 
     Args:
-        max_skipped (int): How many steps may be dropped before the training ends, counted over all its resumptions.
-            Defaults to 0.
+        max_skipped (int): Number of steps that may be skipped before the training stops, including those before it
+            was resumed. Defaults to 0.
 
     Raises:
-        NonFiniteError: In training, see above.
+        NonFiniteError: During training, if more steps than ``max_skipped`` are bad.
     """
 
-    priority = 'HIGH'  # before the hooks that average, log and save
+    priority = 'HIGH'  # before the hooks that average weights, log and save
 
     def __init__(self, max_skipped: int = 0) -> None:
         self.max_skipped = max_skipped
         self._clips: list[dict] = []  # since the last step
-        self._norm: float | None = None  # of the gradients, if it is not finite
+        self._norm: float | None = None  # of the gradients, if it is NaN or infinite
         self._parameters: list[str] = []
         self._handles: list = []
 
     def before_train(self, runner: Runner) -> None:
-        """Watch the optimizers."""
+        """Register the gradient check with all optimizers."""
         wrappers = [runner.optim_wrapper]
         if isinstance(runner.optim_wrapper, OptimWrapperDict):
             wrappers = list(runner.optim_wrapper.values())
         names = {id(parameter): name for name, parameter in runner.model.named_parameters()}
         for wrapper in wrappers:
-            log_norm = None if wrapper.clip_grad_kwargs else runner.message_hub.update_scalar
-
-            def check(optimizer: Optimizer, args: tuple, kwargs: dict,
-                      log_norm: Callable[[str, float], None] | None = log_norm) -> None:
-                norm = self._check_gradients(optimizer, names)
-                if log_norm is not None:
-                    log_norm('train/grad_norm', norm)
-
+            message_hub = None if wrapper.clip_grad_kwargs else runner.message_hub
+            check = partial(self._before_step, names=names, message_hub=message_hub)
             self._handles.append(wrapper.optimizer.register_step_pre_hook(check))
 
     def after_train(self, runner: Runner) -> None:
-        """Leave the optimizers alone."""
+        """Remove the gradient check."""
         while self._handles:
             self._handles.pop().remove()
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Remember what is in the batch."""
+        """Record the clips of the batch."""
         self._clips += describe_batch(data_batch)
 
     def after_train_iter(self,
@@ -85,13 +80,13 @@ class NaNGuardHook(Hook):
                          batch_idx: int,
                          data_batch: dict | None = None,
                          outputs: dict[str, Any] | None = None) -> None:
-        """Report what was found, and end the training or go on."""
+        """Report a bad loss or gradient, and stop the training if there are too many."""
         losses = {name: float(value.detach() if isinstance(value, Tensor) else value)
                   for name, value in (outputs or {}).items() if _is_scalar(value)}
         bad = [f'{name} = {value}' for name, value in losses.items() if not math.isfinite(value)]
         clips, norm = self._clips, self._norm
         if isinstance(runner.optim_wrapper, OptimWrapperDict) or runner.optim_wrapper.should_update():
-            self._clips = []
+            self._clips = []  # an optimizer has just stepped
         if not bad and norm is None:
             return
         self._norm = None
@@ -99,23 +94,30 @@ class NaNGuardHook(Hook):
         skipped = runner.message_hub.runtime_info.get('skipped_steps', 0) + 1
         runner.message_hub.update_info('skipped_steps', skipped)
 
-        what = ', '.join(bad) if bad else f'gradient norm = {norm}, with finite losses here'
-        message = (f'iteration {runner.iter + 1}: {what}, on {_name(clips)}. The step is dropped; clips, losses and '
-                   f'parameters are in "{path}"')
+        what = ', '.join(bad) if bad else f'gradient norm = {norm}, with finite losses on this rank'
+        message = (f'iteration {runner.iter + 1}: {what}, on {_describe(clips)}. The step is skipped; clips, losses '
+                   f'and parameters are in "{path}"')
         if skipped > self.max_skipped:
-            limit = f' after {self.max_skipped} others that were dropped' if self.max_skipped else ''
-            raise NonFiniteError(f'{message}. This ends the training{limit}: look at these clips, lower the learning '
-                                 'rate or clip the gradient, then go on from the last checkpoint with --resume; or '
-                                 'let more steps be dropped with NaNGuardHook(max_skipped=N)')
-        runner.logger.log(logging.WARNING, f'{message} (number {skipped} of at most {self.max_skipped})')
+            limit = f' after {self.max_skipped} skipped steps' if self.max_skipped else ''
+            raise NonFiniteError(f'{message}. The training stops{limit}: check these clips, lower the learning rate '
+                                 'or clip the gradients, then continue from the last checkpoint with --resume; or '
+                                 'allow more skipped steps with NaNGuardHook(max_skipped=N)')
+        runner.logger.log(logging.WARNING, f'{message} (skipped step {skipped} of at most {self.max_skipped})')
+
+    def _before_step(self, optimizer: Optimizer, args: tuple, kwargs: dict, names: dict[int, str],
+                     message_hub: MessageHub | None) -> None:
+        """Check the gradients before a step (``args`` and ``kwargs`` are those of the step), and log their norm."""
+        norm = self._check_gradients(optimizer, names)
+        if message_hub is not None:
+            message_hub.update_scalar('train/grad_norm', norm)
 
     def _check_gradients(self, optimizer: Optimizer, names: dict[int, str]) -> float:
-        """Norm of the gradients of an optimizer; unless it is finite, they are dropped."""
+        """Return the norm of an optimizer's gradients; discard the gradients if it is NaN or infinite."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group['params']
                       if parameter.grad is not None]
         norm = total_norm([parameter.grad for parameter in parameters])
         finite = math.isfinite(norm)
-        if self.max_skipped and get_world_size() > 1:  # ranks that hold parts of the model must agree
+        if self.max_skipped and get_world_size() > 1:  # all ranks must skip the same steps
             flag = torch.tensor(float(finite), device=parameters[0].device if parameters else 'cpu')
             all_reduce(flag, 'min')
             finite = bool(flag)
@@ -124,7 +126,7 @@ class NaNGuardHook(Hook):
             self._parameters = [names.get(id(parameter), '?') for parameter in parameters
                                 if not bool(parameter.grad.isfinite().all())]
             for parameter in parameters:
-                parameter.grad = None  # an optimizer leaves alone what has no gradient
+                parameter.grad = None  # the optimizer skips parameters without a gradient
         return norm
 
     def _write_report(self, runner: Runner, losses: dict[str, float], norm: float | None,
@@ -143,26 +145,26 @@ class NaNGuardHook(Hook):
 
 
 def total_norm(tensors: list[Tensor]) -> float:
-    """Euclidean norm of many tensors taken together; 0 if there are none."""
+    """Return the Euclidean norm of all tensors together; 0 for an empty list."""
     if not tensors:
         return 0.0
-    if hasattr(torch.nn.utils, 'get_total_norm'):  # torch >= 2.6: all tensors in one kernel
+    if hasattr(torch.nn.utils, 'get_total_norm'):  # torch >= 2.6, in a single kernel
         norm = torch.nn.utils.get_total_norm(tensors)
     else:
         norms = [torch.linalg.vector_norm(tensor, dtype=torch.float32) for tensor in tensors]
         norm = torch.linalg.vector_norm(torch.stack([value.to(norms[0].device) for value in norms]))
-    return float(norm.full_tensor() if hasattr(norm, 'full_tensor') else norm)  # of sharded tensors: all parts
+    return float(norm.full_tensor() if hasattr(norm, 'full_tensor') else norm)  # a sharded tensor (DTensor)
 
 
 def describe_batch(data_batch: dict | None) -> list[dict]:
-    """Name what is in a batch.
+    """List the clips of a batch.
 
     Args:
         data_batch (dict | None): Batch with ``data_samples``, one per clip or image.
 
     Returns:
-        list[dict]: Per clip: ``video_id``, ``masked`` and ``frames``, a list of ``dict(frame_id, img_path)``; what a
-        sample does not tell is None.
+        list[dict]: Per clip ``video_id``, ``masked`` and ``frames``, a list of ``dict(frame_id, img_path)``. Missing
+        metainfo is None.
     """
     samples = data_batch.get('data_samples') or () if isinstance(data_batch, dict) else ()
     clips = []
@@ -177,9 +179,9 @@ def describe_batch(data_batch: dict | None) -> list[dict]:
     return clips
 
 
-def _name(clips: list[dict]) -> str:
+def _describe(clips: list[dict]) -> str:
     if not clips:
-        return 'a batch without names'
+        return 'a batch without metainfo'
     more = f' and {len(clips) - 4} more clips' if len(clips) > 4 else ''
     return '; '.join(f'video "{clip["video_id"]}" frames {[frame["frame_id"] for frame in clip["frames"]]} '
                      f'({clip["frames"][0]["img_path"]})' for clip in clips[:4]) + more

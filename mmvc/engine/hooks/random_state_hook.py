@@ -10,22 +10,22 @@ from torch import Tensor
 from mmvc.registry import HOOKS
 from mmvc.utils.random_state import get_random_state, set_random_state
 
-KEY = 'random_state'
+_KEY = 'random_state'
 
 
 @HOOKS.register_module()
 class RandomStateHook(Hook):
-    """Keeps the random generators of every rank in the checkpoints, and validation from touching them.
+    """Saves the RNG states of all ranks in checkpoints, and restores them after validation.
 
-    The states (see :func:`get_random_state`) are the entry ``random_state`` of a checkpoint, one per rank, 10 KiB
-    each. They are put back right before the first step of a resumed training, when model, data and hooks have made
-    their draws. Around a validation they are kept, so that it does not matter to the training whether one took place.
+    The states (see :func:`get_random_state`) are stored as ``random_state`` of a checkpoint, 10 KiB per rank. A
+    resumed training restores them right before its first step, after model, data and hooks have drawn random numbers.
+    They are also restored after each validation, so that validations do not change the training.
 
-    :class:`AtomicCheckpointHook` asks all ranks for their states; with mmengine's ``CheckpointHook``, which saves on
-    the first rank only, a checkpoint of several ranks gets none.
+    The states of several ranks are saved only with :class:`AtomicCheckpointHook`, which asks all ranks for them;
+    mmengine's ``CheckpointHook`` calls no hook on the other ranks.
     """
 
-    priority = 'VERY_HIGH'  # before others draw
+    priority = 'VERY_HIGH'  # before other hooks draw random numbers
 
     def __init__(self) -> None:
         self._gathered: list[dict[str, Tensor]] | None = None
@@ -33,46 +33,46 @@ class RandomStateHook(Hook):
         self._before_val: dict[str, Tensor] | None = None
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
-        """Collect the states of all ranks; called on all of them before the first one saves."""
+        """Gather the states of all ranks. Called on all ranks before rank 0 saves."""
         self._gathered = all_gather_object(self._state_after_last_step())
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Add the states."""
+        """Add the states to the checkpoint."""
         if self._gathered is None and get_world_size() == 1:
             self._gathered = [self._state_after_last_step()]
         if self._gathered is not None:
-            checkpoint[KEY] = self._gathered
+            checkpoint[_KEY] = self._gathered
         self._gathered = None
 
     def _state_after_last_step(self) -> dict[str, Tensor]:
         return get_random_state() if self._to_restore is None else self._to_restore
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Take this rank's states from a checkpoint that is resumed."""
+        """Read the states of this rank from a checkpoint that is resumed."""
         if not runner._resume:
             return
-        states = checkpoint.get(KEY, [])
+        states = checkpoint.get(_KEY, [])
         if len(states) == get_world_size():
             self._to_restore = states[get_rank()]
         else:
-            print_log(f'The checkpoint has random states of {len(states)} processes, this training has '
-                      f'{get_world_size()}: it is resumed, but not exactly as if it had not stopped', logger='current',
-                      level=logging.WARNING)
+            print_log(f'The checkpoint has RNG states of {len(states)} processes, this training has '
+                      f'{get_world_size()}: it is resumed, but differs from an uninterrupted training',
+                      logger='current', level=logging.WARNING)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
-        """Restore the states, once."""
+        """Restore the states before the first step."""
         if self._to_restore is not None:
             set_random_state(self._to_restore)
             self._to_restore = None
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Keep the states; those of a checkpoint, if no step has been made since it was resumed."""
+        """Store the states; before the first step of a resumed training, those of the checkpoint."""
         if self._to_restore is not None:
             set_random_state(self._to_restore)
         self._before_val = get_random_state()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Put them back, before any checkpoint is written."""
+        """Restore the states, before a checkpoint is written."""
         if self._before_val is not None:
             set_random_state(self._before_val)
             self._before_val = None

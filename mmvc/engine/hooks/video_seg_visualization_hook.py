@@ -13,30 +13,33 @@ from mmengine.structures import BaseDataElement
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.registry import HOOKS
 from mmvc.utils.patch_mask import expand_patch_mask
-from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, hide_pixels
+from mmvc.visualization import PanelDrawer, SegmentMap, VideoSegLocalVisualizer, VideoWriter, hide_pixels
+
+DEFAULT_ALPHA = 0.6
 
 
 @HOOKS.register_module()
 class VideoSegVisualizationHook(Hook):
-    """Writes every tested video as something to watch: input, ground truth and prediction side by side.
+    """Writes every tested video as pictures: input, ground truth and prediction side by side.
 
-    ``<show_dir>/<video>.mp4`` and ``<show_dir>/<video>/<frame>.jpg``, for all three tasks: classes in the palette of
-    the dataset, things and instances in a colour of their own, with labels and a legend of what occurs in the video.
-    Ground truth is shown where the dataset has one.
+    The hook writes ``<show_dir>/<video>.mp4`` and ``<show_dir>/<video>/<frame>.jpg``, for all three tasks. Classes
+    have the colours of the dataset's palette; every thing and every instance has its own colour. Segments are
+    labelled, and a legend lists what occurs in the video. Ground truth is shown if the dataset has any.
 
     Args:
         show_dir (str, optional): Folder to write to. Defaults to None: ``videos`` in the work dir.
         fps (float): Frames per second of the videos. Defaults to 10.
-        alpha (float): Strength of the colours over the image, from 0 to 1. Defaults to 0.6.
-        on_val (bool): Whether to write the validation videos as well, to ``<show_dir>/val_<iteration>``.
+        alpha (float, optional): Opacity of the colours over the image, from 0 to 1. Defaults to None: ``alpha`` of the
+            config's :class:`VideoSegLocalVisualizer`, or 0.6 if the config has another visualizer.
+        on_val (bool): Whether to write the validation videos too, to ``<show_dir>/val_<iteration>``.
             Defaults to False.
-        score_thr (float): Instances that score less are not drawn (VIS). Defaults to 0.3.
+        score_thr (float): Instances with a lower score are not drawn (VIS). Defaults to 0.3.
     """
 
     def __init__(self,
                  show_dir: str | None = None,
                  fps: float = 10,
-                 alpha: float = 0.6,
+                 alpha: float | None = None,
                  on_val: bool = False,
                  score_thr: float = 0.3) -> None:
         self.show_dir = show_dir
@@ -49,21 +52,19 @@ class VideoSegVisualizationHook(Hook):
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[BaseDataElement] | None = None) -> None:
         """Write the videos of a batch."""
-        self._write(outputs, runner.test_dataloader.dataset.metainfo, self._root(runner),
-                    self._ground_truth(runner, 'test'))
+        self._write(runner, 'test', outputs, self._root(runner))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence[BaseDataElement] | None = None) -> None:
-        """Write the videos of a batch, if asked to."""
+        """Write the videos of a batch, if ``on_val`` is set."""
         if self.on_val:
-            self._write(outputs, runner.val_dataloader.dataset.metainfo, self._root(runner) / f'val_{runner.iter}',
-                        self._ground_truth(runner, 'val'))
+            self._write(runner, 'val', outputs, self._root(runner) / f'val_{runner.iter}')
 
     def _root(self, runner: Runner) -> Path:
         return Path(runner.work_dir, 'videos') if self.show_dir is None else Path(self.show_dir)
 
     def _ground_truth(self, runner: Runner, split: str) -> GroundTruth | None:
-        """Ground truth of a split; models are tested without it, so it is read apart from their inputs."""
+        """Ground truth of a split. Test inputs carry none, so it is read from the dataset's files."""
         if split not in self._ground_truths:
             try:
                 self._ground_truths[split] = GroundTruth(runner.cfg[f'{split}_dataloader']['dataset'])
@@ -72,13 +73,19 @@ class VideoSegVisualizationHook(Hook):
                 self._ground_truths[split] = None
         return self._ground_truths[split]
 
-    def _write(self, outputs: Sequence[BaseDataElement] | None, meta: dict, root: Path,
-               ground_truth: GroundTruth | None) -> None:
+    def _write(self, runner: Runner, split: str, outputs: Sequence[BaseDataElement] | None, root: Path) -> None:
+        meta = (runner.test_dataloader if split == 'test' else runner.val_dataloader).dataset.metainfo
+        visualizer = runner.visualizer
+        alpha = visualizer.alpha if isinstance(visualizer, VideoSegLocalVisualizer) else DEFAULT_ALPHA
         for sample in outputs or ():
-            self.write_video(list(sample.video_data_samples), meta, root, ground_truth)
+            self.write_video(list(sample.video_data_samples), meta, root, self._ground_truth(runner, split), alpha)
 
-    def write_video(self, frames: list[BaseDataElement], meta: dict, root: Path,
-                    ground_truth: GroundTruth | None = None) -> None:
+    def write_video(self,
+                    frames: list[BaseDataElement],
+                    meta: dict,
+                    root: Path,
+                    ground_truth: GroundTruth | None = None,
+                    default_alpha: float = DEFAULT_ALPHA) -> None:
         """Write one video.
 
         Args:
@@ -86,13 +93,15 @@ class VideoSegVisualizationHook(Hook):
                 ``ori_shape`` and ``img_path``.
             meta (dict): Metainfo of the dataset: ``classes`` and ``palette``.
             root (Path): Folder to write to.
-            ground_truth (GroundTruth, optional): Where the ground truth is read. Defaults to None: not shown.
+            ground_truth (GroundTruth, optional): Source of the ground truth. Defaults to None: none is shown.
+            default_alpha (float): Opacity of the colours, if the hook's ``alpha`` is None. Defaults to 0.6.
         """
-        drawer = PanelDrawer(meta['classes'], meta['palette'], self.alpha, score_thr=self.score_thr)
-        legend, has_truth = drawer.legend(), False  # of the whole video, so that the picture keeps still
+        alpha = default_alpha if self.alpha is None else self.alpha
+        drawer = PanelDrawer(meta['classes'], meta['palette'], alpha)
+        legend, has_truth = drawer.legend(), False  # of the whole video: all its pictures have the same layout
         for frame in frames:
             truth = _true_segments(frame, ground_truth)
-            legend.add(truth).add(drawer.prediction(frame))
+            legend.add(truth).add(self._prediction(frame, meta))
             has_truth |= truth is not None
         name = str(frames[0].video_id).replace('/', '_')
         folder = root / name
@@ -104,12 +113,15 @@ class VideoSegVisualizationHook(Hook):
                 if has_truth:
                     truth = _true_segments(frame, ground_truth)
                     columns['ground truth'] = image if truth is None else drawer.draw(image, truth)
-                prediction = drawer.draw_prediction(image, frame)
+                prediction = self._prediction(frame, meta)
                 if prediction is not None:
-                    columns['prediction'] = prediction
+                    columns['prediction'] = drawer.draw(image, prediction)
                 panel = drawer.compose_panel(columns, legend)
                 video.write(panel)
                 mmcv.imwrite(panel[..., ::-1], str(folder / f'{Path(frame.img_path).stem}.jpg'))
+
+    def _prediction(self, frame: BaseDataElement, meta: dict) -> SegmentMap | None:
+        return SegmentMap.from_sample(frame, len(meta['classes']), self.score_thr)
 
 
 def _true_segments(frame: BaseDataElement, ground_truth: GroundTruth | None) -> SegmentMap | None:
@@ -119,10 +131,10 @@ def _true_segments(frame: BaseDataElement, ground_truth: GroundTruth | None) -> 
 
 
 def _masked_input(image: np.ndarray, frame: BaseDataElement) -> np.ndarray:
-    """The image without what masking hid from the model."""
+    """Hide the pixels that masking hid from the model."""
     if not frame.get('masked', False):
         return image
     hidden = expand_patch_mask(frame.patch_mask, frame.patch_size, *frame.img_shape[:2])
-    if frame.get('flip', False) and frame.flip_direction == 'horizontal':  # masked as the model saw it
+    if frame.get('flip', False) and frame.flip_direction == 'horizontal':  # the mask was made after the flip
         hidden = hidden[:, ::-1]
     return hide_pixels(image, hidden)

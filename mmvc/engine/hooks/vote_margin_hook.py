@@ -13,13 +13,13 @@ from mmvc.utils.atomic import atomic_write
 
 @HOOKS.register_module()
 class VoteMarginHook(Hook):
-    """Writes how clearly the votes of :class:`VideoSegTTAModel` (``with_margin=True``) were won.
+    """Writes the vote margins of :class:`VideoSegTTAModel` (``with_margin=True``) to image files.
 
-    Category correction asks about segments of low margins. Written is ``<output_dir>/<video>/<frame>.png``, 8 bits,
-    see :func:`vote_margin`.
+    Category correction uses them to find uncertain segments. The files are ``<output_dir>/<video>/<frame>.png`` with
+    8 bits per pixel, see :func:`vote_margin`.
 
     Args:
-        output_dir (str): Where to write.
+        output_dir (str): Folder to write to.
     """
 
     def __init__(self, output_dir: str) -> None:

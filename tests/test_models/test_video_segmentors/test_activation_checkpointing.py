@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from mmvc.engine import ActivationCheckpointHook
+from mmvc.engine.hooks import ActivationCheckpointHook
 from mmvc.utils.errors import UsageError
 from tests.helpers.tiny_models import STAGES, build_model, make_batch
 

@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import sys
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any
@@ -16,43 +17,58 @@ from rich.progress import (
 from rich.text import Text
 
 
-class FramesPerSecondColumn(ProgressColumn):
-    """How fast frames are done."""
+class SpeedColumn(ProgressColumn):
+    """Column of a progress bar: how many items are done per second.
+
+    Args:
+        unit (str): What is counted, in the plural.
+    """
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
 
     def render(self, task: Task) -> Text:
         """Draw the column."""
         speed = task.finished_speed or task.speed
-        return Text('- frames/s' if speed is None else f'{speed:.2f} frames/s')
+        return Text(f'- {self.unit}/s' if speed is None else f'{speed:.2f} {self.unit}/s')
 
 
-class FrameProgress:
-    """Progress bars with frames per second and the time left, on standard error. Used in a ``with`` statement.
+class ProgressBars:
+    """Progress bars with the speed and the time left, on standard error. Used in a ``with`` statement.
 
     Args:
-        enabled (bool): Whether to show anything.
+        unit (str): What is counted, in the plural. Defaults to 'frames'.
+        enabled (bool): Whether to show anything. Defaults to True.
+
+    Examples:
+        >>> with ProgressBars('videos') as progress:
+        ...     for video in progress.track(videos, len(videos), 'scoring'):
+        ...         score(video)
     """
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self, unit: str = 'frames', enabled: bool = True) -> None:
         self._progress = Progress(
             TextColumn('{task.description}'),
             BarColumn(),
             MofNCompleteColumn(),
-            FramesPerSecondColumn(),
+            SpeedColumn(unit),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # text for a file or a pipe must not go to the console
             disable=not enabled)
 
-    def __enter__(self) -> 'FrameProgress':
+    def __enter__(self) -> 'ProgressBars':
         self._progress.start()
         return self
 
     def track(self, items: Iterable[Any], total: int | None, description: str) -> Iterator[Any]:
-        """Pass items on, and count them.
+        """Yield items, and advance a bar after each of them.
 
         Args:
-            items (Iterable): What to pass on.
-            total (int, optional): How many there will be, if known.
-            description (str): What happens to them.
+            items (Iterable): The items.
+            total (int, optional): Number of items, if known.
+            description (str): Label of the bar.
 
         Yields:
             Any: The items.

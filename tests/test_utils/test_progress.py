@@ -1,0 +1,27 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import pytest
+
+from mmvc.utils.progress import ProgressBars
+
+
+@pytest.mark.parametrize('total', [3, None])
+def test_items_pass_and_are_counted(capsys, total):
+    with ProgressBars('videos') as progress:
+        assert list(progress.track(iter('abc'), total, 'scoring')) == ['a', 'b', 'c']
+    shown = capsys.readouterr()
+    assert 'scoring' in shown.err and '3/3' in shown.err and 'videos/s' in shown.err
+    assert shown.out == ''
+
+
+def test_the_bar_stops_where_an_error_stops_the_work(capsys):
+    with pytest.raises(ValueError, match='second'), ProgressBars() as progress:
+        for item in progress.track(['first', 'second'], 2, 'reading'):
+            if item == 'second':
+                raise ValueError(item)
+    assert '1/2' in capsys.readouterr().err
+
+
+def test_nothing_is_shown_if_disabled(capsys):
+    with ProgressBars(enabled=False) as progress:
+        assert list(progress.track([1, 2], 2, 'reading')) == [1, 2]
+    assert capsys.readouterr().err == ''
