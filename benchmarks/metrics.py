@@ -30,7 +30,9 @@ from pycocotools import mask as mask_utils
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from mmvc.evaluation import functional as F  # noqa: E402
+from mmvc.formats.label_maps import read_label_map, read_panoptic_map  # noqa: E402
 from mmvc.utils import keep_freed_memory  # noqa: E402
+from mmvc.utils.jobs import prefetch  # noqa: E402
 
 NUM_CLASSES = 124
 ISTHING = [index % 2 == 0 for index in range(NUM_CLASSES)]
@@ -127,13 +129,13 @@ def write_vis(folder: Path, index: int) -> None:
 def read_pairs(folder: Path, read: Callable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield ground truth and prediction of each frame; two threads decode ahead."""
     names = sorted(str(path) for path in folder.glob('*.png'))  # gt, pred, gt, pred, ...
-    maps = F.prefetch(read, names)
+    maps = prefetch(read, names)
     return zip(maps, maps)
 
 
 def vss_video(folder: Path):
     confusion, consistency = F.ConfusionMatrix(NUM_CLASSES), F.VideoConsistency()
-    for gt, pred in read_pairs(folder, F.read_label_map):
+    for gt, pred in read_pairs(folder, read_label_map):
         confusion.update(gt, pred)
         consistency.update(gt, pred)
     return confusion.counts, consistency.windows
@@ -142,7 +144,7 @@ def vss_video(folder: Path):
 def vps_video(folder: Path, accumulate: Callable):
     accumulator = accumulate()
     segments = json.loads((folder / 'segments.json').read_text())
-    for (gt, pred), of_frame in zip(read_pairs(folder, F.read_panoptic_map), segments):
+    for (gt, pred), of_frame in zip(read_pairs(folder, read_panoptic_map), segments):
         accumulator.update(F.compare_panoptic(gt, pred, *of_frame))
     return accumulator
 

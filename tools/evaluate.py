@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
-from mmvc.datasets.youtube_vis import ANN_FILES, find_path
 from mmvc.engine import report_errors
-from mmvc.evaluation.files import Report, evaluate_vis, evaluate_vps, evaluate_vss, find_unlabelled, list_masks
+from mmvc.evaluation.files import ScoreReport, evaluate_vis, evaluate_vps, evaluate_vss
+from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import require_writable
@@ -54,9 +54,9 @@ def parse_args() -> argparse.Namespace:
     vss = tasks.add_parser('vss', parents=[common, missing], help='mIoU and video consistency (VSPW)')
     vss.add_argument('--split', default='val', help='default: %(default)s')
     vss.add_argument('--list', metavar='FILE', help='list of the videos below --gt (default: <split>.txt)')
-    vss.add_argument('--masks', default='data/{video}/mask', metavar='FOLDER',
+    vss.add_argument('--masks', default=vspw.MASKS, metavar='FOLDER',
                      help='masks of a video below --gt (default: %(default)s)')
-    vss.add_argument('--images', default='data/{video}/origin', metavar='FOLDER',
+    vss.add_argument('--images', default=vspw.FRAMES, metavar='FOLDER',
                      help='images of a video below --gt; if there are, each must have a mask (default: %(default)s)')
     classes = vss.add_mutually_exclusive_group()
     classes.add_argument('--classes', nargs='+', metavar='NAME',
@@ -70,7 +70,7 @@ def parse_args() -> argparse.Namespace:
     vps.add_argument('--split', default='val', help='default: %(default)s')
     vps.add_argument('--ann-file', metavar='FILE',
                      help='JSON of the ground truth below --gt (default: panoptic_gt_VIPSeg_<split>.json)')
-    vps.add_argument('--masks', default='panomasksRGB/{video}', metavar='FOLDER',
+    vps.add_argument('--masks', default=f'{vipseg.MASKS}/{{video}}', metavar='FOLDER',
                      help='true PNGs of a video below --gt (default: %(default)s)')
 
     vis = tasks.add_parser('vis', parents=[common], help='AP and AR (YouTube-VIS, OVIS)')
@@ -94,18 +94,19 @@ def class_names(args: argparse.Namespace) -> Sequence[str]:
     return args.classes
 
 
-def evaluate(args: argparse.Namespace) -> Report:
+def evaluate(args: argparse.Namespace) -> ScoreReport:
     """Score what the command line names."""
     if args.task == 'vss':
-        masks = list_masks(args.gt, args.list or f'{args.split}.txt', args.masks)
+        masks = vspw.list_masks(args.gt, args.list or vspw.list_file(args.split), args.masks)
         return evaluate_vss(args.pred, masks, class_names(args), args.label_offset, args.workers, args.allow_missing,
-                            find_unlabelled(args.gt, masks, args.images))
+                            vspw.find_unlabelled(args.gt, masks, args.images))
     if args.task == 'vps':
-        ann_file = args.gt / (args.ann_file or f'panoptic_gt_VIPSeg_{args.split}.json')
+        ann_file = args.gt / (args.ann_file or vipseg.ann_file(args.split))
         return evaluate_vps(args.pred, ann_file, str(args.gt / args.masks), args.workers, args.allow_missing)
-    ann_file = args.gt if args.gt.is_file() else args.gt / find_path(str(args.gt), args.split, ANN_FILES)
-    results = args.pred / 'results.json' if args.pred.is_dir() else args.pred
-    return evaluate_vis(results, ann_file, args.workers)
+    ann_file = args.gt
+    if not ann_file.is_file():
+        ann_file = args.gt / youtube_vis.find_path(args.gt, args.split, youtube_vis.ANN_FILES)
+    return evaluate_vis(youtube_vis.results_file(args.pred), ann_file, args.workers)
 
 
 def main() -> None:

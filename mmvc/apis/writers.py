@@ -1,8 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Files of predictions. They are written frame by frame under hidden names, and renamed when a video is complete."""
+"""Writers of predictions: frame by frame under hidden names, which are renamed when a video is complete."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import mmcv
 import numpy as np
 from PIL import Image
 
-from mmvc.evaluation.metrics import VISMetric, VPSMetric, VSSMetric
+from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils.atomic import atomic_folder, atomic_path, atomic_write, require_writable
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, legend_strip, stable_colors
 
-from .results import FrameResult
+from .results import FrameResult, InstanceFrame, PanopticFrame, SemanticFrame
 
 AddFrame = Callable[[FrameResult], None]
 # A legend of all classes must not cover more than a few lines under the video.
@@ -27,7 +26,7 @@ _MAX_LEGEND = 24
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What writers know of a video before its first frame.
+    """Properties of a video that are known before its first frame.
 
     Attributes:
         name (str): Its name, unique in a run.
@@ -44,7 +43,7 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class WriterSettings:
-    """What all writers share.
+    """Settings that all writers share.
 
     Attributes:
         out_dir (Path): Folder to write to.
@@ -67,7 +66,7 @@ class Writer:
     """Writes one kind of file.
 
     Args:
-        settings (WriterSettings): What all writers share.
+        settings (WriterSettings): Settings of all writers.
     """
 
     def __init__(self, settings: WriterSettings) -> None:
@@ -181,7 +180,7 @@ class RLEWriter(Writer):
 
 
 class VSPWWriter(Writer):
-    """Semantic maps as the server of VSPW takes them: ``vspw/<video>/<frame>.png``, class indices."""
+    """Semantic maps as the server of VSPW takes them, in ``vspw/``."""
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
@@ -190,103 +189,95 @@ class VSPWWriter(Writer):
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        target = self.target(video)
-        with atomic_folder(target, inner=video.name) as folder:
-            metric = VSSMetric(output_dir=str(folder), format_only=True)
-            state = metric.start_video(video.name)
-            yield lambda result: metric.add_frame(state, _as_frame(result))
+        with atomic_folder(self.target(video)) as folder:
+            writer = vspw.PredictionWriter(folder)
+
+            def add(result: FrameResult) -> None:
+                assert isinstance(result, SemanticFrame)
+                writer.add(result.name, result.sem_seg)
+
+            yield add
 
 
 class VIPSegWriter(Writer):
-    """Panoptic maps as VIPSeg's script takes them: ``vipseg/pan_pred/<video>/<frame>.png`` and ``vipseg/pred.json``.
+    """Panoptic maps as VIPSeg's script takes them, in ``vipseg/``.
 
-    ``pred.json`` lists the videos that this run has finished.
+    Its JSON lists the videos that this run has finished.
     """
 
     def __init__(self, settings: WriterSettings) -> None:
         super().__init__(settings)
+        self._folder = settings.out_dir / 'vipseg'
         self._finished: list[dict] = []
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return self.settings.out_dir / 'vipseg' / 'pan_pred' / video.name
+        return vipseg.predicted_masks(self._folder, video.name)
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        target = self.target(video)
-        with atomic_folder(target, inner=f'pan_pred/{video.name}') as folder:
-            metric = VPSMetric(output_dir=str(folder), format_only=True)
-            state = metric.start_video(video.name)
-            yield lambda result: metric.add_frame(state, _as_frame(result))
-        self._finished.append(dict(metric.finish_video(state), video_id=video.name))
-        VPSMetric(output_dir=str(target.parents[1]), format_only=True).compute_metrics(self._finished)
+        with atomic_folder(self.target(video)) as folder:
+            writer = vipseg.PredictionWriter(folder, video.name)
+
+            def add(result: FrameResult) -> None:
+                assert isinstance(result, PanopticFrame)
+                writer.add(result.name, result.panoptic_seg, result.segments_info)
+
+            yield add
+        self._finished.append(writer.entry)
+        vipseg.write_predicted_segments(self._folder, self._finished)
 
 
 class YouTubeVISWriter(Writer):
-    """Tracks as the servers of YouTube-VIS and OVIS take them: ``youtube_vis/results.json``.
+    """Tracks as the servers of YouTube-VIS and OVIS take them, in ``youtube_vis/``.
 
-    ``youtube_vis/videos.json`` tells what its ``video_id`` and ``category_id`` mean, in the format of the annotations.
-    Both list the videos that this run has finished.
+    ``videos.json`` says what their ``video_id`` and ``category_id`` mean, in the format of the annotations. Both files
+    list the videos that this run has finished.
     """
 
     def __init__(self, settings: WriterSettings) -> None:
         super().__init__(settings)
-        self._finished: list[dict] = []
+        self._folder = settings.out_dir / 'youtube_vis'
+        self._detections: list[dict] = []
         self._videos: list[dict] = []
-        self._categories = [dict(id=index, name=name) for index, name in enumerate(settings.classes, 1)]
+        self._categories = dict(enumerate(settings.classes, 1))
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return self.settings.out_dir / 'youtube_vis' / 'results.json'
+        return self._folder / youtube_vis.RESULTS
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        described = dict(id=len(self._videos) + 1, name=video.name, height=0, width=0, file_names=[])
-        begun: list[tuple[VISMetric, dict]] = []  # with the first frame, which tells the size
+        described: dict = dict(id=len(self._videos) + 1, name=video.name, height=0, width=0, file_names=[])
+        tracks = youtube_vis.TrackCollector(described['id'], list(self._categories))
 
         def add(result: FrameResult) -> None:
-            if not begun:
-                described['height'], described['width'] = result.image.shape[:2]
-                metric = self._metric([described])
-                begun.append((metric, metric.start_video(str(described['id']))))
-            metric, state = begun[0]
-            state['video']['file_names'].append(result.name)
-            metric.add_frame(state, _as_frame(result))
+            assert isinstance(result, InstanceFrame)
+            described['height'], described['width'] = result.image.shape[:2]
+            described['file_names'].append(result.name)
+            tracks.add(result.masks, *(values.tolist()
+                                       for values in (result.instances_ids, result.labels, result.scores)))
 
         yield add
-        metric, state = begun[0]
-        entry = dict(metric.finish_video(state), video_id=str(described['id']))
-        self._finished.append(entry)
-        self._videos.append(state['video'])
-        folder = self.target(video).parent
-        metric.output_dir = str(folder)
-        metric.compute_metrics(self._finished)
-        atomic_write(folder / 'videos.json',
-                     json.dumps(dict(videos=self._videos, categories=self._categories)).encode())
-
-    def _metric(self, videos: list[dict]) -> VISMetric:
-        """A metric that only writes; it reads its videos and categories from a file."""
-        with tempfile.TemporaryDirectory() as folder:
-            ann_file = Path(folder, 'videos.json')
-            ann_file.write_text(json.dumps(dict(videos=videos, categories=self._categories)), encoding='utf-8')
-            metric = VISMetric(str(ann_file), output_dir=folder, format_only=True)
-        metric.dataset_meta = dict(classes=tuple(self.settings.classes))
-        return metric
+        self._detections += tracks.detections()
+        self._videos.append(described)
+        youtube_vis.write_results(self._folder, self._detections)
+        youtube_vis.write_result_videos(self._folder, self._videos, self._categories)
 
 
-#: what ``official`` means for each task
+#: writer of the format ``official`` for each task
 OFFICIAL_WRITERS = dict(vss=VSPWWriter, vps=VIPSegWriter, vis=YouTubeVISWriter)
 FORMATS = ('overlay', 'masks', 'rle', 'official')
 
 
 def build_writers(formats: str | Sequence[str], settings: WriterSettings) -> dict[str, Writer]:
-    """Make the writers of a run, and see that their folder can be written to.
+    """Make the writers of a run, and check that their folder can be written to.
 
     Args:
         formats (str | Sequence[str]): One or several of ``FORMATS``.
-        settings (WriterSettings): What all writers share.
+        settings (WriterSettings): Settings of all writers.
 
     Returns:
         dict[str, Writer]: Writer by format.
@@ -305,8 +296,3 @@ def build_writers(formats: str | Sequence[str], settings: WriterSettings) -> dic
         raise UsageError(f'cannot write to folder "{settings.out_dir}" ({error.strerror or error}): choose another '
                          'one (--out-dir)') from error
     return {name: kinds[name](settings) for name in dict.fromkeys(formats)}
-
-
-def _as_frame(result: FrameResult) -> dict:
-    """A frame as the metrics take it."""
-    return dict(result.data_sample.to_dict(), img_path=f'{result.name}.png')

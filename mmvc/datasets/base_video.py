@@ -5,7 +5,6 @@ from typing import Any
 from mmdet.visualization.palette import get_palette
 from mmengine.dataset import BaseDataset
 
-from mmvc.formats.json_files import read_json
 from mmvc.utils.errors import DataError
 
 from .bad_samples import BadSamplePolicy
@@ -75,11 +74,6 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
                                     'dataset, or point data_root to it')
         if not osp.isfile(self.ann_file):
             raise FileNotFoundError(f'{name}: "{self.ann_file}" does not exist; ann_file must be {content}')
-
-    def _load_json(self, schema: Any, content: str) -> dict:
-        """Content of ``ann_file``, which must fit a schema of :func:`read_json`."""
-        self._check_ann_file(content)
-        return read_json(self.ann_file, schema, content)
 
     def _check_folder(self, folder: str, video: str) -> None:
         """Raise an error unless the folder of a video's frames exists."""

@@ -1,19 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import os
-import os.path as osp
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mmvc.formats.label_maps import VOID_LABEL
+from mmvc.formats.vspw import frame_names, read_video_list
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import read_names
-from mmvc.utils.natural_order import natural_key
 
 from .base_video import BaseVideoDataset
-
-VOID_INDEX = 255
 
 
 @DATASETS.register_module()
@@ -66,7 +62,7 @@ class BaseVideoSegDataset(BaseVideoDataset):
     IMG_SUFFIX: str = '.jpg'
     SEG_MAP_SUFFIX: str = '.png'
     LABEL_OFFSET: int = 0
-    VOID_VALUES: Sequence[int] = (VOID_INDEX, )
+    VOID_VALUES: Sequence[int] = (VOID_LABEL, )
 
     def __init__(self,
                  ann_file: str,
@@ -94,11 +90,11 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
     def _build_label_lut(self, num_classes: int) -> np.ndarray:
         """Table (256,) int16 from mask value to class index, 255 for void and -1 for a value that must not occur."""
-        if self.label_offset + num_classes > 256 or num_classes > VOID_INDEX:
+        if self.label_offset + num_classes > 256 or num_classes > VOID_LABEL:
             raise DataError(f'{type(self).__name__}: {num_classes} classes with label_offset={self.label_offset} do '
                             'not fit into 8-bit masks; use at most 255 classes, and lower label_offset')
         lut = np.full(256, -1, dtype=np.int16)
-        lut[list(self.void_values)] = VOID_INDEX
+        lut[list(self.void_values)] = VOID_LABEL
         lut[self.label_offset:self.label_offset + num_classes] = np.arange(num_classes)
         return lut
 
@@ -107,33 +103,23 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
         Only folders are listed. Files are opened when a clip is loaded.
         """
-        return [self._load_video(video) for video in self._load_video_names()]
+        self._check_ann_file('a text file with one video name per line')
+        return [self._load_video(video) for video in read_video_list(self.ann_file)]
 
     def get_data_info(self, idx: int) -> dict:
         """Return the ``idx``-th video, with the table from mask values to class indices (``label_lut``)."""
         return dict(super().get_data_info(idx), label_lut=self.label_lut)
-
-    def _load_video_names(self) -> list[str]:
-        name = type(self).__name__
-        self._check_ann_file('a text file with one video name per line')
-        videos = read_names(self.ann_file)
-        if not videos:
-            raise DataError(f'{name}: video list "{self.ann_file}" is empty; write one video name per line')
-        if len(set(videos)) != len(videos):
-            twice = sorted({video for video in videos if videos.count(video) > 1})
-            raise DataError(f'{name}: video list "{self.ann_file}" names videos twice: {", ".join(twice)}')
-        return videos
 
     def _load_video(self, video: str) -> dict:
         name = type(self).__name__
         img_dir = self.data_prefix['img_path'].replace('{video}', video)
         seg_map_dir = self.data_prefix['seg_map_path'].replace('{video}', video)
         self._check_folder(img_dir, video)
-        frames = sorted(self._scan(img_dir, self.img_suffix), key=natural_key)
+        frames = frame_names(img_dir, self.img_suffix)
         if not frames:
             raise DataError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '
                             'correct img_suffix, or remove the video from the list')
-        masks = self._scan(seg_map_dir, self.seg_map_suffix) if osp.isdir(seg_map_dir) else set()
+        masks = set(frame_names(seg_map_dir, self.seg_map_suffix))
         images = []
         for frame_id, frame in enumerate(frames):
             image = dict(img_path=f'{img_dir}/{frame}{self.img_suffix}', frame_id=frame_id)
@@ -145,12 +131,3 @@ class BaseVideoSegDataset(BaseVideoDataset):
                                         'mask, remove the frame, or set test_mode=True to only predict')
             images.append(image)
         return dict(video_id=video, video_length=len(images), images=images)
-
-    @staticmethod
-    def _scan(folder: str, suffix: str) -> set[str]:
-        """Names without ``suffix`` of the visible files in ``folder`` that end in it."""
-        with os.scandir(folder) as entries:
-            return {
-                entry.name[:-len(suffix)]
-                for entry in entries if entry.name.endswith(suffix) and not entry.name.startswith('.')
-            }

@@ -1,10 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import os.path as osp
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
-from mmvc.formats.json_files import FLAG, ID, require_unique
+from mmvc.formats.coco import read_annotations
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
 
@@ -17,37 +16,6 @@ TARGETS = dict(
     ovis=(OVISDataset.METAINFO, COCO_TO_OVIS),
     youtube_vis_2019=(YouTubeVISDataset.VERSIONS['2019'], COCO_TO_YOUTUBE_VIS_2019),
     youtube_vis_2021=(YouTubeVISDataset.VERSIONS['2021'], COCO_TO_YOUTUBE_VIS_2021))
-
-# What the annotation file must hold at least, as :func:`read_json` checks it. Masks are checked when they are decoded.
-SCHEMA = {
-    'images': [{'id': ID, 'file_name': str}],
-    'annotations': [
-        {'id': int, 'image_id': ID, 'category_id': int, 'segmentation': (dict, list), 'iscrowd?': FLAG}
-    ],
-    'categories': [{'id': int, 'name': str}],
-}
-
-
-def check_coco(content: dict, path: str | Path) -> None:
-    """Raise an error if ids are used twice or refer to nothing.
-
-    Args:
-        content (dict): Content of an annotation file of COCO that fits ``SCHEMA``.
-        path (str | Path): The file, for the error.
-
-    Raises:
-        DataError: The id of an image, a category or an annotation occurs twice, or an annotation is of an image or a
-            category that is not listed.
-    """
-    for key, what in (('images', 'image'), ('categories', 'category'), ('annotations', 'annotation')):
-        require_unique((entry['id'] for entry in content[key]), f'{what} id', path)
-    for key in ('image', 'category'):
-        known = {entry['id'] for entry in content['images' if key == 'image' else 'categories']}
-        for annotation in content['annotations']:
-            used = annotation[f'{key}_id']
-            if used not in known:
-                raise DataError(f'"{path}": annotation {annotation["id"]} has the {key}_id {used!r}, which the file '
-                                'does not list')
 
 
 def map_coco_classes(content: dict, classes: tuple[str, ...], mapping: dict[str, str]) -> dict:
@@ -121,8 +89,8 @@ class COCOPseudoVideoDataset(BaseVideoDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict per image that shows an object of the target's classes, in the file's order."""
-        content = self._load_json(SCHEMA, 'instance annotations of COCO')
-        check_coco(content, self.ann_file)
+        self._check_ann_file('instance annotations of COCO')
+        content = read_annotations(self.ann_file)
         try:
             content = map_coco_classes(content, self._metainfo['classes'], self.mapping)
         except ValueError as error:

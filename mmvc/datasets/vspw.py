@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from mmvc.formats import vspw
 from mmvc.registry import DATASETS
 
 from .base_video_seg import BaseVideoSegDataset
@@ -14,6 +15,8 @@ class VSPWDataset(BaseVideoSegDataset):
     """
 
     METAINFO = dict(classes=VSPW_CLASSES, palette=VSPW_PALETTE, thing_classes=VSPW_THING_CLASSES)
-    DATA_PREFIX = dict(img_path='data/{video}/origin', seg_map_path='data/{video}/mask')
-    LABEL_OFFSET = 1
-    VOID_VALUES = (0, 252, 253, 254, 255)
+    DATA_PREFIX = dict(img_path=vspw.FRAMES, seg_map_path=vspw.MASKS)
+    IMG_SUFFIX = vspw.FRAME_SUFFIX
+    SEG_MAP_SUFFIX = vspw.MASK_SUFFIX
+    LABEL_OFFSET = vspw.LABEL_OFFSET
+    VOID_VALUES = vspw.VOID_VALUES

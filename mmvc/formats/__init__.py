@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Layouts of datasets and predictions: names of files, schema, reading, checking and writing.
 
-One module per layout; beside them what several layouts share: label maps, run-length encoding, checked JSON.
+Each layout has one module (``vspw``, ``vipseg``, ``youtube_vis``, ``coco``). The other modules are what layouts share:
+label maps, run-length encoding and checked JSON. A new layout is a new module here.
 """

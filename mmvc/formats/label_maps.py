@@ -1,11 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Reading label images exactly as they are stored, without colour conversion."""
+"""Masks stored as images: maps of class indices (8 bits) and maps of segment ids (colours).
+
+There is one reader for each kind. Training, scoring and the checks of datasets use it, so all see the same values.
+"""
 
 import io
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from collections.abc import Sequence
 
 import cv2
 import mmengine.fileio as fileio
@@ -13,10 +13,13 @@ import numpy as np
 from PIL import Image
 
 from mmvc.utils.errors import DataError
-from mmvc.utils.image_files import find_damage
+from mmvc.utils.image_files import JPEG_START, PNG_SIGNATURE, find_damage
 
-_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_PNG_GREY_8_BIT = b'\x08\x00'  # bytes 24 and 25 of the file: bit depth, colour type
+#: class index of pixels without a class
+VOID_LABEL = 255
+#: segment id of pixels without a segment
+VOID_ID = 0
+_PNG_GREY_8_BIT, _PNG_COLOUR_8_BIT = b'\x08\x00', b'\x08\x02'  # bytes 24 and 25 of the file: bit depth, colour type
 
 
 def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
@@ -33,30 +36,45 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        DataError: If the file is damaged, is not an image or has more than one channel.
+        DataError: If the file is damaged, not an image or a JPEG, or has several channels or not 8 bits per pixel.
     """
     content = _read(path, backend_args)
-    if content[:8] == _PNG_SIGNATURE and content[24:26] == _PNG_GREY_8_BIT:
-        label_map = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)  # faster than Pillow
-    else:
-        try:
-            with Image.open(io.BytesIO(content)) as image:
-                label_map = np.array(image)
-        except Exception as error:  # a damaged file can fail in any way
-            raise DataError(f'label map "{path}" cannot be decoded ({error}): restore the file') from error
-    if label_map is None:
-        raise DataError(f'label map "{path}" cannot be decoded: restore the file')
-    if label_map.ndim != 2 or label_map.dtype != np.uint8:
-        raise DataError(f'label map "{path}" has shape {label_map.shape} and type {label_map.dtype}: expected one '
-                        '8-bit value per pixel (grey or palette image), not colours')
+    label_map = None
+    if content[24:26] == _PNG_GREY_8_BIT:
+        label_map = _decode_by_opencv(content, path)  # faster than Pillow
+    if label_map is None or label_map.ndim != 2:  # OpenCV adds channels to a grey PNG with a transparent value
+        label_map = np.asarray(_decode_by_pillow(content, path))
+    if label_map.ndim != 2:
+        raise DataError(f'mask "{path}" is a colour image of shape {label_map.shape}: save one class index per pixel '
+                        '(grey or palette image), not colours')
+    if label_map.dtype.kind not in 'ui':
+        raise DataError(f'mask "{path}" holds {label_map.dtype} numbers: save one class index per pixel as an 8-bit '
+                        'grey or palette image')
+    if label_map.dtype != np.uint8:
+        raise DataError(f'mask "{path}" holds the value {label_map.max()} with more than 8 bits per pixel: save it as '
+                        'an 8-bit grey or palette image')
     return label_map
+
+
+def encode_label_map(labels: np.ndarray) -> bytes:
+    """Encode class indices as the PNG that :func:`read_label_map` reads.
+
+    Args:
+        labels (np.ndarray): Values in [0, 255], integer, shape (H, W).
+
+    Returns:
+        bytes: Content of the PNG file, grey, 8 bits.
+    """
+    return cv2.imencode('.png', labels.astype(np.uint8))[1].tobytes()
 
 
 def read_panoptic_map(path: str, backend_args: dict | None = None) -> np.ndarray:
     """Read segment ids from a colour PNG: id = R + 256 G + 65536 B.
 
+    A palette image gives its colours. In a grey image, of 8 or 16 bits, the value is the id.
+
     Args:
-        path (str): Image file with three channels of 8 bits.
+        path (str): Image file, three channels of 8 bits, with a palette, or grey.
         backend_args (dict, optional): Where files lie, see :func:`mmengine.fileio.get`. Defaults to None (local disk).
 
     Returns:
@@ -64,20 +82,23 @@ def read_panoptic_map(path: str, backend_args: dict | None = None) -> np.ndarray
 
     Raises:
         FileNotFoundError: If there is no such file.
-        DataError: If the file is damaged, is not an image or has not three channels.
+        DataError: If the file is damaged, is not an image, is a JPEG or has an alpha channel.
     """
     content = _read(path, backend_args)
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:  # a size beyond all bounds
-        raise DataError(f'panoptic map "{path}" cannot be decoded ({error}): restore the file') from error
-    if image is None:
-        raise DataError(f'panoptic map "{path}" cannot be decoded: restore the file')
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise DataError(f'panoptic map "{path}" has shape {image.shape} and type {image.dtype}: expected a colour '
-                        'image with id = R + 256 G + 65536 B')
+    image = None
+    if content[24:26] == _PNG_COLOUR_8_BIT:
+        image = _decode_by_opencv(content, path)
+    if image is None or image.shape[2:] != (3, ):  # OpenCV adds alpha to a PNG with a transparent colour
+        decoded = _decode_by_pillow(content, path)
+        image = np.asarray(decoded.convert('RGB') if decoded.mode == 'P' else decoded)
+        if image.ndim == 2 and image.dtype.kind in 'ui':
+            return image.astype(np.int32)
+        if image.shape[2:] != (3, ):
+            raise DataError(f'panoptic map "{path}" has the shape {image.shape} and {image.dtype} numbers: save a '
+                            'colour image of three channels with id = R + 256 G + 65536 B')
+        image = image[..., ::-1]
     # four bytes R, G, B, 255 read as one little-endian number
-    ids = cv2.cvtColor(image, cv2.COLOR_BGR2RGBA).view('<i4')[..., 0]
+    ids = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGBA).view('<i4')[..., 0]
     ids &= 0xffffff
     return ids
 
@@ -100,25 +121,14 @@ def encode_panoptic_map(ids: np.ndarray) -> bytes:
     return cv2.imencode('.png', bgr)[1].tobytes()
 
 
-def prefetch(function: Callable, items: Iterable, ahead: int = 4) -> Iterator[Any]:
-    """Map in order, computing a few results ahead in two threads: decoding images leaves Python to the other threads.
+def segment_id(colour: Sequence[int]) -> int:
+    """Segment id that a colour stands for in a panoptic map.
 
     Args:
-        function (Callable): Called with each item.
-        items (Iterable): The items.
-        ahead (int): How many results are computed, and held, ahead. Defaults to 4.
-
-    Yields:
-        Any: ``function(item)``, in the order of the items.
+        colour (Sequence[int]): R, G and B, each in [0, 255].
     """
-    with ThreadPoolExecutor(2) as pool:
-        waiting: deque[Future] = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    red, green, blue = colour
+    return red + 256 * green + 65536 * blue
 
 
 def _read(path: str, backend_args: dict | None) -> bytes:
@@ -130,4 +140,25 @@ def _read(path: str, backend_args: dict | None) -> bytes:
     damage = find_damage(content)
     if damage is not None:
         raise DataError(f'"{path}" cannot be decoded ({damage}): restore the file')
+    if content.startswith(JPEG_START):
+        raise DataError(f'mask "{path}" is a JPEG, whose compression changes the values: save masks as PNG')
     return content
+
+
+def _decode_by_opencv(content: bytes, path: str) -> np.ndarray | None:
+    """Decoded image as it is stored, BGR if in colour; None if OpenCV cannot decode it or it is not a PNG."""
+    if not content.startswith(PNG_SIGNATURE):
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:  # the header names a size that OpenCV refuses
+        raise DataError(f'"{path}" cannot be decoded ({error}): restore the file') from error
+
+
+def _decode_by_pillow(content: bytes, path: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(content))
+        image.load()
+    except Exception as error:  # a damaged file can fail in any way
+        raise DataError(f'"{path}" cannot be decoded ({error}): restore the file') from error
+    return image

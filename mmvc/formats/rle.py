@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Masks of instances as annotation files hold them, checked before compiled code decodes them."""
+"""Masks of instances as annotation files store them, checked before compiled code decodes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,15 @@ from pycocotools import mask as mask_utils
 
 from mmvc.utils.errors import DataError
 
+from .rle_counts import decode_runs
+
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict | None:
     """Bring the mask of one frame to compressed RLE.
 
     Args:
         segmentation (dict | list | None): RLE (``size``, and ``counts`` as text, bytes or a list), a list of polygons
-            [x0, y0, x1, y1, ...] in pixels, or None (no mask). Polygons of fewer than three points enclose nothing.
+            [x0, y0, x1, y1, ...] in pixels, or None (no mask). Polygons of fewer than three points are ignored.
         height (int): Height of the frame, in pixels.
         width (int): Width of the frame, in pixels.
 
@@ -74,7 +76,8 @@ def _check_rle(rle: Any, height: int, width: int, texts: list[bytes]) -> dict:
                         'belong to frames of another size')
     if isinstance(counts, list):
         if not all(type(run) is int and 0 <= run < 2**31 for run in counts):
-            raise DataError('the counts of the RLE are not all whole numbers; correct the annotation file')
+            raise DataError('the counts of the RLE are not all whole numbers of at least 0; correct the annotation '
+                            'file')
         _check_total(sum(counts), height * width)
         return mask_utils.frPyObjects(dict(size=[height, width], counts=counts), height, width)
     text = counts.encode('latin1', 'replace') if isinstance(counts, str) else counts
@@ -94,88 +97,32 @@ def _check_total(total: int, num_pixels: int) -> None:
 
 
 def _check_polygon(polygon: Any, height: int, width: int) -> bool:
-    """Whether a polygon encloses anything.
+    """Whether a polygon has at least three points.
 
     Raises:
-        DataError: It is no list of coordinates, or lies far outside of the frame, which would cost any amount of time.
+        DataError: It is not a list of coordinates, or lies far outside of the frame: drawing it could take forever.
     """
     try:
         points = np.asarray(polygon, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f'a polygon is no list of numbers ({error}); correct the annotation file') from error
+        raise DataError(f'a polygon is not a list of numbers ({error}); correct the annotation file') from error
     if points.ndim != 1 or len(points) % 2:
-        raise DataError('a polygon is no list of x and y in turn, or has an odd number of coordinates; correct the '
+        raise DataError('a polygon is not a flat list of x and y, or has an odd number of coordinates; correct the '
                         'annotation file')
     reach = max(height, width)
     if not ((points >= -reach) & (points <= 2 * reach)).all():
         raise DataError(f'a polygon leaves its frame of {[height, width]} (height, width) by more than a frame, or '
-                        'has coordinates that are not finite; the annotations belong to frames of another size')
+                        'has NaN or infinite coordinates; the annotations belong to frames of another size')
     return len(points) >= 6
 
 
-def _check_texts(texts: Sequence[bytes], num_pixels: int) -> None:
-    """Check that the runs of each text are not negative and add up to a frame.
-
-    From the fourth on, a run is stored as its difference to the one before last. All texts are taken at once: checking
-    them one by one costs more than comparing the masks.
-
-    Args:
-        texts (Sequence[bytes]): Counts of masks, none empty.
-        num_pixels (int): Pixels of a frame.
-
-    Raises:
-        DataError: One of them is damaged.
-    """
+def _check_texts(texts: list[bytes], num_pixels: int) -> None:
+    """Check that the runs of each text are not negative and add up to a frame."""
     if not texts:
         return
-    differences, num_runs = _parse_texts(texts)
-    if differences.min() < -num_pixels or differences.max() > num_pixels:
-        raise DataError('the counts of the RLE have a run longer than the frame; correct the annotation file')
-
-    # columns of pairs: the runs of background above, those of the mask below
-    odd = num_runs % 2 == 1
-    runs = np.insert(differences, np.cumsum(num_runs)[odd], 0).reshape(-1, 2).T.copy()
-    num_pairs = (num_runs + 1) // 2
-    last = np.cumsum(num_pairs) - 1
-    first = last - num_pairs + 1
-    third = first[num_runs > 2] + 1
-    runs[0, third] -= runs[0, third - 1]  # it is stored as it is
-    np.cumsum(runs, axis=1, out=runs)
-    carried = np.where(first > 0, runs[:, first - 1], 0)  # from the texts before
-    lowest = np.minimum.reduceat(runs, first, axis=1) - carried
-    totals = (np.add.reduceat(runs, first, axis=1) - num_pairs * carried).sum(axis=0)
-    totals -= np.where(odd, runs[1, last] - carried[1], 0)  # the run that fills up the last pair
-    if lowest.min() < 0:
+    runs, starts = decode_runs(texts)
+    if runs.min() < 0:
         raise DataError('the counts of the RLE are damaged: a run is negative; correct the annotation file')
+    totals = np.add.reduceat(runs, starts)
     for total in totals[totals != num_pixels][:1]:
-        _check_total(total, num_pixels)
-
-
-def _parse_texts(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers that texts hold: groups of 5 bits, the lowest first, each in a character from '0' on.
-
-    The 6th bit says that another character follows; the 5th bit of a number's last character is the sign.
-
-    Args:
-        texts (Sequence[bytes]): N texts, none empty.
-
-    Returns:
-        tuple[np.ndarray, np.ndarray]: The numbers of all texts, and how many each text has, int64, shape (N, ).
-    """
-    codes = np.frombuffer(b''.join(texts), np.uint8) - np.uint8(48)  # wraps around below '0'
-    lengths = np.array([len(text) for text in texts])
-    ends = np.cumsum(lengths)
-    if codes.max() > 63 or codes[ends - 1].max() > 31:
-        raise DataError('the counts of the RLE are damaged or cut off; correct the annotation file')
-    numbers = (codes[codes < 32] ^ 16).astype(np.int64) - 16  # the last characters, with their sign
-    more = np.flatnonzero(codes > 31)  # those that another one follows: few
-    belongs_to = more - np.arange(len(more))
-    if more.size:
-        longer, first, digits = np.unique(belongs_to, return_index=True, return_counts=True)
-        if digits.max() > 6:
-            raise DataError('the counts of the RLE are damaged: a run has too many digits; correct the annotation '
-                            'file')
-        numbers[longer] <<= 5 * digits
-        place = np.arange(len(more)) - np.repeat(first, digits)
-        np.add.at(numbers, belongs_to, (codes[more].astype(np.int64) & 31) << 5 * place)
-    return numbers, lengths - np.diff(np.searchsorted(more, ends), prepend=0)
+        _check_total(int(total), num_pixels)

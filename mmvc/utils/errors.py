@@ -1,4 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+"""Errors that the tools print in one line, and what their messages share."""
+
+from collections.abc import Sequence
+
+_EXAMPLES = 5
 
 
 class DataError(ValueError):
@@ -14,3 +19,9 @@ class UsageError(ValueError):
 
 class CheckpointError(UsageError):
     """A checkpoint is broken, or loading it could run code."""
+
+
+def named(items: Sequence[str]) -> str:
+    """The first five of many names, and how many more there are."""
+    more = f' and {len(items) - _EXAMPLES} more' if len(items) > _EXAMPLES else ''
+    return ', '.join(items[:_EXAMPLES]) + more

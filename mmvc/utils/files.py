@@ -9,6 +9,8 @@ from .errors import DataError, UsageError
 
 #: Endings of image files, in lower case.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
+#: endings of the frames of a downloaded dataset
+FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
 
 
 def files_in(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:

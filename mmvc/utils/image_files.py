@@ -3,8 +3,9 @@
 
 import zlib
 
-_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'
+PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+JPEG_START = b'\xff\xd8'
+_JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'
 
 
 def find_damage(content: bytes) -> str | None:
@@ -19,17 +20,17 @@ def find_damage(content: bytes) -> str | None:
     """
     if not content:
         return 'the file is empty'
-    if content.startswith(_PNG_SIGNATURE):
+    if content.startswith(PNG_SIGNATURE):
         return _find_png_damage(memoryview(content))
     # The end marker cannot occur within the data of a scan, where each byte 0xff is followed by 0. Without a scan,
     # both positions are -1.
-    if content.startswith(_JPEG_START) and content.rfind(_JPEG_END) <= content.rfind(_JPEG_SCAN):
+    if content.startswith(JPEG_START) and content.rfind(_JPEG_END) <= content.rfind(_JPEG_SCAN):
         return 'the JPEG is cut off'
     return None
 
 
 def _find_png_damage(content: memoryview) -> str | None:
-    position = len(_PNG_SIGNATURE)
+    position = len(PNG_SIGNATURE)
     while position + 12 <= len(content):
         stop = position + 8 + int.from_bytes(content[position:position + 4], 'big')
         if stop + 4 > len(content):

@@ -1,9 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Calling a function for many inputs in several processes."""
+"""Calling a function for many inputs in several processes, or a little ahead in threads."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -34,6 +35,27 @@ def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
         return
     with ProgressBars('jobs') as progress:
         yield from progress.track(_map(function, jobs, min(workers, len(jobs))), len(jobs), 'working')
+
+
+def prefetch(function: Callable, items: Iterable, ahead: int = 4) -> Iterator[Any]:
+    """Map in order, computing a few results ahead in two threads: decoders of images run beside Python.
+
+    Args:
+        function (Callable): Called with each item.
+        items (Iterable): The items.
+        ahead (int): How many results are computed, and held, ahead. Defaults to 4.
+
+    Yields:
+        Any: ``function(item)``, in the order of the items.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        waiting: deque[Future] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _map(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:

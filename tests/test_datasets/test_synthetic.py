@@ -300,7 +300,7 @@ def test_interrupted_writing_leaves_nothing(tmp_path, monkeypatch):
     def fail(self, name, frame, jpeg):
         raise OSError('disk full')
 
-    monkeypatch.setattr(writers.VIPSegWriter, 'add', fail)
+    monkeypatch.setattr(writers.VIPSegVideo, 'add', fail)
     with pytest.raises(OSError, match='disk full'):
         make_synthetic_dataset(tmp_path, SMALL, formats=['vspw', 'vipseg'], num_train=1, num_val=0)
     assert not list(tmp_path.iterdir())

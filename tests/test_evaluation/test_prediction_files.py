@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvc.evaluation.files import evaluate_vis, evaluate_vps, evaluate_vss, list_masks
+from mmvc.evaluation.files import evaluate_vis, evaluate_vps, evaluate_vss
 from mmvc.evaluation.functional import STQCounts, stq, vss_numbers
 from mmvc.formats.label_maps import encode_panoptic_map
+from mmvc.formats.vspw import list_masks
 
 CLASSES = [f'class {index}' for index in range(124)]
 
@@ -338,7 +339,7 @@ def test_vis_errors(data_dir, tmp_path):
     assert f'{count} of {count} videos have no detections: ' in report.to_text()
     tracks = [dict(gt['annotations'][0], segmentations=[None, None]), *gt['annotations'][1:]]
     ann_file.write_text(json.dumps(dict(gt, annotations=tracks)))
-    with pytest.raises(ValueError, match='gt.json", video .*2 masks for 1 frames'):
+    with pytest.raises(ValueError, match='annotation .* of ".*gt.json" has masks for 2 frames, its video has 1'):
         evaluate_vis(results, ann_file)
     ann_file.write_text(json.dumps(dict(gt, videos=[dict(gt['videos'][0], file_names=[]), *gt['videos'][1:]])))
     with pytest.raises(ValueError, match='gt.json": video .* has no frames'):

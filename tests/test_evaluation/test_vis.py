@@ -80,19 +80,6 @@ def test_track_iou_equals_pixels():
     assert track_iou([], tracks[1]).shape == (0, 3) and track_iou(tracks[0], []).shape == (3, 0)
 
 
-def test_to_rle_accepts_every_encoding():
-    mask = np.zeros((6, 8), bool)
-    mask[1:4, 2:5] = True
-    plain = dict(size=[6, 8], counts=[13, 3, 3, 3, 3, 3, 20])
-    text = dict(size=[6, 8], counts=encode(mask)['counts'].decode())
-    polygon = [[2, 1, 5, 1, 5, 4, 2, 4]]
-    for segmentation in (plain, text, polygon):
-        np.testing.assert_array_equal(mask_utils.decode([to_rle(segmentation, 6, 8)])[..., 0], mask)
-    assert to_rle(None, 6, 8) is None
-    with pytest.raises(ValueError, match=r'size \[6, 8\], the frame \[8, 6\]'):
-        to_rle(plain, 8, 6)
-
-
 def test_occlusion_score_is_that_of_the_worse_half():
     no, slight, severe = 'no_occlusion', 'slight_occlusion', 'severe_occlusion'
     assert occlusion_score([no, no, severe, None]) == (0.75 + 0) / 2

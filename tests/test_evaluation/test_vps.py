@@ -16,14 +16,14 @@ from mmvc.evaluation.functional import (
     SegmentationTrackingQuality,
     VideoPanopticQuality,
     compare_panoptic,
-    isthing_of,
     mean_panoptic_quality,
     panoptic_quality,
     stq,
     vpq,
 )
 from mmvc.evaluation.metrics import VPSMetric, video_metric
-from mmvc.formats.label_maps import encode_panoptic_map, prefetch, read_panoptic_map
+from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
+from mmvc.formats.vipseg import isthing_of
 from mmvc.registry import METRICS
 
 CASES = ['basic', 'short', 'tooshort', 'emptypred', 'predvoid', 'firstthing', 'catswitch', 'crowd', 'half', 'all']
@@ -170,25 +170,6 @@ def test_compare_panoptic_bad_input():
         SegmentationTrackingQuality([True], 'maybe')
     with pytest.raises(ValueError, match='category ids'):
         isthing_of([dict(id=1, isthing=1)])
-
-
-def test_panoptic_map_round_trip(tmp_path):
-    ids = np.array([[0, 1, 255], [256, 65536, (1 << 24) - 1]])
-    (tmp_path / 'a.png').write_bytes(encode_panoptic_map(ids))
-    np.testing.assert_array_equal(read_panoptic_map(str(tmp_path / 'a.png')), ids)
-    with pytest.raises(ValueError, match='24 bits'):
-        encode_panoptic_map(ids + 1)
-    (tmp_path / 'b.png').write_bytes(b'no image')
-    with pytest.raises(ValueError, match='b.png" cannot be decoded'):
-        read_panoptic_map(str(tmp_path / 'b.png'))
-    with pytest.raises(FileNotFoundError, match='c.png" does not exist'):
-        read_panoptic_map(str(tmp_path / 'c.png'))
-
-
-def test_prefetch_keeps_order_and_errors():
-    assert list(prefetch(lambda x: x * x, range(20), ahead=3)) == [x * x for x in range(20)]
-    with pytest.raises(ZeroDivisionError):
-        list(prefetch(lambda x: 1 / x, [1, 0]))
 
 
 # --- the registered metric ---

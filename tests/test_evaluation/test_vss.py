@@ -239,9 +239,9 @@ def test_metric_keeps_counts_only(samples):
     metric.dataset_meta = META
     metric.process({}, samples[:1])
     entry = metric.results[0]
-    assert len(metric.results) == 1 and entry['video_id'] == 'v00'
-    assert entry['confusion']['cells'].size < 2000
-    assert all(isinstance(value, int) for pair in entry['windows'][8] for value in pair)
+    assert len(metric.results) == 1 and entry.video_id == 'v00'
+    assert entry.counts.confusion.cells.size < 2000
+    assert all(isinstance(value, int) for pair in entry.counts.windows[8] for value in pair)
 
 
 def _run_rank(rank, init_file, root, videos, numbers):
@@ -307,16 +307,6 @@ def test_metric_bad_input(tmp_path):
     fails(ValueError, 'lacks "video_id"', sample=TrackDataSample(video_data_samples=[DetDataSample()]))
     with pytest.raises(ValueError, match='needs output_dir'):
         VSSMetric(format_only=True)
-
-
-def test_read_label_map(tmp_path):
-    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    for palette in (False, True):
-        np.testing.assert_array_equal(read_label_map(write_png(tmp_path / 'a.png', values, palette)), values)
-    with pytest.raises(ValueError, match='colours'):
-        read_label_map(write_png(tmp_path / 'b.png', np.zeros((4, 4, 3), np.uint8)))
-    with pytest.raises(ValueError, match='8-bit'):
-        read_label_map(write_png(tmp_path / 'c.png', np.zeros((4, 4), np.uint16)))
 
 
 def test_format_only(tmp_path):

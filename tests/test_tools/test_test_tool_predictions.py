@@ -11,8 +11,9 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvc.evaluation.files import evaluate_vss, list_masks
+from mmvc.evaluation.files import evaluate_vss
 from mmvc.formats.label_maps import read_label_map
+from mmvc.formats.vspw import list_masks
 from mmvc.registry import METRICS
 from mmvc.utils.errors import UsageError
 from tests.helpers.tiny_vss import ToyVSS, write_config, write_videos
@@ -128,9 +129,10 @@ def test_missing_ground_truth_is_found_before_the_first_video(run, tmp_path, mon
 
 
 def test_videos_that_annotations_lack_are_refused(tmp_path):
-    content = dict(videos=[], annotations=[dict(id=1, video_id='a')], categories=[])
-    (tmp_path / 'vis.json').write_text(json.dumps(content))
-    (tmp_path / 'vps.json').write_text(json.dumps(dict(content, annotations=[])))
+    (tmp_path / 'vis.json').write_text(json.dumps(dict(
+        videos=[dict(id='a', file_names=['a/0.jpg'], height=2, width=3)], categories=[dict(id=1, name='cup')],
+        annotations=[dict(id=1, video_id='a', category_id=1, segmentations=[None])])))
+    (tmp_path / 'vps.json').write_text(json.dumps(dict(annotations=[], categories=[])))
     for name in ('VIS', 'VPS'):
         metric = METRICS.build(dict(type=f'{name}Metric', ann_file=str(tmp_path / f'{name.lower()}.json')))
         with pytest.raises(UsageError, match='video "b" is not in'):

@@ -8,7 +8,7 @@ import cv2
 import pytest
 
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.jobs import run_jobs
+from mmvc.utils.jobs import prefetch, run_jobs
 
 
 def square(number, summand=0):
@@ -79,3 +79,9 @@ def test_progress_is_shown_on_standard_error(capsys):
     shown = capsys.readouterr()
     assert '3/3' in shown.err and 'jobs/s' in shown.err
     assert shown.out == ''
+
+
+def test_prefetch_keeps_order_and_errors():
+    assert list(prefetch(lambda x: x * x, range(20), ahead=3)) == [x * x for x in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(prefetch(lambda x: 1 / x, [1, 0]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.datasets.checks import Report, check_config, check_vipseg, check_vis, check_vspw
+from mmvc.datasets.checks import CheckReport, check_config, check_vipseg, check_vis, check_vspw
 from mmvc.engine import OverrideAction, load_config
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.errors import DataError, UsageError
@@ -88,7 +88,7 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def check(args: argparse.Namespace) -> Report:
+def check(args: argparse.Namespace) -> CheckReport:
     """Check what the command line names."""
     options = dict(workers=args.workers, quick=args.quick, **(dict(splits=args.splits) if args.splits else {}))
     if args.is_config:

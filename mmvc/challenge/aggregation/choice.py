@@ -10,11 +10,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mmvc.formats.label_maps import prefetch, read_label_map
+from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import IMAGE_SUFFIXES, files_in, require_placeholder, videos_in
-from mmvc.utils.jobs import run_jobs
+from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.natural_order import natural_key
 
 from ..records import fingerprint, read_record, write_record

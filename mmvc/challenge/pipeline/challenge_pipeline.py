@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmvc.evaluation.files import evaluate_vss
-from mmvc.evaluation.files.files import compare_files, named
-from mmvc.utils.errors import UsageError
+from mmvc.evaluation.files.completeness import compare_files
+from mmvc.utils.errors import UsageError, named
 from mmvc.utils.files import files_in, videos_in
 
 from ..aggregation import aggregate_folders

@@ -17,12 +17,12 @@ from mmvc.registry import DATASETS, TRANSFORMS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.jobs import run_jobs
 
-from .report import Report
+from .report import CheckReport
 
 SPLITS = ('train', 'val', 'test')
 
 
-def check_config(cfg: Config, splits: Sequence[str] = SPLITS, workers: int = 1, quick: bool = False) -> Report:
+def check_config(cfg: Config, splits: Sequence[str] = SPLITS, workers: int = 1, quick: bool = False) -> CheckReport:
     """Check the datasets that a config is trained and tested on, in whatever layout and class they have.
 
     A dataset is built as for a training, and the transforms of the training pipeline whose names begin with ``Load``
@@ -38,12 +38,12 @@ def check_config(cfg: Config, splits: Sequence[str] = SPLITS, workers: int = 1, 
         quick (bool): Whether to read only the headers of images and masks. Defaults to False.
 
     Returns:
-        Report: What was found.
+        CheckReport: What was found.
 
     Raises:
         UsageError: The config has none of these dataloaders, or a dataset cannot be built from its arguments.
     """
-    report = Report()
+    report = CheckReport()
     loaders: dict[str, list] = {}
     checked: dict[str, ConfigDict] = {}
     trained: set[str] = set()  # first frames of the training videos
@@ -103,7 +103,7 @@ def _is_scored(evaluator: Any) -> bool:
     return any(entry and not entry.get('format_only') for entry in evaluators)
 
 
-def _check_dataset(report: Report, cfg: Config, name: str, config: dict, is_scored: bool, loaders: list[dict],
+def _check_dataset(report: CheckReport, cfg: Config, name: str, config: dict, is_scored: bool, loaders: list[dict],
                    workers: int, quick: bool) -> set[str]:
     """Check a dataset; return the first frames of its videos."""
     arguments = dict(copy.deepcopy(config), pipeline=[], lazy_init=True)
@@ -138,7 +138,7 @@ def _check_dataset(report: Report, cfg: Config, name: str, config: dict, is_scor
     return {video.get('images', [video])[0]['img_path'] for video in jobs}
 
 
-def _check_classes(report: Report, cfg: Config, name: str, metainfo: dict) -> None:
+def _check_classes(report: CheckReport, cfg: Config, name: str, metainfo: dict) -> None:
     """Compare the classes of a dataset with those of the model."""
     model, classes = cfg.get('model') or {}, metainfo.get('classes') or ()
     if model.get('num_classes', len(classes)) != len(classes):
@@ -152,9 +152,9 @@ def _check_classes(report: Report, cfg: Config, name: str, metainfo: dict) -> No
                                   f'model.postprocessor.thing_classes is {sorted(things)}')
 
 
-def _check_video(name: str, transforms: list, quick: bool, video: dict) -> tuple[Report, Counter]:
+def _check_video(name: str, transforms: list, quick: bool, video: dict) -> tuple[CheckReport, Counter]:
     """Check the frames of a video, or an image; return also how many frames show each class."""
-    report = Report()
+    report = CheckReport()
     seen: Counter[int] = Counter()
     frames = video.get('images', [video])
     shared = {key: value for key, value in video.items() if key != 'images'}
@@ -188,7 +188,7 @@ def _check_video(name: str, transforms: list, quick: bool, video: dict) -> tuple
     return report, seen
 
 
-def _compare(report: Report, size: tuple[int, int], frame: dict) -> None:
+def _compare(report: CheckReport, size: tuple[int, int], frame: dict) -> None:
     mask = report.image_size(Path(frame['seg_map_path']), quick=True)
     if mask is not None and mask != size:
         report.add('size', f'{frame["seg_map_path"]}: {mask[0]} x {mask[1]}, its frame {size[0]} x {size[1]}')

@@ -3,16 +3,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from prettytable import PrettyTable
 
 from mmvc.datasets.base_video import BaseVideoDataset
+from mmvc.formats.json_files import Fault, read_json
+from mmvc.utils.errors import DataError
 from mmvc.utils.image_files import find_damage
 
-# What to do about each kind of problem.
+# How to mend each kind of problem.
 REMEDIES = {
-    'missing file': 'download or convert the dataset again; a converter makes what is missing if it is started again',
+    'missing file': 'download or convert the dataset again; a restarted converter only writes the missing files',
     'unreadable file': 'download these files again; a converter replaces those that are empty or cut off, others '
                        'have to be deleted first',
     'frame without mask': 'download or convert the masks again, or remove the frames',
@@ -30,14 +33,14 @@ REMEDIES = {
 
 
 @dataclass
-class Report:
-    """What a check found.
+class CheckReport:
+    """Findings of a check.
 
     Attributes:
         counts (dict[str, Counter]): Counts by split: ``videos``, ``frames``, ``labelled``, ``instances``.
         sizes (Counter): Number of frames by (width, height).
         problems (list[tuple[str, str]]): Kind, a key of ``REMEDIES``, and where and what.
-        notes (list[str]): What is worth knowing but no fault.
+        notes (list[str]): Remarks that are not problems.
     """
     counts: dict[str, Counter] = field(default_factory=dict)
     sizes: Counter = field(default_factory=Counter)
@@ -56,6 +59,23 @@ class Report:
         except (OSError, ValueError) as error:
             self.add(kind, str(error))
 
+    def add_faults(self, faults: Iterable[Fault]) -> None:
+        """Note the faults of an annotation file."""
+        for fault in faults:
+            self.add(fault.kind, fault.what)
+
+    def read_json(self, path: Path, schema: Any) -> Any:
+        """Content of an annotation file; None, noting it, if it cannot be read or does not fit the schema."""
+        if not path.is_file():
+            self.add('missing file', str(path))
+            return None
+        try:
+            return read_json(path, schema, 'the annotations of the benchmark, or of a dataset in its format')
+        except DataError as error:
+            # an error of the parser has a cause: the file is not JSON
+            self.add('annotation' if error.__cause__ is None else 'unreadable file', str(error))
+            return None
+
     def attempt_to_load(self, dataset: Callable[[], BaseVideoDataset]) -> None:
         """Note a problem if a dataset (built without reading anything) refuses its files."""
         self.attempt('refused', lambda: dataset().load_data_list())
@@ -64,7 +84,7 @@ class Report:
         """Add to the counts of a split."""
         self.counts.setdefault(split, Counter()).update(numbers)
 
-    def merge(self, other: 'Report') -> None:
+    def merge(self, other: 'CheckReport') -> None:
         """Take over what another report found."""
         for split, numbers in other.counts.items():
             self.count(split, **numbers)

@@ -1,5 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -7,27 +6,14 @@ from pathlib import Path
 from pycocotools import mask as mask_utils
 
 from mmvc.datasets.ovis import OVISDataset
-from mmvc.datasets.youtube_vis import (
-    ANN_FILES,
-    ANNOTATIONS_SCHEMA,
-    CATEGORIES_SCHEMA,
-    IMG_FOLDERS,
-    YouTubeVISDataset,
-    find_path,
-)
-from mmvc.formats.json_files import ID, require_unique
+from mmvc.datasets.youtube_vis import YouTubeVISDataset
+from mmvc.formats import youtube_vis
 from mmvc.formats.rle import to_rle
 from mmvc.utils.errors import DataError
 from mmvc.utils.jobs import run_jobs
 
-from .report import Report
-from .vipseg import load_annotations
+from .report import CheckReport
 
-SCHEMA = {
-    'videos': [{'id': ID, 'file_names': [str], 'height': int, 'width': int}],
-    'categories': CATEGORIES_SCHEMA,
-    'annotations?': ANNOTATIONS_SCHEMA,
-}
 CLASSES = dict(
     youtube_vis_2019=YouTubeVISDataset.VERSIONS['2019']['classes'],
     youtube_vis_2021=YouTubeVISDataset.VERSIONS['2021']['classes'],
@@ -43,8 +29,8 @@ def check_vis(root: Path,
               splits: Sequence[str] = ('train', 'valid'),
               workers: int = 1,
               quick: bool = False,
-              own: bool = False) -> Report:
-    """Check YouTube-VIS or OVIS, or a dataset of one's own in their format.
+              own: bool = False) -> CheckReport:
+    """Check YouTube-VIS or OVIS, or your own dataset in their format.
 
     Args:
         root (Path): Root of the dataset.
@@ -56,19 +42,29 @@ def check_vis(root: Path,
             False.
 
     Returns:
-        Report: What was found.
+        CheckReport: The findings.
     """
-    report = Report()
+    report = CheckReport()
     for split in splits:
         known = len(report.problems)
-        path = root / find_path(str(root), split, ANN_FILES)
+        path = root / youtube_vis.find_path(root, split, youtube_vis.ANN_FILES)
         report.count(split, videos=0, frames=0, labelled=0, instances=0)
-        content = load_annotations(report, path, SCHEMA)
+        content = report.read_json(path, youtube_vis.SCHEMA)
         if content is None:
             continue
-        annotations = _by_video(report, path, content, split, None if own else CLASSES[benchmark])
-        folder = root / find_path(str(root), split, IMG_FOLDERS)
-        jobs = [(video, annotations[video['id']]) for video in content['videos']]
+        names = {category['name'] for category in content['categories']}
+        if not own and names != set(CLASSES[benchmark]):
+            report.add('annotation', f'{path}: the categories are not the classes of the benchmark; they differ by '
+                                     f'{sorted(names ^ set(CLASSES[benchmark]))}')
+        report.add_faults(youtube_vis.find_faults(content, path))
+        if not content.get('annotations'):
+            if split == 'train':
+                report.add('annotation', f'{path}: has no annotations to train on')
+            else:
+                report.notes.append(f'{split}: no annotations (not public); results are scored by the server')
+        annotations = youtube_vis.by_video(content.get('annotations') or ())
+        folder = root / youtube_vis.find_path(root, split, youtube_vis.FRAME_FOLDERS)
+        jobs = [(video, annotations.get(video['id'], [])) for video in content['videos']]
         for video_report in run_jobs(partial(_check_video, folder, split, quick), jobs, workers):
             report.merge(video_report)
         if len(report.problems) == known:
@@ -82,38 +78,9 @@ def check_vis(root: Path,
     return report
 
 
-def _by_video(report: Report, path: Path, content: dict, split: str,
-              classes: Sequence[str] | None) -> dict[int, list[dict]]:
-    """Annotations of each video; what is wrong with the file as a whole is noted."""
-    for key in ('videos', 'categories', 'annotations'):
-        ids = [entry['id'] for entry in content.get(key) or ()]
-        report.attempt('annotation', partial(require_unique, ids, f'id in {key}', path))
-    names = {category['id']: category['name'] for category in content['categories']}
-    if classes is not None and set(names.values()) != set(classes):
-        report.add('annotation', f'{path}: the categories are not the classes of the benchmark; they differ by '
-                                 f'{sorted(set(names.values()) ^ set(classes))}')
-    if not content.get('annotations'):
-        if split == 'train':
-            report.add('annotation', f'{path}: has no annotations to train on')
-        else:
-            report.notes.append(f'{split}: no annotations (not public); results are scored by the server')
-    known = {video['id'] for video in content['videos']}
-    annotations = defaultdict(list)
-    for annotation in content.get('annotations') or ():
-        where = f'{path}: annotation {annotation["id"]}'
-        if annotation['video_id'] not in known:
-            report.add('annotation', f'{where} belongs to video {annotation["video_id"]}, which is not listed')
-        if annotation['category_id'] not in names:
-            report.add('unknown id', f'{where} has the category {annotation["category_id"]}, which is not defined')
-        annotations[annotation['video_id']].append(annotation)
-    return annotations
-
-
-def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[dict]]) -> Report:
-    report = Report()
+def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[dict]]) -> CheckReport:
+    report = CheckReport()
     video, annotations = job
-    if not video['file_names']:
-        report.add('annotation', f'video {video["id"]} has no frames')
     for name in video['file_names']:
         size = report.image_size(folder / name, quick)
         if size is not None:
@@ -125,9 +92,6 @@ def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[di
     report.count(split, videos=1, frames=len(video['file_names']), labelled=len(labelled), instances=len(annotations))
     for annotation in annotations:
         where = f'video {video["id"]} ("{", ".join(video["file_names"][:1])}" ...), annotation {annotation["id"]}'
-        if len(annotation['segmentations']) != len(video['file_names']):
-            report.add('annotation', f'{where}: masks for {len(annotation["segmentations"])} of '
-                                     f'{len(video["file_names"])} frames')
         if not any(annotation['segmentations']):
             report.add('annotation', f'{where}: is not visible in any frame')
         for t, mask in enumerate(annotation['segmentations']):
@@ -136,7 +100,7 @@ def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[di
     return report
 
 
-def _check_mask(report: Report, where: str, mask: dict | list, video: dict, quick: bool) -> None:
+def _check_mask(report: CheckReport, where: str, mask: dict | list, video: dict, quick: bool) -> None:
     size = [video['height'], video['width']]
     if isinstance(mask, dict) and mask.get('size') != size:
         report.add('size', f'{where}: mask of size {mask.get("size")}, frames of size {size} (height, width)')

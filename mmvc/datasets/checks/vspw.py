@@ -7,23 +7,24 @@ from pathlib import Path
 import numpy as np
 
 from mmvc.datasets.vspw import VSPWDataset
+from mmvc.formats import vspw
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import files_in, read_names
 from mmvc.utils.jobs import run_jobs
 
-from .report import Report
+from .report import CheckReport
 
 VIDEOS = dict(train=2806, val=343, test=387)
 FRAMES = (251633, 250412)  # full resolution, 480p
 
 
 def check_vspw(root: Path,
-               splits: Sequence[str] = ('train', 'val', 'test'),
+               splits: Sequence[str] = vspw.SPLITS,
                workers: int = 1,
                quick: bool = False,
                own: bool = False,
-               num_classes: int = 124) -> Report:
+               num_classes: int = 124) -> CheckReport:
     """Check a dataset in VSPW's layout.
 
     Args:
@@ -35,13 +36,13 @@ def check_vspw(root: Path,
         num_classes (int): Number of classes. Defaults to 124.
 
     Returns:
-        Report: What was found.
+        CheckReport: The findings.
     """
-    report = Report()
+    report = CheckReport()
     split_of: dict[str, str] = {}
     for split in splits:
         known = len(report.problems)
-        path = root / f'{split}.txt'
+        path = root / vspw.list_file(split)
         report.count(split, videos=0, frames=0, labelled=0)
         if not path.is_file():
             report.add('missing file', str(path))
@@ -55,7 +56,7 @@ def check_vspw(root: Path,
             if times > 1:
                 report.add('list', f'{path}: names video "{video}" {times} times')
             if split_of.setdefault(video, split) != split:
-                report.add('list', f'{path}: names video "{video}", and so does {split_of[video]}.txt')
+                report.add('list', f'{path}: names video "{video}", and so does {vspw.list_file(split_of[video])}')
         for video_report in run_jobs(partial(_check_video, root, split, quick, num_classes), list(names), workers):
             report.merge(video_report)
         if len(report.problems) == known:
@@ -70,13 +71,14 @@ def check_vspw(root: Path,
     return report
 
 
-def _check_video(root: Path, split: str, quick: bool, num_classes: int, video: str) -> Report:
-    report = Report()
-    folder = root / 'data' / video
-    frames, masks = files_in(folder / 'origin', ('.jpg', )), files_in(folder / 'mask', ('.png', ))
+def _check_video(root: Path, split: str, quick: bool, num_classes: int, video: str) -> CheckReport:
+    report = CheckReport()
+    folder = vspw.folder_of(root, vspw.FRAMES, video)
+    frames = files_in(folder, (vspw.FRAME_SUFFIX, ))
+    masks = files_in(vspw.folder_of(root, vspw.MASKS, video), (vspw.MASK_SUFFIX, ))
     report.count(split, videos=1, frames=len(frames), labelled=len(frames.keys() & masks.keys()))
     if not frames:
-        report.add('missing file', f'{folder / "origin"}: no frames')
+        report.add('missing file', f'{folder}: no frames')
     for stem, path in frames.items():
         size = report.image_size(path, quick)
         if size is not None:
@@ -90,7 +92,7 @@ def _check_video(root: Path, split: str, quick: bool, num_classes: int, video: s
     return report
 
 
-def _check_mask(report: Report, path: Path, size: tuple[int, int] | None, quick: bool, num_classes: int) -> None:
+def _check_mask(report: CheckReport, path: Path, size: tuple[int, int] | None, quick: bool, num_classes: int) -> None:
     if quick:
         mask_size = report.image_size(path, quick)
     else:
@@ -100,7 +102,8 @@ def _check_mask(report: Report, path: Path, size: tuple[int, int] | None, quick:
             report.add('unreadable file', str(error))
             return
         mask_size = mask.shape[::-1]
-        known = {*range(1, num_classes + 1), *VSPWDataset.VOID_VALUES}
+        first = vspw.LABEL_OFFSET
+        known = {*range(first, num_classes + first), *vspw.VOID_VALUES}
         unknown = sorted(set(np.flatnonzero(np.bincount(mask.reshape(-1))).tolist()) - known)
         if unknown:
             report.add('unknown id', f'{path}: values {unknown}; known are 1 to {num_classes}, 0 and 252 to 255 '

@@ -3,12 +3,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from mmvc.datasets.coco_pseudo_video import SCHEMA, TARGETS, check_coco, map_coco_classes
-from mmvc.formats.json_files import ID, read_json
+from mmvc.datasets.coco_pseudo_video import TARGETS, map_coco_classes
+from mmvc.formats.coco import read_annotations
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
-
-IMAGE_SCHEMA = {'id': ID, 'file_name': str, 'height': int, 'width': int}
 
 
 def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> dict:
@@ -30,14 +28,12 @@ def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> di
         FileNotFoundError: There is no such file.
         DataError: The file is not what it should be.
     """
-    content = read_json(src, {**SCHEMA, 'images': [IMAGE_SCHEMA]}, 'instance annotations of COCO, such as '
-                        'instances_train2017.json')
-    check_coco(content, src)
+    content = read_annotations(src, with_sizes=True)
     metainfo, mapping = TARGETS[target]
     try:
         mapped = map_coco_classes(content, metainfo['classes'], mapping)
     except DataError as error:
-        raise DataError(f'"{src}" are no instance annotations of COCO: {error}') from error
+        raise DataError(f'"{src}" does not hold instance annotations of COCO: {error}') from error
     mapped['images'] = [{key: image[key] for key in ('id', 'file_name', 'height', 'width')}
                         for image in mapped['images']]
     per_class = Counter(metainfo['classes'][annotation['category_id'] - 1] for annotation in mapped['annotations'])

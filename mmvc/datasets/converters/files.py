@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What the converters share: lists, images in and out, and what a folder was converted with."""
+"""Shared by the converters: lists, reading and encoding of images, and the settings of a converted folder."""
 
 import io
 import json
@@ -8,21 +8,21 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmvc.formats.vspw import SPLITS, list_file
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import read_names
 from mmvc.utils.image_files import find_damage
 
-SPLITS = ('train', 'val', 'test')
-SETTINGS = '.settings.json'  # what the files of a folder were converted with
+SETTINGS = '.settings.json'  # the settings with which a folder was converted
 
 
 def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
-    """Note in ``dst`` what its files are converted with.
+    """Record in ``dst`` the settings with which its files are converted.
 
     Args:
         dst (Path): Root of the result.
-        settings (dict): What the content of the files depends on.
+        settings (dict): Settings that the content of the files depends on.
         overwrite (bool): Whether other settings than before are accepted.
 
     Raises:
@@ -32,7 +32,7 @@ def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
     before = json.loads(path.read_bytes()) if path.is_file() else settings
     if before != settings and not overwrite:
         raise UsageError(f'"{dst}" was converted with {_in_words(before)}, not {_in_words(settings)}: ask for the '
-                         'same, choose another folder, or convert everything anew with --overwrite')
+                         'same, choose another folder, or convert everything again with --overwrite')
     atomic_write(path, json.dumps(settings).encode())
 
 
@@ -61,7 +61,7 @@ def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
     """
     lists = {}
     for split in SPLITS:
-        path = src / f'{split}.txt'
+        path = src / list_file(split)
         if path.is_file():
             lists[split] = set(read_names(path))
             missing = sorted(lists[split] - set(videos))

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmvc.formats.label_maps import segment_id
+
 # An annotation fault of video 353_-5sqmCF8OFU that means void.
 VOID_VALUES = (0, 200)
 
 
 class SegmentIds:
-    """Ids of the segments of one video: R + 256 G + 65536 B of a colour like that of the class.
+    """Ids of the segments of one video: each stands for a colour like that of the class, see :func:`segment_id`.
 
     A region without instance number (class + 1: stuff, by rule) has the colour of its class. Instances of things
     ((class + 1) * 100 + instance) get a shade of it that is unique in the video and always the same for the same video
@@ -50,7 +52,7 @@ class SegmentIds:
                 while colour in self._taken:
                     colour = tuple(min(255, max(0, channel + rng.randint(-80, 80))) for channel in category['color'])
                 self._taken.add(colour)
-            self._ids[value] = colour[0] + 256 * colour[1] + 65536 * colour[2]
+            self._ids[value] = segment_id(colour)
         return self._ids[value]
 
     def encode(self, raw: np.ndarray) -> tuple[np.ndarray, list[dict]]:

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
+from mmvc.formats import vipseg
 from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
+from mmvc.formats.vspw import list_file
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import files_in, videos_in
+from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
 from mmvc.utils.jobs import run_jobs
 
 from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
@@ -21,7 +23,8 @@ from .panoptic_ids import SegmentIds
 CATEGORIES = tuple(
     dict(id=index, name=name, isthing=int(name in VSPW_THING_CLASSES), color=list(colour))
     for index, (name, colour) in enumerate(zip(VSPW_CLASSES, VSPW_PALETTE)))
-RECORDS = '.records'  # what is known of finished videos, so that an interrupted run goes on
+SOURCE_FRAMES = 'imgs'  # folder of the frames in the download
+RECORDS = '.records'  # annotations of finished videos, so that an interrupted run can continue
 
 
 def convert_vipseg(src: Path,
@@ -47,7 +50,7 @@ def convert_vipseg(src: Path,
         workers (int): Number of processes. Defaults to 1.
         dry_run (bool): Whether to only count. Defaults to False.
         categories (sequence[dict]): ``id``, ``name``, ``isthing`` and ``color`` of the classes. Defaults to VIPSeg's.
-        overwrite (bool): Whether to convert everything anew. Defaults to False.
+        overwrite (bool): Whether to convert everything again. Defaults to False.
 
     Returns:
         dict[str, int]: Counts: ``videos``, ``frames``, ``unlabelled_videos`` and ``already_there`` (videos).
@@ -59,7 +62,7 @@ def convert_vipseg(src: Path,
     """
     check_number('height', height, 1, whole=True)
     check_number('quality', quality, 1, 100, whole=True)
-    videos = videos_in(src / 'imgs')
+    videos = videos_in(src / SOURCE_FRAMES)
     lists = read_lists(src, videos)
     records = {video: dst / RECORDS / f'{video}.json' for video in videos}
     noted = [] if overwrite else [video for video in videos if records[video].exists()]
@@ -68,7 +71,7 @@ def convert_vipseg(src: Path,
     counts = dict(
         videos=len(videos),
         frames=sum(len(_frames(src, video)) for video in videos),
-        unlabelled_videos=sum(not (src / 'panomasks' / video).is_dir() for video in videos),
+        unlabelled_videos=sum(not (src / vipseg.RAW_MASKS / video).is_dir() for video in videos),
         already_there=len(finished))
     if dry_run:
         return counts
@@ -80,51 +83,52 @@ def convert_vipseg(src: Path,
     for video, record in run_jobs(convert, [video for video in videos if video not in finished], workers):
         atomic_write(records[video], json.dumps(record).encode())
     loaded = {video: json.loads(path.read_bytes()) for video, path in records.items()}
-    lists['all'] = {video for video, record in loaded.items() if record['annotation'] is not None}
+    lists[''] = {video for video, record in loaded.items() if record['annotation'] is not None}
     for split, names in lists.items():
-        suffix = '' if split == 'all' else f'_{split}'
-        _write_annotations(dst / f'panoptic_gt_VIPSeg{suffix}.json',
-                           [record for video, record in loaded.items() if video in names], categories)
-        if suffix:
-            shutil.copyfile(src / f'{split}.txt', dst / f'{split}.txt')
+        vipseg.write_annotations(dst / vipseg.ann_file(split),
+                                 [record for video, record in loaded.items() if video in names], categories)
+        if split:
+            shutil.copyfile(src / list_file(split), dst / list_file(split))
     return counts
 
 
 def _frames(src: Path, video: str) -> dict[str, Path]:
-    return files_in(src / 'imgs' / video, ('.jpg', '.jpeg', '.png'))
+    return files_in(src / SOURCE_FRAMES / video, FRAME_SUFFIXES)
 
 
 def _is_finished(dst: Path, height: int, job: tuple[str, Path]) -> bool:
     """Whether every file that the record of a video speaks of is there, whole and of the height."""
     video, record = job
     content = json.loads(record.read_bytes())
-    folders = dict(images='.jpg') if content['annotation'] is None else dict(
-        images='.jpg', panomasks='.png', panomasksRGB='.png')
-    return all(is_whole(dst / folder / video / f'{image["id"]}{suffix}', (image['width'], height))
-               for image in content['video']['images'] for folder, suffix in folders.items())
+    folders = [] if content['annotation'] is None else [vipseg.RAW_MASKS, vipseg.MASKS]
+    for image in content['video']['images']:
+        name = image['id']
+        files = [vipseg.frame_file(dst, video, name), *(vipseg.mask_file(dst, video, name, of) for of in folders)]
+        if not all(is_whole(file, (image['width'], height)) for file in files):
+            return False
+    return True
 
 
 def _convert_video(src: Path, dst: Path, height: int, quality: int, categories: Sequence[dict],
                    video: str) -> tuple[str, dict]:
     """Write the files of a video; returns its name and its entries of the annotation files."""
     segment_ids = SegmentIds(video, categories)
-    labelled = (src / 'panomasks' / video).is_dir()
-    masks = files_in(src / 'panomasks' / video, ('.png', ))
-    images, annotations = [], []
-    for stem, path in _frames(src, video).items():
+    labelled = (src / vipseg.RAW_MASKS / video).is_dir()
+    masks = files_in(src / vipseg.RAW_MASKS / video, ('.png', ))
+    recorder = vipseg.VideoRecorder(video, labelled)
+    for name, path in _frames(src, video).items():
         frame = open_image(path)
         size = size_at_height(frame.size, height)
-        atomic_write(dst / 'images' / video / f'{stem}.jpg', encode_frame(path, frame, size, quality), sync=False)
-        images.append(dict(id=stem, width=size[0], height=size[1], file_name=f'{stem}.png'))
+        content = encode_frame(path, frame, size, quality)
+        atomic_write(vipseg.frame_file(dst, video, name), content, sync=False)
+        segments = None
         if labelled:
-            if stem not in masks:
-                raise FileNotFoundError(f'frame "{path}" has no mask "{src / "panomasks" / video / stem}.png": '
-                                        'download the masks again')
-            segments = _convert_mask(masks[stem], dst, video, frame.size, size, segment_ids)
-            annotations.append(dict(image_id=stem, file_name=f'{stem}.png', segments_info=segments))
-    return video, dict(
-        video=dict(video_id=video, images=images),
-        annotation=dict(video_id=video, annotations=annotations) if labelled else None)
+            if name not in masks:
+                missing = vipseg.mask_file(src, video, name, vipseg.RAW_MASKS)
+                raise FileNotFoundError(f'frame "{path}" has no mask "{missing}": download the masks again')
+            segments = _convert_mask(masks[name], dst, video, frame.size, size, segment_ids)
+        recorder.add(name, size, segments)
+    return video, recorder.record()
 
 
 def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int], size: tuple[int, int],
@@ -133,22 +137,14 @@ def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int]
     if mask.size != frame_size:
         raise DataError(f'mask "{path}" (width, height = {mask.size}) differs in size from its frame {frame_size}: '
                          'download both again')
-    raw_target = dst / 'panomasks' / video / path.name
+    raw_target = vipseg.mask_file(dst, video, path.stem, vipseg.RAW_MASKS)
     atomic_write(raw_target, encode_mask(mask, size), sync=False)
     try:
         ids, segments = segment_ids.encode(np.asarray(open_image(raw_target)))
     except (ValueError, TypeError) as error:
         raise DataError(f'mask "{path}": {error}') from error
-    target = dst / 'panomasksRGB' / video / path.name
+    target = vipseg.mask_file(dst, video, path.stem)
     atomic_write(target, encode_panoptic_map(ids), sync=False)
     if not np.array_equal(read_panoptic_map(str(target)), ids):
         raise OSError(f'"{target}" does not hold what was written to it: check the disk, and run again')
     return segments
-
-
-def _write_annotations(path: Path, records: list[dict], categories: Sequence[dict]) -> None:
-    content = dict(
-        videos=[record['video'] for record in records],
-        annotations=[record['annotation'] for record in records if record['annotation'] is not None],
-        categories=list(categories))
-    atomic_write(path, json.dumps(content).encode())

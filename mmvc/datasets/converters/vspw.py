@@ -6,10 +6,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmvc.formats import vspw
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import files_in, videos_in
+from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
 from mmvc.utils.jobs import run_jobs
 
 from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
@@ -17,7 +18,7 @@ from .files import encode_frame, encode_mask, is_whole, keep_settings, open_imag
 
 @dataclass
 class VSPWSummary:
-    """What there was to do: counts of videos, frames and masks, and how many of the files were there already."""
+    """Counts of videos, frames and masks, and how many of the files existed already."""
     videos: int = 0
     frames: int = 0
     masks: int = 0
@@ -39,7 +40,7 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
         quality (int): JPEG quality, 1 to 100. Defaults to 75.
         workers (int): Number of processes. Defaults to 1.
         dry_run (bool): Whether to only count. Defaults to False.
-        overwrite (bool): Whether to convert everything anew. Defaults to False.
+        overwrite (bool): Whether to convert everything again. Defaults to False.
 
     Returns:
         VSPWSummary: Counts.
@@ -51,7 +52,7 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
     """
     check_number('height', height, 1, whole=True)
     check_number('quality', quality, 1, 100, whole=True)
-    videos = videos_in(src / 'data')
+    videos = videos_in(src / vspw.VIDEOS)
     lists = read_lists(src, videos)
     for split in lists.keys() & {'train', 'val'}:
         for video in sorted(lists[split]):
@@ -67,7 +68,7 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
     convert = partial(_convert_video, src, dst, height, quality)
     summary = sum(run_jobs(convert, videos, workers), VSPWSummary())
     for split in lists:
-        shutil.copyfile(src / f'{split}.txt', dst / f'{split}.txt')
+        shutil.copyfile(src / vspw.list_file(split), dst / vspw.list_file(split))
     return summary
 
 
@@ -75,16 +76,16 @@ def _check_masks(src: Path, split: str, video: str) -> None:
     """Raise an error if a frame has no mask."""
     for frame, _, mask, _ in _pairs(src, src, video):
         if mask is None:
-            raise FileNotFoundError(f'frame "{frame}" of video "{video}" of {split}.txt has no mask: download the '
-                                    'masks again')
+            raise FileNotFoundError(f'frame "{frame}" of video "{video}" of {vspw.list_file(split)} has no mask: '
+                                    'download the masks again')
 
 
 def _pairs(src: Path, dst: Path, video: str) -> list[tuple[Path, Path, Path | None, Path]]:
     """Frame, its target, its mask (if any) and the mask's target."""
-    frames = files_in(src / 'data' / video / 'origin', ('.jpg', '.jpeg', '.png'))
-    masks = files_in(src / 'data' / video / 'mask', ('.png', ))
-    target = dst / 'data' / video
-    return [(path, target / 'origin' / f'{stem}.jpg', masks.get(stem), target / 'mask' / f'{stem}.png')
+    frames = files_in(vspw.folder_of(src, vspw.FRAMES, video), FRAME_SUFFIXES)
+    masks = files_in(vspw.folder_of(src, vspw.MASKS, video), (vspw.MASK_SUFFIX, ))
+    frame_dir, mask_dir = (vspw.folder_of(dst, folder, video) for folder in (vspw.FRAMES, vspw.MASKS))
+    return [(path, frame_dir / f'{stem}{vspw.FRAME_SUFFIX}', masks.get(stem), mask_dir / f'{stem}{vspw.MASK_SUFFIX}')
             for stem, path in frames.items()]
 
 

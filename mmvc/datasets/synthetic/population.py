@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mmvc.formats.label_maps import VOID_LABEL
+
 from .classes import STUFF, THINGS, UNLABELLED
 from .config import SyntheticVideoConfig
 from .cues import CUES, companion, draw_cue
-from .scene import VOID, StuffLayout, Thing, ThingSampler
+from .scene import StuffLayout, Thing, ThingSampler
 
 
 def class_frequencies(imbalance: float) -> np.ndarray:
@@ -59,7 +61,7 @@ def sample_things(stream: Callable[..., np.random.Generator], config: SyntheticV
     things = _with_companions([things[i] for i in order], stream, config)
     rng = stream('void blob')
     if rng.random() < config.void_blob_prob:
-        blob = ThingSampler(stream('void blob', 0), 0, False, config).sample(UNLABELLED, VOID)
+        blob = ThingSampler(stream('void blob', 0), 0, False, config).sample(UNLABELLED, VOID_LABEL)
         things.insert(int(rng.integers(len(things) + 1)), blob)
     return things
 

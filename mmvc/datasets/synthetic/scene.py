@@ -11,7 +11,6 @@ from .config import SyntheticVideoConfig
 from .motion import PATHS, Excursion, Path, wave
 from .textures import draw_colour, sprite
 
-VOID = 255
 SPRITE_REACH = 1.1  # a little more than the outline, so that interpolation never leaves the sprite
 
 
@@ -91,7 +90,7 @@ class Thing:
 
     Args:
         instance_id (int): Identity, from 1; 0 for what is not labelled.
-        label (int): Class index, ``VOID`` for what is not labelled.
+        label (int): Class index, ``VOID_LABEL`` for what is not labelled.
         outline (Callable): ``(u, v) -> bool``, True inside.
         sprite (ndarray): Painted surface, uint8 (s, s, 3).
         stretch (ndarray): Horizontal and vertical scale of the extent, (2,), at most 1.

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from mmvc.formats.label_maps import VOID_LABEL
+
 from .classes import METAINFO, STUFF
 from .config import SyntheticVideoConfig, random_stream
 from .motion import Camera, Light
 from .population import sample_things
-from .scene import SPRITE_REACH, VOID, StuffLayout, Thing
+from .scene import SPRITE_REACH, StuffLayout, Thing
 from .textures import draw_colour
 
 TILE_EXTENT = 2.0  # side of a stuff texture in world units; the texture repeats after it
@@ -189,7 +191,7 @@ class SyntheticVideo:
         if self.config.void_boundary:
             segments = np.where(ids > 0, ids + 256, sem).astype(np.uint16)
             kernel = np.ones((self.config.void_boundary + 1, ) * 2, np.uint8)
-            sem[cv2.dilate(segments, kernel) != cv2.erode(segments, kernel)] = VOID
+            sem[cv2.dilate(segments, kernel) != cv2.erode(segments, kernel)] = VOID_LABEL
 
     def _expose(self, image: np.ndarray, t: int) -> np.ndarray:
         """Apply blur, light and noise."""

@@ -11,10 +11,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pycocotools import mask as rle
+
+from mmvc.formats import vipseg, vspw, youtube_vis
+from mmvc.formats.label_maps import VOID_ID, VOID_LABEL, encode_label_map, encode_panoptic_map, segment_id
 
 from .classes import METAINFO
-from .scene import VOID
 from .video import SyntheticFrame
 
 # Visible shares of a thing's pixels in the frame from which its occlusion counts as none and as slight.
@@ -33,7 +34,7 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content) + '\n', encoding='utf-8')
 
 
-class FormatWriter(ABC):
+class SyntheticWriter(ABC):
     """Base of the writers of one video in one format.
 
     Args:
@@ -44,11 +45,6 @@ class FormatWriter(ABC):
     def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         self.root = root
         self.meta = meta
-
-    def make_folder(self, *parts: str) -> Path:
-        folder = self.root.joinpath(*parts)
-        folder.mkdir(parents=True)
-        return folder
 
     @abstractmethod
     def add(self, name: str, frame: SyntheticFrame, jpeg: bytes) -> None:
@@ -75,17 +71,20 @@ class FormatWriter(ABC):
         """
 
 
-class VSPWWriter(FormatWriter):
-    """``data/<video>/{origin/*.jpg,mask/*.png}`` with mask values 0 = void, class + 1, and ``<split>.txt``."""
+class VSPWVideo(SyntheticWriter):
+    """A video in the layout of VSPW, see :mod:`mmvc.formats.vspw`."""
 
     def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         super().__init__(root, meta)
-        self._images = self.make_folder('data', meta['name'], 'origin')
-        self._masks = self.make_folder('data', meta['name'], 'mask')
+        self._frames = vspw.folder_of(root, vspw.FRAMES, meta['name'])
+        self._masks = vspw.folder_of(root, vspw.MASKS, meta['name'])
+        self._frames.mkdir(parents=True)
+        self._masks.mkdir(parents=True)
 
     def add(self, name: str, frame: SyntheticFrame, jpeg: bytes) -> None:
-        (self._images / f'{name}.jpg').write_bytes(jpeg)
-        (self._masks / f'{name}.png').write_bytes(encode('.png', frame.sem + np.uint8(1)))  # 255 + 1 wraps to 0
+        (self._frames / f'{name}{vspw.FRAME_SUFFIX}').write_bytes(jpeg)
+        mask = frame.sem + np.uint8(vspw.LABEL_OFFSET)  # void becomes 0: 255 + 1 wraps around
+        (self._masks / f'{name}{vspw.MASK_SUFFIX}').write_bytes(encode_label_map(mask))
 
     def record(self) -> dict[str, Any]:
         return dict(name=self.meta['name'])
@@ -93,25 +92,23 @@ class VSPWWriter(FormatWriter):
     @staticmethod
     def write_index(root: Path, records: dict[str, list[dict[str, Any]]]) -> None:
         for split, videos in records.items():
-            (root / f'{split}.txt').write_text(''.join(f'{video["name"]}\n' for video in videos), encoding='utf-8')
+            names = ''.join(f'{video["name"]}\n' for video in videos)
+            (root / vspw.list_file(split)).write_text(names, encoding='utf-8')
 
 
-class VIPSegWriter(FormatWriter):
-    """``{images,panomasks,panomasksRGB}/<video>/`` and ``panoptic_gt_VIPSeg{,_<split>}.json``.
+class VIPSegVideo(SyntheticWriter):
+    """A video in the layout of VIPSeg, see :mod:`mmvc.formats.vipseg`, with the raw masks.
 
-    ``panomasks`` are uint16: 0 = void, stuff class c as c + 1, instance i of thing class c as (c + 1) * 100 + i.
-    ``panomasksRGB`` hold R + 256 G + 65536 B = segment id, the same for a segment in all frames of the video.
+    Raw masks are uint16: 0 = void, stuff class c as c + 1, instance i of thing class c as (c + 1) * 100 + i.
     """
 
     def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         super().__init__(root, meta)
-        self._images = self.make_folder('images', meta['name'])
-        self._raw = self.make_folder('panomasks', meta['name'])
-        self._rgb = self.make_folder('panomasksRGB', meta['name'])
-        self._frames: list[dict[str, Any]] = []
-        self._annotations: list[dict[str, Any]] = []
+        for folder in (vipseg.FRAMES, vipseg.RAW_MASKS, vipseg.MASKS):
+            (root / folder / meta['name']).mkdir(parents=True)
+        self._recorder = vipseg.VideoRecorder(meta['name'])
         self._instance_values = self._number_instances()
-        self._colours = self._colour_segments()
+        self._ids = {value: segment_id(colour) for value, colour in self._colour_segments().items()}
 
     def _number_instances(self) -> np.ndarray:
         """Return the raw value of each identity, uint16 (largest identity + 1,)."""
@@ -137,27 +134,23 @@ class VIPSegWriter(FormatWriter):
 
     def add(self, name: str, frame: SyntheticFrame, jpeg: bytes) -> None:
         raw = np.where(frame.ids > 0, self._instance_values[frame.ids], frame.sem.astype(np.uint16) + 1)
-        raw[frame.sem == VOID] = 0
-        rgb = np.zeros((*raw.shape, 3), np.uint8)
+        raw[frame.sem == VOID_LABEL] = 0
+        ids = np.full(raw.shape, VOID_ID, np.int32)
         segments = []
-        for value, area in zip(*np.unique(raw, return_counts=True)):
-            red, green, blue = self._colours[int(value)]
-            rgb[raw == value] = red, green, blue
+        for value, area in zip(*(values.tolist() for values in np.unique(raw, return_counts=True))):
             if value:
-                category = int(value) - 1 if value < 100 else int(value) // 100 - 1
-                segments.append(dict(id=red + 256 * green + 65536 * blue, category_id=category, iscrowd=0,
-                                     area=int(area)))
-        (self._images / f'{name}.jpg').write_bytes(jpeg)
-        (self._raw / f'{name}.png').write_bytes(encode('.png', raw.astype(np.uint16)))
-        (self._rgb / f'{name}.png').write_bytes(encode('.png', rgb[..., ::-1]))
+                ids[raw == value] = self._ids[value]
+                category = value - 1 if value < 100 else value // 100 - 1
+                segments.append(dict(id=self._ids[value], category_id=category, iscrowd=0, area=area))
+        video = self.meta['name']
+        vipseg.frame_file(self.root, video, name).write_bytes(jpeg)
+        vipseg.mask_file(self.root, video, name, vipseg.RAW_MASKS).write_bytes(encode('.png', raw.astype(np.uint16)))
+        vipseg.mask_file(self.root, video, name).write_bytes(encode_panoptic_map(ids))
         height, width = raw.shape
-        self._frames.append(dict(id=name, width=width, height=height, file_name=f'{name}.png'))
-        self._annotations.append(dict(image_id=name, file_name=f'{name}.png', segments_info=segments))
+        self._recorder.add(name, (width, height), segments)
 
     def record(self) -> dict[str, Any]:
-        video_id = self.meta['name']
-        return dict(video=dict(video_id=video_id, images=self._frames),
-                    annotation=dict(video_id=video_id, annotations=self._annotations))
+        return self._recorder.record()
 
     @staticmethod
     def write_index(root: Path, records: dict[str, list[dict[str, Any]]]) -> None:
@@ -166,11 +159,8 @@ class VIPSegWriter(FormatWriter):
             for i, name in enumerate(METAINFO['classes'])
         ]
         everything = [video for videos in records.values() for video in videos]
-        for suffix, videos in [('', everything), *((f'_{split}', videos) for split, videos in records.items())]:
-            write_json(root / f'panoptic_gt_VIPSeg{suffix}.json', dict(
-                videos=[video['video'] for video in videos],
-                annotations=[video['annotation'] for video in videos],
-                categories=categories))
+        for split, videos in {'': everything, **records}.items():
+            vipseg.write_annotations(root / vipseg.ann_file(split), videos, categories)
 
 
 def category_ids() -> dict[int, int]:
@@ -179,48 +169,38 @@ def category_ids() -> dict[int, int]:
     return {category: i for i, category in enumerate(things, 1)}
 
 
-class YouTubeVISWriter(FormatWriter):
-    """``<split>/JPEGImages/<video>/*.jpg`` and ``<split>/instances.json``: one annotation per thing.
+class YouTubeVISVideo(SyntheticWriter):
+    """A video in the layout of YouTube-VIS, see :mod:`mmvc.formats.youtube_vis`: one annotation per thing.
 
-    Masks are compressed RLE and, with boxes and areas, null in frames where the thing is out of sight. ``occlusion``
-    tells per frame, as in OVIS, how much of what lies in the frame is hidden. The validation split is named ``valid``.
+    The levels of occlusion, as in OVIS, say how much of the part within the frame is hidden. The validation split is
+    named ``valid``.
     """
-    folders = dict(val='valid')
+    split_names = dict(val='valid')
 
     def __init__(self, root: Path, meta: dict[str, Any]) -> None:
         super().__init__(root, meta)
-        self._images = self.make_folder(self.folders.get(meta['split'], meta['split']), 'JPEGImages', meta['name'])
+        folder = youtube_vis.FRAME_FOLDERS[0].format(split=self.split_names.get(meta['split'], meta['split']))
+        self._frames = root / folder / meta['name']
+        self._frames.mkdir(parents=True)
         self._names: list[str] = []
-        self._tracks: dict[int, dict[str, Any]] = {
-            instance['id']: dict(category_id=category_ids()[instance['category']], segmentations=[], bboxes=[],
-                                 areas=[], occlusion=[])
-            for instance in meta['instances']
-        }
+        self._tracks = {instance['id']: youtube_vis.TrackRecorder(category_ids()[instance['category']])
+                        for instance in meta['instances']}
 
     def add(self, name: str, frame: SyntheticFrame, jpeg: bytes) -> None:
-        (self._images / f'{name}.jpg').write_bytes(jpeg)
+        (self._frames / f'{name}.jpg').write_bytes(jpeg)
         self._names.append(f'{self.meta["name"]}/{name}.jpg')
         for identity, track in self._tracks.items():
             mask = frame.ids == identity
             area = int(mask.sum())
-            if not area:
-                for key in ('segmentations', 'bboxes', 'areas', 'occlusion'):
-                    track[key].append(None)
-                continue
-            encoded = rle.encode(np.asfortranarray(mask, np.uint8))
-            share = area / frame.full_areas[identity]
-            track['segmentations'].append(dict(size=list(mask.shape), counts=encoded['counts'].decode('ascii')))
-            track['bboxes'].append(rle.toBbox(encoded).tolist())
-            track['areas'].append(area)
-            track['occlusion'].append('no_occlusion' if share >= NO_OCCLUSION else
-                                      'slight_occlusion' if share >= SLIGHT_OCCLUSION else 'severe_occlusion')
+            share = area / frame.full_areas[identity] if area else 0
+            track.add(mask, 'no_occlusion' if share >= NO_OCCLUSION else
+                      'slight_occlusion' if share >= SLIGHT_OCCLUSION else 'severe_occlusion')
 
     def record(self) -> dict[str, Any]:
         height, width = self.meta['size']
-        size = dict(height=height, width=width, length=len(self._names))
-        # a thing that is never seen is no object of the dataset
-        tracks = [dict(iscrowd=0, **size, **track) for track in self._tracks.values() if any(track['areas'])]
-        return dict(video=dict(**size, file_names=self._names), tracks=tracks)
+        video = dict(height=height, width=width, length=len(self._names), file_names=self._names)
+        tracks = [track.record(video) for track in self._tracks.values()]
+        return dict(video=video, tracks=[track for track in tracks if track is not None])
 
     @classmethod
     def write_index(cls, root: Path, records: dict[str, list[dict[str, Any]]]) -> None:
@@ -229,14 +209,8 @@ class YouTubeVISWriter(FormatWriter):
             for category, i in category_ids().items()
         ]
         for split, items in records.items():
-            videos: list[dict] = []
-            annotations: list[dict] = []
-            for video_id, item in enumerate(items, 1):
-                videos.append(dict(id=video_id, **item['video']))
-                for track in item['tracks']:
-                    annotations.append(dict(id=len(annotations) + 1, video_id=video_id, **track))
-            write_json(root / cls.folders.get(split, split) / 'instances.json',
-                       dict(videos=videos, annotations=annotations, categories=categories))
+            path = root / youtube_vis.ANN_FILES[0].format(split=cls.split_names.get(split, split))
+            youtube_vis.write_annotations(path, [(item['video'], item['tracks']) for item in items], categories)
 
 
 class ObjectWriter:
@@ -265,4 +239,4 @@ class ObjectWriter:
         write_json(self._folder.with_suffix('.json'), self._objects)
 
 
-WRITERS: dict[str, type[FormatWriter]] = dict(vspw=VSPWWriter, vipseg=VIPSegWriter, ytvis=YouTubeVISWriter)
+WRITERS: dict[str, type[SyntheticWriter]] = dict(vspw=VSPWVideo, vipseg=VIPSegVideo, ytvis=YouTubeVISVideo)

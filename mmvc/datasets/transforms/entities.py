@@ -10,7 +10,7 @@ import torch
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.structures import InstanceData
 
-from mmvc.datasets.base_video_seg import VOID_INDEX
+from mmvc.formats.label_maps import VOID_LABEL
 
 
 def _pack(labels: np.ndarray, instances_ids: np.ndarray, masks: np.ndarray) -> InstanceData:
@@ -24,7 +24,7 @@ def _pack(labels: np.ndarray, instances_ids: np.ndarray, masks: np.ndarray) -> I
 def entities_from_semantic(seg_map: np.ndarray) -> InstanceData:
     """Build one entity per class in ``seg_map`` ((H, W) class indices), with the class as label and id (VSS)."""
     classes = np.unique(seg_map)
-    classes = classes[classes != VOID_INDEX]
+    classes = classes[classes != VOID_LABEL]
     return _pack(classes, classes, seg_map == classes[:, None, None])
 
 

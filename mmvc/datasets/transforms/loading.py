@@ -4,6 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmengine import fileio
 
+from mmvc.formats.label_maps import VOID_ID, read_label_map, read_panoptic_map
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.errors import DataError
 from mmvc.utils.image_files import find_damage
@@ -58,9 +59,8 @@ class LoadFrameFromFile(LoadImageFromFile):
 class LoadVideoSegAnnotations(BaseTransform):
     """Load the mask of one frame. Use it inside ``TransformBroadcaster``, after the image is loaded.
 
-    Semantic masks (8-bit, grey or indexed colour) become class indices, 255 = void, through the ``label_lut`` of the
-    dataset. Panoptic masks, of frames that come with ``segments_info``, become segment ids
-    (R + 256 G + 65536 B for colour images, the value itself for grey ones), 0 = void.
+    Semantic masks (:func:`read_label_map`) become class indices, 255 = void, through the ``label_lut`` of the dataset.
+    Panoptic masks (:func:`read_panoptic_map`), of frames that come with ``segments_info``, stay segment ids, 0 = void.
 
     Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = invalid) or
     ``segments_info`` (list of ``dict(id, category_id, ...)``).
@@ -84,36 +84,20 @@ class LoadVideoSegAnnotations(BaseTransform):
         if path is None:
             raise FileNotFoundError(f'frame "{results["img_path"]}" has no mask; add it, or leave '
                                     'LoadVideoSegAnnotations out of a pipeline for prediction')
-        mask = self._read(path)
-        if mask.shape[:2] != results['img'].shape[:2]:
-            raise DataError(f'mask "{path}" (height, width = {mask.shape[:2]}) differs in size from its frame '
+        panoptic = results.get('segments_info') is not None
+        mask = (read_panoptic_map if panoptic else read_label_map)(path, self.backend_args)
+        if mask.shape != results['img'].shape[:2]:
+            raise DataError(f'mask "{path}" (height, width = {mask.shape}) differs in size from its frame '
                             f'"{results["img_path"]}" {results["img"].shape[:2]}; write both at the same size')
-        if results.get('segments_info') is not None:
-            results['gt_seg_map'] = self._to_segment_ids(mask, results['segments_info'], path)
+        if panoptic:
+            self._require_listed(mask, results['segments_info'], path)
         else:
-            results['gt_seg_map'] = self._to_class_indices(mask, results['label_lut'], path)
+            mask = self._to_class_indices(mask, results['label_lut'], path)
+        results['gt_seg_map'] = mask
         return results
-
-    def _read(self, path: str) -> np.ndarray:
-        data = fileio.get(path, backend_args=self.backend_args)
-        damage = find_damage(data)
-        if damage is not None:
-            raise DataError(f'cannot decode the mask "{path}" ({damage}); replace the file')
-        try:
-            # Pillow keeps the indices of indexed-colour images, which OpenCV replaces by their colours.
-            return mmcv.imfrombytes(data, flag='unchanged', backend='pillow')
-        except Exception as error:  # a damaged file can fail in any way
-            raise DataError(f'cannot decode the mask "{path}" ({error}); replace the file') from error
 
     @staticmethod
     def _to_class_indices(mask: np.ndarray, label_lut: np.ndarray, path: str) -> np.ndarray:
-        if mask.ndim != 2:
-            raise DataError(f'mask "{path}" is a colour image; a semantic mask stores one class id per pixel')
-        if mask.dtype.kind not in 'ui':
-            raise DataError(f'mask "{path}" holds {mask.dtype} numbers; a semantic mask stores one class id, a whole '
-                            'number, per pixel')
-        if mask.dtype != np.uint8 and (mask.min() < 0 or mask.max() > 255):
-            raise DataError(f'mask "{path}" holds the value {mask.max()}; class ids have 8 bits')
         labels = label_lut[mask]
         if labels.min() < 0:
             values = np.unique(mask[labels < 0]).tolist()
@@ -122,18 +106,11 @@ class LoadVideoSegAnnotations(BaseTransform):
         return labels.astype(np.uint8)
 
     @staticmethod
-    def _to_segment_ids(mask: np.ndarray, segments_info: list[dict], path: str) -> np.ndarray:
-        if mask.dtype.kind not in 'ui' or mask.shape[2:] not in ((), (3, )):
-            raise DataError(f'mask "{path}" has the shape {mask.shape} and {mask.dtype} numbers; a panoptic mask is a '
-                            'colour image of three channels, or grey')
-        ids = mask.astype(np.int32)
-        if ids.ndim == 3:
-            ids = ids[..., 2] + 256 * ids[..., 1] + 65536 * ids[..., 0]  # channels come as BGR
-        unknown = set(np.unique(ids).tolist()) - {0} - {segment['id'] for segment in segments_info}
+    def _require_listed(ids: np.ndarray, segments_info: list[dict], path: str) -> None:
+        unknown = set(np.unique(ids).tolist()) - {VOID_ID} - {segment['id'] for segment in segments_info}
         if unknown:
             raise DataError(f'mask "{path}" holds the segment ids {sorted(unknown)}, which its segments_info lacks; '
                             'correct the annotation file or the mask')
-        return ids
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}(backend_args={self.backend_args})'

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mmvc.evaluation.functional import why_undefined
-from mmvc.evaluation.metrics.utils import format_rows
+from mmvc.evaluation.tables import format_rows
 from mmvc.utils.atomic import atomic_write
-
-from .files import named
+from mmvc.utils.errors import named
 
 
 @dataclass(frozen=True)
-class Report:
-    """What came out of scoring a folder of predictions. Fractions inside, percent in everything that is written.
+class ScoreReport:
+    """Scores of a folder of predictions. Attributes are fractions; text and files have percent.
 
     Attributes:
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``.
@@ -26,7 +25,7 @@ class Report:
         sort_by (str): The number by which videos are bad or good.
         missing (list[str]): ``<video>/<frame>`` that was not predicted and was counted as empty.
         unused (list[str]): Predicted videos and frames that the ground truth does not have.
-        notes (list[str]): What else to know of the data.
+        notes (list[str]): Remarks on the data.
     """
     task: str
     numbers: dict[str, float]

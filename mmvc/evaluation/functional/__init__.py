@@ -5,22 +5,25 @@ from .average_precision import MatchedTracks, category_scores, match_tracks, tra
 from .fragmentation import count_fragments
 from .identity import count_switches, main_labels
 from .occlusion import occlusion_regions, pixels_of
-from .panoptic import PanopticFrame, Segment, compare_panoptic, isthing_of
+from .panoptic import PanopticPair, SegmentClass, compare_panoptic
 from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, semantic_scores, video_miou
+from .sparse import SparseCounts
 from .stq import SegmentationTrackingQuality, STQCounts, segmentation_quality, stq
 from .summary import STQ_VARIANTS, vis_classes, vps_classes, vps_numbers, vss_classes, vss_numbers, why_undefined
 from .tracks import mean_area, occlusion_score, track_areas, track_iou
 from .video_consistency import VideoConsistency, mean_consistency, pooled_vc16
 from .vis import match_video, range_names
 from .vpq import PAPER_WINDOWS, SCRIPT_WINDOWS, VideoPanopticQuality, mean_panoptic_quality, panoptic_quality, vpq
+from .vps import VPSCounter, VPSCounts, vps_summary
+from .vss import VSSCounter, VSSCounts, pool_windows
 
 __all__ = [
-    'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticFrame', 'SCRIPT_WINDOWS', 'STQCounts',
-    'STQ_VARIANTS', 'Segment', 'SegmentationTrackingQuality', 'VideoConsistency', 'VideoPanopticQuality',
-    'category_scores', 'compare_panoptic', 'count_fragments', 'count_switches',
-    'isthing_of', 'main_labels', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
+    'ConfusionMatrix', 'MatchedTracks', 'PAPER_WINDOWS', 'PanopticPair', 'SCRIPT_WINDOWS', 'STQCounts', 'STQ_VARIANTS',
+    'SegmentClass', 'SegmentationTrackingQuality', 'SparseCounts', 'VPSCounter', 'VPSCounts', 'VSSCounter',
+    'VSSCounts', 'VideoConsistency', 'VideoPanopticQuality', 'category_scores', 'compare_panoptic', 'count_fragments',
+    'count_switches', 'main_labels', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
     'mean_consistency', 'mean_panoptic_quality', 'occlusion_regions', 'occlusion_score', 'panoptic_quality',
-    'per_class_iou', 'pixels_of', 'pooled_vc16', 'range_names',
-    'segmentation_quality', 'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'video_miou',
-    'vis_classes', 'vpq', 'vps_classes', 'vps_numbers', 'vss_classes', 'vss_numbers', 'why_undefined'
+    'per_class_iou', 'pixels_of', 'pool_windows', 'pooled_vc16', 'range_names', 'segmentation_quality',
+    'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'video_miou', 'vis_classes', 'vpq',
+    'vps_classes', 'vps_numbers', 'vps_summary', 'vss_classes', 'vss_numbers', 'why_undefined'
 ]

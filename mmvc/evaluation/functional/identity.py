@@ -30,7 +30,7 @@ def main_labels(ids: np.ndarray, pred: np.ndarray, void: int | None = None) -> d
 def count_switches(labels: Iterable[int | None]) -> tuple[int, int]:
     """Count the changes of an object's label, as identity switches are counted in multi-object tracking.
 
-    Frames without a label (the object is out of sight, or not found) are passed over: the label after the gap is
+    Frames without a label (the object is out of sight, or not found) are skipped: the label after the gap is
     compared with the one before it.
 
     Args:

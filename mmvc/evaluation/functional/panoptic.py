@@ -1,21 +1,21 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What VPQ and STQ are both computed from: the overlaps of true and predicted segments, frame by frame."""
+"""Overlaps of true and predicted segments, frame by frame: VPQ and STQ are computed from them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-VOID = 0
+from mmvc.formats.label_maps import VOID_ID
 
 
-class Segment(NamedTuple):
+class SegmentClass(NamedTuple):
     """Class of a segment and whether its annotation is a crowd."""
     category_id: int
     iscrowd: bool = False
 
 
-class PanopticFrame(NamedTuple):
+class PanopticPair(NamedTuple):
     """One frame, reduced to counts.
 
     Attributes:
@@ -24,12 +24,12 @@ class PanopticFrame(NamedTuple):
         pred (dict): Predicted segments that have pixels, by id.
     """
     overlaps: dict[tuple[int, int], int]
-    gt: dict[int, Segment]
-    pred: dict[int, Segment]
+    gt: dict[int, SegmentClass]
+    pred: dict[int, SegmentClass]
 
 
 def compare_panoptic(gt_map: np.ndarray, pred_map: np.ndarray, gt_segments: Sequence[dict],
-                     pred_segments: Sequence[dict]) -> PanopticFrame:
+                     pred_segments: Sequence[dict]) -> PanopticPair:
     """Reduce one frame to the overlaps of its segments.
 
     Args:
@@ -39,7 +39,7 @@ def compare_panoptic(gt_map: np.ndarray, pred_map: np.ndarray, gt_segments: Sequ
         pred_segments (Sequence[dict]): ``id`` and ``category_id`` of each predicted segment.
 
     Returns:
-        PanopticFrame: Segments without a pixel in this frame are not part of it.
+        PanopticPair: Segments without a pixel in this frame are not part of it.
 
     Raises:
         ValueError: If the shapes differ, an id is listed twice, or a map has an id that is not listed.
@@ -50,7 +50,7 @@ def compare_panoptic(gt_map: np.ndarray, pred_map: np.ndarray, gt_segments: Sequ
     overlaps = _count_pairs(gt_map.reshape(-1), pred_map.reshape(-1))
     gt = _present_segments(gt_segments, {pair[0] for pair in overlaps}, 'ground truth')
     pred = _present_segments(pred_segments, {pair[1] for pair in overlaps}, 'prediction')
-    return PanopticFrame(overlaps, gt, pred)
+    return PanopticPair(overlaps, gt, pred)
 
 
 def _count_pairs(gt_ids: np.ndarray, pred_ids: np.ndarray) -> dict[tuple[int, int], int]:
@@ -67,27 +67,13 @@ def _count_pairs(gt_ids: np.ndarray, pred_ids: np.ndarray) -> dict[tuple[int, in
     return {(int(pair >> 32), int(pair & 0xffffffff)): int(count) for pair, count in zip(pairs, pixels)}
 
 
-def _present_segments(segments: Sequence[dict], ids: set, name: str) -> dict[int, Segment]:
-    table = {int(info['id']): Segment(int(info['category_id']), bool(info.get('iscrowd', 0))) for info in segments}
+def _present_segments(segments: Sequence[dict], ids: set, name: str) -> dict[int, SegmentClass]:
+    table = {int(info['id']): SegmentClass(int(info['category_id']), bool(info.get('iscrowd', 0)))
+             for info in segments}
     if len(table) != len(segments):
         raise ValueError(f'segments_info of the {name} lists an id twice: {sorted(int(s["id"]) for s in segments)}')
-    strangers = ids - set(table) - {VOID}
+    strangers = ids - set(table) - {VOID_ID}
     if strangers:
         raise ValueError(f'the {name} has pixels of segment {", ".join(map(str, sorted(strangers)))}, which its '
                          'segments_info does not list: list every segment of the frame, with its category_id')
     return {segment_id: segment for segment_id, segment in table.items() if segment_id in ids}
-
-
-def isthing_of(categories: Sequence[dict]) -> list[bool]:
-    """Return which classes are things, by class index.
-
-    Args:
-        categories (Sequence[dict]): ``id`` (0 .. K - 1) and ``isthing`` of every class.
-
-    Raises:
-        ValueError: If the ids are not 0 .. K - 1.
-    """
-    by_id = {int(category['id']): bool(category['isthing']) for category in categories}
-    if sorted(by_id) != list(range(len(by_id))):
-        raise ValueError(f'category ids must be 0..{len(by_id) - 1}, got {sorted(by_id)}')
-    return [by_id[index] for index in range(len(by_id))]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mmvc.formats.label_maps import VOID_LABEL
 from mmvc.utils.errors import UsageError
 
 
@@ -13,7 +14,7 @@ def as_uint8(labels: np.ndarray, name: str) -> np.ndarray:
 
     Args:
         labels (np.ndarray): Label map, shape (H, W).
-        name (str): What it is, for the error.
+        name (str): Name of the map, for the error.
 
     Raises:
         ValueError: If a value does not fit 8 bits.
@@ -44,7 +45,7 @@ class ConfusionMatrix:
         [[1, 0, 0], [1, 0, 0]]
     """
 
-    NO_PREDICTION = 255
+    NO_PREDICTION = VOID_LABEL
 
     def __init__(self, num_classes: int, label_offset: int = 1) -> None:
         if not 0 < num_classes <= self.NO_PREDICTION - label_offset + 1:
@@ -62,7 +63,7 @@ class ConfusionMatrix:
             pred (np.ndarray): Class indices in [0, K), or 255 for no prediction, uint8, shape (H, W).
 
         Raises:
-            ValueError: If the shapes differ or a predicted value is no class.
+            ValueError: If the shapes differ or a predicted value is not a class.
         """
         if gt.shape != pred.shape:
             raise ValueError(f'prediction of size {pred.shape} for a ground truth of size {gt.shape}: resize the '

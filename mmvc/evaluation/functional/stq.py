@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .panoptic import VOID, PanopticFrame
+from mmvc.formats.label_maps import VOID_ID
+
+from .panoptic import PanopticPair
 
 Tube = tuple[int, int]  # class and id
 CROWD_CONVENTIONS = ('none', 'annotated', 'first_segment')
@@ -39,7 +41,7 @@ class SegmentationTrackingQuality:
 
     Args:
         isthing (Sequence[bool]): Which classes are things, length K.
-        crowd (str): Which true things are crowds, that is no tubes. ``'none'``: all things are tubes, as when ids
+        crowd (str): Which true things are crowds, which are not tubes. ``'none'``: all things are tubes, as when ids
             count from 1 in deeplab2. ``'annotated'``: those with ``iscrowd``, as deeplab2 does with things of instance
             0. ``'first_segment'``: the script of VIPSeg numbers segments from 0 in the order of their annotation, so
             the first segment of a video, if a thing, becomes a crowd. Defaults to 'none'.
@@ -56,13 +58,13 @@ class SegmentationTrackingQuality:
         self._pred_area: Counter[Tube] = Counter()
         self._inter: Counter[tuple[Tube, Tube]] = Counter()
 
-    def update(self, frame: PanopticFrame) -> None:
+    def update(self, frame: PanopticPair) -> None:
         """Take the next frame of the video."""
         if self._first_id is None:
             self._first_id = next(iter(frame.gt), None)
         for (gt_id, pred_id), pixels in frame.overlaps.items():
-            gt_class = frame.gt[gt_id].category_id if gt_id != VOID else None
-            pred_class = frame.pred[pred_id].category_id if pred_id != VOID else None
+            gt_class = frame.gt[gt_id].category_id if gt_id != VOID_ID else None
+            pred_class = frame.pred[pred_id].category_id if pred_id != VOID_ID else None
             if gt_class is not None:
                 self._confusion[gt_class, -1 if pred_class is None else pred_class] += pixels
             gt_tube = (gt_class, gt_id) if gt_class is not None and self.isthing[gt_class] else None
@@ -76,7 +78,7 @@ class SegmentationTrackingQuality:
             if gt_tube is not None and pred_tube is not None:
                 self._inter[gt_tube, pred_tube] += pixels
 
-    def _is_crowd(self, gt_id: int, frame: PanopticFrame) -> bool:
+    def _is_crowd(self, gt_id: int, frame: PanopticPair) -> bool:
         if self.crowd == 'annotated':
             return frame.gt[gt_id].iscrowd
         return self.crowd == 'first_segment' and gt_id == self._first_id

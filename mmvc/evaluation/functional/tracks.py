@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from mmvc.formats.youtube_vis import OCCLUSION_LEVELS
+
 RLE = dict
 Track = list[RLE | None]
-OCCLUSION_LEVELS = dict(no_occlusion=0.0, slight_occlusion=0.25, severe_occlusion=0.75)
 
 
 def track_areas(track: Track) -> np.ndarray:

@@ -95,7 +95,7 @@ def mean_consistency(windows: Iterable[tuple[int, int]]) -> float:
 
 
 def pooled_vc16(vc8_windows: Iterable[tuple[int, int]], vc16_windows: Iterable[tuple[int, int]]) -> float:
-    """What DVIS++'s evaluation script prints as "VC16": the mean over all windows of 8 and of 16 frames together.
+    """The number that DVIS++'s script prints as "VC16": the mean over all windows of 8 and of 16 frames together.
 
     Its list of values is not emptied between the two sizes. Only for comparison with numbers printed by that script;
     it is higher than VC16.

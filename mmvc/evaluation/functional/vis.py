@@ -33,7 +33,7 @@ def match_video(annotations: Sequence[dict],
     Args:
         annotations (Sequence[dict]): ``annotations`` of this video: ``category_id``, ``segmentations`` and, where
             there are, ``iscrowd``, ``areas`` (counted from the masks if absent) and ``occlusion``.
-        detections (Sequence[dict]): Entries of ``results.json`` of this video: ``category_id``, ``score``,
+        detections (Sequence[dict]): Predicted tracks of this video: ``category_id``, ``score``,
             ``segmentations``.
         height (int): Height of the frames, in pixels.
         width (int): Width of the frames, in pixels.

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .panoptic import VOID, PanopticFrame, Segment
+from mmvc.formats.label_maps import VOID_ID
+
+from .panoptic import PanopticPair, SegmentClass
 
 IOU, TP, FP, FN = range(4)
 PAPER_WINDOWS = (1, 2, 4, 6)
@@ -41,10 +43,10 @@ class VideoPanopticQuality:
             raise ValueError(f'window_sizes={tuple(window_sizes)}: expected sizes of at least 1')
         self.window_sizes = tuple(window_sizes)
         self.counts = np.zeros((len(self.window_sizes), num_classes, 4))
-        self._recent: deque[PanopticFrame] = deque(maxlen=max(self.window_sizes))
+        self._recent: deque[PanopticPair] = deque(maxlen=max(self.window_sizes))
         self._overlaps: dict[int, Counter] = {k: Counter() for k in self.window_sizes}
 
-    def update(self, frame: PanopticFrame) -> None:
+    def update(self, frame: PanopticPair) -> None:
         """Take the next frame of the video."""
         for k, overlaps in self._overlaps.items():
             if len(self._recent) >= k:
@@ -57,8 +59,8 @@ class VideoPanopticQuality:
 
     def _match(self, index: int, k: int) -> None:
         """Count the window of the last k frames."""
-        gt: dict[int, Segment] = {}
-        pred: dict[int, Segment] = {}
+        gt: dict[int, SegmentClass] = {}
+        pred: dict[int, SegmentClass] = {}
         for frame in list(self._recent)[-k:]:
             gt = {**frame.gt, **gt}  # the earliest frame decides on the class
             pred = {**frame.pred, **pred}
@@ -72,12 +74,12 @@ class VideoPanopticQuality:
         matched_gt, matched_pred = set(), set()
         on_crowd: Counter[int] = Counter()
         for (g, p), inter in overlaps.items():
-            if g == VOID or p == VOID or gt[g].category_id != pred[p].category_id:
+            if g == VOID_ID or p == VOID_ID or gt[g].category_id != pred[p].category_id:
                 continue
             if gt[g].iscrowd:
                 on_crowd[p] += inter
                 continue
-            iou = inter / (pred_area[p] + gt_area[g] - inter - overlaps.get((VOID, p), 0))
+            iou = inter / (pred_area[p] + gt_area[g] - inter - overlaps.get((VOID_ID, p), 0))
             if iou > 0.5:
                 counts[gt[g].category_id, IOU] += iou
                 counts[gt[g].category_id, TP] += 1
@@ -87,7 +89,7 @@ class VideoPanopticQuality:
             if g not in matched_gt and not segment.iscrowd:
                 counts[segment.category_id, FN] += 1
         for p, segment in pred.items():
-            if p not in matched_pred and (overlaps.get((VOID, p), 0) + on_crowd[p]) / pred_area[p] <= 0.5:
+            if p not in matched_pred and (overlaps.get((VOID_ID, p), 0) + on_crowd[p]) / pred_area[p] <= 0.5:
                 counts[segment.category_id, FP] += 1
 
 

@@ -3,13 +3,15 @@ import json
 import math
 import os.path as osp
 from collections import defaultdict
-from typing import Any
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import mmengine.fileio as fileio
 import numpy as np
 
 from mmvc.evaluation.functional import (
     ConfusionMatrix,
+    SparseCounts,
     count_fragments,
     count_switches,
     main_labels,
@@ -17,12 +19,52 @@ from mmvc.evaluation.functional import (
     pixels_of,
     semantic_scores,
 )
-from mmvc.formats.label_maps import read_label_map
+from mmvc.evaluation.tables import log_rows
+from mmvc.formats.label_maps import VOID_ID, read_label_map
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 
-from .utils import frame_name, log_rows, panoptic_map, semantic_map, to_dense, to_sparse
-from .video_metric import VideoMetric
+from .frames import frame_name, panoptic_map, semantic_map
+from .video_metric import VideoEntry, VideoMetric
+
+
+@dataclass
+class _Video:
+    """A video while its frames come.
+
+    Attributes:
+        video_id (str): Its name.
+        objects (list[dict]): Its objects, as the file lists them.
+        labels (dict[int, list]): Main label of each object in the frames so far.
+        confusions (dict[str, ConfusionMatrix]): Counts by name of the number.
+        kind (str): Meaning of the labels: ``'class'`` or ``'identity'``.
+        num_frames (int): Number of frames so far.
+        segments (int): Predicted segments on the objects.
+        parts (int): Visible parts of the objects.
+    """
+    video_id: str
+    objects: list[dict]
+    labels: dict[int, list]
+    confusions: dict[str, ConfusionMatrix] = field(default_factory=dict)
+    kind: str = 'class'
+    num_frames: int = 0
+    segments: int = 0
+    parts: int = 0
+
+
+class ObjectCounts(NamedTuple):
+    """Counts of one video.
+
+    Attributes:
+        confusions (dict[str, SparseCounts]): Confusion matrices by name of the number.
+        fragments (tuple[int, int]): Predicted segments and visible parts.
+        switches (tuple[int, int]): Changes of a label, and frames in which it could have changed.
+        kind (str): Meaning of the labels: ``'class'`` or ``'identity'``.
+    """
+    confusions: dict[str, SparseCounts]
+    fragments: tuple[int, int]
+    switches: tuple[int, int]
+    kind: str
 
 
 @METRICS.register_module()
@@ -66,7 +108,7 @@ class ObjectMetric(VideoMetric):
         self.object_dir = object_dir
         self.num_classes = num_classes
 
-    def start_video(self, video_id: str) -> dict:
+    def start_video(self, video_id: str) -> _Video:
         """Read the objects of a video."""
         path = osp.join(self.object_dir, f'{video_id}.json')
         try:
@@ -74,18 +116,11 @@ class ObjectMetric(VideoMetric):
         except FileNotFoundError as error:
             raise FileNotFoundError(f'ObjectMetric: the objects of video "{video_id}" are not in "{path}": write the '
                                     'dataset with make_synthetic.py --with-objects, or set object_dir') from error
-        return dict(
-            video_id=video_id,
-            objects=objects,
-            frame=0,
-            confusions={},
-            labels={thing['id']: [] for thing in objects},
-            kind='class',
-            fragments=[0, 0])
+        return _Video(video_id, objects, labels={thing['id']: [] for thing in objects})
 
-    def add_frame(self, state: dict, frame: dict) -> None:
+    def add_frame(self, state: _Video, frame: dict) -> None:
         """Count the prediction of a frame, object by object."""
-        path = osp.join(self.object_dir, state['video_id'], f'{frame_name(frame)}.png')
+        path = osp.join(self.object_dir, state.video_id, f'{frame_name(frame)}.png')
         ids = read_label_map(path, self.backend_args)
         pred, void = self._prediction(state, frame)
         if pred.shape != ids.shape:
@@ -94,69 +129,70 @@ class ObjectMetric(VideoMetric):
         if 'pred_sem_seg' in frame:
             self._compare_classes(state, ids, pred)
         for segments, parts in count_fragments(ids, pred).values():
-            state['fragments'][0] += segments
-            state['fragments'][1] += parts
+            state.segments += segments
+            state.parts += parts
         for identity, label in main_labels(ids, pred, void).items():
-            state['labels'][identity].append(label)
-        state['frame'] += 1
+            state.labels[identity].append(label)
+        state.num_frames += 1
 
     @staticmethod
-    def _prediction(state: dict, frame: dict) -> tuple:
+    def _prediction(state: _Video, frame: dict) -> tuple[np.ndarray, int]:
         """Return labels (H, W) and the label of pixels without a prediction."""
         if 'pred_sem_seg' in frame:
             return semantic_map(frame), ConfusionMatrix.NO_PREDICTION
         if 'pred_panoptic_seg' in frame:
-            state['kind'] = 'identity'
-            return panoptic_map(frame), 0
-        raise UsageError(f'a prediction for video "{state["video_id"]}" has neither pred_sem_seg nor '
+            state.kind = 'identity'
+            return panoptic_map(frame), VOID_ID
+        raise UsageError(f'a prediction for video "{state.video_id}" has neither pred_sem_seg nor '
                          'pred_panoptic_seg: ObjectMetric is for VSS and VPS')
 
-    def _compare_classes(self, state: dict, ids: np.ndarray, pred: np.ndarray) -> None:
+    def _compare_classes(self, state: _Video, ids: np.ndarray, pred: np.ndarray) -> None:
         """Count right and wrong classes on the objects, by occlusion and by cue."""
         category = np.full(256, ConfusionMatrix.NO_PREDICTION, np.uint8)
         visible: dict[int, float] = {}
         cues: dict[str, list[int]] = defaultdict(list)
-        for thing in state['objects']:
+        for thing in state.objects:
             category[thing['id']] = thing['category']
-            share = thing['visible'][state['frame']]
+            share = thing['visible'][state.num_frames]
             visible.update({thing['id']: share} if share is not None else {})
             cues[thing.get('cue', '')].append(thing['id'])
         truth = category[ids]
         regions = {f'mIoU_{name}': region for name, region in occlusion_regions(ids, visible).items()}
         regions.update({f'mAcc_{cue}': pixels_of(ids, chosen) for cue, chosen in cues.items() if cue})
         for name, region in regions.items():
-            if name not in state['confusions']:
-                state['confusions'][name] = ConfusionMatrix(self._num_classes(), label_offset=0)
-            state['confusions'][name].update(np.where(region, truth, ConfusionMatrix.NO_PREDICTION).astype(np.uint8),
+            if name not in state.confusions:
+                state.confusions[name] = ConfusionMatrix(self._num_classes(), label_offset=0)
+            state.confusions[name].update(np.where(region, truth, ConfusionMatrix.NO_PREDICTION).astype(np.uint8),
                                              pred)
 
-    def finish_video(self, state: dict) -> dict:
+    def finish_video(self, state: _Video) -> ObjectCounts:
         """Return the counts of a video."""
-        switches = np.sum([count_switches(labels) for labels in state['labels'].values()] or [(0, 0)], axis=0)
-        return dict(
-            confusions={name: to_sparse(matrix.counts) for name, matrix in state['confusions'].items()},
-            fragments=tuple(state['fragments']),
+        switches = np.sum([count_switches(labels) for labels in state.labels.values()] or [(0, 0)], axis=0)
+        return ObjectCounts(
+            confusions={name: SparseCounts.of(matrix.counts) for name, matrix in state.confusions.items()},
+            fragments=(state.segments, state.parts),
             switches=tuple(switches.tolist()),
-            kind=state['kind'])
+            kind=state.kind)
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+    def compute_metrics(self, results: list[VideoEntry]) -> dict[str, float]:
         """Compute, log and return the numbers; one that is not defined for the data is left out.
 
         Args:
-            results (list[dict]): One entry per video.
+            results (list[VideoEntry]): One entry per video.
 
         Returns:
             dict[str, float]: Numbers by name.
         """
-        totals: dict[str, Any] = {}
-        for entry in results:
-            for name, sparse in entry['confusions'].items():
-                totals[name] = totals.get(name, 0) + to_dense(sparse)
+        videos: list[ObjectCounts] = [entry.counts for entry in results]
+        totals: dict[str, np.ndarray] = {}
+        for video in videos:
+            for name, confusion in video.confusions.items():
+                totals[name] = totals.get(name, 0) + confusion.dense()
         numbers = {name: 100 * semantic_scores(counts)[name.split('_')[0]] for name, counts in sorted(totals.items())}
-        segments, parts = np.sum([entry['fragments'] for entry in results] or [(0, 0)], axis=0)
-        switches, pairs = np.sum([entry['switches'] for entry in results] or [(0, 0)], axis=0)
+        segments, parts = np.sum([video.fragments for video in videos] or [(0, 0)], axis=0)
+        switches, pairs = np.sum([video.switches for video in videos] or [(0, 0)], axis=0)
         numbers['fragments'] = float(segments / parts) if parts else math.nan
-        kind = results[0]['kind'] if results else 'class'
+        kind = videos[0].kind if videos else 'class'
         numbers[f'{kind}_switches'] = float(100 * switches / pairs) if pairs else math.nan
         numbers = {name: value for name, value in numbers.items() if not math.isnan(value)}
         log_rows('ObjectMetric: summary', [{'': name, 'value': f'{value:.2f}'} for name, value in numbers.items()])

@@ -1,16 +1,35 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What the registered metrics share: frames in, one entry of counts per video, exact over ranks."""
+"""Base of the registered metrics: frames in, one entry of counts per video, exact over ranks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 
-from .utils import as_dict, meta
+from .frames import as_dict, meta
+
+#: how metrics write the many files of a video: each of them is complete or absent
+write_file = partial(atomic_write, sync=False)
+
+
+class VideoEntry(NamedTuple):
+    """Result of a complete video, which ranks exchange.
+
+    Attributes:
+        video_id (str): Its name.
+        num_frames (int): Number of frames.
+        counts (Any): Result of the metric's ``finish_video``.
+    """
+    video_id: str
+    num_frames: int
+    counts: Any
 
 
 class VideoMetric(BaseMetric):
@@ -26,7 +45,7 @@ class VideoMetric(BaseMetric):
     Args:
         output_dir (str, optional): Folder to write the predictions to, in the format of the benchmark's server.
             Defaults to None: nothing is written.
-        format_only (bool): Whether to write predictions without scoring them, as when the ground truth is not public.
+        format_only (bool): Whether to write predictions without scoring them, for data without public ground truth.
             Needs ``output_dir``. Defaults to False.
         backend_args (dict, optional): Where the ground truth lies. Defaults to None (local disk).
         prefix (str, optional): Put before the names of the numbers. Defaults to None (``default_prefix``).
@@ -45,7 +64,7 @@ class VideoMetric(BaseMetric):
         self.output_dir = output_dir
         self.format_only = format_only
         self.backend_args = backend_args
-        self._open: dict[str, Any] = {}  # videos that come frame by frame: video_id -> [state, frames seen]
+        self._open: dict[str, _OpenVideo] = {}  # videos that come frame by frame, by video_id
 
     def check_video(self, video: dict) -> None:  # noqa: B027  most metrics need nothing but the prediction
         """Raise an error if a video, or frame, of the dataset cannot be scored, before anything is predicted.
@@ -63,8 +82,8 @@ class VideoMetric(BaseMetric):
         """Add one frame (data sample as a dict: metainfo and predictions) to the state of its video."""
 
     @abstractmethod
-    def finish_video(self, state: Any) -> dict:
-        """Return the counts of a complete video, to be kept and sent between ranks."""
+    def finish_video(self, state: Any) -> Any:
+        """Return the counts of a complete video, which are kept and exchanged between ranks."""
 
     def process(self, data_batch: Any, data_samples: Sequence) -> None:
         """Add the predictions of a batch.
@@ -87,22 +106,22 @@ class VideoMetric(BaseMetric):
         state = self.start_video(video_id)
         for frame in frames:
             self.add_frame(state, as_dict(frame))
-        self.results.append(dict(self.finish_video(state), video_id=video_id, num_frames=len(frames)))
+        self.results.append(VideoEntry(video_id, len(frames), self.finish_video(state)))
 
     def _process_frame(self, frame: dict) -> None:
         video_id = str(meta(frame, 'video_id'))
         if video_id not in self._open:
-            self._open[video_id] = [self.start_video(video_id), 0]
-        state, seen = self._open[video_id]
-        if meta(frame, 'frame_id') != seen:
+            self._open[video_id] = _OpenVideo(self.start_video(video_id))
+        video = self._open[video_id]
+        if meta(frame, 'frame_id') != video.num_frames:
             raise UsageError(
-                f'video "{video_id}": frame {meta(frame, "frame_id")} came where frame {seen} was expected. Frames '
-                'must come in order and all on one rank: test with a sampler that does not shuffle and keeps videos '
-                'whole')
-        self.add_frame(state, frame)
-        self._open[video_id][1] += 1
-        if self._open[video_id][1] == meta(frame, 'video_length'):
-            self.results.append(dict(self.finish_video(state), video_id=video_id, num_frames=seen + 1))
+                f'video "{video_id}": frame {meta(frame, "frame_id")} came where frame {video.num_frames} was '
+                'expected. Frames must come in order and all on one rank: test with a sampler that does not shuffle '
+                'and keeps videos whole')
+        self.add_frame(video.state, frame)
+        video.num_frames += 1
+        if video.num_frames == meta(frame, 'video_length'):
+            self.results.append(VideoEntry(video_id, video.num_frames, self.finish_video(video.state)))
             del self._open[video_id]
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -122,14 +141,21 @@ class VideoMetric(BaseMetric):
         return {f'{self.prefix}/{name}': value for name, value in metrics.items()} if self.prefix else metrics
 
 
-def gather_videos(results: list[dict]) -> list[dict]:
+@dataclass
+class _OpenVideo:
+    """A video of which not all frames have come yet."""
+    state: Any
+    num_frames: int = 0
+
+
+def gather_videos(results: list[VideoEntry]) -> list[VideoEntry]:
     """Collect the entries of all ranks, each video once.
 
     Args:
-        results (list[dict]): This rank's entries, each with a ``video_id``.
+        results (list[VideoEntry]): This rank's entries.
 
     Returns:
-        list[dict]: All entries, sorted by ``video_id``.
+        list[VideoEntry]: All entries, sorted by ``video_id``.
     """
-    videos = {entry['video_id']: entry for part in all_gather_object(results) for entry in part}
+    videos = {entry.video_id: entry for part in all_gather_object(results) for entry in part}
     return [videos[video_id] for video_id in sorted(videos)]

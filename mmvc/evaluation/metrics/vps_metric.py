@@ -1,44 +1,45 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import json
 import math
 import os.path as osp
-from collections.abc import Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.fileio import load
 from mmengine.logging import print_log
 
 from mmvc.evaluation.functional import (
     SCRIPT_WINDOWS,
-    STQ_VARIANTS,
-    SegmentationTrackingQuality,
-    STQCounts,
-    VideoPanopticQuality,
+    VPSCounter,
+    VPSCounts,
     compare_panoptic,
-    isthing_of,
     mean_panoptic_quality,
     vps_classes,
-    vps_numbers,
+    vps_summary,
     why_undefined,
 )
-from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
+from mmvc.evaluation.tables import log_rows
+from mmvc.formats.label_maps import read_panoptic_map
+from mmvc.formats.vipseg import PredictionWriter, predicted_masks, read_annotations, write_predicted_segments
 from mmvc.registry import METRICS
-from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
 
-from .utils import (
-    frame_name,
-    ground_truth_path,
-    log_rows,
-    meta,
-    panoptic_map,
-    require_ground_truth,
-    to_dense,
-    to_sparse,
-)
-from .video_metric import VideoMetric
+from .frames import frame_name, ground_truth_path, meta, panoptic_map, require_ground_truth
+from .video_metric import VideoEntry, VideoMetric, write_file
+
+
+@dataclass
+class _Video:
+    """A video while its frames come: what counts them and what writes them, if that is asked for."""
+    video_id: str
+    counter: VPSCounter | None
+    writer: PredictionWriter | None
+
+
+@dataclass(frozen=True)
+class _FinishedVideo:
+    """Counts of a video, and its entry of the JSON of predictions."""
+    counts: VPSCounts | None
+    entry: dict | None
 
 
 @METRICS.register_module()
@@ -58,8 +59,8 @@ class VPSMetric(VideoMetric):
     Args:
         ann_file (str, optional): JSON of the ground truth in the format of ``panoptic_gt_VIPSeg_val.json``. Needed
             unless ``format_only``.
-        output_dir (str, optional): Folder to write ``pan_pred/<video>/<frame>.png`` and ``pred.json`` to. Defaults to
-            None.
+        output_dir (str, optional): Folder to write masks and their segments to, as VIPSeg's script takes them.
+            Defaults to None.
         format_only (bool): Whether to only write, not to score. Defaults to False.
         backend_args (dict, optional): Where the ground truth lies. Defaults to None (local disk).
         prefix (str, optional): Put before the names of the numbers. Defaults to None: ``vps``.
@@ -67,8 +68,8 @@ class VPSMetric(VideoMetric):
     Raises:
         FileNotFoundError: If a ground-truth file is missing.
         UsageError: If ``ann_file`` lacks a video, or the predictions are for another task.
-        DataError: If ``ann_file`` lacks a frame, a prediction has another size than its ground truth, or a map has an
-            id that is not listed.
+        DataError: If ``ann_file`` is damaged, contradicts itself or lacks a frame, a prediction has another size than
+            its ground truth, or a map has an id that is not listed.
     """
 
     default_prefix = 'vps'
@@ -80,22 +81,16 @@ class VPSMetric(VideoMetric):
                  backend_args: dict | None = None,
                  prefix: str | None = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
-        if ann_file is None and not format_only:
-            raise UsageError('VPSMetric needs ann_file, the JSON of the ground truth; without ground truth set '
-                             'format_only=True')
         self.ann_file = ann_file
         if not format_only:
-            annotations = load(ann_file, backend_args=backend_args)
-            self._class_names = [c['name'] for c in sorted(annotations['categories'], key=lambda c: c['id'])]
-            self._isthing = isthing_of(annotations['categories'])
-            self._segments = {
-                str(video['video_id']):
-                {osp.splitext(frame['file_name'])[0]: frame['segments_info'] for frame in video['annotations']}
-                for video in annotations['annotations']
-            }
+            if ann_file is None:
+                raise UsageError('VPSMetric needs ann_file, the JSON of the ground truth; without ground truth set '
+                                 'format_only=True')
+            truth = read_annotations(ann_file, list_videos=False, backend_args=backend_args)
+            self._class_names, self._isthing, self._segments = truth.class_names, truth.isthing, truth.segments
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a video to be scored is not annotated."""
+        """Raise an error if a video must be scored and is not annotated."""
         if not self.format_only:
             self._require_annotated(str(video['video_id']))
             require_ground_truth(video)
@@ -105,29 +100,26 @@ class VPSMetric(VideoMetric):
             raise UsageError(f'video "{video_id}" is not in {self.ann_file}: evaluate with the annotations of this '
                              'split')
 
-    def start_video(self, video_id: str) -> dict[str, Any]:
+    def start_video(self, video_id: str) -> _Video:
         """Return empty counts."""
-        state: dict[str, Any] = dict(video_id=video_id, frames=[])
+        counter = writer = None
         if not self.format_only:
             self._require_annotated(video_id)
-            state['vpq'] = VideoPanopticQuality(len(self._isthing))
-            state['stq'] = {
-                name: SegmentationTrackingQuality(self._isthing, crowd) for name, crowd in STQ_VARIANTS.items()
-            }
-        return state
+            counter = VPSCounter(self._isthing)
+        if self.output_dir is not None:
+            writer = PredictionWriter(predicted_masks(self.output_dir, video_id), video_id, write_file)
+        return _Video(video_id, counter, writer)
 
-    def add_frame(self, state: dict[str, Any], frame: dict) -> None:
+    def add_frame(self, state: _Video, frame: dict) -> None:
         """Write the prediction of a frame, if asked for, and count it against the ground truth."""
-        video_id = state['video_id']
+        video_id = state.video_id
         if 'pred_panoptic_seg' not in frame:
             raise UsageError(f'a prediction for video "{video_id}" has no pred_panoptic_seg: does the model do VPS?')
         ids = panoptic_map(frame)
         segments = meta(frame, 'segments_info')
-        if self.output_dir is not None:
-            name = f'{frame_name(frame)}.png'
-            atomic_write(osp.join(self.output_dir, 'pan_pred', video_id, name), encode_panoptic_map(ids), sync=False)
-            state['frames'].append(dict(file_name=name, segments_info=_listed(segments, ids)))
-        if self.format_only:
+        if state.writer is not None:
+            state.writer.add(frame_name(frame), ids, segments)
+        if state.counter is None:
             return
         seg_map_path = ground_truth_path(frame)
         name = osp.splitext(osp.basename(seg_map_path))[0]
@@ -136,45 +128,33 @@ class VPSMetric(VideoMetric):
                             f'"{seg_map_path}": convert the annotations of this split again')
         gt_ids = read_panoptic_map(seg_map_path, self.backend_args)
         try:
-            compared = compare_panoptic(gt_ids, ids, self._segments[video_id][name], segments)
+            pair = compare_panoptic(gt_ids, ids, self._segments[video_id][name], segments)
         except ValueError as error:
             raise DataError(f'ground truth "{seg_map_path}": {error}') from error
-        state['vpq'].update(compared)
-        for quality in state['stq'].values():
-            quality.update(compared)
+        state.counter.update(pair)
 
-    def finish_video(self, state: dict[str, Any]) -> dict:
-        """Return the counts of a video, and its entry of ``pred.json`` if that is to be written."""
-        entry = dict(frames=state['frames'])
-        if not self.format_only:
-            tubes = {name: quality.compute() for name, quality in state['stq'].items()}
-            entry.update(
-                vpq=to_sparse(state['vpq'].counts),
-                confusion=to_sparse(tubes[''].confusion),
-                tubes={name: (counts.association, counts.num_tubes) for name, counts in tubes.items()})
-        return entry
+    def finish_video(self, state: _Video) -> _FinishedVideo:
+        """Return the counts of a video and its entry of the JSON of predictions."""
+        return _FinishedVideo(
+            counts=None if state.counter is None else state.counter.compute(),
+            entry=None if state.writer is None else state.writer.entry)
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Compute, log and return the numbers; write ``pred.json`` if there is an ``output_dir``.
+    def compute_metrics(self, results: list[VideoEntry]) -> dict[str, float]:
+        """Compute, log and return the numbers; write the JSON of the predictions if there is an ``output_dir``.
 
         Args:
-            results (list[dict]): One entry per video.
+            results (list[VideoEntry]): One entry per video.
 
         Returns:
             dict[str, float]: Numbers in percent; none if ``format_only``.
         """
         if self.output_dir is not None and is_main_process():
-            videos = [dict(video_id=entry['video_id'], annotations=entry['frames']) for entry in results]
-            content = json.dumps(dict(annotations=videos)).encode()
-            atomic_write(osp.join(self.output_dir, 'pred.json'), content, sync=False)
+            write_predicted_segments(self.output_dir, [video.counts.entry for video in results])
             print_log(f'VPSMetric: predictions of {len(results)} videos are in {self.output_dir}', logger='current')
         if self.format_only:
             return {}
-        shape = (len(SCRIPT_WINDOWS), len(self._isthing), 4)
-        counts = sum((to_dense(entry['vpq']) for entry in results), np.zeros(shape))
-        tubes = {suffix: stq_counts(results, suffix) for suffix in STQ_VARIANTS}
-        numbers = vps_numbers(counts, tubes, self._isthing)
-        self._log(counts, numbers, [entry['num_frames'] for entry in results])
+        numbers, counts = vps_summary([video.counts.counts for video in results], self._isthing)
+        self._log(counts, numbers, [video.num_frames for video in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
     def _log(self, counts: np.ndarray, numbers: dict[str, float], num_frames: list[int]) -> None:
@@ -188,20 +168,3 @@ class VPSMetric(VideoMetric):
         log_rows('VPSMetric: summary', [{'': name, '%': value} for name, value in numbers.items()])
         for line in why_undefined(numbers, num_frames):
             print_log(line, logger='current')
-
-
-def stq_counts(entries: Iterable[dict], suffix: str) -> Iterator[STQCounts]:
-    """Counts of each video for :func:`vps_numbers`, one confusion matrix in memory at a time.
-
-    Args:
-        entries (Iterable[dict]): ``confusion`` (sparse) and ``tubes`` of each video.
-        suffix (str): Key of ``STQ_VARIANTS``.
-    """
-    return (STQCounts(to_dense(entry['confusion']), *entry['tubes'][suffix]) for entry in entries)
-
-
-def _listed(segments: list[dict], ids: np.ndarray) -> list[dict]:
-    """Entries of ``pred.json`` for the segments that the official script accepts: those with pixels in the frame."""
-    areas = dict(zip(*(values.tolist() for values in np.unique(ids, return_counts=True))))
-    return [dict(id=int(s['id']), category_id=int(s['category_id']), iscrowd=0, area=areas[s['id']])
-            for s in segments if s['id'] in areas]

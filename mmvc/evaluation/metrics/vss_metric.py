@@ -1,28 +1,29 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import math
-import os.path as osp
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.logging import print_log
 
-from mmvc.evaluation.functional import ConfusionMatrix, VideoConsistency, vss_classes, vss_numbers, why_undefined
+from mmvc.evaluation.functional import VSSCounter, VSSCounts, pool_windows, vss_classes, vss_numbers, why_undefined
+from mmvc.evaluation.tables import log_rows
 from mmvc.formats.label_maps import read_label_map
+from mmvc.formats.vspw import PredictionWriter
 from mmvc.registry import METRICS
-from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
 
-from .utils import (
-    frame_name,
-    ground_truth_path,
-    log_rows,
-    require_ground_truth,
-    semantic_map,
-    to_dense,
-    to_sparse,
-)
-from .video_metric import VideoMetric
+from .frames import frame_name, ground_truth_path, require_ground_truth, semantic_map
+from .video_metric import VideoEntry, VideoMetric, write_file
+
+
+@dataclass
+class _Video:
+    """A video while its frames come: what counts them and what writes them, if that is asked for."""
+    video_id: str
+    counter: VSSCounter | None
+    writer: PredictionWriter | None
 
 
 @METRICS.register_module()
@@ -40,7 +41,7 @@ class VSSMetric(VideoMetric):
 
     Args:
         num_classes (int, optional): Number of classes. Defaults to None: that of the dataset.
-        label_offset (int, optional): Raw ground-truth value of class 0: 1 if 0 is void (VSPW), 0 if void lies behind
+        label_offset (int, optional): Raw ground-truth value of class 0: 1 if 0 is void (VSPW), 0 if void comes after
             the classes (CamVid). Defaults to None: ``label_offset`` of the dataset's metainfo.
         window_sizes (Sequence[int]): Windows of the video consistency, in frames. Defaults to (8, 16).
         output_dir (str, optional): Folder to write ``<video>/<frame>.png`` to, class indices, as the server of VSPW
@@ -52,7 +53,7 @@ class VSSMetric(VideoMetric):
     Raises:
         FileNotFoundError: If a ground-truth file is missing.
         UsageError: If the metric does not know the classes, or the predictions are for another task.
-        DataError: If a prediction has another size than its ground truth or a value that is no class.
+        DataError: If a prediction has another size than its ground truth or a value that is not a class.
     """
 
     default_prefix = 'vss'
@@ -71,49 +72,44 @@ class VSSMetric(VideoMetric):
         self.window_sizes = tuple(window_sizes)
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a frame of a video to be scored has no mask."""
+        """Raise an error if a video must be scored and a frame of it has no mask."""
         if not self.format_only:
             require_ground_truth(video)
 
-    def start_video(self, video_id: str) -> dict:
+    def start_video(self, video_id: str) -> _Video:
         """Return empty counts."""
-        if self.format_only:
-            return dict(video_id=video_id)
-        return dict(
-            video_id=video_id,
-            confusion=ConfusionMatrix(self._num_classes(), self._label_offset()),
-            consistency=VideoConsistency(self.window_sizes))
+        counter = None if self.format_only else VSSCounter(self._num_classes(), self._label_offset(),
+                                                           self.window_sizes)
+        writer = None
+        if self.output_dir is not None:
+            writer = PredictionWriter(Path(self.output_dir, video_id), write_file)
+        return _Video(video_id, counter, writer)
 
-    def add_frame(self, state: dict, frame: dict) -> None:
+    def add_frame(self, state: _Video, frame: dict) -> None:
         """Write the prediction of a frame, if asked for, and count it against the ground truth."""
         if 'pred_sem_seg' not in frame:
-            raise UsageError(f'a prediction for video "{state["video_id"]}" has no pred_sem_seg: does the model do '
-                             'VSS?')
+            raise UsageError(f'a prediction for video "{state.video_id}" has no pred_sem_seg: does the model do VSS?')
         pred = semantic_map(frame)
-        if self.output_dir is not None:
-            path = osp.join(self.output_dir, state['video_id'], f'{frame_name(frame)}.png')
-            atomic_write(path, cv2.imencode('.png', pred.astype(np.uint8))[1].tobytes(), sync=False)
-        if self.format_only:
+        if state.writer is not None:
+            state.writer.add(frame_name(frame), pred)
+        if state.counter is None:
             return
         seg_map_path = ground_truth_path(frame)
         gt = read_label_map(seg_map_path, self.backend_args)
         try:
-            state['confusion'].update(gt, pred)
-            state['consistency'].update(gt, pred)
+            state.counter.update(gt, pred)
         except ValueError as error:
             raise DataError(f'ground truth "{seg_map_path}": {error}') from error
 
-    def finish_video(self, state: dict) -> dict:
-        """Return the counts of a video: confusion matrix and pairs per window."""
-        if self.format_only:
-            return {}
-        return dict(confusion=to_sparse(state['confusion'].counts), windows=state['consistency'].windows)
+    def finish_video(self, state: _Video) -> VSSCounts | None:
+        """Return the counts of a video; none if ``format_only``."""
+        return None if state.counter is None else state.counter.compute()
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+    def compute_metrics(self, results: list[VideoEntry]) -> dict[str, float]:
         """Compute, log and return the numbers.
 
         Args:
-            results (list[dict]): One entry per video.
+            results (list[VideoEntry]): One entry per video.
 
         Returns:
             dict[str, float]: Numbers in percent; none if ``format_only``.
@@ -121,11 +117,11 @@ class VSSMetric(VideoMetric):
         if self.format_only:
             print_log(f'VSSMetric: predictions of {len(results)} videos are in {self.output_dir}', logger='current')
             return {}
+        videos = [entry.counts for entry in results]
         empty = np.zeros((self._num_classes(), self._num_classes() + 1), np.int64)
-        per_video = (to_dense(entry['confusion']) for entry in results) if results else [empty]
-        windows = {n: [pair for entry in results for pair in entry['windows'][n]] for n in self.window_sizes}
-        numbers, counts = vss_numbers(per_video, windows)
-        self._log(counts, numbers, [entry['num_frames'] for entry in results])
+        confusions = (video.confusion.dense() for video in videos) if videos else [empty]
+        numbers, counts = vss_numbers(confusions, pool_windows(videos, self.window_sizes))
+        self._log(counts, numbers, [entry.num_frames for entry in results])
         return {name: 100 * value for name, value in numbers.items() if not math.isnan(value)}
 
     def _log(self, counts: np.ndarray, numbers: dict[str, float], num_frames: list[int]) -> None:
@@ -149,6 +145,6 @@ class VSSMetric(VideoMetric):
         if self.label_offset is None:
             if 'label_offset' not in (self.dataset_meta or {}):
                 raise UsageError('VSSMetric does not know the raw value of class 0: give label_offset, here or in the '
-                                 'metainfo of the dataset (1 if 0 is void, 0 if void lies behind the classes)')
+                                 'metainfo of the dataset (1 if 0 is void, 0 if void comes after the classes)')
             return self.dataset_meta['label_offset']
         return self.label_offset

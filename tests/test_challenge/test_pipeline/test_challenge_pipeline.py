@@ -18,7 +18,8 @@ import mmvc  # noqa: F401  registers the scope
 from mmvc.challenge.correction import MultimodalBackend, TemporaryBackendError
 from mmvc.challenge.pipeline import ChallengePipeline, load_plan, write_submission
 from mmvc.challenge.pipeline.prediction import prepare_config
-from mmvc.evaluation.files import evaluate_vss, list_masks
+from mmvc.evaluation.files import evaluate_vss
+from mmvc.formats.vspw import list_masks
 from mmvc.utils.errors import UsageError
 from tests.helpers.child_environment import child_environment
 from tests.helpers.tiny_vss import ToyVSS, write_config

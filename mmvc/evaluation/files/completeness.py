@@ -1,19 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What is there and what is not: prediction folders and JSON files."""
+"""Which frames of the ground truth have a prediction, and which predictions have no ground truth."""
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mmvc.utils.errors import named
 from mmvc.utils.files import files_in
-
-EXAMPLES = 5
-
-
-def named(items: Sequence[str]) -> str:
-    """The first of many names, and how many there are."""
-    more = f' and {len(items) - EXAMPLES} more' if len(items) > EXAMPLES else ''
-    return ', '.join(items[:EXAMPLES]) + more
 
 
 def compare_files(folder: Path, frames: Mapping[str, Sequence[str]]) -> tuple[dict[str, set[str]], list[str]]:
@@ -44,13 +37,13 @@ def compare_files(folder: Path, frames: Mapping[str, Sequence[str]]) -> tuple[di
 
 def find_missing(frames: Mapping[str, Sequence[str]], there: Mapping[str, set[str]], allow_missing: bool,
                  expected: str) -> list[str]:
-    """List what is not predicted, ``<video>/<frame>``.
+    """List the frames without a prediction, ``<video>/<frame>``.
 
     Args:
         frames (Mapping[str, Sequence[str]]): Names of the frames by video.
         there (Mapping[str, set[str]]): Those that are predicted.
         allow_missing (bool): Whether this is accepted.
-        expected (str): What a predicted frame consists of, for the error.
+        expected (str): Files of a predicted frame, for the error.
 
     Raises:
         FileNotFoundError: Something is missing and that is not accepted.

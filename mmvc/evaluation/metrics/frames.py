@@ -1,55 +1,18 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Small helpers of the registered metrics: data samples, counts, tables."""
+"""Accessors: the parts of a frame's data sample that metrics read."""
 
-import math
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
-from prettytable import PrettyTable
 
 from mmvc.utils.errors import UsageError
-
-
-def to_sparse(counts: np.ndarray) -> dict[str, Any]:
-    """Keep the cells of an array of counts that are not zero: a video has few of the 124 x 125 pairs of classes."""
-    flat = counts.reshape(-1)
-    cells = np.flatnonzero(flat).astype(np.int32)
-    return dict(shape=counts.shape, cells=cells, values=flat[cells])
-
-
-def to_dense(sparse: dict[str, Any]) -> np.ndarray:
-    """Undo :func:`to_sparse`."""
-    counts = np.zeros(sparse['shape'], sparse['values'].dtype)
-    counts.reshape(-1)[sparse['cells']] = sparse['values']
-    return counts
 
 
 def frame_name(frame: dict) -> str:
     """Return the name of a frame: that of its image, without folder and extension."""
     return os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
-
-
-def format_rows(rows: Sequence[dict[str, Any]]) -> str:
-    """Draw a table of rows with the same keys: text, whole numbers, and fractions, which are shown in percent."""
-    table = PrettyTable(list(rows[0]) if rows else [''], align='r')
-    table.align[table.field_names[0]] = 'l'
-    table.add_rows([[_cell(value) for value in row.values()] for row in rows])
-    return table.get_string()
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, float):
-        return value
-    return '-' if math.isnan(value) else f'{100 * value:.2f}'
-
-
-def log_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Log a table, see :func:`format_rows`."""
-    print_log(f'{title}\n{format_rows(rows)}', logger='current')
 
 
 def as_dict(sample: Any) -> dict:

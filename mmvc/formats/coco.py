@@ -1,0 +1,59 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""COCO: images, their objects and categories in one JSON."""
+
+from collections.abc import Iterator
+
+from mmvc.utils.typing import PathLike
+
+from .json_files import FLAG, ID, Fault, find_repeats, raise_first, read_json
+
+_IMAGE = {'id': ID, 'file_name': str}
+# Masks are checked when they are decoded.
+SCHEMA = {
+    'images': [_IMAGE],
+    'annotations': [
+        {'id': int, 'image_id': ID, 'category_id': int, 'segmentation': (dict, list), 'iscrowd?': FLAG}
+    ],
+    'categories': [{'id': int, 'name': str}],
+}
+
+
+def read_annotations(path: PathLike, with_sizes: bool = False) -> dict:
+    """Read and check the annotations of instances.
+
+    Args:
+        path (str | Path): JSON such as ``instances_train2017.json``.
+        with_sizes (bool): Whether images must have ``height`` and ``width``. Defaults to False.
+
+    Returns:
+        dict: ``images``, ``annotations`` and ``categories``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It does not fit the schema; the id of an image, a category or an annotation occurs twice; or an
+            annotation is of an image or a category that is not listed.
+    """
+    schema = {**SCHEMA, 'images': [{**_IMAGE, 'height': int, 'width': int}]} if with_sizes else SCHEMA
+    content = read_json(path, schema, 'instance annotations of COCO, such as instances_train2017.json')
+    raise_first(find_faults(content, path))
+    return content
+
+
+def find_faults(content: dict, path: PathLike) -> Iterator[Fault]:
+    """Find the contradictions in an annotation file that fits the schema.
+
+    Args:
+        content (dict): Content of the file.
+        path (str | Path): The file.
+
+    Yields:
+        Fault: One for each contradiction.
+    """
+    for key, what in (('images', 'image'), ('categories', 'category'), ('annotations', 'annotation')):
+        yield from find_repeats((entry['id'] for entry in content[key]), f'{what} id', f'id in {key}', path)
+    for key, entries in dict(image_id=content['images'], category_id=content['categories']).items():
+        known = {entry['id'] for entry in entries}
+        for annotation in content['annotations']:
+            if annotation[key] not in known:
+                yield Fault('unknown id', f'"{path}": annotation {annotation["id"]} has the {key} '
+                                          f'{annotation[key]!r}, which the file does not list')

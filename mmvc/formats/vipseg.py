@@ -1,0 +1,381 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""VIPSeg, converted: colour maps of segment ids, and a JSON that says what the segments are.
+
+A dataset is ``images/<video>/*.jpg``, ``panomasksRGB/<video>/*.png`` and ``panoptic_gt_VIPSeg_<split>.json``; a folder
+of predictions is ``pan_pred/<video>/*.png`` and ``pred.json``.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmvc.utils.atomic import atomic_write
+from mmvc.utils.errors import DataError
+from mmvc.utils.typing import PathLike
+
+from .json_files import FLAG, ID, Fault, find_repeats, raise_first, read_json
+from .label_maps import encode_panoptic_map
+
+FRAMES, MASKS = 'images', 'panomasksRGB'
+RAW_MASKS = 'panomasks'  # as downloaded: 16 bits, class and instance in one number
+PREDICTED_MASKS, PREDICTED_SEGMENTS = 'pan_pred', 'pred.json'
+
+_CATEGORIES = [{'id': int, 'name': str, 'isthing': FLAG}]
+_VIDEOS = [{'video_id': ID, 'images': [{'file_name': str, 'width': int, 'height': int}]}]
+_SEGMENTS = [{'id': int, 'category_id': int, 'iscrowd?': FLAG}]
+_ANNOTATIONS = [{'video_id': ID, 'annotations': [{'file_name': str, 'segments_info': _SEGMENTS}]}]
+SCHEMA = {'videos': _VIDEOS, 'annotations': _ANNOTATIONS, 'categories': _CATEGORIES}
+_EXPECTED = 'a file like panoptic_gt_VIPSeg_val.json'
+
+#: segments by video and by name of the frame, without suffix
+Segments = dict[str, dict[str, list[dict]]]
+
+
+def ann_file(split: str = '') -> str:
+    """Name of the annotation file of a split, or of all labelled videos together."""
+    return f'panoptic_gt_VIPSeg_{split}.json' if split else 'panoptic_gt_VIPSeg.json'
+
+
+def frame_file(root: PathLike, video: str, name: str) -> Path:
+    """File of a frame, by the names of video and frame."""
+    return Path(root, FRAMES, video, f'{name}.jpg')
+
+
+def mask_file(root: PathLike, video: str, name: str, folder: str = MASKS) -> Path:
+    """File of a mask of segment ids (or of another ``folder``), by the names of video and frame."""
+    return Path(root, folder, video, f'{name}.png')
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Content of an annotation file without faults.
+
+    Attributes:
+        path (str | Path): The file.
+        videos (list[dict]): ``video_id`` and ``images`` of each video; empty if the file does not list them.
+        categories (list[dict]): ``id``, ``name`` and ``isthing`` of each class, by id.
+        segments (dict[str, dict[str, list[dict]]]): ``segments_info`` by video and name of the frame, without suffix,
+            in the order of the frames.
+    """
+    path: PathLike
+    videos: list[dict]
+    categories: list[dict]
+    segments: Segments
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """Names of the classes, by class index."""
+        return [category['name'] for category in self.categories]
+
+    @cached_property
+    def isthing(self) -> list[bool]:
+        """Which classes are things, by class index."""
+        return isthing_of(self.categories)
+
+
+def read_annotations(path: PathLike,
+                     classes: Sequence[str] | None = None,
+                     list_videos: bool = True,
+                     backend_args: dict | None = None) -> Annotations:
+    """Read and check an annotation file.
+
+    Args:
+        path (str | Path): JSON with ``videos``, ``annotations`` and ``categories``.
+        classes (Sequence[str], optional): Names that the categories must have, by id. Defaults to None: any.
+        list_videos (bool): Whether the file must list ``videos``; scoring does not need them. Defaults to True.
+        backend_args (dict, optional): Where the file lies. Defaults to None (local disk).
+
+    Returns:
+        Annotations: The content.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It does not fit the schema, or has one of the faults of :func:`find_faults`.
+    """
+    schema = SCHEMA if list_videos else {'videos?': _VIDEOS, **{key: SCHEMA[key] for key in SCHEMA if key != 'videos'}}
+    content = read_json(path, schema, _EXPECTED, backend_args)
+    raise_first(find_faults(content, path, classes))
+    videos = content.get('videos') or []
+    segments = _by_frame(content['annotations'])
+    for video in videos:  # the order of a video's frames is that of its images
+        of_video = segments.get(str(video['video_id']))
+        if of_video is not None:
+            names = [Path(image['file_name']).stem for image in video['images']]
+            segments[str(video['video_id'])] = {name: of_video[name] for name in names if name in of_video}
+    return Annotations(path, videos, sorted(content['categories'], key=lambda category: category['id']), segments)
+
+
+def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = None) -> Iterator[Fault]:
+    """Find the contradictions in an annotation file that fits the schema.
+
+    These are videos, frames, categories and segments that are listed twice; videos without frames; categories that
+    are not 0 .. K - 1, or not the classes; annotations of videos or frames that are not listed; segments of categories
+    that are not listed; and segments that change their category.
+
+    Args:
+        content (dict): Content of the file.
+        path (str | Path): The file.
+        classes (Sequence[str], optional): Names that the categories must have, by id. Defaults to None: any.
+
+    Yields:
+        Fault: One for each contradiction.
+    """
+    videos = content.get('videos')
+    if videos is not None and not videos:
+        yield Fault('annotation', f'"{path}" has no videos; convert the dataset again')
+    for key, what in (('videos', 'video'), ('annotations', 'annotated video')):
+        ids = (str(video['video_id']) for video in content.get(key) or ())
+        yield from find_repeats(ids, what, f'video_id in {key}', path)
+    yield from _find_category_faults(content['categories'], path, classes)
+    for video in videos or ():
+        if not video['images']:
+            yield Fault('annotation', f'video "{video["video_id"]}" of "{path}" has no frames; remove it')
+        names = (Path(image['file_name']).stem for image in video['images'])
+        yield from find_repeats(names, 'frame', f'images of video "{video["video_id"]}"', path)
+    if videos:
+        yield from _find_orphans(videos, content['annotations'], path)
+    yield from _find_segment_faults(content['annotations'], len(content['categories']), path)
+    yield from _find_changed_categories(content['annotations'], path)
+
+
+def _find_category_faults(categories: list[dict], path: PathLike, classes: Sequence[str] | None) -> Iterator[Fault]:
+    yield from find_repeats((category['id'] for category in categories), 'category id', 'id in categories', path)
+    if classes is None:
+        yield from find_repeats((category['name'] for category in categories), 'category', 'name in categories', path)
+        try:
+            isthing_of(categories)
+        except ValueError as error:
+            yield Fault('annotation', f'"{path}": {error}')
+        return
+    names = {category['id']: category['name'] for category in categories}
+    for index in range(max(len(classes), len(names))):
+        expected = classes[index] if index < len(classes) else None
+        if names.get(index) != expected:
+            yield Fault('annotation', f'category {index} of "{path}" is {names.get(index)!r}, class {index} of the '
+                                      f'dataset is {expected!r}; pass metainfo=dict(classes=...) with the names in '
+                                      'the file, ordered by id')
+            return
+
+
+def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -> Iterator[Fault]:
+    """Annotations of videos and frames that ``videos`` does not list."""
+    listed = {str(video['video_id']): {image['file_name'] for image in video['images']} for video in videos}
+    for video in annotations:
+        name = str(video['video_id'])
+        if name not in listed:
+            yield Fault('annotation', f'"{path}" has annotations of video "{name}", which is not among the videos; '
+                                      'convert the dataset again')
+            continue
+        for frame in video['annotations']:
+            if frame['file_name'] not in listed[name]:
+                yield Fault('annotation', f'"{path}" has an annotation of frame "{frame["file_name"]}" of video '
+                                          f'"{name}", which is not among the images of the video; convert the dataset '
+                                          'again')
+
+
+def _find_segment_faults(annotations: list[dict], num_classes: int, path: PathLike) -> Iterator[Fault]:
+    """Frames and segments that are listed twice, and categories that do not exist: one of these for each frame."""
+    for video in annotations:
+        names = [Path(frame['file_name']).stem for frame in video['annotations']]
+        yield from find_repeats(names, 'annotated frame', f'annotations of video "{video["video_id"]}"', path)
+        for frame in video['annotations']:
+            segments = frame['segments_info']
+            where = f'"{video["video_id"]}/{frame["file_name"]}"'
+            ids = [segment['id'] for segment in segments]
+            if len(set(ids)) != len(ids):
+                yield from find_repeats(ids, 'segment', f'segments_info of {where}', path)
+            for segment in segments:
+                if not 0 <= segment['category_id'] < num_classes:
+                    yield Fault('unknown id', f'"{path}": segment {segment["id"]} of frame {where} has the category '
+                                              f'{segment["category_id"]}, the categories are 0..{num_classes - 1}')
+                    break
+
+
+def _find_changed_categories(annotations: list[dict], path: PathLike) -> Iterator[Fault]:
+    for video in annotations:
+        category_of: dict[int, int] = {}
+        for frame in video['annotations']:
+            for segment in frame['segments_info']:
+                before = category_of.setdefault(segment['id'], segment['category_id'])
+                if before != segment['category_id']:
+                    yield Fault('annotation', f'"{path}": segment {segment["id"]} of frame '
+                                              f'"{video["video_id"]}/{frame["file_name"]}" has the category '
+                                              f'{segment["category_id"]}, in an earlier frame {before}')
+
+
+def isthing_of(categories: Sequence[dict]) -> list[bool]:
+    """Return which classes are things, by class index.
+
+    Args:
+        categories (Sequence[dict]): ``id`` (0 .. K - 1) and ``isthing`` of every class.
+
+    Raises:
+        DataError: If the ids are not 0 .. K - 1.
+    """
+    by_id = {int(category['id']): bool(category['isthing']) for category in categories}
+    if sorted(by_id) != list(range(len(by_id))):
+        raise DataError(f'category ids must be 0..{len(by_id) - 1}, got {sorted(by_id)}')
+    return [by_id[index] for index in range(len(by_id))]
+
+
+def _by_frame(annotations: list[dict]) -> Segments:
+    return {str(video['video_id']): {Path(frame['file_name']).stem: frame['segments_info']
+                                     for frame in video['annotations']} for video in annotations}
+
+
+# --- writing a dataset ---
+
+
+class VideoRecorder:
+    """Collects the entries of one video for the annotation files.
+
+    Args:
+        video (str): Name of the video.
+        labelled (bool): Whether its frames have masks. Defaults to True.
+    """
+
+    def __init__(self, video: str, labelled: bool = True) -> None:
+        self._video = video
+        self._images: list[dict] = []
+        self._annotations: list[dict] | None = [] if labelled else None
+
+    def add(self, name: str, size: tuple[int, int], segments: list[dict] | None = None) -> None:
+        """Add a frame.
+
+        Args:
+            name (str): Its name, without suffix.
+            size (tuple[int, int]): Width and height, in pixels.
+            segments (list[dict], optional): ``id``, ``category_id``, ``iscrowd`` and ``area`` of its segments.
+                Defaults to None (no mask).
+        """
+        file_name = f'{name}.png'
+        self._images.append(dict(id=name, width=size[0], height=size[1], file_name=file_name))
+        if self._annotations is not None:
+            self._annotations.append(dict(image_id=name, file_name=file_name, segments_info=segments))
+
+    def record(self) -> dict[str, Any]:
+        """The entries: ``video``, and ``annotation`` or None."""
+        annotation = None if self._annotations is None else dict(video_id=self._video, annotations=self._annotations)
+        return dict(video=dict(video_id=self._video, images=self._images), annotation=annotation)
+
+
+def write_annotations(path: PathLike, records: Iterable[dict], categories: Sequence[dict]) -> None:
+    """Write an annotation file.
+
+    Args:
+        path (str | Path): The file.
+        records (Iterable[dict]): :meth:`VideoRecorder.record` of each video.
+        categories (Sequence[dict]): ``id``, ``name``, ``isthing`` and ``color`` of the classes.
+    """
+    records = list(records)
+    content = dict(
+        videos=[record['video'] for record in records],
+        annotations=[record['annotation'] for record in records if record['annotation'] is not None],
+        categories=list(categories))
+    atomic_write(path, (json.dumps(content) + '\n').encode())
+
+
+# --- predictions ---
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A folder of predictions.
+
+    Attributes:
+        folder (Path): The folder.
+        segments (dict[str, dict[str, list[dict]]]): ``segments_info`` by video and name of the frame, without suffix.
+    """
+    folder: Path
+    segments: Segments
+
+    @property
+    def path(self) -> Path:
+        """The JSON with the segments."""
+        return self.folder / PREDICTED_SEGMENTS
+
+    @property
+    def masks(self) -> Path:
+        """Folder of the videos' folders of masks."""
+        return self.folder / PREDICTED_MASKS
+
+    def mask_file(self, video: str, name: str) -> Path:
+        """File of a frame's mask, by the names of video and frame."""
+        return mask_file(self.folder, video, name, PREDICTED_MASKS)
+
+
+def read_predictions(folder: PathLike, num_classes: int) -> Predictions:
+    """Read and check the JSON of a folder of predictions.
+
+    Args:
+        folder (str | Path): The folder.
+        num_classes (int): Number of classes.
+
+    Returns:
+        Predictions: The segments; the masks are not opened.
+
+    Raises:
+        FileNotFoundError: There is no JSON.
+        DataError: It does not fit the schema; it lists a video, a frame or a segment twice; or a category does not
+            exist.
+    """
+    path = Path(folder, PREDICTED_SEGMENTS)
+    content = read_json(path, {'annotations': _ANNOTATIONS}, f'the segments of the PNGs in "{PREDICTED_MASKS}", '
+                        'beside it')
+    videos = (str(video['video_id']) for video in content['annotations'])
+    raise_first(find_repeats(videos, 'video', 'video_id in annotations', path))
+    raise_first(_find_segment_faults(content['annotations'], num_classes, path))
+    return Predictions(Path(folder), _by_frame(content['annotations']))
+
+
+class PredictionWriter:
+    """Writes the predictions for one video, frame by frame, as VIPSeg's script takes them.
+
+    Args:
+        folder (str | Path): Folder of the video's masks.
+        video (str): Name of the video.
+        write (Callable): How to write a file: called with its path and content. Defaults to :meth:`Path.write_bytes`.
+
+    Attributes:
+        entry (dict): Entry of the video for :func:`write_predicted_segments`.
+    """
+
+    def __init__(self, folder: PathLike, video: str, write: Callable[[Path, bytes], Any] = Path.write_bytes) -> None:
+        self._folder, self._write = Path(folder), write
+        self._frames: list[dict] = []
+        self.entry: dict[str, Any] = dict(video_id=video, annotations=self._frames)
+
+    def add(self, name: str, ids: np.ndarray, segments: Sequence[Mapping[str, Any]]) -> None:
+        """Write a frame.
+
+        Args:
+            name (str): Name of the frame, without suffix.
+            ids (np.ndarray): Segment ids in [0, 2^24), 0 = void, integer, shape (H, W).
+            segments (Sequence[Mapping]): ``id`` and ``category_id`` of the segments. Those without a pixel in the
+                frame are left out, as the script refuses them.
+        """
+        areas = dict(zip(*(values.tolist() for values in np.unique(ids, return_counts=True))))
+        self._write(self._folder / f'{name}.png', encode_panoptic_map(ids))
+        self._frames.append(dict(file_name=f'{name}.png', segments_info=[
+            dict(id=int(segment['id']), category_id=int(segment['category_id']), iscrowd=0, area=areas[segment['id']])
+            for segment in segments if segment['id'] in areas]))
+
+
+def predicted_masks(folder: PathLike, video: str) -> Path:
+    """Folder of a video's predicted masks in a folder of predictions."""
+    return Path(folder, PREDICTED_MASKS, video)
+
+
+def write_predicted_segments(folder: PathLike, entries: Sequence[dict]) -> None:
+    """Write the segments of a folder of predictions.
+
+    Args:
+        folder (str | Path): The folder.
+        entries (Sequence[dict]): :attr:`PredictionWriter.entry` of each video.
+    """
+    atomic_write(Path(folder, PREDICTED_SEGMENTS), json.dumps(dict(annotations=list(entries))).encode(), sync=False)

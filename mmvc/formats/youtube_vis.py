@@ -1,0 +1,386 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""YouTube-VIS and OVIS: frames in folders, and tracks of run-length encoded masks in one JSON for each split.
+
+A folder of predictions holds ``results.json``, which refers to videos and categories by the ids of the annotations.
+"""
+
+import json
+import math
+import os.path as osp
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as mask_utils
+
+from mmvc.utils.atomic import atomic_write
+from mmvc.utils.errors import DataError, named
+from mmvc.utils.typing import PathLike
+
+from .json_files import FLAG, ID, Fault, find_repeats, raise_first, read_json
+from .rle import to_rles
+
+# Names under which the annotations and frames of a split are found, in releases and in projects.
+ANN_FILES = ('{split}/instances.json', '{split}.json', 'annotations_{split}.json', 'instances_{split}.json')
+FRAME_FOLDERS = ('{split}/JPEGImages', '{split}')
+RESULTS = 'results.json'
+RESULT_VIDEOS = 'videos.json'  # of the inferencer, whose videos no annotation file lists
+#: how much of an object is hidden (OVIS), as a share
+OCCLUSION_LEVELS = dict(no_occlusion=0.0, slight_occlusion=0.25, severe_occlusion=0.75)
+
+# Masks are checked when they are decoded.
+_TRACK = {'video_id': ID, 'category_id': int, 'segmentations': [(type(None), dict, list)]}
+_ANNOTATIONS = [{
+    **_TRACK, 'id': int, 'iscrowd?': FLAG, 'areas?': [(type(None), float)],
+    'occlusion?': [frozenset({None, *OCCLUSION_LEVELS})]
+}]
+_UNLABELLED = {
+    'videos': [{'id': ID, 'file_names': [str], 'height': int, 'width': int}],
+    'categories': [{'id': int, 'name': str}],
+}
+SCHEMA = {**_UNLABELLED, 'annotations?': _ANNOTATIONS}
+_RESULTS = [{**_TRACK, 'score': float}]
+
+
+def find_path(root: PathLike, split: str, templates: Sequence[str]) -> str:
+    """Find the annotations or frames of a split.
+
+    Args:
+        root (str | Path): Root of the dataset.
+        split (str): Name of the split.
+        templates (Sequence[str]): ``ANN_FILES`` or ``FRAME_FOLDERS``.
+
+    Returns:
+        str: The first of the names, relative to the root, that exists; the first of all if none does.
+    """
+    names = [template.format(split=split) for template in templates]
+    return next((name for name in names if osp.exists(osp.join(root, name))), names[0])
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Content of an annotation file without faults.
+
+    Attributes:
+        path (str | Path): The file.
+        videos (list[dict]): ``id``, ``file_names``, ``height`` and ``width`` of each video.
+        categories (dict[int, str]): Name of each category, by id.
+        tracks (dict[int | str, list[dict]]): Annotations by id of the video; empty if the file has none.
+    """
+    path: PathLike
+    videos: list[dict]
+    categories: dict[int, str]
+    tracks: dict[int | str, list[dict]] = field(default_factory=dict)
+
+    @property
+    def with_occlusion(self) -> bool:
+        """Whether a track has levels of occlusion, as those of OVIS."""
+        return any('occlusion' in track for tracks in self.tracks.values() for track in tracks)
+
+    def check_masks(self, video: dict) -> None:
+        """Check the masks of a video's tracks, which reading the file does not: it would take too long in training.
+
+        Args:
+            video (dict): Its entry of ``videos``.
+
+        Raises:
+            DataError: A mask is damaged or has another size than the video.
+        """
+        for track in self.tracks.get(video['id'], ()):
+            try:
+                to_rles(track['segmentations'], video['height'], video['width'])
+            except DataError as error:
+                raise DataError(f'annotation {track["id"]} of "{self.path}", video {video["id"]}: {error}') from error
+
+    def labels(self, classes: Sequence[str]) -> dict[int, int]:
+        """Class index by category id; categories and classes are paired by name.
+
+        Args:
+            classes (Sequence[str]): Names of the classes.
+
+        Raises:
+            DataError: The categories are not the classes.
+        """
+        raise_first(_find_other_classes(self.categories.values(), classes, self.path))
+        return {category_id: classes.index(name) for category_id, name in self.categories.items()}
+
+
+def read_annotations(path: PathLike,
+                     classes: Sequence[str] | None = None,
+                     with_tracks: bool = True,
+                     backend_args: dict | None = None) -> Annotations:
+    """Read and check an annotation file.
+
+    Args:
+        path (str | Path): JSON with ``videos``, ``categories`` and, where they are public, ``annotations``.
+        classes (Sequence[str], optional): Names that the categories must have. Defaults to None: any.
+        with_tracks (bool): Whether to read and check ``annotations``; prediction does not need them. Defaults to True.
+        backend_args (dict, optional): Where the file lies. Defaults to None (local disk).
+
+    Returns:
+        Annotations: The content.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It does not fit the schema, or has one of the faults of :func:`find_faults`.
+    """
+    content = read_json(path, SCHEMA if with_tracks else _UNLABELLED, 'annotations in the format of YouTube-VIS',
+                        backend_args)
+    if not with_tracks:
+        content = dict(content, annotations=None)
+    raise_first(find_faults(content, path, classes))
+    names = {category['id']: category['name'] for category in content['categories']}
+    return Annotations(path, content['videos'], names, by_video(content.get('annotations') or ()))
+
+
+def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = None) -> Iterator[Fault]:
+    """Find the contradictions in an annotation file that fits the schema.
+
+    These are videos, categories and tracks that are listed twice; categories that are not the classes; videos without
+    frames; and tracks of videos or categories that are not listed, or without one mask (or null) for each frame.
+
+    Args:
+        content (dict): Content of the file.
+        path (str | Path): The file.
+        classes (Sequence[str], optional): Names that the categories must have. Defaults to None: any.
+
+    Yields:
+        Fault: One for each contradiction.
+    """
+    videos, categories, tracks = content['videos'], content['categories'], content.get('annotations') or ()
+    for entries, key, what in ((categories, 'categories', 'category'), (videos, 'videos', 'video'),
+                               (tracks, 'annotations', 'annotation')):
+        yield from find_repeats((entry['id'] for entry in entries), f'{what} id', f'id in {key}', path)
+    names = [category['name'] for category in categories]
+    yield from find_repeats(names, 'category', 'name in categories', path)
+    if classes is not None:
+        yield from _find_other_classes(names, classes, path)
+    if not videos:
+        yield Fault('annotation', f'"{path}" has no videos; download it again')
+    for video in videos:
+        if not video['file_names']:
+            yield Fault('annotation', f'"{path}": video {video["id"]} has no frames (file_names is empty); remove it')
+    num_frames = {video['id']: len(video['file_names']) for video in videos}
+    known = {category['id'] for category in categories}
+    for track in tracks:
+        where = f'annotation {track["id"]} of "{path}"'
+        if track['category_id'] not in known:
+            yield Fault('unknown id', f'{where} has the category {track["category_id"]}, which the file does not '
+                                      'define')
+        if track['video_id'] not in num_frames:
+            yield Fault('annotation', f'{where} belongs to video {track["video_id"]}, which the file does not list')
+        elif len(track['segmentations']) != num_frames[track['video_id']]:
+            yield Fault('annotation', f'{where} has masks for {len(track["segmentations"])} frames, its video has '
+                                      f'{num_frames[track["video_id"]]}')
+
+
+def _find_other_classes(names: Iterable[str], classes: Sequence[str], path: PathLike) -> Iterator[Fault]:
+    names = set(names)
+    if names != set(classes):
+        yield Fault('annotation', f'the categories of "{path}" are not the classes of the dataset: only the file has '
+                                  f'{sorted(names - set(classes))}, only the dataset has '
+                                  f'{sorted(set(classes) - names)}; choose the right version, or pass '
+                                  'metainfo=dict(classes=...)')
+
+
+def by_video(tracks: Iterable[dict]) -> dict[int | str, list[dict]]:
+    """Tracks by id of their video."""
+    of_video: dict[int | str, list[dict]] = defaultdict(list)
+    for track in tracks:
+        of_video[track['video_id']].append(track)
+    return dict(of_video)
+
+
+def video_order(video_id: int | str) -> tuple[bool, int | str]:
+    """Sort key of video ids, which decide on ties between scores: numbers first."""
+    return isinstance(video_id, str), video_id
+
+
+# --- writing a dataset ---
+
+
+class TrackRecorder:
+    """Collects the masks of one object for the annotation file, frame by frame.
+
+    Args:
+        category_id (int): Its category.
+    """
+
+    def __init__(self, category_id: int) -> None:
+        self._category_id = category_id
+        self._frames: dict[str, list] = dict(segmentations=[], bboxes=[], areas=[], occlusion=[])
+
+    def add(self, mask: np.ndarray, occlusion: str | None) -> None:
+        """Add the mask of a frame.
+
+        Args:
+            mask (np.ndarray): Bool, shape (H, W); if it is empty, the entries of the frame are null.
+            occlusion (str, optional): One of ``OCCLUSION_LEVELS``.
+        """
+        rle = mask_utils.encode(np.asfortranarray(mask, np.uint8))
+        area = int(mask_utils.area(rle))
+        values = (_as_text(rle), mask_utils.toBbox(rle).tolist(), area, occlusion)
+        for of_frame, value in zip(self._frames.values(), values):
+            of_frame.append(value if area else None)
+
+    def record(self, video: dict) -> dict | None:
+        """The entry of the annotation file, without ids; None if the object is never seen.
+
+        Args:
+            video (dict): ``height``, ``width`` and ``length`` of its video.
+        """
+        if not any(self._frames['areas']):
+            return None
+        size = {key: video[key] for key in ('height', 'width', 'length')}
+        return dict(iscrowd=0, **size, category_id=self._category_id, **self._frames)
+
+
+def write_annotations(path: PathLike, videos: Sequence[tuple[dict, Sequence[dict]]],
+                      categories: Sequence[dict]) -> None:
+    """Write an annotation file; videos and tracks are numbered from 1.
+
+    Args:
+        path (str | Path): The file.
+        videos (Sequence[tuple[dict, Sequence[dict]]]): ``height``, ``width``, ``length`` and ``file_names`` of each
+            video, and its tracks, see :class:`TrackRecorder`.
+        categories (Sequence[dict]): ``id`` and ``name`` of each category.
+    """
+    entries: list[dict] = []
+    annotations: list[dict] = []
+    for video_id, (video, tracks) in enumerate(videos, 1):
+        entries.append(dict(id=video_id, **video))
+        for track in tracks:
+            annotations.append(dict(id=len(annotations) + 1, video_id=video_id, **track))
+    content = dict(videos=entries, annotations=annotations, categories=list(categories))
+    atomic_write(path, (json.dumps(content) + '\n').encode())
+
+
+# --- predictions ---
+
+
+def results_file(folder: PathLike) -> Path:
+    """File of the predictions in a folder; a path that is not a folder is taken for the file."""
+    return Path(folder, RESULTS) if osp.isdir(folder) else Path(folder)
+
+
+def read_results(path: PathLike, truth: Annotations) -> dict[int | str, list[dict]]:
+    """Read and check predictions.
+
+    Args:
+        path (str | Path): JSON as the servers of YouTube-VIS and OVIS take it: a list of ``dict(video_id, category_id,
+            score, segmentations)``, one RLE or null for each frame.
+        truth (Annotations): The annotations that its ids refer to.
+
+    Returns:
+        dict[int | str, list[dict]]: Detections by id of the video.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It does not fit the schema, a video or category does not exist, or a track has not one mask (or
+            null) for each frame.
+    """
+    results = read_json(path, _RESULTS, 'a list of dict(video_id, category_id, score, segmentations)')
+    num_frames = {video['id']: len(video['file_names']) for video in truth.videos}
+    for key, known in (('video_id', num_frames), ('category_id', truth.categories)):
+        unknown = sorted({repr(track[key]) for track in results if track[key] not in known})
+        if unknown:
+            raise DataError(f'"{path}" has tracks with {key} {named(unknown)}, which "{truth.path}" does not have: is '
+                            'it of the same split and version?')
+    for track in results:
+        expected = num_frames[track['video_id']]
+        if len(track['segmentations']) != expected:
+            raise DataError(f'"{path}", video {track["video_id"]}: a track has {len(track["segmentations"])} masks '
+                            f'for {expected} frames: give one RLE or null for each frame')
+    return by_video(results)
+
+
+@dataclass
+class _Track:
+    masks: dict[int, dict] = field(default_factory=dict)  # by frame
+    labels: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+
+
+class TrackCollector:
+    """Collects the predicted instances of a video into tracks, frame by frame.
+
+    The masks of one id are a track; its score is the mean of its scores, its class the most frequent of its labels.
+
+    Args:
+        video_id (int | str): Id of the video.
+        category_ids (Sequence[int]): Category id of each label.
+
+    Attributes:
+        num_frames (int): Number of frames so far.
+    """
+
+    def __init__(self, video_id: int | str, category_ids: Sequence[int]) -> None:
+        self._video_id, self._category_ids = video_id, category_ids
+        self._tracks: dict[int, _Track] = {}
+        self.num_frames = 0
+
+    def add(self, masks: np.ndarray, ids: Sequence[int], labels: Sequence[int], scores: Sequence[float]) -> None:
+        """Add the instances of a frame.
+
+        Args:
+            masks (np.ndarray): Masks, bool or uint8, shape (N, H, W).
+            ids (Sequence[int]): Instance ids, length N.
+            labels (Sequence[int]): Class indices, length N.
+            scores (Sequence[float]): Confidences, length N.
+        """
+        rles = mask_utils.encode(np.asfortranarray(masks.astype(np.uint8).transpose(1, 2, 0))) if len(masks) else []
+        for instance_id, label, score, rle in zip(ids, labels, scores, rles):
+            track = self._tracks.setdefault(instance_id, _Track())
+            track.masks[self.num_frames] = rle
+            track.labels.append(label)
+            track.scores.append(score)
+        self.num_frames += 1
+
+    def detections(self) -> list[dict]:
+        """The tracks as entries of ``results.json``, but with counts as bytes; null where a mask is empty."""
+        detections = []
+        for track in self._tracks.values():
+            masks = [track.masks.get(t) for t in range(self.num_frames)]
+            detections.append(dict(
+                video_id=self._video_id,
+                category_id=self._category_ids[Counter(track.labels).most_common(1)[0][0]],
+                score=math.fsum(track.scores) / len(track.scores),
+                segmentations=[rle if rle and mask_utils.area(rle) else None for rle in masks]))
+        return detections
+
+
+def write_results(folder: PathLike, detections: Iterable[dict]) -> Path:
+    """Write predictions as the servers take them.
+
+    Args:
+        folder (str | Path): Folder of the file.
+        detections (Iterable[dict]): :meth:`TrackCollector.detections` of all videos.
+
+    Returns:
+        Path: The file.
+    """
+    path = Path(folder, RESULTS)
+    results = [dict(track, segmentations=[rle and _as_text(rle) for rle in track['segmentations']])
+               for track in detections]
+    atomic_write(path, json.dumps(results).encode(), sync=False)
+    return path
+
+
+def write_result_videos(folder: PathLike, videos: Sequence[dict], category_names: Mapping[int, str]) -> None:
+    """Write the videos and categories that the ids of predictions refer to, in the format of the annotations.
+
+    Args:
+        folder (str | Path): Folder of the file.
+        videos (Sequence[dict]): ``id``, ``name``, ``height``, ``width`` and ``file_names`` of each video.
+        category_names (Mapping[int, str]): Name of each category, by id.
+    """
+    categories = [dict(id=category_id, name=name) for category_id, name in category_names.items()]
+    atomic_write(Path(folder, RESULT_VIDEOS), json.dumps(dict(videos=list(videos), categories=categories)).encode())
+
+
+def _as_text(rle: dict) -> dict[str, Any]:
+    """RLE that JSON can hold: counts as text."""
+    return dict(size=list(rle['size']), counts=rle['counts'].decode())
