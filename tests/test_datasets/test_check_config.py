@@ -76,7 +76,7 @@ def cut(path):
 
 @pytest.mark.parametrize('name, file, damage, problem', [
     ('vspw', 'data/train_*/origin/*.jpg', cut, ('unreadable file', 'jpg')),
-    ('vspw', 'data/train_*/mask/*.png', cut, ('refused', 'cannot decode the mask')),
+    ('vspw', 'data/train_*/mask/*.png', cut, ('refused', 'cannot be decoded (the PNG is cut off)')),
     ('vspw', 'data/train_*/mask/*.png', fill(11), ('refused', r'holds [11], which are neither classes nor void')),
     ('vspw', 'data/val_*/mask/*.png', fill(77), ('refused', r'holds [77], which are neither classes nor void')),
     ('vspw', 'data/train_*/mask/*.png', halve, ('refused', 'differs in size from its frame')),

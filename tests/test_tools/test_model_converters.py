@@ -106,6 +106,11 @@ def test_segmenter_only(run, source, write_config, tmp_path):
     run('dvispp_to_mmvc', source, tmp_path / 'segmenter.pth', '--segmenter-only', '--config', write_config(SEGMENTER))
     weights = torch.load(tmp_path / 'segmenter.pth', weights_only=True)['state_dict']
     assert {name.split('.')[0] for name in weights} == {'backbone', 'head'}
+    segmenter = dict(model=dict(type='MinVIS', _remove_=['tracker', 'refiner']))
+    stages = write_config(f'stages = dict(_delete_=True, first={segmenter}, last={{}})')
+    run('dvispp_to_mmvc', source, tmp_path / 'first.pth', '--segmenter-only', '--config', stages, '--stage', 'first')
+    assert 'has no stage "second"' in error_of(run, 'dvispp_to_mmvc', source, tmp_path / 'second.pth', '--config',
+                                               stages, '--stage', 'second')
 
 
 @pytest.mark.parametrize('changes, messages', [
@@ -179,7 +184,6 @@ def test_publish_a_stage(run, trained, tmp_path, write_config):
     published, = (tmp_path / 'small').iterdir()
     assert published.name.startswith('config_small_20240131-')
     assert torch.load(published, weights_only=True)['meta']['stage'] == 'small'
-    run('dvispp_to_mmvc', published, tmp_path / 'new.pth', '--config', config, '--stage', 'small')
 
 
 def test_publish_as_safetensors(run, trained, tmp_path):
