@@ -231,6 +231,8 @@ def run_stages(stages: Sequence[Stage],
     steps = on_main_process(lambda: plan_stages(stages, selected, resume, overwrite))
     names = [stage.name for stage in stages]
     for step in steps:
+        _check_loop(stages[names.index(step.name)])
+    for step in steps:
         index = names.index(step.name)
         if step.action == 'skip':
             print_log(f'Stage "{step.name}" is finished: skipped', logger='current')
@@ -264,7 +266,6 @@ def _weights(stage: Stage, before: Stage) -> str:
 def _train(stage: Stage, step: Step, init: str | None) -> None:
     """Train one stage to its end and mark it finished; ``init`` is the checkpoint that it starts from."""
     cfg = stage.cfg
-    _check_loop(stage)
     cfg.resume = step.action == 'resume'
     if cfg.resume or init is not None:
         cfg.load_from = step.checkpoint if cfg.resume else init

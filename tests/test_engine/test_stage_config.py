@@ -89,7 +89,7 @@ def test_every_training_pipeline_is_changed(wrapper):
 
 
 @pytest.mark.parametrize('stage, message', [
-    (dict(modle=dict()), r'stages.first has an unknown entry "modle" \(did you mean "model"\?\)'),
+    (dict(models=dict()), r'stages.first has an unknown entry "models" \(did you mean "model"\?\)'),
     (dict(model=dict(_remove_=['tracking'])), r'stages.first.model._remove_ names "tracking".*did you mean "tracker"'),
     (dict(param_scheduler=dict(end=3)), r'stages.first.param_scheduler is a dict, but .*_delete_=True'),
     (dict(sample_clip=[2]), 'stages.first.sample_clip must be a dict of the arguments'),
@@ -126,8 +126,8 @@ def test_the_last_stage_changes_nothing():
 
 
 def test_unknown_stages():
-    with pytest.raises(UsageError, match=r'no stage "firs" \(did you mean "first"\?\): its stages are first, last'):
-        resolve_stage(config(), 'firs')
+    with pytest.raises(UsageError, match=r'no stage "firstly" \(did you mean "first"\?\): its stages are first, last'):
+        resolve_stage(config(), 'firstly')
     with pytest.raises(UsageError, match=r'the config has no stages: leave out the stage "a" \(--stage\)'):
         resolve_stage(Config(TOP), 'a')
 
@@ -151,7 +151,7 @@ class TestOverrides:
         last = load_config(path, {'train_cfg.max_iters': 3, 'stages.last.train_cfg.max_iters': 1})
         assert last.train_cfg.max_iters == 1
 
-    @pytest.mark.parametrize('key', ['stages.firs.train_cfg', 'stages.first', 'stages'])
+    @pytest.mark.parametrize('key', ['stages.firstly.train_cfg', 'stages.first', 'stages'])
     def test_one_of_no_stage_is_refused(self, path, key):
         with pytest.raises(UsageError, match=f'"{key}" must be stages.NAME.KEY, .* are first, last'):
             load_config(path, {key: 1})
