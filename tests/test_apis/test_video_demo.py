@@ -48,8 +48,8 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
     given = {}
 
     class Recorder:
-        def __init__(self, *args):
-            given['init'] = args
+        def __init__(self, *args, stage=None):
+            given['init'], given['stage'] = args, stage
 
         def __call__(self, inputs, **kwargs):
             given['call'] = dict(kwargs, inputs=inputs)
@@ -61,11 +61,12 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
     assert given['call'] == dict(
         inputs=str(video_file), out_dir='outputs', formats=['overlay'], online=False, fps=None, alpha=0.6,
         score_thr=0.3, stride=1, max_frames=None, skip_broken=False, return_frames=False)
-    main([str(video_file), '--model', 'm', '--weights', 'w', '--device', 'd', '--window-size', '2', '--max-memory',
-          '0.5', '--amp', 'bf16', '--compile', '--cfg-options', 'a.b=1', '--out-dir', 'o', '--formats', 'rle', 'masks',
-          '--online', '--fps', '5', '--opacity', '0.1', '--score-thr', '0.2', '--stride', '3', '--max-frames', '7',
+    assert given['stage'] is None
+    main([str(video_file), '--model', 'm', '--stage', 's', '--weights', 'w', '--device', 'd', '--window-size', '2',
+          '--max-memory', '0.5', '--amp', 'bf16', '--compile', '--cfg-options', 'a.b=1', '--out-dir', 'o', '--formats', 'rle',
+          'masks', '--online', '--fps', '5', '--opacity', '0.1', '--score-thr', '0.2', '--stride', '3', '--max-frames', '7',
           '--skip-broken'])
-    assert given['init'] == ('m', 'w', 'd', 2, 0.5, 'bf16', True, {'a.b': 1})
+    assert given['init'] == ('m', 'w', 'd', 2, 0.5, 'bf16', True, {'a.b': 1}) and given['stage'] == 's'
     assert given['call'] == dict(
         inputs=str(video_file), out_dir='o', formats=['rle', 'masks'], online=True, fps=5, alpha=0.1, score_thr=0.2,
         stride=3, max_frames=7, skip_broken=True, return_frames=False)
