@@ -3,7 +3,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
-from mmvc.models.utils import fold_batch_norm
+from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
+from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
 from .check_outputs import protect_inputs
-from .frame_buffer import KeptFrames
+from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .loading import frame_transforms, load_model
 from .progress import FrameProgress
@@ -33,7 +35,7 @@ from .sources import Frame, FrameSource, Source, open_sources
 from .writers import VideoInfo, WriterSettings, build_writers
 
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
-# Frames per second of what is written where the source does not tell (folders of frames, arrays).
+# Frames per second of overlays if the source has no rate (folders of frames, arrays).
 DEFAULT_FPS = 10.
 Track = Callable[[Iterable, int | None, str], Iterator]
 
@@ -41,13 +43,13 @@ Track = Callable[[Iterable, int | None, str], Iterator]
 class VideoSegInferencer:
     """Segments any video, of any length, in bounded memory.
 
-    The frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not
-    depend on ``window_size`` or ``max_memory``. Frames and masks of a whole video never exist: frames are read window
-    by window, masks are decoded and written frame by frame.
+    Frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not depend
+    on ``window_size`` or ``max_memory``. The frames and masks of a whole video are never in memory together: frames
+    are read window by window, masks are decoded and written frame by frame.
 
-    It is called as mmdet's ``DetInferencer``, but is not built on mmengine's ``BaseInferencer``: that one collects the
-    predictions of all inputs before it draws the first, cannot stop at a checkpoint that fits only in part, and would
-    take a video for a single sample.
+    It is called like mmdet's ``DetInferencer``, but does not inherit from mmengine's ``BaseInferencer``. That class
+    collects the predictions of all inputs before it draws the first, accepts checkpoints that fit only in part, and
+    treats a video as a single sample.
 
     Args:
         model (str | Path | Config | dict, optional): Config, its path, or the name of one that comes with mmvc, such
@@ -69,10 +71,11 @@ class VideoSegInferencer:
         show_progress (bool): Whether to show progress bars. Defaults to True.
 
     Attributes:
-        model (MinVIS): The model, in evaluation mode; on CPU with the batch norm of its backbone folded.
+        model (BaseVideoSegmentor): The model, in evaluation mode and optimised for inference.
         cfg (Config): Its config.
         dataset_meta (dict): ``classes`` and ``palette``.
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``, by the config's post-processing.
+        feature_store (dict): Arguments of the :class:`FeatureStore` that keeps the features of a video.
 
     Raises:
         UsageError: Config, checkpoint or device cannot be used, or config and checkpoint do not fit each other.
@@ -104,22 +107,23 @@ class VideoSegInferencer:
             raise UsageError(f'amp is one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options)
-        if self.device.type == 'cpu':
-            self.model.backbone = fold_batch_norm(self.model.backbone)
-        self.task: str = self.model.postprocessor.task
+        task = task_of(self.model.postprocessor)
+        if task is None:
+            raise UsageError(f'model.postprocessor is a {type(self.model.postprocessor).__name__}, whose task is not '
+                             'known: use VSSPostprocessor, VPSPostprocessor, VISPostprocessor or a subclass of one')
+        self.task = task
         self.window_size = window_size
         self.show_progress = show_progress
         self._amp = None if amp is None else self._amp_dtype(amp)
         self._scope = self.cfg.get('default_scope') or 'mmvc'
+        self.feature_store: dict[str, Any] = dict(self.model.feature_store)
         if max_memory is not None:
-            self.model.feature_store = dict(self.model.feature_store, memory_limit=max_memory * 2**30)
+            self.feature_store['memory_limit'] = max_memory * 2**30
         loader, transforms = frame_transforms(self.cfg)
         with DefaultScope.overwrite_default_scope(self._scope):
             self._loader = TRANSFORMS.build(loader)
             self.pipeline = Compose(transforms)
-        if compile:
-            self.model.backbone = torch.compile(self.model.backbone)
-            self.model.head = torch.compile(self.model.head)
+        self.model.optimize_for_inference(compile)
 
     def __call__(self,
                  inputs: Source | Sequence[Source],
@@ -144,11 +148,11 @@ class VideoSegInferencer:
             formats (str | Sequence[str]): What to write: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with
                 COCO's run-length encoding), ``'official'`` (as the benchmark's server takes it). Defaults to
                 ``('overlay', )``.
-            online (bool): Whether every frame is decided when it is seen, by the class scores of the frames so far,
-                instead of by those of the whole video. Needs an online model, and is always so for one and a camera,
-                stream or iterator. Defaults to False.
+            online (bool): Whether each frame gets its result at once, from the class scores of the frames so far
+                instead of those of the whole video. This needs an online model. An online model always does so for
+                cameras, streams and iterators. Defaults to False.
             fps (float, optional): Frames per second of the overlay. Defaults to None: those of the source, or 10 if
-                it does not tell.
+                it has none.
             opacity (float): Strength of the colours over the frames, from 0 to 1. Defaults to 0.6.
             score_thr (float): Instances that score less are not drawn, neither in overlays nor in masks (VIS).
                 Defaults to 0.3.
@@ -196,15 +200,15 @@ class VideoSegInferencer:
                skip_broken: bool = False) -> Iterator[FrameResult]:
         """Segment a video and give its frames one by one.
 
-        An online model gives each frame as soon as it is done, in memory that does not grow with the video: for
+        An online model yields each frame as soon as it is done, in memory that does not grow with the video: for
         cameras and pipes. Its class scores are those of the frames so far. An offline model reads the source twice:
-        once to track and refine, then to give each frame with its masks. In between it keeps the queries and compact
+        first to track and refine, then to yield each frame with its masks. In between it keeps the queries and compact
         mask features of the video, in memory up to a limit, on disk beyond it.
 
         Args:
             source: One input as for :meth:`__call__`.
-            online (bool, optional): Whether frames are given as soon as they are done. Defaults to None: if the model
-                can. With False, an online model gives the result of :meth:`__call__`, that of ``tools/test.py``.
+            online (bool, optional): Whether frames are yielded as soon as they are done. Defaults to None: if the
+                model can. With False, an online model gives the result of :meth:`__call__`, that of ``tools/test.py``.
             stride (int): Take every ``stride``-th frame. Defaults to 1.
             max_frames (int, optional): Stop after this many frames. Defaults to None: all.
             skip_broken (bool): Whether to leave out frames that cannot be read, with a warning. Defaults to False.
@@ -230,7 +234,7 @@ class VideoSegInferencer:
 
     def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
                  track: Track) -> VideoResult:
-        """Segment a video, write it, and describe what was done."""
+        """Segment a video, write the files, and return a description of them."""
         result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
         with ExitStack() as files:
             files.enter_context(_ended_by_interrupt(reader))
@@ -247,7 +251,7 @@ class VideoSegInferencer:
         return result
 
     def _frames(self, reader: FrameReader, online: bool, track: Track | None = None) -> Iterator[FrameResult]:
-        """Give the frames of a video with their prediction."""
+        """Yield the frames of a video with their prediction."""
         if not self.model.is_online and (online or reader.source.endless and reader.max_frames is None):
             what = 'is to be segmented while it is read' if online else 'has no end'
             more = '' if online else ', or take a part of it (max_frames, --max-frames)'
@@ -261,36 +265,35 @@ class VideoSegInferencer:
         pending: deque[Frame] = deque()
         frames = track(reader, reader.expected_frames, reader.source.name)
         windows = self._windows(frames, self._window_size(reader), pending)
-        first = next(windows)
-        for sample in self._stepped(self.model.stream(_chain(first, windows), reader.size)):
+        first = next(windows)  # reading a frame sets the reader's size
+        for sample in self._stepped(self.model.stream(chain([first], windows), reader.size)):
             yield self._result(reader, pending.popleft(), sample)
 
     def _two_passes(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
         name, total = reader.source.name, reader.expected_frames
         again: Iterable[Frame] = reader
         frames: Iterable[Frame] = reader
-        shared_limit: AbstractContextManager = nullcontext()
+        store = FeatureStore(**self.feature_store)
         if not reader.source.repeatable:
-            again = kept = KeptFrames(self.model.feature_store)
-            shared_limit = kept.share_limit(self.model)
-            frames = kept.keep(reader)
+            again = buffer = FrameBuffer(store)
+            frames = buffer.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
-        first = next(windows)
-        with torch.no_grad(), self._autocast(), shared_limit:
-            prediction = self.model.predict_video(_chain(first, windows), reader.size)
+        first = next(windows)  # reading a frame sets the reader's size
+        with torch.no_grad(), self._autocast():
+            prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
         again = track(again, len(prediction), f'{name}: decode masks')
         for sample in self._stepped(self.model.postprocessor.frames(prediction)):
             frame = next(again, None)
             if frame is None:
                 raise UsageError(f'{reader.source.description} had {len(prediction)} frames when it was segmented and '
-                                 'fewer when it was read again: let it be until the end')
+                                 'fewer when it was read again: do not change it while it is being segmented')
             yield self._result(reader, frame, sample)
-        next(again, None)  # lets the bar finish
+        next(again, None)  # completes the progress bar
 
     def _windows(self, frames: Iterable[Frame], window_size: int,
                  pending: deque[Frame] | None = None) -> Iterator[Tensor]:
-        """Inputs of the network: uint8 (t, 3, H', W'), window by window."""
+        """Yield the inputs of the network, window by window: uint8 (t, 3, H', W')."""
         window: list[Frame] = []
         for frame in frames:
             window.append(frame)
@@ -315,9 +318,10 @@ class VideoSegInferencer:
         with DefaultScope.overwrite_default_scope(self._scope):
             try:
                 return self.pipeline(results)['inputs']
-            except cv2.error as error:  # a size that becomes zero, for one
+            except cv2.error as error:  # for example a resize to a side of 0 pixels
                 raise UsageError(f'frames of {size[1]}x{size[0]} do not pass through the test pipeline of the config: '
-                                 f'{" ".join(error.err.split())} ({error.func})') from error
+                                 f'{" ".join(error.err.split())} ({error.func}). Change the scale of its Resize, or '
+                                 'the size of the frames') from error
 
     @staticmethod
     def _device(name: str | None) -> torch.device:
@@ -331,9 +335,9 @@ class VideoSegInferencer:
     def _amp_dtype(self, name: str) -> torch.dtype:
         dtype, one = AMP_DTYPES[name], torch.ones(1, 1, device=self.device)
         with torch.autocast(self.device.type, dtype=dtype):
-            if (one @ one).dtype != dtype:  # older versions of torch only warn, and go on in full precision
-                raise UsageError(f'torch {torch.__version__} has no {name} on {self.device.type}: use another amp, or '
-                                 'none')
+            if (one @ one).dtype != dtype:  # older versions of torch only warn, and continue in full precision
+                raise UsageError(f'torch {torch.__version__} does not support {name} on {self.device.type}: choose '
+                                 'another amp, or none')
         return dtype
 
     def _window_size(self, reader: FrameReader) -> int:
@@ -347,7 +351,7 @@ class VideoSegInferencer:
         return torch.autocast(self.device.type, dtype=self._amp, enabled=self._amp is not None)
 
     def _stepped(self, items: Iterator[Any]) -> Iterator[Any]:
-        """Run a generator in this precision and without gradients, but not the code that it yields to."""
+        """Run a generator without gradients and in the inferencer's precision, but not the code that consumes it."""
         while True:
             with torch.no_grad(), self._autocast():
                 try:
@@ -361,14 +365,9 @@ class VideoSegInferencer:
                                         self.dataset_meta['classes'])
 
 
-def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
-    yield first
-    yield from rest
-
-
 @contextmanager
 def _ended_by_interrupt(reader: FrameReader) -> Iterator[None]:
-    """Let Ctrl-C end a recording, whose results are then complete. A second one breaks it off."""
+    """Let Ctrl-C end a recording and complete its results. A second Ctrl-C interrupts as usual."""
     if not reader.source.live or threading.current_thread() is not threading.main_thread():
         yield
         return
