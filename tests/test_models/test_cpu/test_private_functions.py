@@ -4,10 +4,13 @@
 Without oneDNN's ops the package still works, only slower, which no other test would notice.
 """
 
+import inspect
+
 import mmengine
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from torch import nn
 
@@ -102,6 +105,22 @@ def test_the_optimizer_wrapper_counts_in_backward():
     assert counts == [0, 1], (
         f'OptimWrapper of mmengine {mmengine.__version__} no longer counts iterations in _inner_count. Two passes '
         'would count twice in gradient accumulation: adapt _uncounted in mmvc/models/video_segmentors/two_passes.py.')
+
+
+def test_a_model_and_its_wrapper_pass_a_batch_to_forward():
+    for kind in (BaseModel, MMDistributedDataParallel):
+        method = getattr(kind, '_run_forward', lambda: None)
+        assert list(inspect.signature(method).parameters) == ['self', 'data', 'mode'], (
+            f'{kind.__name__}._run_forward of mmengine {mmengine.__version__} is gone or has other arguments. It '
+            'calls forward(**data, mode=mode): write that call out in train_pass_by_pass '
+            '(mmvc/models/video_segmentors/two_passes.py).')
+
+
+def test_a_number_stands_for_both_sides():
+    from torch.nn.modules.utils import _pair
+    assert _pair(3) == (3, 3) and tuple(_pair((1, 2))) == (1, 2), (
+        f'torch.nn.modules.utils._pair of torch {torch.__version__} does something else: write it out in '
+        'mmvc/models/cpu/inference.py.')
 
 
 def test_batch_norm_has_one_base_class():

@@ -199,6 +199,11 @@ def test_contrastive_loss_needs_the_branch():
         build(with_reid=False, reid_loss=dict(type='FrameContrastiveLoss'))
 
 
+def test_levels_of_pixel_decoder_and_queries_agree():
+    with pytest.raises(ValueError, match='num_levels of the pixel decoder is 3 .* is 2'):
+        build(num_transformer_feat_level=2)
+
+
 def test_each_layer_is_matched_once_by_its_own_predictions(head, features, monkeypatch):
     seen, assign = [], head.matcher.assign
 
