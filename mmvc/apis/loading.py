@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
 from mmvc.engine import load_config, merge_options, require_checkpoint, weight_mismatches
-from mmvc.models import MinVIS
+from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.arguments import check_number
@@ -80,7 +80,7 @@ def find_config(name: str) -> Path:
 def load_model(model: str | Path | Config | ConfigDict | dict | None,
                weights: str | None = None,
                device: str | torch.device = 'cpu',
-               cfg_options: dict | None = None) -> tuple[MinVIS, Config, dict]:
+               cfg_options: dict | None = None) -> tuple[BaseVideoSegmentor, Config, dict]:
     """Build a model in evaluation mode and load its weights, all of them or none.
 
     Args:
@@ -93,7 +93,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
             Defaults to None.
 
     Returns:
-        tuple[MinVIS, Config, dict]: Model, config, and ``dict(classes, palette)`` of what it was trained on.
+        tuple[BaseVideoSegmentor, Config, dict]: Model, config, and ``dict(classes, palette)`` of its training set.
 
     Raises:
         UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are
@@ -110,7 +110,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     with DefaultScope.overwrite_default_scope(scope):
         _check_model(cfg.model, label)
         built = MODELS.build(cfg.model)
-        if not isinstance(built, MinVIS):
+        if not isinstance(built, BaseVideoSegmentor):
             raise UsageError(f'{label} describes a {type(built).__name__}, which does not segment videos: use a '
                              'config whose model is MinVIS, DVISOnline or DVISOffline')
     if checkpoint is None:
@@ -166,7 +166,7 @@ def _load_checkpoint(weights: str) -> dict:
     return CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
 
 
-def _load_weights(model: MinVIS, checkpoint: dict, weights: str, label: str) -> None:
+def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, label: str) -> None:
     state_dict = checkpoint.get('state_dict', checkpoint)
     lines = weight_mismatches(model, state_dict)
     if not lines:
