@@ -101,17 +101,18 @@ def memory_mb(peak: bool) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == 'darwin' else 1024)
 
 
-def build_model(config: str, weights: str | None, device: str, feature_store: dict) -> torch.nn.Module:
+def build_model(config: str, stage: str | None, weights: str | None, device: str,
+                feature_store: dict) -> torch.nn.Module:
     """Build the model in evaluation mode; without weights, always with the same random ones."""
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from mmengine.runner import load_checkpoint
 
     import mmvc  # noqa: F401
+    from mmvc.engine import load_config
     from mmvc.registry import MODELS
 
     init_default_scope('mmvc')
-    model_cfg = Config.fromfile(config).model
+    model_cfg = load_config(config, stage=stage).model
     model_cfg.feature_store = feature_store
     torch.manual_seed(0)
     model = MODELS.build(model_cfg)  # init_weights() is left out, because it takes time
@@ -198,7 +199,7 @@ def make_plain(model: torch.nn.Module) -> None:
 def run_row(row: dict) -> dict:
     """Segment a video with the settings of a row; write its labels to a file and return the figures."""
     device, size = row['device'], (row['height'], row['width'])
-    model = build_model(row['config'], row['weights'], device, row['feature_store'])
+    model = build_model(row['config'], row['stage'], row['weights'], device, row['feature_store'])
     if row['plain']:
         make_plain(model)
     model.optimize_for_inference()  # as the inferencer does
@@ -265,9 +266,9 @@ def run_row(row: dict) -> dict:
 
 def rows_of(args: argparse.Namespace) -> Iterator[dict]:
     """Yield the rows to measure: the exact form at every length, and one row for each option."""
-    stage = 'online' if args.online else 'offline'
+    stage = args.stage or (None if args.config else 'online' if args.online else 'offline')
     common = dict(
-        config=args.config or str(ROOT / f'configs/dvispp/dvispp_r50_vspw_{stage}.py'),
+        config=args.config or str(ROOT / 'configs/dvispp/dvispp_r50_vspw.py'), stage=stage,
         weights=args.weights, video=args.video, device=args.device, online=args.online,
         height=args.size[0], width=args.size[1], plain=False, amp=None, compile=False, feature_store={})
     options = {
@@ -322,6 +323,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--compile', action='store_true',
                         help='add a row with backbone and head through torch.compile (needs a C++ compiler)')
     parser.add_argument('--config', help='another config, semantic (VSS); default: dvispp_r50_vspw')
+    parser.add_argument('--stage', help='stage of the config; default: the last, of dvispp_r50_vspw as --online says')
     parser.add_argument('--weights', help='checkpoint of the config; default: random weights')
     parser.add_argument('--video', help='video file, resized to --size; default: generated frames')
     parser.add_argument('--repeats', type=int, default=1, help='processes per row; the one of least CPU time counts')

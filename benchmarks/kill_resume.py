@@ -163,22 +163,22 @@ def in_child(function: Callable[[], None], log: Path) -> int | None:
 def train(work_dir: Path, data_root: Path, num_workers: int, by_mmengine: bool) -> None:
     """Begin a training or go on with it."""
 
-    def load(path: str, more: dict = {}) -> Config:
+    def load(stage: str, more: dict = {}) -> Config:
         options = {**OPTIONS, **more, 'data_root': str(data_root), 'train_dataloader.num_workers': num_workers}
-        cfg = load_config(path, options)
+        cfg = load_config(str(CONFIG), options, stage=stage)
         for part, sizes in PARTS.items():
             if part in cfg.model:
                 cfg.merge_from_dict({f'model.{part}': sizes})
         return cfg
 
     if by_mmengine:
-        cfg = load(str(CONFIG.with_name(f'{CONFIG.stem}_segmenter.py')), MMENGINE)
+        cfg = load(STAGES[0], MMENGINE)
         del cfg.default_hooks.random_state
         cfg.work_dir, cfg.resume = str(work_dir / STAGES[0]), True
         build_runner(cfg).train()
         return
 
-    run_stages(load_stages(load(str(CONFIG)), str(work_dir), load), resume=True)
+    run_stages(load_stages(STAGES, str(work_dir), load), resume=True)
 
 
 def same(one: Any, other: Any) -> bool:

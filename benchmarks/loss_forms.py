@@ -20,12 +20,12 @@ from copy import deepcopy
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
+from mmvc.engine import load_config
 from mmvc.registry import MODELS
 from mmvc.utils import keep_freed_memory
 
@@ -129,7 +129,8 @@ def gradients(model: BaseModel, step: Callable, batch: dict) -> dict[str, Tensor
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', nargs='?', default='configs/mvc/dvispp_r18_camvid_segmenter.py')
+    parser.add_argument('config', nargs='?', default='configs/mvc/dvispp_r18_camvid.py')
+    parser.add_argument('--stage', default='segmenter')
     parser.add_argument('--size', nargs=2, type=int, default=(128, 192), metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--frames', type=int, default=2)
     parser.add_argument('--clips', type=int, default=1)
@@ -140,7 +141,7 @@ def main() -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     np.random.seed(0)
-    config = Config.fromfile(args.config)
+    config = load_config(args.config, stage=args.stage)
     config.model.backbone.pop('init_cfg', None)  # no download
     model = MODELS.build(config.model).to(args.device).train()
     samples = make_batch(dict(type='RandomPatchMask', mode='sum'), args)

@@ -5,7 +5,7 @@
     python benchmarks/training.py --savings                           # rows for AMP, recomputation, cached features
     python benchmarks/training.py --model r50_vspw --size 480 864 --device cuda --savings
 
-The baseline is configs/dvispp/dvispp_<MODEL>_<stage>.py, the method configs/mvc/dvispp_<MODEL>_<stage>.py: patch
+The baseline is configs/dvispp/dvispp_<MODEL>.py, the method configs/mvc/dvispp_<MODEL>.py, each stage of them: patch
 masking ("switch" mode) in the stages segmenter and online, object masked attention in the stage offline. Clips are
 random and have as many frames as the config samples. Weights are random and do not change, because the learning rate
 is 0. A step consists of masking, packing and moving a batch, the losses, the gradients and the optimizer.
@@ -37,6 +37,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from mmvc.engine import load_config  # noqa: E402
 from mmvc.engine.hooks import checkpoint_activations  # noqa: E402
 from mmvc.registry import MODELS, TRANSFORMS  # noqa: E402
 
@@ -109,7 +110,7 @@ def random_clips(cfg: Config, size: tuple[int, int], num_clips: int, num_frames:
 
 def rows_of(stage: str, args: argparse.Namespace, baseline: Config, folder: str) -> list[Row]:
     """Build the rows of a stage, all with the same weights."""
-    method = Config.fromfile(ROOT / f'configs/mvc/dvispp_{args.model}_{stage}.py')
+    method = load_config(str(ROOT / f'configs/mvc/dvispp_{args.model}.py'), stage=stage)
     rows = [build_row('DVIS++', baseline, args.device),
             build_row('+ OMA' if stage == 'offline' else '+ MVC', method, args.device)]
     if args.savings:
@@ -160,7 +161,7 @@ def _start(event: object) -> int:
 
 def measure(stage: str, args: argparse.Namespace) -> list[list]:
     """Measure a stage; return its lines of the table."""
-    baseline = Config.fromfile(ROOT / f'configs/dvispp/dvispp_{args.model}_{stage}.py')
+    baseline = load_config(str(ROOT / f'configs/dvispp/dvispp_{args.model}.py'), stage=stage)
     loader = baseline.train_dataloader
     num_frames = args.frames or next(step.num_frames for step in loader.dataset.pipeline if 'num_frames' in step)
     clips = random_clips(baseline, tuple(args.size), args.batch_size or loader.batch_size, num_frames)

@@ -34,7 +34,7 @@ from mmengine.config import Config
 from mmvc.registry import MODELS
 
 init_default_scope('mmvc')
-config = Config.fromfile(folder / '.mim' / 'configs' / 'mvc' / 'dvispp_r18_synthetic_offline.py')
+config = Config.fromfile(folder / '.mim' / 'configs' / 'mvc' / 'dvispp_r18_synthetic.py')
 model = MODELS.build(config.model)
 print('wheel', mmvc.__version__, 'builds', type(model).__name__, 'with', sum(p.numel() for p in model.parameters()),
       'parameters')

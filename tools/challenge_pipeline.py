@@ -15,8 +15,8 @@ A config has these entries (examples: configs/challenge/):
 
   dataset = dict(type='VSPWDataset', data_root='data/VSPW_480p', ann_file='test.txt')
   models = dict(
-      mvc=dict(config='../mvc/NAME_offline.py', checkpoint='mvc.pth', tta=True),
-      baseline=dict(config='../dvispp/NAME_offline.py', checkpoint='baseline.pth', tta=dict(scales=(1.0, 1.2))),
+      mvc=dict(config='../mvc/NAME.py', checkpoint='mvc.pth', tta=True),
+      baseline=dict(config='../dvispp/NAME.py', checkpoint='baseline.pth', tta=dict(scales=(1.0, 1.2))),
       other=dict(predictions='folder/of/pngs'))                              # predicted elsewhere
   aggregation = dict(models=('mvc', 'baseline', 'other'))                    # or None: off
   correction = dict(backend=dict(type='openai', model='gpt-4o'))             # or None: off

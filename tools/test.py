@@ -40,6 +40,8 @@ METRIC_OF = {task.postprocessor: task.metric for task in TASKS.values()}
 EXAMPLES = """examples:
   the numbers of a checkpoint:
     python tools/test.py CONFIG work_dirs/NAME/offline/iter_600.pth
+  those of an earlier stage:
+    python tools/test.py CONFIG work_dirs/NAME/segmenter/iter_600.pth --stage segmenter
   numbers, and a video of input, ground truth and prediction side by side:
     python tools/test.py CONFIG CHECKPOINT --show-dir work_dirs/show
   predictions of a split without public ground truth, as its server takes them:
@@ -57,7 +59,10 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder for logs; default: work_dirs/<folder and name of the config>')
+    parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; default: the '
+                        'last')
+    parser.add_argument('--work-dir', help='folder for logs; default: work_dirs/<folder and name of the config>, and '
+                        'the stage if --stage names it')
     parser.add_argument('--show-dir', help='write every video to this folder, as mp4 and as frames')
     parser.add_argument('--show-fps', type=NumberArgument(*FPS_RANGE), default=10,
                         help='frames per second of these videos; default: 10')
@@ -151,10 +156,10 @@ def run(args: argparse.Namespace) -> None:
     if args.trust_checkpoint:
         trust_checkpoints()
     with report_errors():
-        cfg = load_config(args.config, args.cfg_options, args.data_root)
+        cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
         require_checkpoint(args.checkpoint)
         require_dataloader(cfg, 'test')
-        cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
+        cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.stage)
         cfg.launcher, cfg.load_from, cfg.resume = args.launcher, args.checkpoint, False
         if args.format_only or args.out_dir:
             request_predictions(cfg, args.out_dir, args.format_only)

@@ -23,9 +23,11 @@ from mmvc.engine import (
     load_config,
     load_stages,
     on_main_process,
+    read_config,
     report_errors,
     run_stages,
     setup_distributed,
+    stage_names,
 )
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
@@ -37,6 +39,8 @@ EXAMPLES = """examples:
     python tools/train.py configs/mvc/dvispp_r18_synthetic.py
   go on after it was stopped:
     python tools/train.py configs/mvc/dvispp_r18_synthetic.py --resume
+  only the tracker, from the segmenter that is in the work dir:
+    python tools/train.py configs/mvc/dvispp_r18_synthetic.py --stage online
   on data in another folder, with another learning rate:
     python tools/train.py configs/mvc/dvispp_r18_camvid.py --data-root data/camvid \\
         --cfg-options optim_wrapper.optimizer.lr=5e-4
@@ -49,8 +53,8 @@ EXAMPLES = """examples:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Train a model. A config that lists "stages" is trained stage by stage, each in its own folder of '
-        'the work dir and from the weights of the one before; the numbers of all stages end up in summary.json.',
+        description='Train a model. A config with "stages" is trained stage by stage, each in its own folder of the '
+        'work dir and from the weights of the one before. The numbers of all stages end up in summary.json.',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
@@ -60,7 +64,9 @@ def parse_args() -> argparse.Namespace:
                         help='go on from the last intact checkpoint; finished stages are skipped')
     parser.add_argument('--overwrite', action='store_true',
                         help='discard checkpoints of the stages to be trained (stages only)')
-    parser.add_argument('--stages', nargs='+', metavar='NAME', help='train only these stages; default: all')
+    parser.add_argument('--stage', '--stages', nargs='+', metavar='NAME',
+                        help='train only these stages; the first of them starts from the stage before, or from '
+                        'load_from if the work dir does not have that; default: all')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='load checkpoints even if reading them runs code that is in them')
@@ -75,7 +81,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--watch', nargs='+', choices=list(VIS_BACKENDS), default=[],
                         help='send losses and metrics there, too')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
-                        help='override entries of the config, of every stage: key=value, a.b.c=value, key="[1,2]"')
+                        help='override entries of the config, of every stage: key=value, a.b.c=value, key="[1,2]"; '
+                        'of one stage: stages.NAME.key=value')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers, not by hand')
     args = parser.parse_args()
@@ -83,9 +90,9 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def prepare(path: str, args: argparse.Namespace) -> Config:
-    """Load a config (of a stage) with what the command line says."""
-    cfg = load_config(path, args.cfg_options, args.data_root)
+def prepare(args: argparse.Namespace, stage: str | None = None) -> Config:
+    """Load the config of a stage (the last one by default) with what the command line says."""
+    cfg = load_config(args.config, args.cfg_options, args.data_root, stage)
     if args.amp:
         enable_amp(cfg)
     accumulate_gradients(cfg, args.accumulate)
@@ -116,14 +123,15 @@ def run(args: argparse.Namespace) -> None:
     if args.trust_checkpoint:
         trust_checkpoints()
     with report_errors():
-        cfg = prepare(args.config, args)
+        cfg = prepare(args)
+        names = stage_names(read_config(args.config))
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
         setup_distributed(args.launcher, cfg)
-        if 'stages' in cfg:
-            stages = load_stages(cfg, cfg.work_dir, lambda path: prepare(path, args))
-            run_stages(stages, args.stages, args.resume, args.overwrite)
-        elif args.stages or args.overwrite:
-            raise UsageError(f'config "{args.config}" has no stages: --stages and --overwrite do not apply')
+        if names:
+            stages = load_stages(names, cfg.work_dir, lambda name: prepare(args, name))
+            run_stages(stages, args.stage, args.resume, args.overwrite)
+        elif args.stage or args.overwrite:
+            raise UsageError(f'config "{args.config}" has no stages: --stage and --overwrite do not apply')
         else:
             train_alone(cfg, args.resume)
 

@@ -3,11 +3,11 @@ dataset = dict(type='VSPWDataset', data_root='data/VSPW_480p', ann_file='test.tx
 tta = dict(scales=(0.9, 1.0, 1.1, 1.2), flip=True, voting='majority')
 models = dict(
     mvc=dict(
-        config='../mvc/dvispp_vitl_vspw_trainval_offline.py',
+        config='../mvc/dvispp_vitl_vspw_trainval.py',
         checkpoint='checkpoints/mvc/dvispp_vitl_vspw_trainval_offline.pth',
         tta=tta),
     baseline=dict(
-        config='../dvispp/dvispp_vitl_vspw_offline.py',
+        config='../dvispp/dvispp_vitl_vspw.py',
         checkpoint='checkpoints/dvispp/dvispp_vitl_vspw_offline.pth',
         tta=tta))
 aggregation = dict(models=('mvc', 'baseline'))

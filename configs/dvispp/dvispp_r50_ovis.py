@@ -1,7 +1,29 @@
-_base_ = './dvispp_r50_ovis_offline.py'
-
-stages = [
-    dict(name='segmenter', config='./dvispp_r50_ovis_segmenter.py'),
-    dict(name='online', config='./dvispp_r50_ovis_online.py'),
-    dict(name='offline', config='./dvispp_r50_ovis_offline.py'),
+_base_ = [
+    '../_base_/models/segmenter.py', '../_base_/models/dvispp.py', '../_base_/datasets/ovis.py',
+    '../_base_/pipelines/dvispp_vis.py', '../_base_/schedules/dvispp.py', '../_base_/default_runtime.py'
 ]
+
+model = dict(
+    type='DVISOffline',
+    num_classes=_base_.num_classes,
+    postprocessor=_base_.postprocessor,
+    tracker=dict(_base_.tracker, noise=dict(_base_.tracker.noise, prob=0.8)),
+    refiner=dict(_base_.refiner, reid_loss=None))
+train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=40000, val_interval=40000)
+param_scheduler = dict(milestones=[28000])
+load_from = 'checkpoints/dvispp/dvispp_r50_ovis_online.pth'
+stages = dict(
+    segmenter=dict(
+        sample_clip=dict(num_frames=10, frame_range=15),
+        optim_wrapper=dict(optimizer=dict(lr=5e-5)),
+        train_cfg=dict(max_iters=32000, val_interval=32000),
+        param_scheduler=dict(milestones=[12000, 24000]),
+        # Mask2Former trained on COCO, converted by tools/model_converters/dvispp_to_mmvc.py --drop-class-head
+        load_from='checkpoints/mask2former_r50_coco-instance.pth'),
+    online=dict(
+        train_cfg=dict(max_iters=160000, val_interval=160000),
+        param_scheduler=dict(milestones=[112000]),
+        load_from='checkpoints/dvispp/dvispp_r50_ovis_segmenter.pth'))

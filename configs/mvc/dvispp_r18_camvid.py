@@ -1,7 +1,4 @@
-_base_ = './dvispp_r18_camvid_offline.py'
+_base_ = ['../dvispp/dvispp_r18_camvid.py', '../_base_/mvc.py']
 
-stages = [
-    dict(name='segmenter', config='./dvispp_r18_camvid_segmenter.py'),
-    dict(name='online', config='./dvispp_r18_camvid_online.py'),
-    dict(name='offline', config='./dvispp_r18_camvid_offline.py'),
-]
+model = dict(refiner=dict(cross_attn=_base_.oma))
+stages = _base_.mvc_stages

@@ -1,7 +1,14 @@
-_base_ = './dvispp_r50_vspw_offline.py'
+_base_ = ['../dvispp/dvispp_r50_vspw.py', '../_base_/mvc.py']
 
-stages = [
-    dict(name='segmenter', config='./dvispp_r50_vspw_segmenter.py'),
-    dict(name='online', config='./dvispp_r50_vspw_online.py'),
-    dict(name='offline', config='./dvispp_r50_vspw_offline.py'),
-]
+model = dict(refiner=dict(cross_attn=_base_.oma))
+train_cfg = dict(max_iters=40000, val_interval=40000)
+param_scheduler = dict(milestones=[28000])
+load_from = 'checkpoints/mvc/dvispp_r50_vspw_online.pth'
+stages = dict(
+    segmenter=dict(
+        _base_.mvc_stages.segmenter,
+        train_cfg=dict(max_iters=60000, val_interval=60000),
+        param_scheduler=dict(milestones=[42000])),
+    online=dict(
+        _base_.mvc_stages.online,
+        load_from='checkpoints/mvc/dvispp_r50_vspw_segmenter.pth'))

@@ -1,7 +1,15 @@
-_base_ = './dvispp_swinl_ovis_offline.py'
+_base_ = ['../dvispp/dvispp_swinl_ovis.py', '../_base_/mvc.py']
 
-stages = [
-    dict(name='segmenter', config='./dvispp_swinl_ovis_segmenter.py'),
-    dict(name='online', config='./dvispp_swinl_ovis_online.py'),
-    dict(name='offline', config='./dvispp_swinl_ovis_offline.py'),
-]
+model = dict(refiner=dict(cross_attn=_base_.oma))
+train_cfg = dict(max_iters=160000, val_interval=160000)
+param_scheduler = dict(milestones=[112000])
+load_from = 'checkpoints/mvc/dvispp_swinl_ovis_online.pth'
+stages = dict(
+    segmenter=dict(
+        _base_.mvc_stages.segmenter,
+        optim_wrapper=dict(optimizer=dict(lr=1e-4)),  # as the paper says, for all stages
+        train_cfg=dict(max_iters=60000, val_interval=60000),
+        param_scheduler=dict(milestones=[42000])),
+    online=dict(
+        _base_.mvc_stages.online,
+        load_from='checkpoints/mvc/dvispp_swinl_ovis_segmenter.pth'))

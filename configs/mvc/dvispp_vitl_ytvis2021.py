@@ -1,7 +1,16 @@
-_base_ = './dvispp_vitl_ytvis2021_offline.py'
+_base_ = ['../dvispp/dvispp_vitl_ytvis2021.py', '../_base_/mvc.py']
 
-stages = [
-    dict(name='segmenter', config='./dvispp_vitl_ytvis2021_segmenter.py'),
-    dict(name='online', config='./dvispp_vitl_ytvis2021_online.py'),
-    dict(name='offline', config='./dvispp_vitl_ytvis2021_offline.py'),
-]
+model = dict(refiner=dict(cross_attn=_base_.oma))
+train_cfg = dict(max_iters=160000, val_interval=160000)
+param_scheduler = dict(milestones=[112000])
+load_from = 'checkpoints/mvc/dvispp_vitl_ytvis2021_online.pth'
+stages = dict(
+    segmenter=dict(
+        _base_.mvc_stages.segmenter,
+        optim_wrapper=dict(optimizer=dict(lr=1e-4)),  # as the paper says, for all stages
+        train_cfg=dict(max_iters=60000, val_interval=60000),
+        param_scheduler=dict(milestones=[42000])),
+    online=dict(
+        _base_.mvc_stages.online,
+        model=dict(_base_.mvc_stages.online.model, tracker=dict(noise=dict(prob=0.8))),
+        load_from='checkpoints/mvc/dvispp_vitl_ytvis2021_segmenter.pth'))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmvc.engine import Stage, load_config, load_stages
+from mmvc.engine import Stage, load_config, load_stages, read_config, stage_names
 from mmvc.utils.errors import UsageError
 
 from .config_hash import short_hash, to_plain
@@ -108,7 +108,7 @@ class Plan:
 
     A plan is a config file with these entries:
 
-    - ``title`` (str); ``config`` (str): a config, relative to the plan, that lists ``stages``, or one without stages,
+    - ``title`` (str); ``config`` (str): a config, relative to the plan, that has ``stages``, or one without stages,
       whose only stage is then called ``model``;
     - ``variants`` (list[dict]): each has a ``name``. Optional are ``config`` (another config), ``overrides`` (stage ->
       {key: value}, for training and evaluation) and ``test_overrides`` (stage -> {key: value}, for evaluation only).
@@ -266,12 +266,12 @@ class Plan:
     def _stages(self, variant: dict) -> list[Stage]:
         path = osp.normpath(osp.join(osp.dirname(self.path), variant.get('config', self._config)))
 
-        def load(file: str) -> Config:
-            return load_config(file, data_root=self._data_root)
+        def load(stage: str | None = None) -> Config:
+            return load_config(path, data_root=self._data_root, stage=stage)
 
         if path not in self._loaded:
-            cfg = load(path)
-            self._loaded[path] = load_stages(cfg, '', load) if 'stages' in cfg else [Stage('model', cfg, '')]
+            names = stage_names(read_config(path))
+            self._loaded[path] = load_stages(names, '', load) if names else [Stage('model', load(), '')]
         return copy.deepcopy(self._loaded[path])
 
     def _is_needed(self, evaluation: str, stage: str) -> bool:

@@ -31,7 +31,7 @@ EXAMPLES = """examples:
   many videos, in the format of the benchmark server:
     %(prog)s 'clips/*.mp4' --weights dvispp.pth --out-dir out --formats official
   camera 0 until Ctrl-C, with an online model:
-    %(prog)s 0 --model mvc/dvispp_r50_vspw_online --weights online.pth --out-dir out
+    %(prog)s 0 --model mvc/dvispp_r50_vspw --stage online --weights online.pth --out-dir out
   a long or damaged video, with little memory:
     %(prog)s long.mp4 --weights dvispp.pth --out-dir out --max-memory 0.25 --window-size 1 --skip-broken
 """
@@ -54,6 +54,8 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     model = parser.add_argument_group('model')
     model.add_argument('--model', metavar='CONFIG', help='config file, or the name of a config of mmvc; default: '
                        'the config that is stored in the checkpoint')
+    model.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of, such as '
+                       'online; default: the last stage')
     model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file or address; default: load_from of '
                        'the config; without either, random weights and a warning')
     model.add_argument('--device', help='for example cpu, cuda or cuda:1; default: an accelerator if there is one')
@@ -115,7 +117,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         with report_errors():
             open_sources(inputs)  # find mistyped names before the model is built
             inferencer = VideoSegInferencer(args.model, args.weights, args.device, args.window_size, args.max_memory,
-                                            args.amp, args.compile, args.cfg_options)
+                                            args.amp, args.compile, args.cfg_options, stage=args.stage)
             results = inferencer(
                 inputs,
                 out_dir=args.out_dir,

@@ -53,7 +53,7 @@ class VideoSegInferencer:
 
     Args:
         model (str | Path | Config | dict, optional): Config, its path, or the name of a config of mmvc, such as
-            ``'mvc/dvispp_r50_vspw_online'``. Defaults to None: the config that is stored in the checkpoint.
+            ``'mvc/dvispp_r50_vspw'``. Defaults to None: the config that is stored in the checkpoint.
         weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config. Without
             either, the weights are random, and a warning is logged.
         device (str, optional): Device, such as ``'cuda:0'``. Defaults to None: an accelerator if there is one, else
@@ -70,6 +70,8 @@ class VideoSegInferencer:
         cfg_options (dict, optional): Overrides of the config, with keys such as ``model.feature_store.dtype``.
             Defaults to None.
         show_progress (bool): Whether to show progress bars. Defaults to True.
+        stage (str, optional): Stage of the config that the weights are of, such as ``'online'``. Defaults to None: the
+            last.
 
     Attributes:
         model (BaseVideoSegmentor): The model, in evaluation mode and optimised for inference.
@@ -100,7 +102,8 @@ class VideoSegInferencer:
                  amp: str | None = None,
                  compile: bool = False,
                  cfg_options: dict | None = None,
-                 show_progress: bool = True) -> None:
+                 show_progress: bool = True,
+                 stage: str | None = None) -> None:
         if window_size is not None:
             check_number('window_size', window_size, 1, whole=True)
         if max_memory is not None:
@@ -108,7 +111,7 @@ class VideoSegInferencer:
         if amp not in (None, *AMP_DTYPES):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
-        self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options)
+        self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         task = task_of(self.model.postprocessor)
         if task is None:
             raise UsageError(f'model.postprocessor is a {type(self.model.postprocessor).__name__}, whose task is not '

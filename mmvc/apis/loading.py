@@ -4,6 +4,7 @@
 import copy
 import difflib
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmdet.visualization.palette import get_palette
@@ -13,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
-from mmvc.engine import load_config, merge_options, require_checkpoint, weight_mismatches
+from mmvc.engine import load_config, merge_options, require_checkpoint, resolve_stage, weight_mismatches
 from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
@@ -24,11 +25,23 @@ from mmvc.utils.shipped_files import PACKAGE, find_shipped
 _MAX_LINES = 20
 
 
-def config_files() -> dict[str, Path]:
+class ShippedConfig(NamedTuple):
+    """A config of mmvc, or a stage of one.
+
+    Args:
+        path (Path): File.
+        stage (str, optional): Name of the stage. Defaults to None: the last stage.
+    """
+    path: Path
+    stage: str | None = None
+
+
+def config_files() -> dict[str, ShippedConfig]:
     """Find the configs of mmvc, in a source tree or an installed package.
 
     Returns:
-        dict[str, Path]: Files by name. The names are ``<family>/<config>`` without suffix, and those in the metafiles.
+        dict[str, ShippedConfig]: Configs by name. The names are ``<family>/<config>`` without suffix, the same with
+        ``_<stage>``, and those in the metafiles.
 
     Raises:
         UsageError: No configs are installed.
@@ -38,28 +51,33 @@ def config_files() -> dict[str, Path]:
         raise UsageError(f'no configs are installed beside "{PACKAGE}": install mmvc again, or give the path of a '
                          'config file')
     files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
-    named = {file.relative_to(folder).with_suffix('').as_posix(): file for file in files}
+    named = {file.relative_to(folder).with_suffix('').as_posix(): ShippedConfig(file) for file in files}
     for metafile in sorted(folder.rglob('metafile.yml')):
         for model in load(metafile)['Models']:
-            named.setdefault(model['Name'], folder.parent / model['Config'])
+            config = ShippedConfig(folder.parent / model['Config'], model.get('Stage'))
+            if config.stage is not None:
+                file = config.path.relative_to(folder).with_suffix('').as_posix()
+                named.setdefault(f'{file}_{config.stage}', config)
+            named.setdefault(model['Name'], config)
     return named
 
 
-def find_config(name: str) -> Path:
+def find_config(name: str) -> ShippedConfig:
     """Find a config by path or name.
 
     Args:
-        name (str): Path of a config, or the name of a config of mmvc: the name in its metafile
-            (``mvc_dvispp_r50_vspw_offline``), ``mvc/dvispp_r50_vspw``, or the last part of it, if that is unique.
+        name (str): Path of a config, or the name of a config of mmvc: ``mvc/dvispp_r50_vspw``, the same with a stage
+            (``mvc/dvispp_r50_vspw_online``), the name in its metafile (``mvc_dvispp_r50_vspw_online``), or the last
+            part of such a name, if that is unique.
 
     Returns:
-        Path: The file.
+        ShippedConfig: The file, and the stage if the name says it.
 
     Raises:
         UsageError: There is no such config (close matches are listed), or there are several.
     """
     if Path(name).is_file():
-        return Path(name)
+        return ShippedConfig(Path(name))
     if name.endswith('.py') and len(Path(name).parts) > 1 and Path(name).parent.is_dir():
         raise UsageError(f'config "{name}" does not exist; correct its path')
     files = config_files()
@@ -80,7 +98,8 @@ def find_config(name: str) -> Path:
 def load_model(model: str | Path | Config | ConfigDict | dict | None,
                weights: str | None = None,
                device: str | torch.device = 'cpu',
-               cfg_options: dict | None = None) -> tuple[BaseVideoSegmentor, Config, dict]:
+               cfg_options: dict | None = None,
+               stage: str | None = None) -> tuple[BaseVideoSegmentor, Config, dict]:
     """Build a model in evaluation mode and load its weights, all of them or none.
 
     Args:
@@ -91,6 +110,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
         device (str | torch.device): Defaults to 'cpu'.
         cfg_options (dict, optional): Overrides of the config, with keys such as ``model.feature_store.dtype``.
             Defaults to None.
+        stage (str, optional): Stage of the config that the weights are of. Defaults to None: the last stage.
 
     Returns:
         tuple[BaseVideoSegmentor, Config, dict]: Model, config, and ``dict(classes, palette)`` of its training set.
@@ -100,7 +120,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
             listed), or the classes are not known.
     """
     checkpoint = None if weights is None else _load_checkpoint(weights)
-    cfg, label = _config(model, checkpoint, weights, cfg_options)
+    cfg, label = _config(model, checkpoint, weights, cfg_options, stage)
     path = weights or cfg.get('load_from')
     if checkpoint is None and path:
         checkpoint = _load_checkpoint(path)
@@ -124,10 +144,12 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
 
 
 def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: dict | None,
-            weights: str | None, cfg_options: dict | None) -> tuple[Config, str]:
+            weights: str | None, cfg_options: dict | None, stage: str | None) -> tuple[Config, str]:
     if isinstance(model, (str, Path)):
-        path = find_config(str(model))
-        return load_config(str(path), cfg_options), f'config "{path}"'
+        path, named = find_config(str(model))
+        if stage is not None and named not in (None, stage):
+            raise UsageError(f'"{model}" names the stage {named}, and stage (--stage) says {stage}: drop one of them')
+        return load_config(str(path), cfg_options, stage=stage or named), f'config "{path}"'
     if model is None:
         text = checkpoint and (checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
                                or checkpoint.get('meta', {}).get('cfg'))
@@ -142,11 +164,12 @@ def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: d
             raise UsageError(f'{label} cannot be read: {type(error).__name__}: {error}; give one (--model)') from error
         cfg.load_from = None  # the initial weights of that training
     elif isinstance(model, Config):
-        cfg, label = copy.deepcopy(model), 'the config'
+        cfg, label = model, 'the config'
     elif isinstance(model, dict):
-        cfg, label = Config(copy.deepcopy(dict(model))), 'the config'
+        cfg, label = Config(dict(model)), 'the config'
     else:
         raise UsageError(f'model must be a config, its path or its name, got {type(model).__name__}')
+    cfg = resolve_stage(cfg, stage)
     merge_options(cfg, cfg_options, label)
     return cfg, label
 
@@ -187,12 +210,12 @@ def _mismatch_hint(lines: list[str]) -> str:
     parts = {'tracker', 'refiner'}
     if absent and absent <= parts and not surplus and not reshaped:
         stage = 'segmenter' if 'tracker' in absent else 'online'
-        return (f'it comes from an earlier stage, without {" and ".join(sorted(absent))}: use the config of '
-                f'the {stage} stage')
+        return (f'it comes from an earlier stage, without {" and ".join(sorted(absent))}: use that stage '
+                f'of the config (--stage {stage})')
     if surplus and surplus <= parts and not absent and not reshaped:
         stage = 'offline' if 'refiner' in surplus else 'online'
-        return (f'it comes from a later stage, with {" and ".join(sorted(surplus))}: use the config of the '
-                f'{stage} stage')
+        return (f'it comes from a later stage, with {" and ".join(sorted(surplus))}: use that stage of '
+                f'the config (--stage {stage})')
     return ('it comes from another config or has another number of classes: use the config of its training, or omit '
             'the config, if the checkpoint contains it')
 

@@ -15,16 +15,19 @@ from .config import (
     enable_deterministic,
     load_config,
     merge_options,
+    read_config,
     require_dataloader,
 )
 from .distributed import LAUNCHERS, on_main_process, setup_distributed
 from .reporting import report_errors
+from .stage_config import resolve_stage, stage_names
 from .stages import Stage, load_stages, run_stages
 
 __all__ = [
     # configs
     'VIS_BACKENDS', 'OverrideAction', 'accumulate_gradients', 'default_work_dir', 'enable_amp', 'enable_auto_scale_lr',
-    'enable_backends', 'enable_deterministic', 'load_config', 'merge_options', 'require_dataloader',
+    'enable_backends', 'enable_deterministic', 'load_config', 'merge_options', 'read_config', 'require_dataloader',
+    'resolve_stage', 'stage_names',
     # checkpoints
     'last_good_checkpoint', 'require_checkpoint', 'weight_mismatches',
     # running

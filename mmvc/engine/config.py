@@ -15,6 +15,7 @@ from mmvc.registry import RUNNERS
 from mmvc.utils.errors import UsageError
 
 from .distributed import wrap_for_cpu
+from .stage_config import resolve_stage, stage_names
 
 #: name on the command line -> class, package to install, module that it imports
 VIS_BACKENDS = dict(
@@ -40,31 +41,62 @@ class OverrideAction(DictAction):
                     from error
 
 
-def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None) -> Config:
-    """Load a config and apply overrides.
+def read_config(path: str) -> Config:
+    """Read a config as it is written, with what its ``_base_`` files say.
 
     Args:
         path (str): Config file.
-        cfg_options (dict, optional): Overrides, keys like ``optim_wrapper.optimizer.lr``. A new ``data_root`` replaces
-            the old one in every dataset and evaluator, too. Defaults to None.
-        data_root (str, optional): Short for ``cfg_options=dict(data_root=...)``. Defaults to None.
 
     Returns:
-        Config: The config.
+        Config: The config; its ``stages``, if it has any, are not merged.
 
     Raises:
-        UsageError: If the file is missing, is not a config, or names no ``data_root`` that could be replaced.
+        UsageError: If the file is missing or is not a config.
     """
     if not osp.isfile(path):
         raise UsageError(f'config "{path}" does not exist')
     try:
-        cfg = Config.fromfile(path)
+        return Config.fromfile(path)
     except FileNotFoundError as error:  # a file named in _base_
         raise UsageError(f'config "{path}": {error}') from error
     except Exception as error:  # a config is code, which can fail in any way
         raise UsageError(f'config "{path}" cannot be read: {type(error).__name__}: {error}') from error
+
+
+def load_config(path: str,
+                cfg_options: dict | None = None,
+                data_root: str | None = None,
+                stage: str | None = None) -> Config:
+    """Load the config of a stage and apply overrides.
+
+    Args:
+        path (str): Config file.
+        cfg_options (dict, optional): Overrides, keys like ``optim_wrapper.optimizer.lr``. They are for every stage,
+            keys like ``stages.online.train_cfg.max_iters`` for the stage that they name, where they come first. A new
+            ``data_root`` replaces the old one in every dataset and evaluator, too. Defaults to None.
+        data_root (str, optional): Short for ``cfg_options=dict(data_root=...)``. Defaults to None.
+        stage (str, optional): Name of a stage of the config. Defaults to None: the last stage, or the whole config if
+            it has no stages.
+
+    Returns:
+        Config: The complete config of the stage, see :func:`resolve_stage`.
+
+    Raises:
+        UsageError: If the file is missing, is not a config, has no such stage, or names no ``data_root`` that could be
+            replaced.
+    """
+    label = f'config "{path}"'
+    cfg = read_config(path)
+    names = stage_names(cfg)
+    for_all, for_stages = _split_options(cfg_options or {}, names, label)
+    for name, options in for_stages.items():
+        merge_options(cfg, {f'stages.{name}.{key}': value for key, value in options.items()}, label)
+    if stage is None and names:
+        stage = names[-1]
+    cfg = resolve_stage(cfg, stage)
     old_root = cfg.get('data_root')
-    merge_options(cfg, cfg_options, f'config "{path}"')
+    own = for_stages.get(stage, {})
+    merge_options(cfg, {**for_all, **{key: own[key] for key in own if key.split('.')[0] in cfg}}, label)
     if data_root is not None:
         cfg.data_root = data_root
     if cfg.get('data_root') != old_root:
@@ -75,6 +107,25 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
             if cfg.get(key) is not None:
                 cfg[key] = reroot(cfg[key], old_root, cfg.data_root)
     return cfg
+
+
+def _split_options(options: dict, names: list[str], label: str) -> tuple[dict, dict[str | None, dict]]:
+    """Split overrides into those for all stages and those for one, by its name, without ``stages.<name>.``."""
+    if not isinstance(options, dict):
+        raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: they must be a dict, found {options!r}')
+    for_all: dict[str, Any] = {}
+    for_stages: dict[str | None, dict] = {}
+    for key, value in options.items():
+        first, _, rest = key.partition('.')
+        if first != 'stages':
+            for_all[key] = value
+            continue
+        name, _, rest = rest.partition('.')
+        if name not in names or not rest:
+            raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: "{key}" must be stages.NAME.KEY, and '
+                             f'the stages of the config are {", ".join(names) or "none"}')
+        for_stages.setdefault(name, {})[rest] = value
+    return for_all, for_stages
 
 
 def merge_options(cfg: Config, cfg_options: dict | None, label: str) -> None:
@@ -111,19 +162,20 @@ def require_dataloader(cfg: Config, split: str) -> ConfigDict:
     return loader
 
 
-def default_work_dir(path: str) -> str:
+def default_work_dir(path: str, stage: str | None = None) -> str:
     """Where the results of a config go unless said otherwise.
 
     Args:
         path (str): Config file.
+        stage (str, optional): Stage of the config. Defaults to None.
 
     Returns:
         str: ``work_dirs/<path below the folder "configs">`` without suffix, so that configs of one name in two
-        families keep apart; ``work_dirs/<name>`` for a file elsewhere.
+        families keep apart; ``work_dirs/<name>`` for a file elsewhere; of a stage its folder in there.
     """
     *folders, name = osp.splitext(osp.normpath(path))[0].split(osp.sep)
     below = folders[len(folders) - folders[::-1].index('configs'):] if 'configs' in folders else []
-    return osp.join('work_dirs', *below, name)
+    return osp.join('work_dirs', *below, name, *([stage] if stage else []))
 
 
 def reroot(value: Any, old: str, new: str) -> Any:

@@ -13,7 +13,7 @@ from mmvc.registry import LOOPS
 VALIDATED, _OLD_VALIDATED = 'last_validated_iter', 'validated_iter'
 
 
-@LOOPS.register_module(name=['ResumableTrainLoop', 'IterBasedTrainLoop'])  # with default_scope='mmvc' the default
+@LOOPS.register_module()
 class ResumableTrainLoop(IterBasedTrainLoop):
     """Iteration-based training loop that resumes exactly: a resumed training equals an uninterrupted one.
 

@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Several trainings from one config: each stage starts from the weights of the one before.
 
-A config with ``stages = [dict(name='segmenter', config='./segmenter.py'), ...]`` is trained stage by stage, each in a
-work dir of its own. A stage counts as finished once its marker file ``finished.json`` names a checkpoint that is there
+A config with ``stages`` (:mod:`mmvc.engine.stage_config`) is trained stage by stage, each in a work dir of its own. A
+stage counts as finished once its marker file ``finished.json`` names a checkpoint that is there
 and intact; the marker is written, atomically, after everything else. So the job can be killed anywhere and started
 again.
 """
@@ -13,6 +13,7 @@ import logging
 import os.path as osp
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -115,47 +116,29 @@ class Stage:
             remove_drafts(self.work_dir, pattern)
 
 
-def load_stages(cfg: Config, work_dir: str, load: Callable[[str], Config]) -> list[Stage]:
-    """Load the stages that a config lists.
+def load_stages(names: Sequence[str], work_dir: str, load: Callable[[str], Config]) -> list[Stage]:
+    """Load the configs of the stages of a training.
 
     Args:
-        cfg (Config): Config with ``stages``, a list of ``dict(name=..., config=...)``; a path is relative to its file.
+        names (Sequence[str]): Names of the stages in the order of training, see :func:`stage_names`.
         work_dir (str): Each stage works in ``<work_dir>/<name>``.
-        load (Callable): Loads the config of a stage from a path, with the overrides of the command line.
+        load (Callable): Returns the config of the stage of a name, see :func:`load_config`.
 
     Returns:
         list[Stage]: Stages in the order of training.
 
     Raises:
-        UsageError: If the list is empty or malformed, names a stage twice, or a stage config is missing, has stages of
-            its own or nothing to train.
+        UsageError: If a stage has nothing to train.
     """
-    path = cfg.filename
-    if not isinstance(cfg.stages, (list, tuple)) or not cfg.stages:
-        raise UsageError(f'config "{path}": stages must be a list of at least one dict(name=..., config=...), '
-                         f'found {cfg.stages!r}')
-    stages: list[Stage] = []
-    for index, entry in enumerate(cfg.stages):
-        key = f'config "{path}": stages[{index}]'
-        if not isinstance(entry, dict) or set(entry) != {'name', 'config'}:
-            raise UsageError(f'{key} must be dict(name=..., config=...), found {entry!r}')
-        name, file = entry['name'], entry['config']
-        if not isinstance(name, str) or not name or name in ('.', '..') or osp.basename(name) != name:
-            raise UsageError(f'{key}.name must be the plain name of a folder, found {name!r}')
-        if name in [stage.name for stage in stages]:
-            raise UsageError(f'{key}.name "{name}" is used twice: give every stage a name of its own')
-        stage_path = osp.normpath(osp.join(osp.dirname(path), str(file)))
-        if not osp.isfile(stage_path):
-            raise UsageError(f'{key}.config: "{stage_path}" does not exist (paths are relative to the config that '
-                             'lists them)')
-        stage_cfg = load(stage_path)
-        if 'stages' in stage_cfg:
-            raise UsageError(f'{key}.config: "{stage_path}" has stages itself; list them in "{path}" instead')
-        if not stage_cfg.get('train_cfg'):
-            raise UsageError(f'{key}.config: "{stage_path}" has no train_cfg: nothing to train')
-        stage_cfg.work_dir = osp.join(work_dir, name)
-        stage_cfg.experiment_name = name
-        stages.append(Stage(name, stage_cfg, stage_cfg.work_dir))
+    stages = []
+    for name in names:
+        cfg = load(name)
+        if not cfg.get('train_cfg'):
+            raise UsageError(f'config "{cfg.filename}": stage "{name}" has no train_cfg, so there is nothing to '
+                             'train. Add train_cfg to the config')
+        cfg.work_dir = osp.join(work_dir, name)
+        cfg.experiment_name = name
+        stages.append(Stage(name, cfg, cfg.work_dir))
     return stages
 
 
@@ -190,7 +173,7 @@ def plan_stages(stages: Sequence[Stage],
 
     Raises:
         UsageError: If a selected name is unknown; if results would be overwritten or go stale without being asked for;
-            or if the stage before a selected one is not finished.
+            or if the stage before a selected one is not finished and there are no weights to start from instead.
     """
     names = [stage.name for stage in stages]
     unknown = sorted(set(selected or ()) - set(names))
@@ -212,14 +195,13 @@ def plan_stages(stages: Sequence[Stage],
         index = names.index(stage.name)
         before = stages[index - 1] if index else None
         if before is not None and before not in chosen and not before.finished():
-            raise UsageError(f'stage "{stage.name}" starts from stage "{before.name}", which is not finished in '
-                             f'"{before.work_dir}": train it first')
+            _check_load_from(stage, before)
         stale = [later.name for later in stages[index + 1:]
                  if later.holds_results() and not (overwrite and later in chosen)]
         if stale:
             raise UsageError(f'stage "{stage.name}" is to be trained, but stage(s) {", ".join(stale)} in '
                              f'"{osp.dirname(stage.work_dir)}" were trained from it: discard them with --overwrite '
-                             f'--stages {stage.name} {" ".join(stale)}, or choose another --work-dir')
+                             f'--stage {stage.name} {" ".join(stale)}, or choose another --work-dir')
         checkpoint = last_good_checkpoint(stage.work_dir) if resume else None
         steps.append(Step(stage.name, 'resume' if checkpoint else 'start', checkpoint))
     if overwrite:
@@ -249,12 +231,14 @@ def run_stages(stages: Sequence[Stage],
     steps = on_main_process(lambda: plan_stages(stages, selected, resume, overwrite))
     names = [stage.name for stage in stages]
     for step in steps:
+        _check_loop(stages[names.index(step.name)])
+    for step in steps:
         index = names.index(step.name)
         if step.action == 'skip':
             print_log(f'Stage "{step.name}" is finished: skipped', logger='current')
             continue
-        before = stages[index - 1] if index else None
-        _train(stages[index], step, None if before is None else on_main_process(before.final_checkpoint))
+        init = on_main_process(partial(_weights, stages[index], stages[index - 1])) if index else None
+        _train(stages[index], step, init)
         if is_main_process():
             _write_summary(stages)
     summary = on_main_process(lambda: _write_summary(stages))
@@ -263,8 +247,24 @@ def run_stages(stages: Sequence[Stage],
     return summary
 
 
+def _check_load_from(stage: Stage, before: Stage) -> None:
+    """Raise an error unless a stage can start from ``load_from``, because the stage before was not trained here."""
+    path = stage.cfg.get('load_from')
+    missing = f'stage "{stage.name}" starts from stage "{before.name}", which is not finished in "{before.work_dir}"'
+    if before.holds_results() or path is None:
+        raise UsageError(f'{missing}: train it first')
+    if '://' not in path and not osp.isfile(path):
+        raise UsageError(f'{missing}, and there is no file "{path}" (load_from of the stage) to start from instead: '
+                         f'train "{before.name}" first, or set load_from')
+
+
+def _weights(stage: Stage, before: Stage) -> str:
+    """Checkpoint that a stage starts from: of the stage before, or ``load_from`` where that was not trained here."""
+    return before.final_checkpoint() if before.holds_results() else stage.cfg.load_from
+
+
 def _train(stage: Stage, step: Step, init: str | None) -> None:
-    """Train one stage to its end and mark it finished; ``init`` is the final checkpoint of the stage before."""
+    """Train one stage to its end and mark it finished; ``init`` is the checkpoint that it starts from."""
     cfg = stage.cfg
     cfg.resume = step.action == 'resume'
     if cfg.resume or init is not None:
@@ -274,9 +274,10 @@ def _train(stage: Stage, step: Step, init: str | None) -> None:
         runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume))
     final = FinalMetricsHook()
     runner.register_hook(final)
+    checkpoint_hook = _checkpoint_hook(stage, runner)
     runner.train()
 
-    checkpoint = _checkpoint_hook(stage, runner).save_if_missing(runner)
+    checkpoint = checkpoint_hook.save_if_missing(runner)
     if is_main_process():
         stage.mark_finished(checkpoint, runner.iter, final.metrics)
     barrier()
@@ -292,6 +293,14 @@ def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook:
             return hook
     raise UsageError(f'stage "{stage.name}" saves no checkpoint for the next one: its config needs '
                      "default_hooks.checkpoint = dict(type='mmvc.AtomicCheckpointHook', ...)")
+
+
+def _check_loop(stage: Stage) -> None:
+    """Raise an error if a stage, whose training may be stopped anywhere, names a loop that cannot resume exactly."""
+    if stage.cfg.train_cfg.get('type') == 'IterBasedTrainLoop':
+        raise UsageError(f'stage "{stage.name}": train_cfg.type is IterBasedTrainLoop, which after a resume does not '
+                         "train on the same data. Use 'mmvc.ResumableTrainLoop', or 'mmengine.IterBasedTrainLoop' if "
+                         'that is what you want')
 
 
 def _write_summary(stages: Sequence[Stage]) -> dict[str, dict[str, float]]:

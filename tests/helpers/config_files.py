@@ -1,19 +1,25 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The configs of the repository, loaded once."""
+"""The configs of the repository and their stages, loaded once."""
 
 import copy
+import inspect
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+
+from mmvc.engine import resolve_stage, stage_names
 
 CONFIG_DIR = Path(__file__).parents[2] / 'configs'
 NAMES = sorted(
     path.relative_to(CONFIG_DIR).with_suffix('').as_posix() for path in CONFIG_DIR.glob('*/*.py')
     if path.parent.name not in ('_base_', 'challenge'))  # a challenge config is no model's
 STAGES = ('segmenter', 'online', 'offline')
+#: what a runner reads of a config; the rest are variables of the files
+RUNNER_KEYS = (*inspect.signature(Runner.__init__).parameters, 'model_wrapper_cfg', 'runner_type', 'strategy')
 
 
 @lru_cache(maxsize=None)
@@ -32,8 +38,14 @@ def _load_all() -> dict[str, Config]:
 
 
 def load(name: str) -> Config:
-    """A config of its own, e.g. ``load('mvc/dvispp_vitl_vspw_online')``."""
-    return copy.deepcopy(_load_all()[name])
+    """A config as it is written, e.g. ``load('minvis/minvis_r50_ovis')``, or that of a stage.
+
+    A stage is named as in ``load('mvc/dvispp_r50_ovis_online')``. The caller may change what is returned.
+    """
+    if name in NAMES:
+        return copy.deepcopy(_load_all()[name])
+    file, stage = name.rsplit('_', 1)
+    return resolve_stage(_load_all()[file], stage)
 
 
 def stage_of(name: str) -> str:
@@ -49,11 +61,17 @@ def parts_of(name: str) -> tuple[str, str, str, str]:
 
 
 def baseline_of(name: str) -> str:
-    """The baseline that a stage config of configs/mvc/ changes."""
+    """The baseline that a stage of configs/mvc/ changes."""
     _, method, backbone, dataset = parts_of(name)
     if method == 'dvis' and stage_of(name) == 'segmenter':
         return f'minvis/minvis_{backbone}_{dataset}'
     return f'{method}/{name.split("/")[1]}'
+
+
+def train_pipeline_of(cfg: Config) -> list[ConfigDict]:
+    """The pipeline that clips pass through in training; of several datasets, that of the first."""
+    dataset = cfg.train_dataloader.dataset
+    return dataset.get('pipeline') or dataset.datasets[0].pipeline
 
 
 def leaves(value, path: str = '') -> Iterator[tuple[str, object]]:
@@ -65,8 +83,17 @@ def leaves(value, path: str = '') -> Iterator[tuple[str, object]]:
         yield path, value
 
 
-LIST_NAMES = [name for name in NAMES if '\nstages = [' in (CONFIG_DIR / f'{name}.py').read_text()]
-STAGE_NAMES = [name for name in NAMES if name not in LIST_NAMES]
+def differences(one: Config, other: Config) -> set[str]:
+    """Dotted paths of what differs for a runner."""
+    ours, theirs = (dict(leaves({key: cfg[key] for key in RUNNER_KEYS if key in cfg})) for cfg in (one, other))
+    return {key for key in {*ours, *theirs} if key not in ours or key not in theirs or ours[key] != theirs[key]}
+
+
+STAGED_NAMES = [name for name in NAMES if stage_names(_load_all()[name])]
+STAGE_NAMES = sorted(
+    {*NAMES} - {*STAGED_NAMES} | {f'{name}_{stage}' for name in STAGED_NAMES for stage in STAGES})
 TRAINVAL_NAMES = [name for name in STAGE_NAMES if '_trainval' in name]
-MVC_NAMES = [name for name in STAGE_NAMES if name.startswith('mvc/') and name not in TRAINVAL_NAMES]
+#: those of another task than their baseline are examples, not experiments
+EXAMPLE_NAMES = [name for name in STAGE_NAMES if '_synthetic_v' in name]
+MVC_NAMES = [name for name in STAGE_NAMES if name.startswith('mvc/') and name not in TRAINVAL_NAMES + EXAMPLE_NAMES]
 FULL_SIZE = [name for name in STAGE_NAMES if '_r18_' not in name and name not in TRAINVAL_NAMES]

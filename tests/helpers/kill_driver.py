@@ -12,8 +12,8 @@ import sys
 
 import torch
 
-from mmvc.engine import load_config, load_stages, run_stages
-from tests.helpers.tiny_stages import KILLER, kill_inside_writes
+from mmvc.engine import run_stages
+from tests.helpers.tiny_stages import KILLER, kill_inside_writes, load_tiny_stages
 
 
 def train(config: str, work_dir: str, moment: int) -> None:
@@ -21,7 +21,7 @@ def train(config: str, work_dir: str, moment: int) -> None:
     torch.set_num_threads(1)
     kill_inside_writes()
     KILLER.left = moment
-    run_stages(load_stages(load_config(config), work_dir, load_config), resume=True)
+    run_stages(load_tiny_stages(config, work_dir), resume=True)
 
 
 def main() -> None:

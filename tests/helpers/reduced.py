@@ -13,20 +13,22 @@ from mmengine.config import Config
 
 from mmvc.datasets.camvid import CamVidDataset
 from mmvc.datasets.synthetic import SyntheticVideoConfig, make_synthetic_dataset
-from tests.helpers.doc_commands import ROOT, Command
+from tests.helpers.doc_commands import PAGES, ROOT, Command, python_blocks_of
 from tests.helpers.tiny_configs import shrink
 
-STAGES = ('segmenter', 'online', 'offline')
 #: configs that the documentation trains and tests with
-MINIATURES = [f'{folder}/dvispp_r18_synthetic_{stage}' for folder in ('mvc', 'dvispp') for stage in STAGES]
+MINIATURES = [f'{folder}/dvispp_r18_synthetic' for folder in ('mvc', 'dvispp')]
 WORK_DIR = 'work_dirs/mvc/dvispp_r18_synthetic'
 #: the command that makes the weights
 TRAINING = ('python', 'tools/train.py', 'configs/mvc/dvispp_r18_synthetic.py')
 #: placeholders of the documentation -> what takes their place
 STAND_INS = dict(
-    CONFIG='configs/mvc/dvispp_r18_synthetic_offline.py',
+    CONFIG='configs/mvc/dvispp_r18_synthetic.py',
     CHECKPOINT=f'{WORK_DIR}/offline/iter_1.pth',
     VIDEO='street.mp4')
+#: path -> text of the configs that the documentation writes for own datasets
+OWN_CONFIGS = [(re.search(r'`(configs/\S+\.py)`', before)[1], code) for page in PAGES
+               for _, code, before in python_blocks_of(page) if code.startswith('_base_')]
 #: script -> a folder of its own and arguments that make its work small
 SMALL = {
     'tools/dataset_converters/make_synthetic.py':
@@ -38,6 +40,9 @@ def reduce(command: Command) -> Command:
     """The same command on what is in the folder."""
     words = [STAND_INS.get(word, re.sub(r'^(work_dirs/.*/iter_)\d+', r'\g<1>1', word)) for word in command.words]
     given, folder, more = SMALL.get(words[1], ('', '', ''))
+    if words[1] == 'tools/train.py' and 'CONFIG' in command.words and '--work-dir' not in words:
+        # one stage is enough, in a folder without results
+        more = '--stage segmenter --work-dir work_dirs/other'
     return command._replace(words=(*(folder if word == given else word for word in words), *more.split()))
 
 
@@ -48,6 +53,8 @@ def write_folder(root: Path) -> None:
         _write_miniature(root / f'configs/{name}.py')
     for path in root.glob('configs/*/*.new.py'):
         os.replace(path, path.with_name(path.name.replace('.new', '')))
+    for path, code in OWN_CONFIGS:
+        (root / path).write_text(code)
     settings = SyntheticVideoConfig(size=(48, 64), num_frames=3, thing_radius=(0.2, 0.3))
     make_synthetic_dataset(
         root / 'data/synthetic', settings, formats=('vspw', 'vipseg', 'ytvis'), num_train=2, num_val=1)
@@ -66,12 +73,17 @@ def _write_miniature(path: Path) -> None:
     """Replace a config by one of the same model in miniature, which is trained for one iteration."""
     cfg = Config.fromfile(str(path))
     shrink(cfg.model)
-    cfg.train_cfg.update(max_iters=1, val_interval=1)
+    for part in (cfg, *cfg.stages.values()):
+        if 'train_cfg' in part:
+            part.train_cfg.update(max_iters=1, val_interval=1)
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False)
         loader.dataset.update(serialize_data=False)  # mmengine collects garbage for it, longer than a step takes
+    stages = cfg.pop('stages').to_dict()  # mmengine would sort them
     cfg.dump(path.with_suffix('.new.py'))  # the others inherit from this one as it was
+    with open(path.with_suffix('.new.py'), 'a') as file:
+        file.write(f'\nstages = {stages!r}\n')
 
 
 def _write(path: Path, image: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmvc.registry import MODELS
+from tests.helpers.config_files import train_pipeline_of
 
 WIDTH, NUM_QUERIES, NUM_POINTS = 32, 10, 32
 _ATTENTION = dict(embed_dims=WIDTH, num_heads=4)
@@ -83,8 +84,9 @@ def build(model: dict) -> nn.Module:
 def make_batch(cfg: Config, num_frames: int = 3) -> dict[str, list]:
     """Random clips of 64 x 96 through the end of the config's training pipeline: masking, if any, and packing."""
     init_default_scope('mmvc')
-    finish = Compose(cfg.train_pipeline[2:])
-    num_frames = min(num_frames, cfg.train_pipeline[0].num_frames)
+    pipeline = train_pipeline_of(cfg)
+    finish = Compose(pipeline[2:])
+    num_frames = min(num_frames, pipeline[0].num_frames)
     clips = [finish(_make_clip(cfg, num_frames)) for _ in range(cfg.train_dataloader.batch_size)]
     return {key: [clip[key] for clip in clips] for key in clips[0]}
 

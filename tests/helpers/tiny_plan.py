@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from tests.helpers.tiny_stages import write_configs
+from tests.helpers.tiny_stages import write_config
 
 PLAN = """
 title = 'Toy'
@@ -28,7 +28,7 @@ evaluations = [
 
 
 def write_plan(folder: Path, text: str = PLAN) -> str:
-    """Write the plan with the configs of its stages; return its path."""
-    write_configs(folder)
+    """Write the plan with the config of its stages; return its path."""
+    write_config(folder)
     (folder / 'plan.py').write_text(text)
     return str(folder / 'plan.py')

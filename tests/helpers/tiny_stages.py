@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from torch.utils.data import Dataset
 
+from mmvc.engine import load_config, load_stages, read_config, stage_names
 from mmvc.registry import DATASETS, METRICS, MODELS
 from mmvc.utils import atomic
 
@@ -44,14 +45,21 @@ visualizer = dict(type='VideoSegLocalVisualizer', vis_backends=[dict(type='mmeng
 STAGES = dict(segmenter=('ToyModel', 6), online=('ToyTracker', 5), offline=('ToyTracker', 4))
 
 
-def write_configs(folder, stages=STAGES) -> str:
-    """Write a config with stages and the stages' configs; return its path."""
-    for name, (model, max_iters) in stages.items():
-        (folder / f'{name}.py').write_text(CONFIG.format(model=model, max_iters=max_iters))
-    entries = ', '.join(f"dict(name='{name}', config='./{name}.py')" for name in stages)
+def write_config(folder, stages=STAGES) -> str:
+    """Write a config with stages; return its path."""
+    model, max_iters = list(stages.values())[-1]
+    patches = {name: dict(model=dict(type=kind), train_cfg=dict(max_iters=iters))
+               for name, (kind, iters) in list(stages.items())[:-1]}
+    patches[list(stages)[-1]] = {}
     path = folder / 'all.py'
-    path.write_text(f"_base_ = './{list(stages)[-1]}.py'\nstages = [{entries}]\n")
+    path.write_text(CONFIG.format(model=model, max_iters=max_iters) + f'stages = {patches!r}\n')
     return str(path)
+
+
+def load_tiny_stages(path: str, work_dir, **options) -> list:
+    """The stages of a config, with overrides."""
+    names = stage_names(read_config(path))
+    return load_stages(names, str(work_dir), lambda name: load_config(path, options, stage=name))
 
 
 class Killer:

@@ -24,9 +24,9 @@ dataset = dict(type='VSPWDataset', data_root=data_root, ann_file='train.txt', im
                          dict(type='PackVideoSegInputs')])
 train_dataloader = dict(batch_size=2, num_workers=0, dataset=dataset, collate_fn=dict(type='pseudo_collate'),
                         sampler=dict(type='InfiniteSampler', shuffle=True))
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=6)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=6)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
-default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
+default_hooks = dict(checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2),
                      logger=dict(type='LoggerHook', interval=1, log_metric_by_epoch=False),
                      bad_samples=dict(type='BadSampleHook'), nan_guard=dict(type='NaNGuardHook'),
                      host_memory=dict(type='HostMemoryHook', interval=1))

@@ -35,11 +35,11 @@ test_dataloader = dict(batch_size=1, num_workers=0, dataset=dataset, collate_fn=
 val_dataloader = test_dataloader
 test_evaluator = dict(type='VSSMetric', window_sizes=(2, ))
 val_evaluator = test_evaluator
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=4, val_interval=4)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=4, val_interval=4)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.001))
-default_hooks = dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2))
+default_hooks = dict(checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
 visualizer = dict(type='VideoSegLocalVisualizer',

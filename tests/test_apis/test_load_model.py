@@ -44,15 +44,16 @@ def warnings(monkeypatch):
 
 def test_names_of_configs():
     files = config_files()
-    assert files['mvc/dvispp_r18_camvid'].name == 'dvispp_r18_camvid.py'
+    assert files['mvc/dvispp_r18_camvid'].path.name == 'dvispp_r18_camvid.py'
     assert not any('_base_' in key for key in files)
     assert find_config('mvc/dvispp_r18_camvid') == find_config('mvc/dvispp_r18_camvid.py') == files[
         'mvc/dvispp_r18_camvid']
     assert find_config('minvis_r50_vspw') == files['minvis/minvis_r50_vspw']  # unique without its family
     # a metafile's name
-    assert find_config('mvc_dvispp_r50_vspw_offline') == files['mvc/dvispp_r50_vspw_offline']
-    path = str(files['minvis/minvis_r50_vspw'])
-    assert find_config(path) == Path(path)
+    assert find_config('mvc_dvispp_r50_vspw_online') == find_config('mvc/dvispp_r50_vspw_online') == (
+        files['mvc/dvispp_r50_vspw'].path, 'online')
+    path = str(files['minvis/minvis_r50_vspw'].path)
+    assert find_config(path) == (Path(path), None)
 
 
 def test_names_that_are_no_configs():
@@ -71,12 +72,12 @@ def test_names_that_are_no_configs():
 @pytest.mark.parametrize('folder', ['mmvc/.mim/configs', 'configs'])
 def test_configs_of_an_installed_package(monkeypatch, tmp_path, folder):
     """They lie in .mim; in a source tree that was not installed, beside the package."""
-    source = config_files()['minvis/minvis_r50_vspw']
+    source = config_files()['minvis/minvis_r50_vspw'].path
     (tmp_path / folder / 'family').mkdir(parents=True)
     shutil.copy(source, tmp_path / folder / 'family/my_config.py')
     (tmp_path / 'mmvc').mkdir(exist_ok=True)
     monkeypatch.setattr(shipped_files, 'PACKAGE', tmp_path / 'mmvc')
-    assert find_config('my_config') == tmp_path / folder / 'family/my_config.py'
+    assert find_config('my_config').path == tmp_path / folder / 'family/my_config.py'
 
 
 def test_every_config_of_the_package_can_be_used():
@@ -85,11 +86,31 @@ def test_every_config_of_the_package_can_be_used():
     init_default_scope('mmvc')
     for name in ('mvc/dvispp_r18_camvid', 'mvc/dvispp_r50_vspw', 'mvc/dvispp_r50_vipseg', 'mvc/dvispp_r50_ovis',
                  'mvc/dvispp_r50_ytvis2019', 'mvc/dvispp_r50_ytvis2021', 'mvc/dvispp_r18_synthetic'):
-        cfg = load_config(str(find_config(name)))
+        cfg = load_config(str(find_config(name).path))
         meta = config_meta(cfg, name)
         assert len(meta['classes']) == len(meta['palette']) == cfg.model.num_classes
         loader, transforms = frame_transforms(cfg)
         assert loader.type == 'LoadFrameFromFile' and transforms[-1].type == 'PackVideoSegInputs'
+
+
+def test_a_stage_of_a_config(save, tmp_path):
+    """By its name, of a config in a file or at hand, and of one that the checkpoint carries."""
+    cfg = tiny_config('DVISOnline')
+    stages = dict(segmenter=dict(model=dict(type='MinVIS', _remove_='tracker')), online={})
+    (tmp_path / 'all.py').write_text(f'{cfg.pretty_text}\n{stages = }')
+    cfg.stages = stages
+    for model, weights in ((cfg, save('MinVIS')), (str(tmp_path / 'all.py'), save('MinVIS')),
+                           (None, save('MinVIS', cfg=cfg.pretty_text))):
+        built, found, _ = load_model(model, weights, stage='segmenter')
+        assert type(built).__name__ == 'MinVIS' and 'stages' not in found
+    for model, weights in ((cfg, save('DVISOnline')), (None, save('DVISOnline', cfg=cfg.pretty_text))):
+        built, _, _ = load_model(model, weights)
+        assert type(built).__name__ == 'DVISOnline'
+    for model, stage, message in ((cfg, 'offline', 'the config has no stage "offline"'),
+                                  (tiny_config(), 'online', 'the config has no stages'),
+                                  ('mvc/dvispp_r50_vspw_online', 'offline', 'names the stage online, and .* offline')):
+        with pytest.raises(UsageError, match=message):
+            load_model(model, stage=stage)
 
 
 def test_config_from_the_checkpoint(save):
@@ -131,7 +152,7 @@ def test_weights_of_another_stage(save, stage, of_config):
     names = list(STAGES)
     hint = 'an earlier stage' if names.index(stage) < names.index(of_config) else 'a later stage'
     right = dict(MinVIS='segmenter', DVISOnline='online', DVISOffline='offline')[stage]
-    with pytest.raises(UsageError, match=rf'weights.pth" does not fit.*{hint}.*config of the {right} stage') as caught:
+    with pytest.raises(UsageError, match=rf'weights.pth" does not fit.*{hint}.*--stage {right}') as caught:
         load_model(tiny_config(of_config), save(stage))
     assert 'refiner.' in str(caught.value) or 'tracker.' in str(caught.value)
 

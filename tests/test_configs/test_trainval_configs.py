@@ -13,7 +13,16 @@ from mmvc.challenge.pipeline import load_plan
 from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import UsageError
-from tests.helpers.config_files import CONFIG_DIR, LIST_NAMES, TRAINVAL_NAMES, leaves, load, stage_of
+from tests.helpers.config_files import (
+    CONFIG_DIR,
+    STAGED_NAMES,
+    STAGES,
+    TRAINVAL_NAMES,
+    differences,
+    load,
+    stage_of,
+    train_pipeline_of,
+)
 from tests.helpers.tiny_configs import build, make_batch, shrink
 
 CHALLENGES = sorted(path.name for path in (CONFIG_DIR / 'challenge').glob('[!_]*.py'))
@@ -22,31 +31,29 @@ CHALLENGES = sorted(path.name for path in (CONFIG_DIR / 'challenge').glob('[!_]*
 @pytest.mark.parametrize('name', TRAINVAL_NAMES)
 def test_only_data_form_of_the_loss_and_start_differ(name):
     cfg, usual, stage = load(name), load(name.replace('_trainval', '')), stage_of(name)
-    ours, theirs = dict(leaves(cfg._cfg_dict)), dict(leaves(usual._cfg_dict))
-    changed = {key for key in {*ours, *theirs} if key not in ours or key not in theirs or ours[key] != theirs[key]}
-    changed = {key for key in changed if not key.startswith(('train_dataloader.dataset', 'split.'))}
-    masked = {'train_pipeline', 'mvc_sum.patch_size', 'mvc_sum.mask_ratio', 'mvc_sum.mode', 'model_wrapper_cfg.type',
-              'model_wrapper_cfg.broadcast_buffers'}
+    changed = {key for key in differences(cfg, usual) if not key.startswith('train_dataloader.dataset')}
+    masked = {'model_wrapper_cfg.type', 'model_wrapper_cfg.broadcast_buffers'}
     fine_tuned = {'train_cfg.max_iters', 'train_cfg.val_interval', 'param_scheduler.milestones',
                   'optim_wrapper.optimizer.lr'}
     assert changed == {'load_from'} | dict(segmenter=masked | fine_tuned, online=masked, offline=set())[stage]
 
+    pipeline, usual_pipeline = train_pipeline_of(cfg), train_pipeline_of(usual)
     parts = cfg.train_dataloader.dataset.datasets
     assert [part.ann_file for part in parts] == ['train.txt', 'val.txt']
     for part in parts:
-        assert part.pipeline == cfg.train_pipeline
-        assert {**part, 'ann_file': 'train.txt', 'pipeline': usual.train_pipeline} == usual.train_dataloader.dataset
+        assert part.pipeline == pipeline
+        assert {**part, 'ann_file': 'train.txt', 'pipeline': usual_pipeline} == usual.train_dataloader.dataset
     if stage != 'offline':
-        usual_mask, mask = usual.train_pipeline[-2], cfg.train_pipeline[-2]
+        usual_mask, mask = usual_pipeline[-2], pipeline[-2]
         assert mask == dict(type=usual_mask.type, patch_size=32, mask_ratio=0.7, mode='sum')
-        assert cfg.train_pipeline[:-2] == usual.train_pipeline[:-2]
+        assert pipeline[:-2] == usual_pipeline[:-2]
         init_default_scope('mmvc')
         assert MODEL_WRAPPERS.get(cfg.model_wrapper_cfg.type) is TwoPassDistributedDataParallel
 
 
-@pytest.mark.parametrize('name', [name for name in LIST_NAMES if '_trainval' in name])
+@pytest.mark.parametrize('name', [name for name in STAGED_NAMES if '_trainval' in name])
 def test_weights_are_handed_on(name):
-    starts = [load(stage.config[len('./'):-len('.py')].join(('mvc/', ''))).load_from for stage in load(name).stages]
+    starts = [load(f'{name}_{stage}').load_from for stage in STAGES]
     usual = name.replace('_trainval', '')
     assert starts == [f'checkpoints/{usual}_segmenter.pth', f'checkpoints/{name}_segmenter.pth',
                       f'checkpoints/{name}_online.pth']

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The base configs of the benchmarks on small data in their formats: sizes, crops, ratios, from files to samples."""
+"""The datasets and pipelines of the benchmarks' configs, on small data in their formats: from files to samples."""
 import json
 from pathlib import Path
 
@@ -12,12 +12,17 @@ from mmengine.registry import DefaultScope
 
 from mmvc.datasets.coco_pseudo_video import TARGETS
 from mmvc.datasets.converters.vipseg import CATEGORIES
-from mmvc.engine.config import reroot
+from mmvc.engine.config import load_config, reroot
 from mmvc.registry import DATASETS, METRICS, TRANSFORMS
 
-BASE = Path(__file__).parents[2] / 'configs/_base_/datasets'
-NAMES = ('vspw', 'vipseg', 'ovis', 'youtube_vis_2019', 'youtube_vis_2021')
+CONFIGS = Path(__file__).parents[2] / 'configs/dvispp'
+NAMES = dict(vspw='vspw', vipseg='vipseg', ovis='ovis', youtube_vis_2019='ytvis2019', youtube_vis_2021='ytvis2021')
 HEIGHT, WIDTH = 90, 160
+
+
+def load(name, stage=None):
+    """Config of a stage of DVIS++ on a dataset."""
+    return load_config(str(CONFIGS / f'dvispp_r50_{NAMES[name]}.py'), stage=stage)
 
 
 def write_frame(path):
@@ -81,10 +86,10 @@ def write_data(name, cfg):
                 annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0, segmentation=polygon)])))
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=list(NAMES))
 def named_cfg(request, tmp_path):
     """Each config, with its data roots below ``tmp_path``."""
-    cfg = Config.fromfile(BASE / f'{request.param}.py').to_dict()
+    cfg = load(request.param, 'segmenter').to_dict()
     for old in {cfg['data_root'], cfg.get('coco_root', cfg['data_root'])}:
         (tmp_path / old).mkdir(parents=True)
         cfg = reroot(cfg, old, str(tmp_path / old))
@@ -147,13 +152,15 @@ def outcome_sizes(transforms, size, seeds):
 
 @pytest.mark.parametrize('name', ['vspw', 'vipseg'])
 def test_sizes_of_vss_and_vps(name):
-    cfg = Config.fromfile(BASE / f'{name}.py')
-    assert cfg.train_sizes == [(1333, side) for side in range(480, 801, 32)] and len(cfg.train_sizes) == 11
-    geometry = dict(cfg.load_and_augment, transforms=cfg.load_and_augment.transforms[2:])
+    load_and_augment, of_refiner = (
+        load(name, stage).train_dataloader.dataset.pipeline[1] for stage in ('segmenter', 'offline'))
+    geometry = dict(load_and_augment, transforms=load_and_augment.transforms[2:])
+    scales = geometry['transforms'][0].scales
+    assert [tuple(scale) for scale in scales] == [(1333, side) for side in range(480, 801, 32)] and len(scales) == 11
     sizes = outcome_sizes([geometry], (480, 640), range(60))
     assert {height for height, _ in sizes} == set(range(480, 801, 32))
     assert outcome_sizes([geometry], (300, 900), range(5)) == {(444, 1333)}, 'the longest side is 1333'
-    refiner = dict(cfg.refiner_load_and_augment, transforms=cfg.refiner_load_and_augment.transforms[2:])
+    refiner = dict(of_refiner, transforms=of_refiner.transforms[2:])
     assert refiner['share_random_params']
     cropped = outcome_sizes([refiner], (480, 853), range(40))
     for height, width in cropped:
@@ -165,10 +172,10 @@ def test_sizes_of_vss_and_vps(name):
 
 
 def test_sizes_of_vis():
-    cfg = Config.fromfile(BASE / 'ovis.py')
+    load_and_augment = load('ovis', 'segmenter').train_dataloader.dataset.pipeline[1]
     sides_of_recipe = [320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640]
-    assert [tuple(size) for size in cfg.train_sizes] == [(768, side) for side in sides_of_recipe]
-    _, crop, resize, _ = cfg.load_and_augment.transforms
+    _, crop, resize, _ = load_and_augment.transforms
+    assert [tuple(size) for size in resize.transforms[0].scales] == [(768, side) for side in sides_of_recipe]
     assert {min(size) for size in outcome_sizes([resize], (480, 480), range(80))} == set(sides_of_recipe)
     assert all(max(size) <= 768 for size in outcome_sizes([resize], (400, 900), range(10)))
     windows = outcome_sizes([crop], (720, 1280), range(60))

@@ -8,68 +8,46 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope, Registry
 
 import mmvc.registry
 from mmvc.apis.loading import load_model
-from mmvc.engine import load_stages
+from mmvc.engine import load_config
 from mmvc.registry import DATASETS, METRICS
 from tests.helpers.doc_commands import PAGES, ROOT, python_blocks_of
-from tests.helpers.reduced import STAND_INS
+from tests.helpers.reduced import OWN_CONFIGS, STAND_INS
 
 BLOCKS = [(page.relative_to(ROOT).as_posix(), *block) for page in PAGES for block in python_blocks_of(page)]
 IDS = [f'{page}:{line}' for page, line, _, _ in BLOCKS]
-OWN = [(page, code, re.search(r'`(configs/\S+\.py)`', before)[1]) for page, _, code, before in BLOCKS
-       if code.startswith('_base_') and 'stages = [' not in code]
 REGISTRIES = [value for value in vars(mmvc.registry).values() if isinstance(value, Registry)]
 
 
-@pytest.fixture
-def build(here):
-    """Write a config of the documentation into the configs of the reduced folder, and load it."""
-    written = []
-
-    def load(code: str, path: str) -> Config:
-        (here / path).write_text(code)
-        written.append(here / path)
-        return Config.fromfile(str(here / path))
-
-    yield load
-    for path in written:
-        path.unlink()
-
-
-@pytest.mark.parametrize('page, code, path', OWN, ids=[f'{page} {path}' for page, _, path in OWN])
-def test_own_datasets(build, page, code, path):
-    assert len(code.splitlines()) <= 20
-    cfg = build(code, path)
+@pytest.mark.parametrize('path', sorted({path for path, _ in OWN_CONFIGS}))
+def test_own_datasets(here, path):
+    cfg = load_config(str(here / path))
+    assert len((here / path).read_text().splitlines()) <= 20
     with DefaultScope.overwrite_default_scope('mmvc'):
         train, val = (DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in ('train', 'val'))
         METRICS.build(cfg.val_evaluator).dataset_meta = val.metainfo
         clip = train[0]
-    assert len(train.metainfo['classes']) == len(val.metainfo['classes']) == cfg.num_classes == cfg.model.num_classes
+    assert len(train.metainfo['classes']) == len(val.metainfo['classes']) == cfg.model.num_classes
     labels = {label for frame in clip['data_samples'] for label in frame.gt_instances.labels.tolist()}
-    assert labels and labels <= set(range(cfg.num_classes))
+    assert labels and labels <= set(range(cfg.model.num_classes))
     assert len(val[0]['data_samples']) == 3
 
 
+@pytest.mark.parametrize('path', sorted({path for path, _ in OWN_CONFIGS}))
+def test_own_datasets_have_all_stages(here, path):
+    stages = [load_config(str(here / path), stage=stage) for stage in ('segmenter', 'online', 'offline')]
+    assert [stage.model.type for stage in stages] == ['MinVIS', 'DVISOnline', 'DVISOffline']
+    assert len({stage.model.num_classes for stage in stages}) == 1
+    assert len({str(stage.train_dataloader.dataset.data_root) for stage in stages}) == 1
+
+
 def test_the_three_forms_are_there():
-    assert [path.split('_')[-2] for page, _, path in OWN if page.endswith('own_dataset.md')] == [
-        'kitchen', 'cups', 'park']
-
-
-def test_own_stages(build):
-    """The other stages are written in the same way, and the fourth file lists the three."""
-    stages, = (code for _, _, code, _ in BLOCKS if code.startswith('_base_') and 'stages = [' in code)
-    segmenter = next(code for page, code, path in OWN if page.endswith('own_dataset.md') and 'kitchen' in path)
-    for name in ('segmenter', 'online', 'offline'):
-        build(segmenter.replace('_segmenter', f'_{name}'), f'configs/mvc/dvispp_r18_kitchen_{name}.py')
-    cfg = build(stages, 'configs/mvc/dvispp_r18_kitchen.py')
-    loaded = load_stages(cfg, 'work', Config.fromfile)
-    assert [stage.name for stage in loaded] == ['segmenter', 'online', 'offline']
-    assert [stage.cfg.model.type for stage in loaded] == ['MinVIS', 'DVISOnline', 'DVISOffline']
-    assert all(stage.cfg.model.num_classes == 2 for stage in loaded)
+    names = {path.split('_')[-1] for path, _ in OWN_CONFIGS}
+    assert names == {'kitchen.py', 'cups.py', 'park.py'} and len(OWN_CONFIGS) == 5  # kitchen in the README, too
+    assert len({code for path, code in OWN_CONFIGS if 'kitchen' in path}) == 1
 
 
 def types_in(value) -> Iterator[str]:

@@ -93,7 +93,7 @@ def check_python(parse, command):
         if first in NEW_KEYS:
             continue
         named = getattr(args, 'config', '')
-        entry = config(named if (ROOT / named).is_file() else 'configs/mvc/dvispp_r50_vspw_offline.py')
+        entry = config(named if (ROOT / named).is_file() else 'configs/mvc/dvispp_r50_vspw.py')
         for key in [first, *rest[:-1]]:
             assert key in entry, f'the config has no {key} to override in {first}.{".".join(rest)}'
             entry = entry[key]
@@ -112,7 +112,7 @@ def test_python_options(parse, command):
     ('benchmarks/metrics.py --frames 3', '--frames'),
     ('-m mmvc.apis VIDEO --model mvc/no_such_config', 'no_such_config'),
     ('tools/train.py CONFIG --cfg-options optim_wraper.optimizer.lr=1', 'optim_wraper'),
-    ('tools/test.py configs/mvc/dvispp_r18_camvid_offline.py A --cfg-options model.trakcer.num_layers=1', 'trakcer'),
+    ('tools/test.py configs/mvc/dvispp_r18_camvid.py A --cfg-options model.trakcer.num_layers=1', 'trakcer'),
 ])
 def test_mistakes_are_found(parse, capsys, words, message):
     with pytest.raises((AssertionError, pytest.fail.Exception)) as caught:

@@ -12,10 +12,10 @@ from mmvc.utils.errors import UsageError
 def config(**changes) -> Config:
     return Config(dict(dict(
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1.0)),
-        train_cfg=dict(type='IterBasedTrainLoop', max_iters=8, val_interval=4, dynamic_intervals=[(4, 1)]),
+        train_cfg=dict(type='ResumableTrainLoop', max_iters=8, val_interval=4, dynamic_intervals=[(4, 1)]),
         param_scheduler=[dict(type='MultiStepLR', milestones=[3, 5], gamma=0.1, by_epoch=False),
                          dict(type='CosineAnnealingLR', T_max=8, by_epoch=False)],
-        default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2),
+        default_hooks=dict(checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2),
                            logger=dict(type='LoggerHook', interval=10), timer=dict(type='IterTimerHook')),
         custom_hooks=[dict(type='EMAHook', begin_iter=2), dict(type='SyncBuffersHook')],
         auto_scale_lr=dict(base_batch_size=8)), **changes))
@@ -42,7 +42,7 @@ def test_the_schedule_stays_in_updates():
     for index, tolerance in ((0, 1e-6), (1, 0.2)):  # a curve goes on within an update
         rates = [learning_rates(cfg, cfg.param_scheduler[index]) for cfg in (plain, accumulated)]
         assert len(rates[0]) == 8 and rates[1] == pytest.approx(rates[0], abs=tolerance)
-    assert accumulated.train_cfg.to_dict() == dict(type='IterBasedTrainLoop', max_iters=32, val_interval=16,
+    assert accumulated.train_cfg.to_dict() == dict(type='ResumableTrainLoop', max_iters=32, val_interval=16,
                                                    dynamic_intervals=[(16, 4)])
     hooks = accumulated.default_hooks
     assert (hooks.checkpoint.interval, hooks.logger.interval) == (8, 40)
@@ -53,7 +53,7 @@ def test_the_schedule_stays_in_updates():
 def test_epochs_stay_epochs():
     cfg = config(train_cfg=dict(by_epoch=True, max_epochs=8, val_interval=4),
                  param_scheduler=dict(type='MultiStepLR', milestones=[3, 5], by_epoch=True),
-                 default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=2)))
+                 default_hooks=dict(checkpoint=dict(type='AtomicCheckpointHook', interval=2)))
     accumulate_gradients(cfg, 4)
     assert cfg.train_cfg.max_epochs == 8 and cfg.train_cfg.val_interval == 4
     assert cfg.param_scheduler.milestones == [3, 5] and cfg.default_hooks.checkpoint.interval == 2

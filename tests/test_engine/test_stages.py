@@ -7,12 +7,12 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvc.engine import Stage, load_config, load_stages, run_stages
+from mmvc.engine import Stage, run_stages
 from mmvc.engine.hooks import WeightMismatchError
 from mmvc.engine.stages import plan_stages
 from mmvc.engine.summary import format_summary
 from mmvc.utils.errors import UsageError
-from tests.helpers.tiny_stages import write_configs
+from tests.helpers.tiny_stages import load_tiny_stages, write_config
 
 NAMES = ['segmenter', 'online', 'offline']
 
@@ -23,12 +23,6 @@ def logged(monkeypatch):
     messages = []
     monkeypatch.setattr('mmvc.engine.checkpoints.print_log', lambda message, **kwargs: messages.append(message))
     return messages
-
-
-def load(config: str, work_dir, **options):
-    def load_one(path):
-        return load_config(path, options)
-    return load_stages(load_config(config), str(work_dir), load_one)
 
 
 def weights(path):
@@ -45,8 +39,8 @@ def assert_same(one, other):
 def trained(tmp_path_factory):
     """Config and work dir of three finished stages."""
     folder = tmp_path_factory.mktemp('stages')
-    config = write_configs(folder)
-    numbers = run_stages(load(config, folder / 'work'))
+    config = write_config(folder)
+    numbers = run_stages(load_tiny_stages(config, folder / 'work'))
     return config, folder / 'work', numbers
 
 
@@ -61,29 +55,14 @@ def copy_of(work_dir: Path, target: Path) -> Path:
 
 class TestLoadStages:
 
-    @pytest.mark.parametrize('stages, message', [
-        ([], 'at least one'),
-        ('segmenter', 'must be a list'),
-        ([dict(name='a')], r'stages\[0\] must be dict'),
-        ([dict(name='a', config='a.py', extra=1)], r'stages\[0\] must be dict'),
-        ([dict(name='../a', config='a.py')], r"stages\[0\].name must be the plain name of a folder, found '../a'"),
-        ([dict(name='a', config='a.py'), dict(name='b', config='missing.py')], r'stages\[1\].config: ".*missing.py"'),
-        ([dict(name='a', config='a.py'), dict(name='a', config='a.py')], r'stages\[1\].name "a" is used twice'),
-        ([dict(name='a', config='nested.py')], 'nested.py" has stages itself'),
-        ([dict(name='a', config='empty.py')], 'has no train_cfg'),
-    ])
-    def test_errors_name_file_and_key(self, tmp_path, stages, message):
-        (tmp_path / 'a.py').write_text('train_cfg = dict(max_iters=1)')
-        (tmp_path / 'empty.py').write_text('model = dict()')
-        (tmp_path / 'nested.py').write_text("stages = [dict(name='x', config='a.py')]")
+    def test_a_stage_has_something_to_train(self, tmp_path):
         path = tmp_path / 'all.py'
-        path.write_text(f'stages = {stages!r}')
-        with pytest.raises(UsageError, match=message) as caught:
-            load_stages(load_config(str(path)), 'work', load_config)
-        assert 'all.py' in str(caught.value)
+        path.write_text('stages = dict(a=dict())')
+        with pytest.raises(UsageError, match='all.py": stage "a" has no train_cfg'):
+            load_tiny_stages(str(path), 'work')
 
     def test_work_dirs_and_options(self, tmp_path):
-        stages = load(write_configs(tmp_path), tmp_path / 'w', **{'optim_wrapper.optimizer.lr': 0.5})
+        stages = load_tiny_stages(write_config(tmp_path), tmp_path / 'w', **{'optim_wrapper.optimizer.lr': 0.5})
         assert [stage.name for stage in stages] == NAMES
         assert [stage.cfg.optim_wrapper.optimizer.lr for stage in stages] == [0.5] * 3
         assert stages[1].work_dir == stages[1].cfg.work_dir == str(tmp_path / 'w/online')
@@ -109,7 +88,7 @@ class TestRunStages:
     def test_each_stage_starts_from_the_one_before(self, trained, tmp_path):
         config, original, _ = trained
         work_dir = copy_of(original, tmp_path / 'work')
-        run_stages(load(config, work_dir, **{'optim_wrapper.optimizer.lr': 0.}), NAMES[1:], overwrite=True)
+        run_stages(load_tiny_stages(config, work_dir, **{'optim_wrapper.optimizer.lr': 0.}), NAMES[1:], overwrite=True)
         first, second, third = (weights(work_dir / file) for file in (
             'segmenter/iter_6.pth', 'online/iter_5.pth', 'offline/iter_4.pth'))
         assert_same(first, {name: second[name] for name in first})
@@ -118,7 +97,7 @@ class TestRunStages:
     def test_finished_stages_are_skipped(self, trained, tmp_path):
         config, work_dir, numbers = trained
         work_dir = copy_of(work_dir, tmp_path / 'work')
-        stages = load(config, work_dir)
+        stages = load_tiny_stages(config, work_dir)
         before = {path: path.stat().st_mtime_ns for path in work_dir.glob('*/*.pth')}
         assert [step.action for step in plan_stages(stages, resume=True)] == ['skip'] * 3
         assert run_stages(stages, resume=True) == numbers
@@ -129,7 +108,7 @@ class TestRunStages:
         config, original, numbers = trained
         work_dir = copy_of(original, tmp_path / 'work')
         (work_dir / 'offline/finished.json').unlink()
-        stages = load(config, work_dir)
+        stages = load_tiny_stages(config, work_dir)
         assert [step.action for step in plan_stages(stages, resume=True)] == ['skip', 'skip', 'resume']
         assert run_stages(stages, resume=True) == numbers
         assert_same(weights(work_dir / 'offline/iter_4.pth'), weights(original / 'offline/iter_4.pth'))
@@ -139,7 +118,7 @@ class TestRunStages:
         work_dir = copy_of(original, tmp_path / 'work')
         broken = work_dir / 'offline/iter_4.pth'  # the marker names it: not finished, whatever it says
         os.truncate(broken, broken.stat().st_size // 2)
-        stages = load(config, work_dir)
+        stages = load_tiny_stages(config, work_dir)
         steps = plan_stages(stages, resume=True)
         assert (steps[2].action, steps[2].checkpoint) == ('resume', str(work_dir / 'offline/iter_2.pth'))
         assert len(logged) == 1 and str(broken) in logged[0]
@@ -152,12 +131,12 @@ class TestRunStages:
         work_dir = copy_of(original, tmp_path / 'work')
         for path in (work_dir / 'offline').iterdir():
             path.unlink()
-        assert run_stages(load(config, work_dir), resume=True) == numbers
+        assert run_stages(load_tiny_stages(config, work_dir), resume=True) == numbers
 
     def test_longer_schedule_is_trained_on(self, trained, tmp_path):
         config, original, _ = trained
         work_dir = copy_of(original, tmp_path / 'work')
-        stages = load(config, work_dir)
+        stages = load_tiny_stages(config, work_dir)
         stages[2].cfg.train_cfg.max_iters = 6
         run_stages(stages, resume=True)
         assert json.loads((work_dir / 'offline/finished.json').read_text())['iter'] == 6
@@ -165,22 +144,39 @@ class TestRunStages:
     def test_subset_and_overwrite(self, trained, tmp_path):
         config, original, numbers = trained
         work_dir = copy_of(original, tmp_path / 'work')
-        assert run_stages(load(config, work_dir), ['offline'], overwrite=True) == numbers
-        fresh = load(config, tmp_path / 'fresh')
+        assert run_stages(load_tiny_stages(config, work_dir), ['offline'], overwrite=True) == numbers
+        fresh = load_tiny_stages(config, tmp_path / 'fresh')
         assert list(run_stages(fresh, ['segmenter'])) == ['segmenter']
 
     def test_weights_that_do_not_fit_the_stage_before_are_refused(self, trained, tmp_path):
         config, original, _ = trained
         work_dir = copy_of(original, tmp_path / 'work')
-        stages = load(config, work_dir, **{'model.width': 3})
+        stages = load_tiny_stages(config, work_dir, **{'model.width': 3})
         stages[2].cfg.model.width = 2
         with pytest.raises(WeightMismatchError, match=r'backbone.weight: shape \(4, 3\)'):
             run_stages(stages, ['offline'], overwrite=True)
         assert not stages[2].finished()
 
+    def test_a_stage_can_start_from_given_weights(self, trained, tmp_path):
+        config, original, _ = trained
+        start = {'load_from': str(original / 'segmenter/iter_6.pth'), 'optim_wrapper.optimizer.lr': 0.}
+        run_stages(load_tiny_stages(config, tmp_path / 'work', **start), ['online'])
+        first, second = weights(original / 'segmenter/iter_6.pth'), weights(tmp_path / 'work/online/iter_5.pth')
+        assert_same(first, {name: second[name] for name in first})
+
+    @pytest.mark.parametrize('options, message', [
+        ({'default_hooks.checkpoint.type': 'CheckpointHook'}, r"checkpoint = dict\(type='mmvc.AtomicCheckpointHook'"),
+        ({'train_cfg.type': 'IterBasedTrainLoop'}, "Use 'mmvc.ResumableTrainLoop'"),
+    ])
+    def test_what_cannot_resume_exactly_is_refused_before_the_training(self, trained, tmp_path, options, message):
+        stages = load_tiny_stages(trained[0], tmp_path / 'work', **options, custom_hooks=[])
+        with pytest.raises(UsageError, match=f'stage "segmenter".*{message}'):
+            run_stages(stages)
+        assert not stages[0].holds_results()
+
     def test_a_training_that_stops_early_is_saved(self, tmp_path):
-        config = write_configs(tmp_path, dict(only=('ToyModel', 7)))
-        stages = load(config, tmp_path / 'work')
+        config = write_config(tmp_path, dict(only=('ToyModel', 7)))
+        stages = load_tiny_stages(config, tmp_path / 'work')
         stages[0].cfg.custom_hooks = [dict(type='mmengine.EarlyStoppingHook', monitor='toy/mIoU', rule='greater',
                                            stopping_threshold=0.)]
         stages[0].cfg.default_hooks.checkpoint.interval = 3
@@ -217,9 +213,9 @@ class TestPlanStages:
         for stage in stages[:2]:
             self.finish(stage)
         Path(stages[0].work_dir, 'finished.json').unlink()
-        with pytest.raises(UsageError, match='--overwrite --stages segmenter online'):
+        with pytest.raises(UsageError, match='--overwrite --stage segmenter online'):
             plan_stages(stages, resume=True)
-        with pytest.raises(UsageError, match='--overwrite --stages segmenter online'):
+        with pytest.raises(UsageError, match='--overwrite --stage segmenter online'):
             plan_stages(stages, ['segmenter'], overwrite=True)
         assert stages[1].finished()
         assert stages[1].final_checkpoint() == str(Path(stages[1].work_dir, 'iter_2.pth'))
@@ -229,12 +225,24 @@ class TestPlanStages:
 
     @pytest.mark.parametrize('arguments, message', [
         (dict(selected=['refiner']), 'unknown stage.*refiner.*segmenter, online, offline'),
-        (dict(selected=['online']), '"segmenter", which is not finished'),
+        (dict(selected=['online']), '"segmenter", which is not finished.*train it first'),
         (dict(resume=True, overwrite=True), 'exclude'),
     ])
     def test_wrong_arguments(self, stages, arguments, message):
         with pytest.raises(UsageError, match=message):
             plan_stages(stages, **arguments)
+
+
+    def test_weights_to_start_from_instead_of_a_stage(self, stages, tmp_path):
+        stages[1].cfg.load_from = str(tmp_path / 'segmenter.pth')
+        with pytest.raises(UsageError, match='no file ".*segmenter.pth".*train "segmenter" first, or set load_from'):
+            plan_stages(stages, ['online'])
+        torch.save(dict(a=1), stages[1].cfg.load_from)
+        assert [step.action for step in plan_stages(stages, ['online'])] == ['start']
+        Path(stages[0].work_dir).mkdir()
+        torch.save(dict(a=1), Path(stages[0].work_dir, 'iter_1.pth'))  # begun, so it is meant to be finished
+        with pytest.raises(UsageError, match='"segmenter", which is not finished in ".*": train it first'):
+            plan_stages(stages, ['online'])
 
 
 def test_summary_shows_the_trivial_answer_as_a_row():

@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
 from mmvc.datasets.synthetic import SyntheticVideoConfig, make_synthetic_dataset
+
+CONFIG = Path(__file__).parents[2] / 'configs/mvc/dvispp_r18_synthetic.py'
 
 
 @pytest.fixture
@@ -193,3 +196,21 @@ def test_command_line(convert, roots, capsys):
     assert convert('check_dataset', 'vspw', roots['vspw'] / 'nowhere') == 2
     assert convert('check_dataset', 'ovis', roots['ytvis'], '--splits', 'val') == 2
     assert convert('check_dataset', 'ovis', roots['ytvis'], '--num-classes', 3) == 2
+
+
+@pytest.mark.parametrize('arguments, status, text', [
+    ('{config} {root} --splits val', 0, 'no problems'),
+    ('{config} {root} --cfg-options model.num_classes=3', 1, 'model.num_classes is 3'),
+    ('{config} nowhere', 2, '"nowhere" is not a folder'),
+    ('{config} {root} --own', 2, '--own goes with a benchmark'),
+    ('{config} {root} --splits valid', 2, 'are train, val, test, got valid'),
+    ('nothing.py', 2, 'config "nothing.py" does not exist'),
+    ('kitchen {root}', 2, 'DATASET is a config file (.py) or one of vspw, vipseg'),
+    ('vspw', 2, 'vspw needs ROOT'),
+    ('vspw {root} --cfg-options a=1', 2, '--cfg-options goes with a config'),
+])
+def test_a_config_on_the_command_line(convert, roots, capsys, arguments, status, text):
+    words = arguments.format(config=CONFIG, root=roots['vspw']).split()
+    assert convert('check_dataset', *words) == status
+    printed = capsys.readouterr()
+    assert text in printed.out + printed.err

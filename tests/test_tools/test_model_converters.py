@@ -106,6 +106,11 @@ def test_segmenter_only(run, source, write_config, tmp_path):
     run('dvispp_to_mmvc', source, tmp_path / 'segmenter.pth', '--segmenter-only', '--config', write_config(SEGMENTER))
     weights = torch.load(tmp_path / 'segmenter.pth', weights_only=True)['state_dict']
     assert {name.split('.')[0] for name in weights} == {'backbone', 'head'}
+    segmenter = dict(model=dict(type='MinVIS', _remove_=['tracker', 'refiner']))
+    stages = write_config(f'stages = dict(_delete_=True, first={segmenter}, last={{}})')
+    run('dvispp_to_mmvc', source, tmp_path / 'first.pth', '--segmenter-only', '--config', stages, '--stage', 'first')
+    assert 'has no stage "second"' in error_of(run, 'dvispp_to_mmvc', source, tmp_path / 'second.pth', '--config',
+                                               stages, '--stage', 'second')
 
 
 @pytest.mark.parametrize('changes, messages', [
@@ -164,6 +169,21 @@ def test_publish(run, trained, tmp_path, capsys):
     run('publish_model', CONFIG, published, tmp_path / 'again', '--date', '20250601')
     again, = (tmp_path / 'again').iterdir()
     assert re.fullmatch(r'e2e_tiny_config_20250601-[0-9a-f]{8}\.pth', again.name)
+
+
+def test_publish_a_stage(run, trained, tmp_path, write_config):
+    """Its name is in that of the file and in the file; the last stage is the default."""
+    path, state_dict = trained
+    small = dict(model=dict(type='DVISOnline', _remove_='refiner'))
+    config = write_config(f'stages = dict(_delete_=True, small={small}, large={{}})')
+    run('publish_model', config, path, tmp_path / 'large')
+    assert next((tmp_path / 'large').iterdir()).name.startswith('config_large_20240131-')
+    kept = {name: value for name, value in state_dict.items() if not name.startswith('refiner.')}
+    torch.save(dict(state_dict=kept), path)
+    run('publish_model', config, path, tmp_path / 'small', '--stage', 'small', '--date', '20240131')
+    published, = (tmp_path / 'small').iterdir()
+    assert published.name.startswith('config_small_20240131-')
+    assert torch.load(published, weights_only=True)['meta']['stage'] == 'small'
 
 
 def test_publish_as_safetensors(run, trained, tmp_path):

@@ -48,23 +48,24 @@ def test_own_dataset(run, folder):
     make_layout, use = commands('own_dataset')
     subprocess.run(['bash', '-euc', make_layout], check=True)
     assert len(list((folder / 'data/flat/images').iterdir())) == 3 * 4
-    run('train', *arguments(use, 'train'), '--work-dir', folder / 'work', '--cfg-options', *SHORT)
+    run('train', *arguments(use, 'train'), '--work-dir', folder / 'work', '--stage', 'segmenter', '--cfg-options',
+        *SHORT)
     config, checkpoint = arguments(use, 'test')
     assert checkpoint == 'CHECKPOINT'
-    run('test', config, folder / 'work/iter_1.pth', '--work-dir', folder / 'work', '--out', folder / 'numbers.json',
-        '--cfg-options', 'test_dataloader.num_workers=0')
+    run('test', config, folder / 'work/segmenter/iter_1.pth', '--stage', 'segmenter', '--work-dir', folder / 'work',
+        '--out', folder / 'numbers.json', '--cfg-options', 'test_dataloader.num_workers=0')
     numbers = json.loads((folder / 'numbers.json').read_text())
     assert 0 <= numbers['vss/mIoU'] <= 100
 
 
 def test_own_backbone(run, folder):
     use, = commands('own_backbone')
-    run('train', *arguments(use, 'train'), '--work-dir', folder / 'work', '--stages', 'segmenter', 'online',
+    run('train', *arguments(use, 'train'), '--work-dir', folder / 'work', '--stage', 'segmenter', 'online',
         '--cfg-options', *SHORT)
     model = torch.load(folder / 'work/online/iter_1.pth', weights_only=False)['state_dict']
     assert model['backbone.stages.3.1.conv.weight'].shape == (256, 256, 3, 3)
     summary = json.loads((folder / 'work/summary.json').read_text())
     assert all(0 <= summary[stage]['metrics']['vss/mIoU'] <= 100 for stage in ('segmenter', 'online'))
-    refiner_stage = load_config('configs/plugins/own_backbone/dvispp_plainconv_synthetic_offline.py').model
+    refiner_stage = load_config('configs/plugins/own_backbone/dvispp_plainconv_synthetic.py').model
     init_default_scope('mmvc')
     assert MODELS.build(refiner_stage).load_state_dict(model, strict=False).unexpected_keys == []

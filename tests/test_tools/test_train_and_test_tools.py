@@ -77,7 +77,8 @@ def test_checkpoints_that_do_not_fit_are_refused(run, paths, tmp_path):
     (('train', 'missing.py'), 'error: config "missing.py" does not exist'),
     (('test', 'missing.py', 'a.pth'), 'error: config "missing.py" does not exist'),
     (('test', '{config}', 'missing.pth'), 'error: checkpoint "missing.pth" does not exist'),
-    (('train', '{config}', '--stages', 'a'), 'has no stages'),
+    (('train', '{config}', '--stages', 'a'), 'has no stages'),  # the spelling of mmvc 0.1
+    (('test', '{config}', 'a.pth', '--stage', 'a'), 'has no stages'),
     (('train', '{config}', '--overwrite'), 'has no stages'),
     (('train', '{config}', '--auto-scale-lr'), 'base_batch_size'),
 ])
@@ -103,8 +104,7 @@ def test_two_processes(run, paths, tmp_path):
     """Train two stages and test, each on two processes over gloo."""
     config, data_root, work_dir = paths
     both = tmp_path / 'both.py'
-    both.write_text("_base_ = './toy.py'\nstages = [dict(name='one', config='toy.py'), dict(name='two', "
-                    "config='toy.py')]")
+    both.write_text("_base_ = './toy.py'\nstages = dict(one=dict(), two=dict())")
     environment = child_environment(PYTHON=sys.executable, OMP_NUM_THREADS='1')
 
     def script(name, *arguments):

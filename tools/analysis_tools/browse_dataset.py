@@ -20,9 +20,10 @@ from mmvc.visualization import FPS_RANGE, PanelDrawer
 
 EXAMPLES = """examples:
   eight training clips of stage 1, each on a sheet with image, ground truth and masked image:
-    python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw_segmenter.py --out-dir out
+    python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw.py --stage segmenter \\
+        --out-dir out
   training clips of stage 2, where all frames have the same mask:
-    python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw_online.py --out-dir out
+    python tools/analysis_tools/browse_dataset.py configs/mvc/dvispp_r50_vspw.py --stage online --out-dir out
   whole validation videos with their ground truth, as video files:
     python tools/analysis_tools/browse_dataset.py configs/dvispp/dvispp_r50_vipseg.py --split val --form video
   the patches that another ratio and patch size would hide:
@@ -34,6 +35,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file; its dataloaders name the datasets')
+    parser.add_argument('--stage', metavar='NAME', help='stage of the config, whose training is shown; '
+                        'default: the last')
     parser.add_argument('--out-dir', default='work_dirs/browse', help='folder to write to; default: %(default)s')
     parser.add_argument('--form', choices=FORMS, default='sheet', help='a sheet with a row per frame, a picture per '
                         'frame, or a video; default: %(default)s')
@@ -74,7 +77,7 @@ def masking(args: argparse.Namespace) -> PatchMasking | None:
 
 
 def browse(args: argparse.Namespace) -> None:
-    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
     init_default_scope(cfg.get('default_scope') or 'mmvc')
     loader = require_dataloader(cfg, args.split)
     np.random.seed(args.seed)

@@ -34,6 +34,8 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; '
+                        'default: the last')
     parser.add_argument('--mask-ratio', type=NumberArgument(0, 1, above=True), nargs='+', default=[0.7],
                         metavar='R', help='shares of hidden patches, above 0 and up to 1; default: 0.7')
     parser.add_argument('--patch-size', type=NumberArgument(1, whole=True), default=32,
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     from mmvc.engine import load_config
     from mmvc.registry import DATASETS
     from mmvc.visualization import PanelDrawer
-    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
     model, cfg, meta = load_model(cfg, args.checkpoint, args.device or get_device())
     init_default_scope(cfg.get('default_scope') or 'mmvc')
     dataset = test_dataset(cfg)

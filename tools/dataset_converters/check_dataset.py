@@ -8,7 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
+from mmengine.registry import init_default_scope
+
+import mmvc  # noqa: F401  registers the scope
+from mmvc.datasets.checks import CheckReport, check_config, check_vipseg, check_vis, check_vspw
+from mmvc.engine import OverrideAction, load_config
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.errors import DataError, UsageError
 
@@ -22,13 +26,16 @@ CHECKS: dict[str, Callable] = dict(
 EPILOG = """
 Looked at: videos, frames and masks that are missing or cannot be decoded; frames without masks and masks without
 frames; sizes that differ between frame and mask or annotation; ids that no class or annotation explains; annotations
-that contradict their masks; and the number of videos (and frames) against the benchmark's.
+that contradict their masks; and the number of videos (and frames) against the benchmark's. With a config, its datasets
+are loaded as for a training, whatever their layout, and the classes of the model are compared with theirs.
 
 Printed: a table of counts, the frame sizes, and each kind of problem with what to do about it and where it occurs. The
 exit status is 0 if there are no problems, 1 if there are, 2 if the check could not be made.
 
 examples:
   python tools/dataset_converters/check_dataset.py vspw data/VSPW_480p --workers 8
+  # what a config is trained and tested on: the way for a dataset of your own
+  python tools/dataset_converters/check_dataset.py configs/mvc/dvispp_r18_synthetic.py
   # only the validation set, headers of files only: seconds instead of minutes
   python tools/dataset_converters/check_dataset.py vipseg data/VIPSeg_720P --splits val --quick
   # a dataset of your own, in the layout of VSPW
@@ -41,11 +48,13 @@ examples:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('dataset', choices=list(CHECKS), help='benchmark, or the one whose format is used')
-    parser.add_argument('root', metavar='ROOT', type=Path, help='root of the dataset')
+    parser.add_argument('dataset', metavar='DATASET', help='a config, whose datasets are checked; or a benchmark, or '
+                        f'the one whose format is used: {", ".join(CHECKS)}')
+    parser.add_argument('root', metavar='ROOT', type=Path, nargs='?', help='root of the dataset; with a config only '
+                        'if it is another one than data_root of the config')
     parser.add_argument('--splits', nargs='+', metavar='SPLIT',
-                        help='train, val, test; for YouTube-VIS and OVIS train, valid, test (default: all with public '
-                        'data)')
+                        help='train, val, test; for the benchmarks YouTube-VIS and OVIS train, valid, test (default: '
+                        'all with public data; of a config all)')
     parser.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
                         help='processes (default: %(default)s)')
     parser.add_argument('--quick', action='store_true', help='read headers only: no pixels, no ids')
@@ -56,24 +65,45 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--limit', type=NumberArgument(0, whole=True), default=10,
                         help='problems named of each kind (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the whole report to a file')
+    parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
+                        help='override entries of the config')
     args = parser.parse_args()
-    if not args.root.is_dir():
+    args.is_config = args.dataset.endswith('.py')
+    if not args.is_config:
+        if args.dataset not in CHECKS:
+            parser.error(f'DATASET is a config file (.py) or one of {", ".join(CHECKS)}, got "{args.dataset}"')
+        if args.root is None:
+            parser.error(f'{args.dataset} needs ROOT, the folder of the dataset')
+        if args.cfg_options:
+            parser.error('--cfg-options goes with a config')
+    if args.root is not None and not args.root.is_dir():
         parser.error(f'"{args.root}" is not a folder')
-    known = ('train', 'val' if args.dataset in ('vspw', 'vipseg') else 'valid', 'test')
+    known = ('train', 'val' if args.is_config or args.dataset in ('vspw', 'vipseg') else 'valid', 'test')
     if not set(args.splits or ()) <= set(known):
         parser.error(f'the splits of {args.dataset} are {", ".join(known)}, got {" ".join(args.splits)}')
+    if args.own and args.is_config:
+        parser.error('--own goes with a benchmark; a config tells the classes itself')
     if args.num_classes is not None and not (args.dataset == 'vspw' and args.own):
         parser.error('--num-classes goes with "vspw" and --own')
     return args
 
 
+def check(args: argparse.Namespace) -> CheckReport:
+    """Check what the command line names."""
+    options = dict(workers=args.workers, quick=args.quick, **(dict(splits=args.splits) if args.splits else {}))
+    if args.is_config:
+        cfg = load_config(args.dataset, args.cfg_options, args.root and str(args.root))
+        init_default_scope(cfg.get('default_scope') or 'mmvc')
+        return check_config(cfg, **options)
+    if args.num_classes is not None:
+        options['num_classes'] = args.num_classes
+    return CHECKS[args.dataset](args.root, own=args.own, **options)
+
+
 def main() -> None:
     args = parse_args()
-    options = dict(splits=args.splits, num_classes=args.num_classes)
     try:
-        report = CHECKS[args.dataset](
-            args.root, workers=args.workers, quick=args.quick, own=args.own,
-            **{name: value for name, value in options.items() if value is not None})
+        report = check(args)
         print(report.to_text(args.limit))
         if args.json is not None:
             args.json.write_text(json.dumps(report.to_dict(), indent=1) + '\n', encoding='utf-8')

@@ -50,7 +50,8 @@ def parse_args() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', help='checkpoint to convert')
     parser.add_argument('dst', help='checkpoint to write, a .pth file')
-    parser.add_argument('--config', help='config of the stage that the weights are for: check that they fit its model')
+    parser.add_argument('--config', help='config that the weights are for: check that they fit its model')
+    parser.add_argument('--stage', metavar='NAME', help='stage of the config that they are for; default: the last')
     parser.add_argument('--drop-class-head', action='store_true',
                         help='leave out the class embeddings, to start a training with other classes')
     parser.add_argument('--segmenter-only', action='store_true', help='leave out tracker and refiner')
@@ -131,7 +132,7 @@ def main() -> None:
             load_official_checkpoint(args.src), args.drop_class_head, args.segmenter_only)
         print(summarize(weights))
         if args.config:
-            cfg = load_config(args.config)
+            cfg = load_config(args.config, stage=args.stage)
             init_default_scope(cfg.get('default_scope', 'mmvc'))
             check_fit(weights, MODELS.build(cfg.model))
             print(f'fits the model of {args.config}')

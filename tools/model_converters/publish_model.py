@@ -14,7 +14,14 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from mmvc import __version__
-from mmvc.engine import load_config, report_errors, require_checkpoint, weight_mismatches
+from mmvc.engine import (
+    load_config,
+    read_config,
+    report_errors,
+    require_checkpoint,
+    stage_names,
+    weight_mismatches,
+)
 from mmvc.models.losses import ClassMemory
 from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
@@ -22,13 +29,13 @@ from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
 
-EPILOG = """The file is named <config>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors. It holds weights
-only: no optimizer, no history, no class memory of the refiner's loss. Of a training with averaged weights (EMA) it
-holds the averaged ones, which are what such a training evaluates.
+EPILOG = """The file is named <config>_<stage>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors, without a
+stage if the config has none. It holds weights only: no optimizer, no history, no class memory of the refiner's loss.
+Of a training with averaged weights (EMA) it holds the averaged ones, which are what such a training evaluates.
 
 examples:
   python tools/model_converters/publish_model.py CONFIG work_dirs/NAME/offline/iter_40000.pth
-  python tools/model_converters/publish_model.py CONFIG CHECKPOINT model_zoo --safetensors
+  python tools/model_converters/publish_model.py CONFIG CHECKPOINT model_zoo --stage online --safetensors
 """
 
 #: what a user of the weights needs to know of their training
@@ -44,6 +51,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config that the checkpoint was trained with')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out_dir', nargs='?', default='.', help='folder to write to; default: the current one')
+    parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; '
+                        'default: the last')
     parser.add_argument('--date', help='YYYYMMDD; default: that of the checkpoint, or today')
     parser.add_argument('--safetensors', action='store_true', help='write the format of safetensors instead')
     parser.add_argument('--trust-checkpoint', action='store_true',
@@ -93,19 +102,22 @@ def main() -> None:
     if args.trust_checkpoint:
         trust_checkpoints()
     with report_errors():
-        cfg = load_config(args.config)
+        names = stage_names(read_config(args.config))
+        stage = args.stage or (names[-1] if names else None)
+        cfg = load_config(args.config, stage=stage)
         require_checkpoint(args.checkpoint)
         checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
         init_default_scope(cfg.get('default_scope', 'mmvc'))
         weights = collect_weights(checkpoint, MODELS.build(cfg.model))
         old_meta = checkpoint.get('meta', {})
-        meta = dict(config=Path(args.config).name, mmvc_version=__version__,
+        meta = dict(config=Path(args.config).name, **(dict(stage=stage) if stage else {}), mmvc_version=__version__,
                     **{name: old_meta[name] for name in KEPT_META if name in old_meta})
         content = to_bytes(weights, meta, args.safetensors)
         date = args.date or str(old_meta.get('time') or time.strftime('%Y%m%d'))[:8]
         suffix = 'safetensors' if args.safetensors else 'pth'
         digest = hashlib.sha256(content).hexdigest()
-        path = Path(args.out_dir) / f'{Path(args.config).stem}_{date}-{digest[:8]}.{suffix}'
+        name = '_'.join([Path(args.config).stem, *([stage] if stage else []), date])
+        path = Path(args.out_dir) / f'{name}-{digest[:8]}.{suffix}'
         atomic_write(path, content)
         parameters = sum(value.numel() for value in weights.values())
         print(f'{path}: {len(weights)} tensors, {parameters:,} values, {len(content) / 2**20:.1f} MiB, '

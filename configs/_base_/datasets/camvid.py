@@ -1,4 +1,4 @@
-# CamVid (11 classes, 480x360) as videos in VSPW's fashion. Trained on crops of 256x192, tested at full size.
+# CamVid (11 classes, 480x360), as videos with semantic masks. Trained on crops of 256x192, tested at full size.
 dataset_type = 'CamVidDataset'
 data_root = 'data/camvid'
 
@@ -19,7 +19,7 @@ load_and_augment = dict(
         dict(type='mmdet.PhotoMetricDistortion'),
     ])
 train_pipeline = [
-    dict(type='SampleClip', num_frames=2, frame_range=2),
+    dict(type='SampleClip', num_frames=8, frame_range=4, reverse_prob=0.5),
     load_and_augment,
     dict(type='PackVideoSegInputs'),
 ]

@@ -1,11 +1,10 @@
-# Generated videos (tools/dataset_converters/make_synthetic.py) in VSPW's layout: an own dataset by `metainfo` alone.
+# Generated videos (tools/dataset_converters/make_synthetic.py) in the layout of VSPW. `metainfo` names the classes.
 dataset_type = 'VSPWDataset'
 data_root = 'data/synthetic/vspw'
 metainfo = dict(
     classes=('sky', 'ground', 'water', 'building', 'ball', 'crate', 'flower', 'fish', 'kite', 'ring'),
     palette=[(70, 130, 180), (107, 142, 35), (0, 80, 200), (150, 100, 90), (220, 20, 60), (139, 90, 43),
-             (255, 105, 180), (255, 165, 0), (148, 0, 211), (64, 64, 64)],
-    thing_classes=('ball', 'crate', 'flower', 'fish', 'kite', 'ring'))
+             (255, 105, 180), (255, 165, 0), (148, 0, 211), (64, 64, 64)])
 
 load_and_augment = dict(
     type='TransformBroadcaster',
@@ -16,7 +15,7 @@ load_and_augment = dict(
         dict(type='mmdet.RandomFlip', prob=0.5),
     ])
 train_pipeline = [
-    dict(type='SampleClip', num_frames=2, frame_range=5),
+    dict(type='SampleClip', num_frames=8, frame_range=4, reverse_prob=0.5),
     load_and_augment,
     dict(type='PackVideoSegInputs'),
 ]

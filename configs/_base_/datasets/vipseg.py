@@ -1,24 +1,23 @@
-# VIPSeg (124 classes, 58 of them things), as converted by tools/dataset_converters/vipseg_to_720p.py: VSPW's
-# videos at the same sizes, in longer clips, with panoptic masks.
-_base_ = './vspw.py'
-
+# VIPSeg (124 classes, 58 of them things) at 720p, as tools/dataset_converters/vipseg_to_720p.py writes it. A config
+# adds the pipelines.
 dataset_type = 'VIPSegDataset'
 data_root = 'data/VIPSeg_720P'
-
-crop = dict(_base_.crop, crop_type='absolute', crop_size=(608, 608))
-refiner_load_and_augment = dict(transforms=[*_base_.load, _base_.resize, crop, _base_.flip])
-train_pipeline = [dict(type='SampleClip', num_frames=5, frame_range=10), *_base_.train_pipeline[1:]]
 train_dataloader = dict(
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='panoptic_gt_VIPSeg_train.json',
-        pipeline=train_pipeline))
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(type=dataset_type, data_root=data_root, ann_file='panoptic_gt_VIPSeg_train.json'))
 val_dataloader = dict(
-    dataset=dict(type=dataset_type, data_root=data_root, ann_file='panoptic_gt_VIPSeg_val.json'))
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type=dataset_type, data_root=data_root, ann_file='panoptic_gt_VIPSeg_val.json', test_mode=True))
 test_dataloader = val_dataloader
 val_evaluator = dict(type='VPSMetric', ann_file=f'{data_root}/panoptic_gt_VIPSeg_val.json')
 test_evaluator = val_evaluator
+num_classes = 124
 postprocessor = dict(
     type='VPSPostprocessor',
     thing_classes=[

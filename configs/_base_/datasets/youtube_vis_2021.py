@@ -1,20 +1,29 @@
-# YouTube-VIS 2021 (40 classes), mixed 1:1 with pseudo-videos of COCO.
-_base_ = './vis_with_coco.py'
-
+# YouTube-VIS 2021 (40 classes), mixed 1:1 with clips that are made from frames of COCO. The annotations of the
+# validation set are not public: results are written for the server. A config adds the pipelines.
 dataset_type = 'YouTubeVISDataset'
 data_root = 'data/youtube_vis_2021'
 coco_root = 'data/coco'
 
-video_dataset = dict(type=dataset_type, version='2021', data_root=data_root)
-coco_dataset = dict(
+_videos = dict(type=dataset_type, version='2021', data_root=data_root)
+_coco = dict(
     type='COCOPseudoVideoDataset',
     target='youtube_vis_2021',
     data_root=coco_root,
     ann_file='annotations/instances_train2017.json')
-train_dataloader = dict(dataset=dict(datasets=[dict(video_dataset, split='train'), coco_dataset]))
-val_dataloader = dict(dataset=video_dataset)
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(type='JointDataset', ratio=(1, 1), datasets=[dict(_videos, split='train'), _coco]))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(_videos, split='valid', test_mode=True))
 test_dataloader = val_dataloader
-val_evaluator = dict(data_root=data_root, output_dir='work_dirs/results/youtube_vis_2021')
+val_evaluator = dict(
+    type='VISMetric', format_only=True, data_root=data_root, output_dir='work_dirs/results/youtube_vis_2021')
 test_evaluator = val_evaluator
 num_classes = 40
 postprocessor = dict(type='VISPostprocessor', max_per_video=10)

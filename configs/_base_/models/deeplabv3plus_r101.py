@@ -1,4 +1,4 @@
-# DeepLabv3+ of MMSegmentation, ResNet-101 with output stride 8. A leaf adds `num_classes` of both heads and the
+# DeepLabv3+ of MMSegmentation, ResNet-101 with output stride 8. A config adds `num_classes` of both heads and the
 # `data_preprocessor`, which come with the dataset.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(

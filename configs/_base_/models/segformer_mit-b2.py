@@ -1,4 +1,4 @@
-# SegFormer-B2 of MMSegmentation. A leaf adds `num_classes` of the head and the `data_preprocessor`, which come with
+# SegFormer-B2 of MMSegmentation. A config adds `num_classes` of the head and the `data_preprocessor`, which come with
 # the dataset.
 model = dict(
     type='mmseg.EncoderDecoder',

@@ -1,5 +1,5 @@
 # Tab. 4 with four times the iterations of the other plans: does masking need a longer training?
-_base_ = ['./_testbed.py', './_tab4.py']
+_base_ = ['./_testbed.py', './_variants.py']
 
 title = 'MVC-1, MVC-2 and OMA after 1,600 + 800 + 600 iterations, generated videos'
 iters1 = {'train_cfg.max_iters': 1600, 'train_cfg.val_interval': 1600, 'param_scheduler.CosineAnnealingLR.end': 1600}

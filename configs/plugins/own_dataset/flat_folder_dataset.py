@@ -4,6 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from mmvc.datasets import BaseVideoSegDataset
+from mmvc.formats.vspw import read_video_list
 from mmvc.registry import DATASETS
 from mmvc.utils.natural_order import natural_key
 
@@ -25,7 +26,7 @@ class FlatFolderDataset(BaseVideoSegDataset):
         videos = defaultdict(list)
         for path in Path(self.data_prefix['img_path']).glob(f'*{self.img_suffix}'):
             videos[path.stem.rpartition('_')[0]].append(path)
-        return [self._entry(name, videos[name]) for name in self._load_video_names()]
+        return [self._entry(name, videos[name]) for name in read_video_list(self.ann_file)]
 
     def _entry(self, name: str, paths: list[Path]) -> dict:
         images = []

@@ -41,6 +41,7 @@ class ModelPlan:
         name (str): Name in the report and of its folder.
         config (str): Config of the model. Defaults to '': there are ``predictions``.
         checkpoint (str): Checkpoint of the model. Defaults to '': there are ``predictions``.
+        stage (str, optional): Stage of the config that the checkpoint is of. Defaults to None: the last stage.
         tta (bool | dict): Test-time augmentation. True takes ``tta_model`` and ``tta_pipeline`` of the config, or the
             scales of the paper if the config has none. A dict has any of the keys ``scales``, ``flip`` and ``voting``.
             Defaults to False.
@@ -53,6 +54,7 @@ class ModelPlan:
     name: str
     config: str = ''
     checkpoint: str = ''
+    stage: str | None = None
     tta: Any = False
     predictions: str | None = None
 
@@ -63,8 +65,8 @@ class ModelPlan:
         if self.predictions is None:
             if not (self.config and self.checkpoint):
                 raise UsageError('it needs config and checkpoint, or predictions (a folder of PNGs)')
-        elif self.config or self.checkpoint or self.tta:
-            raise UsageError('it has predictions, so config, checkpoint and tta have no effect: drop one side')
+        elif self.config or self.checkpoint or self.stage or self.tta:
+            raise UsageError('it has predictions, so config, checkpoint, stage and tta have no effect: drop one side')
         if isinstance(self.tta, dict):
             unknown = set(self.tta) - set(TTA_KEYS)
             if unknown:

@@ -31,7 +31,7 @@ def prepare_config(model: ModelPlan, dataset: dict) -> ConfigDict:
     Raises:
         UsageError: The config cannot be read or has no ``test_dataloader``.
     """
-    cfg = load_config(model.config)
+    cfg = load_config(model.config, stage=model.stage)
     pipeline = require_dataloader(cfg, 'test').dataset.pipeline
     cfg.test_dataloader.dataset = ConfigDict(dataset, pipeline=pipeline, test_mode=True)
     cfg.test_evaluator = ConfigDict(type='VSSMetric')

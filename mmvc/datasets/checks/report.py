@@ -25,6 +25,8 @@ REMEDIES = {
                   'your own with --own',
     'annotation': 'the annotation file contradicts itself or its masks: convert or download it again',
     'list': 'write one name per line, each video once and in one split only',
+    'classes': 'set model.num_classes and, for panoptic segmentation, model.postprocessor.thing_classes to those of '
+               'the dataset',
     'refused': 'the dataset class does not load it, for the reason given',
     'total': 'not the number of the benchmark: the download or conversion is incomplete, or it is another release',
 }

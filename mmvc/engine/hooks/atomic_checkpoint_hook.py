@@ -14,7 +14,7 @@ from mmvc.registry import HOOKS
 _OUTDATED = 'outdated_ckpts'
 
 
-@HOOKS.register_module(name=['AtomicCheckpointHook', 'CheckpointHook'])  # with default_scope='mmvc' it is the default
+@HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
     """Checkpoint hook that keeps an intact checkpoint on disk whenever the process is killed.
 

@@ -1,10 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 # The model of e2e_tiny.npz: the full-size one with every size reduced.
-_base_ = [
-    '../../../configs/_base_/models/segmenter_r50.py', '../../../configs/_base_/models/tracker.py',
-    '../../../configs/_base_/models/refiner.py'
-]
+_base_ = ['../../../configs/_base_/models/segmenter.py', '../../../configs/_base_/models/dvispp.py']
 
+stages = None  # one model, not the training of it
 attention = dict(embed_dims=32, num_heads=4)
 sizes = dict(embed_dims=64, mask_channels=32, num_layers=2, num_heads=4, feedforward_channels=64)
 model = dict(

@@ -32,8 +32,9 @@ SIZE = (40, 64)
 CONFIG = """
 dataset = dict(type='VSPWDataset', data_root='{root}', ann_file='val.txt', metainfo=dict(classes={classes}))
 models = dict(
-    steady=dict(config='model.py', checkpoint='{root}/steady.pth'),
-    steady_tta=dict(config='model.py', checkpoint='{root}/steady.pth', tta=dict(scales=(1.0, 1.2))),
+    steady=dict(config='model.py', stage='segmenter', checkpoint='{root}/steady.pth'),
+    steady_tta=dict(
+        config='model.py', stage='segmenter', checkpoint='{root}/steady.pth', tta=dict(scales=(1.0, 1.2))),
     given=dict(predictions='{root}/given'))
 aggregation = dict(models=('given', 'steady_tta'))
 correction = dict(
@@ -42,7 +43,7 @@ correction = dict(
     settings=dict(num_questions=1, min_area=0.01))
 """
 MODEL = """
-_base_ = '{configs}/dvispp/dvispp_r18_synthetic_segmenter.py'
+_base_ = '{configs}/dvispp/dvispp_r18_synthetic.py'
 """
 
 

@@ -143,15 +143,8 @@ def test_full_size_models(data_dir, name, queries):
 
 
 def build_full_size(name):
-    base = Path(__file__).parents[3] / 'configs/_base_/models'
-    cfg = Config.fromfile(base / f'segmenter_{name}.py').model
-    cfg.update(
-        type='DVISOffline',
-        num_classes=124,
-        postprocessor=dict(type='VSSPostprocessor'),
-        tracker=Config.fromfile(base / 'tracker.py').tracker,
-        refiner=Config.fromfile(base / 'refiner.py').refiner)
-    return build(cfg)
+    path = Path(__file__).parents[3] / f'configs/dvispp/dvispp_{name}_vspw.py'
+    return build(Config.fromfile(path).model)
 
 
 @pytest.mark.parametrize('removed', [

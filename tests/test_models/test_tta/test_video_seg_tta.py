@@ -158,7 +158,7 @@ def test_soft_voting_shares_one_budget(batch):
 
 
 def test_pipeline_multiplies_the_size_of_testing():
-    test_pipeline = Config.fromfile('configs/_base_/datasets/vspw.py').test_pipeline
+    test_pipeline = Config.fromfile('configs/_base_/pipelines/dvispp_720p.py').test_pipeline
     before = test_pipeline.to_dict() if hasattr(test_pipeline, 'to_dict') else str(test_pipeline)
     pipeline = make_tta_pipeline(test_pipeline, flip=False)
     assert pipeline[0]['type'] == 'SampleAllFrames'

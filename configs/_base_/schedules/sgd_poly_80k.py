@@ -1,7 +1,0 @@
-# MMSegmentation's 80k iterations of SGD, 16 images per iteration (4 GPUs with 4).
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=0.0005))
-param_scheduler = dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=0, end=80000, by_epoch=False)
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=80000)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-auto_scale_lr = dict(base_batch_size=16)

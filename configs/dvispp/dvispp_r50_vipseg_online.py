@@ -1,8 +1,0 @@
-_base_ = ['./dvispp_r50_vipseg_segmenter.py', '../_base_/models/tracker.py']
-
-model = dict(type='DVISOnline', tracker=dict(_base_.tracker, reid_loss=None))
-train_pipeline = [dict(type='SampleClip', num_frames=5, frame_range=2), *_base_.train_pipeline[1:]]
-train_dataloader = dict(batch_size=1, dataset=dict(pipeline=train_pipeline))
-param_scheduler = dict(milestones=[14000])
-auto_scale_lr = dict(base_batch_size=8)
-load_from = 'checkpoints/dvispp/dvispp_r50_vipseg_segmenter.pth'

@@ -1,8 +1,0 @@
-_base_ = ['./dvispp_vitl_ytvis2021_online.py', '../_base_/models/refiner.py']
-
-model = dict(type='DVISOffline', refiner=_base_.refiner)
-train_pipeline = [
-    dict(type='SampleClip', num_frames=21, frame_range=10, reverse_prob=0.5), *_base_.train_pipeline[1:]
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-load_from = 'checkpoints/dvispp/dvispp_vitl_ytvis2021_online.pth'

@@ -1,3 +1,0 @@
-_base_ = ['../dvispp/dvispp_r18_camvid_offline.py', '../_base_/mvc.py']
-
-model = dict(refiner=dict(cross_attn=_base_.oma))

@@ -1,7 +1,0 @@
-_base_ = ['../dvispp/dvispp_r18_synthetic_online.py', '../_base_/mvc.py']
-
-model = dict(masked_loss_weight=_base_.masked_loss_weight)
-train_pipeline = [
-    *_base_.train_pipeline[:-1], dict(type='TubeMask', **_base_.mvc), _base_.train_pipeline[-1]
-]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,6 +1,0 @@
-_base_ = ['../dvispp/dvispp_vitl_vipseg_offline.py', '../_base_/mvc.py']
-
-model = dict(refiner=dict(cross_attn=_base_.oma))
-train_cfg = dict(max_iters=40000, val_interval=40000)
-param_scheduler = dict(milestones=[28000])
-load_from = 'checkpoints/mvc/dvispp_vitl_vipseg_online.pth'
