@@ -178,7 +178,7 @@ def make_plain(model: torch.nn.Module) -> None:
     from mmengine.structures import PixelData
 
     import mmvc.models.layers.multi_scale_deformable_attention as attention
-    import mmvc.models.video_segmentors.minvis as minvis
+    from mmvc.models.cpu import use_cpu_kernels
 
     def all_frames_at_once(prediction) -> Iterator[DetDataSample]:
         masks = torch.stack([
@@ -192,28 +192,24 @@ def make_plain(model: torch.nn.Module) -> None:
             yield DetDataSample(pred_sem_seg=PixelData(sem_seg=sem_seg[None].to(torch.uint8).cpu()))
 
     attention.multi_scale_deformable_attn = plain_attention
-    minvis.CPUInference = nullcontext
-    minvis._frames_at_once = lambda inputs, window_size: window_size
+    use_cpu_kernels(False)
     model.postprocessor.frames = all_frames_at_once
 
 
 def run_row(row: dict) -> dict:
     """Segment a video with the settings of a row; write its labels to a file and return the figures."""
-    from mmvc.models.utils import fold_batch_norm
-
     device, size = row['device'], (row['height'], row['width'])
     model = build_model(row['config'], row['stage'], row['weights'], device, row['feature_store'])
     if row['plain']:
         make_plain(model)
-    elif device == 'cpu':
-        model.backbone = fold_batch_norm(model.backbone)  # as the inferencer does
+    model.optimize_for_inference()  # as the inferencer does
     if row['compile']:
         model.backbone.compile()
         model.head.compile()
     watch = Stopwatch(device)
     for owner, method, name in ((model.backbone, 'forward', 'backbone'), (model.head, 'forward', 'decoder'),
-                                (model.head.pixel_decoder, 'forward', 'pixel decoder'), (model, 'follow', 'tracker'),
-                                (model, 'conclude', 'refiner')):
+                                (model.head.pixel_decoder, 'forward', 'pixel decoder'), (model, 'track', 'tracker'),
+                                (model, 'finalize', 'refiner')):
         watch.watch(owner, method, name)
 
     def segment(frames: Iterator[Tensor]) -> Iterator:

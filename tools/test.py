@@ -31,10 +31,11 @@ from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
+from mmvc.utils.tasks import TASKS
 from mmvc.visualization import FPS_RANGE
 
 # what a model of a post-processor predicts, and which metric scores it
-METRIC_OF = dict(VSSPostprocessor='VSSMetric', VPSPostprocessor='VPSMetric', VISPostprocessor='VISMetric')
+METRIC_OF = {task.postprocessor: task.metric for task in TASKS.values()}
 
 EXAMPLES = """examples:
   the numbers of a checkpoint:

@@ -4,7 +4,6 @@
 As in "Rethinking Video Segmentation with Masked Video Consistency" (arXiv 2408.10627), Fig. 6.
 """
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -170,9 +169,7 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
 
 def _draw_dropped(module: ObjectMaskedCrossAttention, empty_scores: Tensor, drop_ratio: float,
                   seed: int) -> Tensor | None:
-    """Draw the keys that training would drop, without a change of the model and of the RNG state."""
-    masking = copy.copy(module)  # shares the weights, but has settings of its own
-    masking.drop_ratio, masking.mask_at_test = module.drop_ratio or drop_ratio, True
+    """Draw the keys that training would drop, by the module's own rule."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return masking.draw_dropped_keys(empty_scores)
+        return module.draw_dropped_keys(empty_scores, module.drop_ratio or drop_ratio)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
-from mmvc.models import MinVIS
+from mmvc.models import BaseVideoSegmentor
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
@@ -28,14 +28,14 @@ from .pictures import PictureWriter, spread
 
 
 @contextmanager
-def mask_inputs(model: MinVIS, masking: PatchMasking) -> Iterator[list[np.ndarray]]:
+def mask_inputs(model: BaseVideoSegmentor, masking: PatchMasking) -> Iterator[list[np.ndarray]]:
     """Hide patches of the input of the backbone of a model. Hidden pixels are zero, as in training.
 
     The patches are drawn from the global RNG state of numpy. With ``masking.tube``, one mask is drawn and used until
     the end of the context, so use one context per video.
 
     Args:
-        model (MinVIS): Model whose ``backbone`` takes normalised frames (t, 3, H, W).
+        model (BaseVideoSegmentor): Model whose ``backbone`` takes normalised frames (t, 3, H, W).
         masking (PatchMasking): How to hide patches.
 
     Yields:
@@ -84,7 +84,7 @@ class MaskedPrediction:
     the instances and the background.
 
     Args:
-        model (MinVIS): Model in evaluation mode.
+        model (BaseVideoSegmentor): Model in evaluation mode.
         dataset (Any): Dataset whose test pipeline prepares the videos.
         ground_truth (GroundTruth): Ground truth of the same dataset.
         ratios (Sequence[float]): Mask ratios to try, each in (0, 1].
@@ -97,7 +97,7 @@ class MaskedPrediction:
     """
 
     def __init__(self,
-                 model: MinVIS,
+                 model: BaseVideoSegmentor,
                  dataset: Any,
                  ground_truth: GroundTruth,
                  ratios: Sequence[float],

@@ -3,7 +3,8 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
-from mmvc.models.utils import fold_batch_norm
+from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
 from mmvc.utils.progress import ProgressBars
+from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
 from .check_outputs import protect_inputs
-from .frame_buffer import KeptFrames
+from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .loading import frame_transforms, load_model
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
@@ -72,10 +74,11 @@ class VideoSegInferencer:
             last.
 
     Attributes:
-        model (MinVIS): The model, in evaluation mode; on CPU with the batch norm of its backbone folded.
+        model (BaseVideoSegmentor): The model, in evaluation mode and optimised for inference.
         cfg (Config): Its config.
         dataset_meta (dict): ``classes`` and ``palette``.
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``, by the config's post-processing.
+        feature_store (dict): Arguments of the :class:`FeatureStore` that keeps the features of a video.
 
     Raises:
         UsageError: An argument is out of range, config, checkpoint or device cannot be used, or config and checkpoint
@@ -109,22 +112,23 @@ class VideoSegInferencer:
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
-        if self.device.type == 'cpu':
-            self.model.backbone = fold_batch_norm(self.model.backbone)
-        self.task: str = self.model.postprocessor.task
+        task = task_of(self.model.postprocessor)
+        if task is None:
+            raise UsageError(f'model.postprocessor is a {type(self.model.postprocessor).__name__}, whose task is not '
+                             'known: use VSSPostprocessor, VPSPostprocessor, VISPostprocessor or a subclass of one')
+        self.task = task
         self.window_size = window_size
         self.show_progress = show_progress
         self._amp = None if amp is None else self._amp_dtype(amp)
         self._scope = self.cfg.get('default_scope') or 'mmvc'
+        self.feature_store: dict[str, Any] = dict(self.model.feature_store)
         if max_memory is not None:
-            self.model.feature_store = dict(self.model.feature_store, memory_limit=max_memory * 2**30)
+            self.feature_store['memory_limit'] = max_memory * 2**30
         loader, transforms = frame_transforms(self.cfg)
         with DefaultScope.overwrite_default_scope(self._scope):
             self._loader = TRANSFORMS.build(loader)
             self.pipeline = Compose(transforms)
-        if compile:
-            self.model.backbone = torch.compile(self.model.backbone)
-            self.model.head = torch.compile(self.model.head)
+        self.model.optimize_for_inference(compile)
 
     def __call__(self,
                  inputs: Source | Sequence[Source],
@@ -267,22 +271,21 @@ class VideoSegInferencer:
         frames = track(reader, reader.expected_frames, reader.source.name)
         windows = self._windows(frames, self._window_size(reader), pending)
         first = next(windows)  # reading a frame sets the reader's size
-        for sample in self._stepped(self.model.stream(_chain(first, windows), reader.size)):
+        for sample in self._stepped(self.model.stream(chain([first], windows), reader.size)):
             yield self._result(reader, pending.popleft(), sample)
 
     def _two_passes(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
         name, total = reader.source.name, reader.expected_frames
         again: Iterable[Frame] = reader
         frames: Iterable[Frame] = reader
-        shared_limit: AbstractContextManager = nullcontext()
+        store = FeatureStore(**self.feature_store)
         if not reader.source.repeatable:
-            again = kept = KeptFrames(self.model.feature_store)
-            shared_limit = kept.share_limit(self.model)
-            frames = kept.keep(reader)
+            again = buffer = FrameBuffer(store)
+            frames = buffer.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
         first = next(windows)  # reading a frame sets the reader's size
-        with torch.no_grad(), self._autocast(), shared_limit:
-            prediction = self.model.predict_video(_chain(first, windows), reader.size)
+        with torch.no_grad(), self._autocast():
+            prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
         samples = self._stepped(self.model.postprocessor.frames(prediction))
         decoded = 0
@@ -368,11 +371,6 @@ class VideoSegInferencer:
     def _result(self, reader: FrameReader, frame: Frame, sample: Any) -> FrameResult:
         return FRAME_RESULTS[self.task](reader.source.name, frame.index, frame.name, frame.image, sample,
                                         self.dataset_meta['classes'])
-
-
-def _chain(first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
-    yield first
-    yield from rest
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
 from mmvc.engine import load_config, merge_options, require_checkpoint, resolve_stage, weight_mismatches
-from mmvc.models import MinVIS
+from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.arguments import check_number
@@ -99,7 +99,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
                weights: str | None = None,
                device: str | torch.device = 'cpu',
                cfg_options: dict | None = None,
-               stage: str | None = None) -> tuple[MinVIS, Config, dict]:
+               stage: str | None = None) -> tuple[BaseVideoSegmentor, Config, dict]:
     """Build a model in evaluation mode and load its weights, all of them or none.
 
     Args:
@@ -113,7 +113,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
         stage (str, optional): Stage of the config that the weights are of. Defaults to None: the last stage.
 
     Returns:
-        tuple[MinVIS, Config, dict]: Model, config, and ``dict(classes, palette)`` of what it was trained on.
+        tuple[BaseVideoSegmentor, Config, dict]: Model, config, and ``dict(classes, palette)`` of its training set.
 
     Raises:
         UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are
@@ -130,7 +130,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     with DefaultScope.overwrite_default_scope(scope):
         _check_model(cfg.model, label)
         built = MODELS.build(cfg.model)
-        if not isinstance(built, MinVIS):
+        if not isinstance(built, BaseVideoSegmentor):
             raise UsageError(f'{label} describes a {type(built).__name__}, which does not segment videos: use a '
                              'config whose model is MinVIS, DVISOnline or DVISOffline')
     if checkpoint is None:
@@ -189,7 +189,7 @@ def _load_checkpoint(weights: str) -> dict:
     return CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
 
 
-def _load_weights(model: MinVIS, checkpoint: dict, weights: str, label: str) -> None:
+def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, label: str) -> None:
     state_dict = checkpoint.get('state_dict', checkpoint)
     lines = weight_mismatches(model, state_dict)
     if not lines:

@@ -9,6 +9,7 @@ import numpy as np
 from mmdet.structures import DetDataSample
 from pycocotools import mask as mask_utils
 
+from mmvc.utils.tasks import VIS, VPS, VSS
 from mmvc.visualization import SegmentMap
 
 
@@ -198,7 +199,7 @@ class InstanceFrame(FrameResult):
         return [self._segment(*track) for track in tracks if track[-1].any()]
 
 
-FRAME_RESULTS = dict(vss=SemanticFrame, vps=PanopticFrame, vis=InstanceFrame)
+FRAME_RESULTS = {VSS: SemanticFrame, VPS: PanopticFrame, VIS: InstanceFrame}
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from typing import Any
 import mmcv
 import numpy as np
 
-from mmvc.datasets import BaseVideoDataset, COCOPseudoVideoDataset, VIPSegDataset, YouTubeVISDataset
+from mmvc.datasets import BaseVideoDataset
 from mmvc.datasets.transforms import LoadFrameInstances, LoadVideoSegAnnotations
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.tasks import VSS, task_of
 from mmvc.visualization.segment_map import SegmentMap
 
 
@@ -120,9 +121,7 @@ def innermost_dataset(dataset: dict) -> dict:
 
 
 def dataset_task(dataset: Any) -> str:
-    """Return the task of a dataset: ``'vps'`` for VIPSeg's format, ``'vis'`` for YouTube-VIS's, else ``'vss'``."""
+    """Return the task of a dataset, see :mod:`mmvc.utils.tasks`; of another package's dataset: ``'vss'``."""
     while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
         dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
-    if isinstance(dataset, VIPSegDataset):
-        return 'vps'
-    return 'vis' if isinstance(dataset, (YouTubeVISDataset, COCOPseudoVideoDataset)) else 'vss'
+    return task_of(dataset) or VSS

@@ -4,7 +4,7 @@
 import torch
 from mmengine.config import Config
 
-from mmvc.models import MinVIS
+from mmvc.models import BaseVideoSegmentor
 from tests.helpers.tiny_models import NUM_CLASSES, STAGES, build_part, randomize_constants
 
 CLASSES = [f'class{index}' for index in range(NUM_CLASSES)]
@@ -39,7 +39,7 @@ def tiny_config(stage: str = 'MinVIS', task: str = 'vss', scale: tuple = (96, 64
         test_cfg=dict()))
 
 
-def vivid_model(cfg: Config) -> MinVIS:
+def vivid_model(cfg: Config) -> BaseVideoSegmentor:
     """Build a model of random weights that are large enough for maps of several classes and segments."""
     torch.manual_seed(dict(MinVIS=1, DVISOnline=2, DVISOffline=1)[cfg.model.type])
     model = randomize_constants(build_part(cfg.model))

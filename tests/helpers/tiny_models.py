@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from mmvc.models import MinVIS
+from mmvc.models import BaseVideoSegmentor
 from mmvc.registry import MODELS
 
 NUM_CLASSES = 10
@@ -92,7 +92,7 @@ def build_part(cfg: dict) -> nn.Module:
     return MODELS.build(ConfigDict(cfg))
 
 
-def build_model(stage: str, **changes) -> MinVIS:
+def build_model(stage: str, **changes) -> BaseVideoSegmentor:
     """Build the tiny model of a stage; ``changes`` replace top-level entries of its config."""
     return build_part(dict(STAGES[stage], **changes))
 

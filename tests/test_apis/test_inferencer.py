@@ -110,7 +110,7 @@ def test_windows_do_not_matter_online(make_inferencer, frames, task):
 @pytest.mark.parametrize('stage', STAGES)
 def test_features_on_disk(make_inferencer, frames, stage):
     on_disk = make_inferencer(stage, max_memory=0)
-    assert on_disk.model.feature_store['memory_limit'] == 0
+    assert on_disk.feature_store['memory_limit'] == 0
     expected = maps(make_inferencer(stage).stream(frames, online=False))
     assert np.array_equal(maps(on_disk.stream(frames, online=False)), expected)
 

@@ -12,7 +12,7 @@ from prettytable import PrettyTable
 
 from mmvc import __version__
 from mmvc.engine import load_config, report_errors, weight_mismatches
-from mmvc.models import MinVIS
+from mmvc.models import BaseVideoSegmentor
 from mmvc.models.official_weights import (
     ConvertedWeights,
     OfficialWeightsError,
@@ -67,7 +67,7 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def check_fit(weights: ConvertedWeights, model: MinVIS) -> None:
+def check_fit(weights: ConvertedWeights, model: BaseVideoSegmentor) -> None:
     """Load the weights into a model, strictly but for the parts that they are known to lack.
 
     Raises:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""How the spatial tokens of a ViT-Adapter read from the transformer.
+"""Extractors of a ViT-Adapter: its spatial tokens attend to the patches of the transformer.
 
 Source: Chen et al., "Vision Transformer Adapter for Dense Predictions", ICLR 2023, section 3.4, Eqs. 2 and 3.
 """
@@ -15,10 +15,10 @@ from ..layers import MultiScaleDeformableAttention
 
 
 class TokenGeometry(NamedTuple):
-    """Where the tokens of one image size lie; the same for all extractors of a forward pass."""
+    """Positions of the tokens of one image size; the same for all extractors of a forward pass."""
 
     query_shapes: Sequence[tuple[int, int]]
-    """(H_l, W_l) of each level of the spatial tokens, which follow one another in one sequence."""
+    """(H_l, W_l) of each level of the spatial tokens; the levels follow one another in one sequence."""
     reference_points: Tensor
     """Centres (x, y) of the spatial tokens in [0, 1], shape (1, N, 1, 2)."""
     value_shapes: Tensor
@@ -34,10 +34,10 @@ class TokenGeometry(NamedTuple):
         Args:
             query_shapes (Sequence[tuple[int, int]]): (H_l, W_l) of each level of the spatial tokens.
             value_shape (tuple[int, int]): (H, W) of the transformer's patches.
-            device (torch.device): Where the tensors are made.
+            device (torch.device): Device of the tensors.
 
         Returns:
-            TokenGeometry: What an extractor needs.
+            TokenGeometry: The positions.
         """
         centres = []
         for height, width in query_shapes:
@@ -107,12 +107,12 @@ class Extractor(nn.Module):
         self.ffn = ConvFFN(embed_dims, int(ffn_ratio * embed_dims))
 
     def forward(self, queries: Tensor, patches: Tensor, geometry: TokenGeometry) -> Tensor:
-        """Let the spatial tokens read.
+        """Update the spatial tokens.
 
         Args:
             queries (Tensor): Spatial tokens, shape (B, N, C).
             patches (Tensor): Patch tokens of the transformer, shape (B, H * W, C).
-            geometry (TokenGeometry): Where both lie.
+            geometry (TokenGeometry): Positions of both.
 
         Returns:
             Tensor: Spatial tokens, shape (B, N, C).
@@ -128,12 +128,12 @@ class Extractor(nn.Module):
 
 
 class Interaction(nn.Module):
-    """What follows one group of transformer layers: an extractor, and further ones where asked for.
+    """The extractors that follow one group of transformer layers.
 
     Args:
         embed_dims (int): Channels C of a token.
         num_heads (int): Heads of the deformable attention; divides C.
-        num_extra (int): Extractors after the first, reading the same patches.
+        num_extra (int): Number of extractors after the first; they attend to the same patches.
     """
 
     def __init__(self, embed_dims: int, num_heads: int, num_extra: int = 0) -> None:

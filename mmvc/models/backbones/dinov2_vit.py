@@ -5,7 +5,6 @@ Source: Oquab et al., "DINOv2: Learning Robust Visual Features without Supervisi
 al., "Going deeper with Image Transformers", ICCV 2021.
 """
 
-
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, trunc_normal_init
@@ -70,11 +69,11 @@ class MLP(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """A learned factor per channel, small at the start so that a residual branch opens slowly.
+    """A learned factor per channel, small at first, so that a residual branch gains influence slowly.
 
     Args:
         embed_dims (int): Channels C of a token.
-        init_value (float): The factor at the start.
+        init_value (float): Initial value of the factor.
     """
 
     def __init__(self, embed_dims: int, init_value: float = 1e-5) -> None:
@@ -118,7 +117,7 @@ class DINOv2ViT(BaseModule):
         depth (int): Number of transformer layers.
         num_heads (int): Attention heads of a layer; divides ``embed_dims``.
         patch_size (int): Side of a patch in pixels.
-        pretrained_grid (int): Patches along each side of the images that the position embedding was trained for.
+        pretrained_grid (int): Patches along each side of the images that the position embedding was trained on.
         init_cfg (dict, optional): Initialisation of :class:`mmengine.model.BaseModule`.
 
     Raises:
@@ -134,19 +133,19 @@ class DINOv2ViT(BaseModule):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if embed_dims % num_heads:
-            raise ValueError(f'num_heads={num_heads} must divide embed_dims={embed_dims}')
+            raise ValueError(f'num_heads={num_heads} must divide embed_dims={embed_dims}: change one of them')
         self.patch_size = patch_size
         self.pretrained_grid = pretrained_grid
         self.patch_embed = PatchEmbed(patch_size, embed_dims)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + pretrained_grid**2, embed_dims))
-        # stood for hidden patches in DINOv2's own pretraining; here so that checkpoints load strictly
+        # only DINOv2's own pretraining uses it; it is here so that checkpoints load strictly
         self.mask_token = nn.Parameter(torch.zeros(1, embed_dims), requires_grad=False)
         self.blocks = nn.ModuleList(TransformerBlock(embed_dims, num_heads) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
 
     def init_weights(self) -> None:
-        """Draw linear layers and position embedding from a normal distribution (0.02); then what ``init_cfg`` says."""
+        """Draw linear layers and position embedding from a normal distribution (std 0.02), then apply ``init_cfg``."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 trunc_normal_init(module, std=0.02)
@@ -155,7 +154,7 @@ class DINOv2ViT(BaseModule):
         super().init_weights()
 
     def interpolate_pos_embed(self, grid: tuple[int, int]) -> Tensor:
-        """Position embedding of the class token and of every patch.
+        """Interpolate the position embedding of the class token and of every patch.
 
         Args:
             grid (tuple[int, int]): Patches of the image, (rows, columns).
@@ -168,19 +167,19 @@ class DINOv2ViT(BaseModule):
             return self.pos_embed
         class_pos, patch_pos = self.pos_embed[:, :1], self.pos_embed[:, 1:]
         patch_pos = patch_pos.view(1, side, side, -1).permute(0, 3, 1, 2)
-        # checkpoints expect positions sampled at a scale of (n + 0.1) / side: n / side, or a size, differs visibly
+        # DINOv2 samples positions at a scale of (n + 0.1) / side; n / side, or a size, gives visibly other features
         scale = tuple((n + 0.1) / side for n in grid)
         patch_pos = F.interpolate(patch_pos, scale_factor=scale, mode='bicubic', align_corners=False)
         return torch.cat([class_pos, patch_pos.flatten(2).transpose(1, 2)], dim=1)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Tokens that enter the first layer.
+        """Compute the tokens that enter the first layer.
 
         Args:
             images (Tensor): Normalised images, shape (B, 3, H, W); H and W multiples of ``patch_size``.
 
         Returns:
-            Tensor: Class token and patches, positions added, shape (B, 1 + H / patch_size * W / patch_size, C).
+            Tensor: Class token and patches with their positions, shape (B, 1 + H / patch_size * W / patch_size, C).
         """
         grid = (images.shape[-2] // self.patch_size, images.shape[-1] // self.patch_size)
         tokens = self.patch_embed(images)
@@ -188,7 +187,7 @@ class DINOv2ViT(BaseModule):
         return tokens + self.interpolate_pos_embed(grid)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features of all patches, normalised.
+        """Compute the normalised features of all patches.
 
         Args:
             images (Tensor): Normalised images, shape (B, 3, H, W); H and W multiples of ``patch_size``.

@@ -27,9 +27,9 @@ ARCHITECTURES: dict[str, dict[str, int]] = dict(
 class DINOv2ViTAdapter(BaseModule):
     """DINOv2 transformer with a ViT-Adapter: four feature maps from a plain, usually frozen, transformer.
 
-    A small convolutional network gives spatial tokens at 1/8, 1/16 and 1/32. The transformer's layers run in four
-    groups; after each group the spatial tokens read from the patches by deformable attention (extractors). Nothing
-    flows back into the transformer (no injectors), which is why it can run without gradients.
+    A small convolutional network computes spatial tokens at 1/8, 1/16 and 1/32. The transformer's layers run in four
+    groups; after each group the spatial tokens attend to the patches by deformable attention (extractors). The
+    transformer gets no input from the spatial tokens (no injectors), so it can run without gradients.
 
     Source: Chen et al., "Vision Transformer Adapter for Dense Predictions", ICLR 2023, as used by DVIS++ (Zhang et
     al., "DVIS++: Improved Decoupled Framework for Universal Video Segmentation", 2023). Parameter names are those of
@@ -40,10 +40,11 @@ class DINOv2ViTAdapter(BaseModule):
             output), ``depth`` (transformer layers, a multiple of 4) and ``num_heads`` (of the transformer's and the
             extractors' attention).
         spatial_channels (int): Channels of the convolutional network at 1/4.
-        pretrained_grid (int): Patches along each side of the images that the position embedding was trained for.
-        frozen_vit (bool): Run the transformer without gradients and always in evaluation mode.
-        with_cp (bool): Recompute transformer layers and extractors in the backward pass instead of storing what is in
-            them.
+        pretrained_grid (int): Patches along each side of the images that the position embedding was trained on.
+        frozen_vit (bool): Whether to run the transformer without gradients and always in evaluation mode. Defaults to
+            True.
+        with_cp (bool): Whether to recompute transformer layers and extractors in the backward pass instead of storing
+            their activations. Defaults to False.
         norm_cfg (dict): Normalisation of convolutional network and outputs. The official training used
             ``dict(type='SyncBN')``, which needs CUDA and a process group.
         init_cfg (dict, optional): Initialisation. ``dict(type='Pretrained', checkpoint=...)`` takes weights of this
@@ -71,12 +72,12 @@ class DINOv2ViTAdapter(BaseModule):
             arch = ARCHITECTURES[arch]
         embed_dims, depth, num_heads = arch['embed_dims'], arch['depth'], arch['num_heads']
         if depth % self.num_interactions:
-            raise ValueError(f'depth={depth} must be a multiple of {self.num_interactions}, the groups it is cut into')
+            raise ValueError(f'depth={depth} must be a multiple of {self.num_interactions}, the number of groups')
         self.frozen_vit = frozen_vit
         self.with_cp = with_cp
 
         self.vit_module = DINOv2ViT(embed_dims, depth, num_heads, pretrained_grid=pretrained_grid)
-        # not part of what this backbone computes: the patches are read before the last normalisation
+        # not used: the extractors read the patches before the last normalisation
         self.vit_module.norm.requires_grad_(False)
         if frozen_vit:
             self.vit_module.requires_grad_(False)
@@ -90,7 +91,7 @@ class DINOv2ViTAdapter(BaseModule):
             self.add_module(f'norm{i}', build_norm_layer(norm_cfg, embed_dims)[1])
 
     def init_weights(self) -> None:
-        """Initialise the adapter, then what ``init_cfg`` says.
+        """Initialise the adapter, then apply ``init_cfg``.
 
         Raises:
             UsageError: If ``init_cfg`` names a checkpoint that lacks parameters of the transformer, or has parameters
@@ -99,7 +100,7 @@ class DINOv2ViTAdapter(BaseModule):
         nn.init.normal_(self.level_embed)
         for module in (*self.spm.modules(), *self.interactions.modules(), self.up):
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                # the channels of a depthwise convolution are apart: its fan-out is that of a single one
+                # channels of a depthwise convolution are independent: its fan-in is the fan-out of one channel
                 kaiming_init(module, mode='fan_in' if module.groups > 1 else 'fan_out')
             elif isinstance(module, nn.Linear):
                 trunc_normal_init(module, std=0.02)
@@ -122,8 +123,9 @@ class DINOv2ViTAdapter(BaseModule):
         missing, unexpected = self.load_state_dict(state_dict, strict=False)
         missing = [key for key in missing if key.startswith('vit_module.')]
         if missing or unexpected:
-            raise UsageError(f"'{path}' does not fit this backbone: missing {missing}, unknown {unexpected}. "
-                             'Give a converted DINOv2 checkpoint, an official one, or one of this backbone.')
+            raise UsageError(f"checkpoint '{path}' does not fit DINOv2ViTAdapter: missing {missing}, unknown "
+                             f'{unexpected}. Set backbone.init_cfg.checkpoint to a converted DINOv2 checkpoint, an '
+                             'official one, or one of this backbone')
 
     def train(self, mode: bool = True) -> 'DINOv2ViTAdapter':
         """Set training or evaluation mode; a frozen transformer stays in evaluation mode."""
@@ -176,7 +178,7 @@ class DINOv2ViTAdapter(BaseModule):
         maps.insert(0, finest + self.up(maps[0]))
         outputs = []
         for i, (x, vit_map) in enumerate(zip(maps, vit_maps), start=1):
-            # each output also takes the patches of one group of layers: the coarser it is, the deeper the group
+            # add the patches of one group of layers to each output: the coarser the output, the deeper the group
             x = x + F.interpolate(vit_map, size=x.shape[-2:], mode='bilinear', align_corners=False)
             x = getattr(self, f'norm{i}')(x)
             stride = 2**(i + 1)

@@ -13,34 +13,34 @@ from .dinov2_vit import DINOv2ViT
 
 
 def resize_patch_projection(weight: Tensor, patch_size: int) -> Tensor:
-    """Resize the kernels that embed patches, so that a transformer takes patches of another size.
+    """Resize the kernels of the patch embedding for patches of another size.
 
     Args:
-        weight (Tensor): Shape (C, 3, P, P), P the patch size trained with.
+        weight (Tensor): Shape (C, 3, P, P), P the patch size of the training.
         patch_size (int): The new patch size in pixels.
 
     Returns:
-        Tensor: Shape (C, 3, patch_size, patch_size), corner values kept.
+        Tensor: Shape (C, 3, patch_size, patch_size), with the same corner values.
     """
     return F.interpolate(weight, size=(patch_size, patch_size), mode='bilinear', align_corners=True)
 
 
 def convert_dinov2_weights(state_dict: Mapping[str, Tensor], patch_size: int = 16) -> dict[str, Tensor]:
-    """Turn an official DINOv2 checkpoint into weights of :class:`DINOv2ViTAdapter`.
+    """Convert an official DINOv2 checkpoint to weights of :class:`DINOv2ViTAdapter`.
 
     Args:
-        state_dict (Mapping[str, Tensor]): An official ``.pth`` file of a ViT-S, -B or -L without registers.
+        state_dict (Mapping[str, Tensor]): Weights of an official ``.pth`` of a ViT-S, -B or -L without registers.
         patch_size (int): Patch size of the adapter's transformer in pixels; the official one is 14.
 
     Returns:
         dict[str, Tensor]: The same weights under ``vit_module.``, the patch projection resized.
 
     Raises:
-        UsageError: If a parameter is missing, unknown, or has an impossible shape; all of them are listed.
+        UsageError: If a parameter is missing, unknown, or has a wrong shape; all of them are listed.
     """
     if 'pos_embed' not in state_dict:
-        raise UsageError("These are not the weights of a DINOv2 transformer: no 'pos_embed' among the keys "
-                         f'{sorted(state_dict)[:10]}. Take a `dinov2_vit{{s,b,l}}14_pretrain.pth`.')
+        raise UsageError("these are not the weights of a DINOv2 transformer: no 'pos_embed' among the keys "
+                         f'{sorted(state_dict)[:10]}. Use a `dinov2_vit{{s,b,l}}14_pretrain.pth`')
     converted = dict(state_dict)
     projection = converted.get('patch_embed.proj.weight')
     if projection is not None:
@@ -62,6 +62,6 @@ def convert_dinov2_weights(state_dict: Mapping[str, Tensor], patch_size: int = 1
         for key, value in converted.items() if key in expected and value.shape != expected[key].shape
     ]
     if problems:
-        raise UsageError('These are not the weights of a DINOv2 ViT-S, -B or -L without registers:\n  ' +
-                         '\n  '.join(problems))
+        raise UsageError('these are not the weights of a DINOv2 ViT-S, -B or -L without registers (use a '
+                         '`dinov2_vit{s,b,l}14_pretrain.pth`):\n  ' + '\n  '.join(problems))
     return {f'vit_module.{key}': value for key, value in converted.items()}

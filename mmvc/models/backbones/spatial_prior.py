@@ -10,7 +10,7 @@ def _conv_norm_relu(in_channels: int, out_channels: int, stride: int, norm_cfg: 
 
 
 class SpatialPriorModule(nn.Module):
-    """Convolutions that give a plain transformer the local detail it lacks, at four resolutions.
+    """Convolutions that add the local detail that a plain transformer lacks, at four resolutions.
 
     Source: Chen et al., "Vision Transformer Adapter for Dense Predictions", ICLR 2023, section 3.3.
 
@@ -35,7 +35,7 @@ class SpatialPriorModule(nn.Module):
         self.fc4 = nn.Conv2d(4 * c, embed_dims, kernel_size=1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Spatial priors at 1/4, 1/8, 1/16, 1/32.
+        """Compute spatial priors at 1/4, 1/8, 1/16, 1/32.
 
         Args:
             images (Tensor): Normalised images, shape (B, 3, H, W); H and W multiples of 32.

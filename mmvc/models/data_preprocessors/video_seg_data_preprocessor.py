@@ -15,10 +15,9 @@ from mmvc.utils.errors import UsageError
 class VideoSegDataPreprocessor(TrackDataPreprocessor):
     """Normalise and pad clips: whole batches in training, windows on demand in testing.
 
-    In training, ``mmdet.TrackDataPreprocessor``: uint8 clips -> float (B, T, 3, H', W') on the device, padded with
-    zeros behind normalisation, and the masks of ``gt_instances`` padded alike. In testing, videos may be long: they
-    stay uint8 and where they are (host memory), and the model calls :meth:`prepare_frames` for one window after the
-    other.
+    In training it works as ``mmdet.TrackDataPreprocessor``: uint8 clips become float (B, T, 3, H', W') on the device,
+    padded with zeros after normalisation; the masks of ``gt_instances`` are padded alike. In testing, videos may be
+    long: they stay uint8 in host memory, and the model calls :meth:`prepare_frames` for one window after the other.
 
     Args:
         mean (sequence[float], optional): Mean of R, G, B. Defaults to None.
@@ -53,7 +52,7 @@ class VideoSegDataPreprocessor(TrackDataPreprocessor):
             training (bool): Defaults to False.
 
         Returns:
-            dict: ``inputs``, float (B, T, 3, H', W') in training, the list as it came in testing, and
+            dict: ``inputs``, float (B, T, 3, H', W') in training, the unchanged list in testing, and
             ``data_samples``, whose frames have ``pad_shape`` and ``batch_input_shape``, (H', W'), in their metainfo.
 
         Raises:
@@ -62,13 +61,14 @@ class VideoSegDataPreprocessor(TrackDataPreprocessor):
         """
         if training:
             if any('gt_instances' not in frame for sample in data['data_samples'] for frame in sample):
-                raise UsageError('training frames have no gt_instances; load annotations in the training pipeline '
-                                 '(LoadVideoSegAnnotations or mmdet.LoadTrackAnnotations)')
+                raise UsageError('training frames have no gt_instances: add LoadVideoSegAnnotations or '
+                                 'mmdet.LoadTrackAnnotations to train_pipeline')
             return super().forward(data, training=True)
         data_samples = self.cast_data(data['data_samples'])
         for video, sample, pad_shapes in zip(data['inputs'], data_samples, self._get_track_pad_shape(data)):
             if video.ndim != 4 or video.dtype != torch.uint8:
-                raise TypeError(f'a video must be uint8 (T, 3, H, W), got {video.dtype} {tuple(video.shape)}')
+                raise TypeError(f'a test video must be uint8 (T, 3, H, W), got {video.dtype} {tuple(video.shape)}: '
+                                'remove transforms that change the type or the layout of frames from test_pipeline')
             for frame, pad_shape in zip(sample, pad_shapes):
                 frame.set_metainfo(dict(pad_shape=pad_shape, batch_input_shape=pad_shape))
         return dict(inputs=data['inputs'], data_samples=data_samples)
@@ -80,7 +80,7 @@ class VideoSegDataPreprocessor(TrackDataPreprocessor):
             frames (Tensor): uint8 (t, 3, H, W) in BGR, on any device.
 
         Returns:
-            Tensor: float (1, t, 3, H', W') on the device of the model; the same numbers as in training.
+            Tensor: float (1, t, 3, H', W') on the model's device; the same values as in training.
         """
         frames = frames.to(self.device)
         if self._channel_conversion:

@@ -1,62 +1,92 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The segmenter's head: Mask2Former (arXiv 2112.01527) with DVIS++'s re-identification branch (arXiv 2312.13305)."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmdet.models.dense_heads import Mask2FormerHead
-from mmdet.models.layers import MLP
-from mmengine.config import ConfigDict
+from mmdet.models.layers import MLP, Mask2FormerTransformerDecoder, SinePositionalEncoding
+from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvc.registry import MODELS, TASK_UTILS
 
 from ..layers.initialization import kaiming_init_linears, xavier_init_matrices
 from ..losses import deep_supervision_losses
-from ..utils.masks import decode_masks
+from ..utils.queries import decode_masks
 
 
 @MODELS.register_module()
-class FrameQueryHead(Mask2FormerHead):
-    """Mask2Former head that also gives the embeddings by which objects are followed through a video.
+class FrameQueryHead(BaseModule):
+    """Mask2Former head that also returns the embeddings for tracking.
 
-    Frames are independent here. State-dict names are those of :class:`mmdet.Mask2FormerHead`, so that its checkpoints
-    initialise this head; the re-identification branch (``reid_embed``) is the only addition.
+    It processes frames independently. Its state dict has the names of :class:`mmdet.Mask2FormerHead`, so that mmdet's
+    checkpoints can initialise it; the re-identification branch (``reid_embed``) is the only addition. It does not
+    inherit from mmdet's head, which brings losses of its own.
 
     Args:
-        num_classes (int): Number of classes K, things and stuff together. The class logits have K + 1 channels: the
+        num_classes (int): Number of classes K, things and stuff together. The class logits have K + 1 channels; the
             last is the empty class.
+        in_channels (Sequence[int]): Channels of the backbone's feature maps, from high to low resolution.
+        feat_channels (int): Channels of the pixel decoder and of the queries.
+        out_channels (int): Channels c of mask embeddings and mask features.
+        num_queries (int): Number of queries Q.
+        pixel_decoder (dict): Config of :class:`MSDeformAttnPixelDecoder`; channels and strides are filled in.
+        transformer_decoder (dict): Arguments of :class:`mmdet.models.layers.Mask2FormerTransformerDecoder`.
+        positional_encoding (dict): Arguments of :class:`mmdet.models.layers.SinePositionalEncoding`.
         criterion (dict): Config of :class:`MaskClassificationLoss`; ``num_classes`` is filled in.
         matcher (dict): Config of :class:`HungarianMaskMatcher`.
-        with_reid (bool): Whether there is a re-identification branch. Without it (MinVIS, DVIS) queries are followed
-            by the decoder's output alone, and C = hidden. Defaults to True.
+        strides (Sequence[int]): Strides of the feature maps. Defaults to (4, 8, 16, 32).
+        num_transformer_feat_level (int): Feature levels that the queries attend to in turn. Defaults to 3.
+        with_reid (bool): Whether there is a re-identification branch. Without it (MinVIS, DVIS), tracking uses the
+            decoder's output alone, and C = hidden. Defaults to True.
         reid_channels (int): Hidden channels of the re-identification branch. Defaults to ``feat_channels``.
         reid_loss (dict, optional): Config of :class:`FrameContrastiveLoss`, which trains the branch by comparing the
             frames of a clip. Defaults to None.
-        **kwargs: Arguments of :class:`mmdet.Mask2FormerHead` (``in_channels``, ``feat_channels``, ``out_channels``,
-            ``num_queries``, ``pixel_decoder``, ``transformer_decoder``, ``positional_encoding``, ...).
+
+    Raises:
+        ValueError: The pixel decoder attends to another number of levels than the queries, or there is a
+            ``reid_loss`` without a re-identification branch.
     """
 
     def __init__(self,
                  num_classes: int,
+                 in_channels: Sequence[int],
+                 feat_channels: int,
+                 out_channels: int,
+                 num_queries: int,
+                 pixel_decoder: dict,
+                 transformer_decoder: dict,
+                 positional_encoding: dict,
                  criterion: dict,
                  matcher: dict,
+                 strides: Sequence[int] = (4, 8, 16, 32),
+                 num_transformer_feat_level: int = 3,
                  with_reid: bool = True,
                  reid_channels: int | None = None,
-                 reid_loss: dict | None = None,
-                 **kwargs: Any) -> None:
-        unused = ConfigDict(type='mmdet.CrossEntropyLoss', class_weight=None)
-        super().__init__(
-            num_things_classes=num_classes,
-            num_stuff_classes=0,
-            loss_cls=unused,
-            loss_mask=unused,
-            loss_dice=unused,
-            **kwargs)
-        # mmdet's head computes its losses itself, frame by frame only; `criterion` serves all three stages
-        del self.loss_cls, self.loss_mask, self.loss_dice
+                 reid_loss: dict | None = None) -> None:
+        super().__init__()
+        num_levels = pixel_decoder['encoder']['layer_cfg']['self_attn_cfg']['num_levels']
+        if num_levels != num_transformer_feat_level:
+            raise ValueError(f'num_levels of the pixel decoder is {num_levels} and num_transformer_feat_level of '
+                             f'FrameQueryHead is {num_transformer_feat_level}: give both the same value')
+        self.num_transformer_feat_level = num_transformer_feat_level
+        self.num_heads = transformer_decoder['layer_cfg']['cross_attn_cfg']['num_heads']
+        self.pixel_decoder = MODELS.build({
+            **pixel_decoder, 'in_channels': list(in_channels), 'strides': list(strides),
+            'feat_channels': feat_channels, 'out_channels': out_channels
+        })
+        self.transformer_decoder = Mask2FormerTransformerDecoder(**transformer_decoder)
+        self.decoder_embed_dims = self.transformer_decoder.embed_dims
+        self.decoder_positional_encoding = SinePositionalEncoding(**positional_encoding)
+        self.query_embed = nn.Embedding(num_queries, feat_channels)
+        self.query_feat = nn.Embedding(num_queries, feat_channels)
+        self.level_embed = nn.Embedding(num_transformer_feat_level, feat_channels)
+        self.cls_embed = nn.Linear(feat_channels, num_classes + 1)
+        self.mask_embed = nn.Sequential(
+            nn.Linear(feat_channels, feat_channels), nn.ReLU(inplace=True),
+            nn.Linear(feat_channels, feat_channels), nn.ReLU(inplace=True), nn.Linear(feat_channels, out_channels))
         self.criterion = MODELS.build(criterion, default_args=dict(num_classes=num_classes))
         self.matcher = TASK_UTILS.build(matcher)
         self.reid_loss = MODELS.build(reid_loss) if reid_loss else None
@@ -64,14 +94,18 @@ class FrameQueryHead(Mask2FormerHead):
         if with_reid:
             embed_dims = self.decoder_embed_dims
             self.reid_embed = MLP(embed_dims, reid_channels or embed_dims, embed_dims, 3)
-            if self.reid_loss is None:  # nothing would train it, and distributed training stops at unused parameters
+            if self.reid_loss is None:  # without a loss; distributed training fails on parameters without gradient
                 self.reid_embed.requires_grad_(False)
         elif self.reid_loss is not None:
-            raise ValueError('`reid_loss` of FrameQueryHead trains the re-identification branch: set with_reid=True')
+            raise ValueError('FrameQueryHead has a `reid_loss`, but no re-identification branch that it could train: '
+                             'set with_reid=True')
 
     def init_weights(self) -> None:
         """Xavier uniform for the decoder, Kaiming uniform for the re-identification branch, elsewhere as in mmdet."""
-        super().init_weights()
+        self.pixel_decoder.init_weights()
+        for parameter in self.transformer_decoder.parameters():
+            if parameter.dim() > 1:  # mmdet draws these; drawn again below, so that a seed gives the same weights
+                nn.init.xavier_normal_(parameter)
         xavier_init_matrices(self.transformer_decoder)
         if self.reid_embed is not None:
             kaiming_init_linears(self.reid_embed)
@@ -81,7 +115,7 @@ class FrameQueryHead(Mask2FormerHead):
 
         Args:
             feats (tuple[Tensor]): Feature maps of N frames from high to low resolution.
-            aux (bool): Whether to return the predictions of every decoder layer (deep supervision) as well.
+            aux (bool): Whether to return the predictions of every decoder layer too, for deep supervision.
 
         Returns:
             dict: With Q queries, C = 2 x hidden channels, mask features of c channels and size (h, w) = input / 4:
@@ -89,14 +123,14 @@ class FrameQueryHead(Mask2FormerHead):
             - ``cls_scores`` (Tensor): Class logits, shape (N, Q, K + 1).
             - ``mask_embeds`` (Tensor): Shape (N, Q, c); mask logits are their product with the mask features.
             - ``mask_features`` (Tensor): Shape (N, c, h, w).
-            - ``query_embeds`` (Tensor): ``cat(norm(out), reid)``, by which queries are matched, shape (N, Q, C).
-            - ``query_embeds_no_norm`` (Tensor): ``cat(out, reid)``, what the tracker works on, shape (N, Q, C).
+            - ``query_embeds`` (Tensor): ``cat(norm(out), reid)``, for matching queries, shape (N, Q, C).
+            - ``query_embeds_no_norm`` (Tensor): ``cat(out, reid)``, the tracker's input, shape (N, Q, C).
             - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of the learnable queries and of
-              every layer but the last, first to last; empty unless asked for.
+              every layer except the last, first to last; empty without ``aux``.
         """
         mask_features, memories = self.pixel_decoder(feats)
         keys, key_pos = self._decoder_inputs(memories)
-        # resizing commutes with the product that gives the masks: it is done once, not for every query and layer
+        # resizing commutes with decoding masks: resize the features once, not the masks of every query and layer
         small_features = [
             F.interpolate(mask_features.detach(), memory.shape[-2:], mode='bilinear', align_corners=False)
             for memory in memories[:self.num_transformer_feat_level]
@@ -131,12 +165,12 @@ class FrameQueryHead(Mask2FormerHead):
              targets: list[InstanceData],
              num_frames: int,
              sample_weights: Tensor | None = None) -> dict[str, Tensor]:
-        """Losses of stage 1: frame-wise matching, deep supervision, contrastive loss over the frames of a clip.
+        """Compute the losses of stage 1: frame-wise matching, deep supervision, contrastive loss over a clip's frames.
 
         Args:
-            feats (tuple[Tensor]): Feature maps of N = B * T frames, the frames of a clip after each other.
+            feats (tuple[Tensor]): Feature maps of N = B * T frames; those of a clip follow one another.
             targets (list[InstanceData]): For each of the N frames ``labels`` (n,), ``instances_ids`` (n,) and
-                ``masks`` (n, H, W) of the entities that it shows.
+                ``masks`` (n, H, W) of its entities.
             num_frames (int): Frames T of a clip.
             sample_weights (Tensor, optional): Weight of each frame's losses, shape (N,).
 
@@ -150,7 +184,7 @@ class FrameQueryHead(Mask2FormerHead):
         mask_preds = [decode_masks(mask_embeds, out['mask_features']) for _, mask_embeds in layers]
         indices = self.matcher.assign(cls_scores[-1], mask_preds[-1], targets)
         losses = deep_supervision_losses(
-            self.criterion, self.matcher, cls_scores, mask_preds, targets, sample_weights, final_indices=indices)
+            self.criterion, self.matcher, cls_scores, mask_preds, targets, sample_weights, indices)
         if self.reid_loss is not None:
             reid = out['query_embeds'][..., self.decoder_embed_dims:]
             losses.update(self.reid_loss(reid, indices, targets, num_frames, sample_weights=sample_weights))
@@ -160,7 +194,7 @@ class FrameQueryHead(Mask2FormerHead):
         """Keys (N, h * w, hidden) and position embeddings (1, h * w, hidden) of the feature levels."""
         keys, key_pos = [], []
         for level, memory in enumerate(memories[:self.num_transformer_feat_level]):
-            key = self.decoder_input_projs[level](memory).flatten(2).transpose(1, 2)
+            key = memory.flatten(2).transpose(1, 2)
             keys.append(key + self.level_embed.weight[level])
             encoding = self.decoder_positional_encoding(None, input=memory[:1])
             key_pos.append(encoding.flatten(2).transpose(1, 2).to(key.dtype))
@@ -173,15 +207,15 @@ class FrameQueryHead(Mask2FormerHead):
 
     @torch.no_grad()
     def _attention_mask(self, mask_embeds: Tensor, mask_features: Tensor) -> Tensor:
-        """Where a query must not look: outside of its own mask (Mask2Former, Eq. 3).
+        """Compute where queries must not attend: outside of their own masks (Mask2Former, Eq. 3).
 
         Args:
             mask_embeds (Tensor): Shape (N, Q, c).
             mask_features (Tensor): Mask features at the size of the attended level, shape (N, c, h, w).
 
         Returns:
-            Tensor: Bool, shape (N * heads, Q, h * w), or (Q, h * w) for a single frame, where the heads need no
-            copies of it; True = not attended. A query whose mask is empty looks everywhere.
+            Tensor: Bool, shape (N * heads, Q, h * w), or (Q, h * w) for a single frame, whose heads share it; True =
+            not attended. A query with an empty mask attends everywhere.
         """
         outside = decode_masks(mask_embeds, mask_features).flatten(2) < 0
         outside &= ~outside.all(dim=-1, keepdim=True)

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mmvc.registry import MODELS
 
+from ..cpu.chunking import ChunkedFFN
 from ..layers.multi_scale_deformable_attention import MultiScaleDeformableAttention
-from ..layers.piecewise_ffn import PiecewiseFFN
 
 
 @MODELS.register_module()
 class MSDeformAttnPixelDecoder(_MSDeformAttnPixelDecoder):
-    """mmdet's pixel decoder with a deformable attention that needs no compiled op.
+    """mmdet's pixel decoder, with a deformable attention that needs no compiled op.
 
     Arguments and state dict are those of :class:`mmdet.models.layers.MSDeformAttnPixelDecoder`.
     """
@@ -29,14 +29,14 @@ class MSDeformAttnPixelDecoder(_MSDeformAttnPixelDecoder):
                  **kwargs: Any) -> None:
         super().__init__(*args, positional_encoding=positional_encoding, **kwargs)
         self.postional_encoding = _UnpaddedPositionalEncoding(**positional_encoding)  # mmdet's spelling
-        for layer in self.encoder.layers:  # mmdet's layer names mmcv's classes instead of asking a registry
+        for layer in self.encoder.layers:  # mmdet's layer builds mmcv's classes, not those of a registry
             layer.self_attn = MultiScaleDeformableAttention(**layer.self_attn_cfg)
-            layer.ffn = PiecewiseFFN(**layer.ffn_cfg)
+            layer.ffn = ChunkedFFN(**layer.ffn_cfg)
 
 
 class _UnpaddedPositionalEncoding(SinePositionalEncoding):
-    """Counts positions by their index: mmdet's sum over a mask without padding has no deterministic form on CUDA."""
+    """Takes positions from indices: mmdet sums over a mask without padding, which is not deterministic on CUDA."""
 
     def forward(self, no_padding: Tensor) -> Tensor:
-        """Encodings (B, 2 * num_feats, h, w) for a mask (B, h, w) that is False everywhere."""
+        """Encode the positions of a mask (B, h, w) that is False everywhere: shape (B, 2 * num_feats, h, w)."""
         return super().forward(None, input=no_padding[:, None])

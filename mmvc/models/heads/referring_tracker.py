@@ -15,17 +15,16 @@ from mmvc.registry import MODELS, TASK_UTILS
 from ..layers.initialization import kaiming_init_linears
 from ..layers.query_layers import ReferringTrackerLayer
 from ..losses import deep_supervision_losses
-from ..utils.masks import decode_masks
-from ..utils.query_matching import match_queries, reorder_queries
+from ..utils.queries import decode_masks, match_queries, reorder_queries
 
 
 @dataclass
 class TrackerState:
-    """What the tracker remembers of the last frame: enough to go on with the next one.
+    """State of the tracker after a frame, from which it continues with the next one.
 
     Attributes:
-        output (Tensor): Last layer's output, in tracked order, shape (B, Q, C).
-        query_embeds (Tensor): The segmenter's normed embeddings in the order assigned to them, shape (B, Q, C).
+        output (Tensor): Output of the last layer, in the order of the objects, shape (B, Q, C).
+        query_embeds (Tensor): The segmenter's normed embeddings, in the order of the objects, shape (B, Q, C).
     """
 
     output: Tensor
@@ -34,10 +33,10 @@ class TrackerState:
 
 @MODELS.register_module()
 class ReferringTracker(BaseModule):
-    """Follows objects from frame to frame by denoising their queries.
+    """Tracks objects from frame to frame by denoising their queries.
 
-    A video can be given in pieces: the state returned with one piece continues the next, with the same result as all
-    at once. Gradients flow back through time.
+    A video may come in windows: the state returned for one window is given with the next. The result is that of the
+    whole video at once. Gradients flow back through time.
 
     Args:
         num_classes (int): Number of classes K; the class logits have K + 1 channels.
@@ -92,8 +91,9 @@ class ReferringTracker(BaseModule):
         Args:
             query_embeds (Tensor): The segmenter's normed embeddings, used for matching only, shape (B, T, Q, C).
             query_embeds_no_norm (Tensor): The same without norm, shape (B, T, Q, C).
-            state (TrackerState, optional): What an earlier call returned, to continue its video. None starts a video.
-            aux (bool): Whether to return the predictions of every layer (deep supervision) as well.
+            state (TrackerState, optional): State returned by an earlier call, to continue its video. Defaults to None:
+                the video begins.
+            aux (bool): Whether to return the predictions of every layer too, for deep supervision.
 
         Returns:
             tuple[dict, TrackerState]: The state after the last frame, and
@@ -102,8 +102,8 @@ class ReferringTracker(BaseModule):
             - ``mask_embeds`` (Tensor): Shape (B, T, Q, c), to be multiplied with :meth:`project` of the mask features.
             - ``query_embeds`` (Tensor): Output before the norm, shape (B, T, Q, C); the refiner's input.
             - ``references`` (Tensor): Reference of every object and frame, shape (B, T, Q, C).
-            - ``indices`` (Tensor): int64, shape (B, T, Q): which of the segmenter's queries an object started from.
-            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of every layer but the last.
+            - ``indices`` (Tensor): int64, shape (B, T, Q): the segmenter's query assigned to each object.
+            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of every layer except the last.
         """
         outputs, references, indices = [], [], []
         for normed, embeds in zip(query_embeds.unbind(1), query_embeds_no_norm.unbind(1)):
@@ -143,16 +143,17 @@ class ReferringTracker(BaseModule):
              segmented: dict[str, Tensor],
              targets: list[InstanceData],
              guided: bool,
-             clip_weights: Tensor | None = None) -> dict[str, Tensor]:
-        """Losses of stage 2: one assignment for the whole clip, deep supervision, contrastive loss of the references.
+             sample_weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Compute the losses of stage 2: one assignment per clip, deep supervision, contrastive loss of references.
 
         Args:
-            segmented (dict[str, Tensor]): The frozen segmenter's output, see :meth:`MinVIS.segment`.
+            segmented (dict[str, Tensor]): The frozen segmenter's output, see
+                :meth:`DecoupledVideoSegmentor.segment`.
             targets (list[InstanceData]): For each of the B clips ``labels`` (n,), ``masks`` (n, T, H, W) and
                 ``present`` (n, T) of its objects.
-            guided (bool): Whether the segmenter's predictions decide the assignment for all layers; otherwise each
-                layer is matched by its own.
-            clip_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
+            guided (bool): Whether the segmenter's predictions decide the assignment for all layers; otherwise the
+                predictions of each layer decide its own.
+            sample_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d{i}.loss_*`` of the
@@ -171,14 +172,14 @@ class ReferringTracker(BaseModule):
             indices = self.matcher.assign(guide_cls, decode_masks(guide_embeds, segmented['mask_features']), targets)
         else:
             indices = self.matcher.assign(cls_scores[-1], mask_preds[-1], targets)
-        losses = deep_supervision_losses(self.criterion, self.matcher, cls_scores, mask_preds, targets, clip_weights,
-                                         **{'indices' if guided else 'final_indices': indices})
+        losses = deep_supervision_losses(self.criterion, self.matcher, cls_scores, mask_preds, targets, sample_weights,
+                                         indices, guides_all_layers=guided)
         if self.reid_loss is not None:
-            losses.update(self.reid_loss(out['references'], indices, clip_weights))
+            losses.update(self.reid_loss(out['references'], indices, sample_weights))
         return losses
 
     def project(self, mask_features: Tensor) -> Tensor:
-        """The tracker's own 1 x 1 convolution of the mask features.
+        """Apply the tracker's own 1 x 1 convolution to the mask features.
 
         Args:
             mask_features (Tensor): Shape (..., c, h, w).
@@ -189,7 +190,7 @@ class ReferringTracker(BaseModule):
         return self.mask_feature_proj(mask_features.flatten(0, -4)).view_as(mask_features)
 
     def _track_first_frame(self, embeds: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Every query starts an object: it refers to itself, layer by layer, and is never noised."""
+        """Start an object from every query: in each layer it is its own reference. There is no noise."""
         outputs, identity = [], embeds
         for layer in self.layers:
             identity = layer(identity, self.ref_proj(identity), embeds)

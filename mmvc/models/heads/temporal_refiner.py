@@ -10,17 +10,17 @@ from torch import Tensor, nn
 
 from mmvc.registry import MODELS, TASK_UTILS
 
+from ..cpu.chunking import apply_in_chunks
 from ..layers.query_layers import FRAMES_AT_ONCE, TemporalRefinerLayer
 from ..losses import deep_supervision_losses
-from ..utils.masks import decode_masks
-from ..utils.pieces import in_pieces
+from ..utils.queries import decode_masks
 
-_OBJECTS_AT_ONCE = 16  # of a long video, whose frames are averaged
+_OBJECTS_AT_ONCE = 16  # when averaging over the frames of a long video
 
 
 @MODELS.register_module()
 class TemporalRefiner(BaseModule):
-    """Refines tracked objects with the knowledge of the whole clip.
+    """Refines tracked objects with the whole clip in view.
 
     Args:
         num_classes (int): Number of classes K; the class logits have K + 1 channels.
@@ -73,24 +73,24 @@ class TemporalRefiner(BaseModule):
         Args:
             track_embeds (Tensor): The tracker's output, objects aligned over time, shape (B, T, Q, C).
             frame_embeds (Tensor): The segmenter's embeddings without norm, not aligned, shape (B, T, Q, C).
-            empty_scores (Tensor, optional): The segmenter's probability of the empty class for them, shape (B, T, Q);
-                which keys OMA may drop.
-            aux (bool): Whether to return the predictions of every layer (deep supervision) as well.
+            empty_scores (Tensor, optional): Their probability of the empty class by the segmenter, shape (B, T, Q),
+                by which OMA drops keys. Defaults to None: OMA drops none.
+            aux (bool): Whether to return the predictions of every layer too, for deep supervision.
 
         Returns:
-            dict: For the whole clip one class distribution per object, and masks frame by frame:
+            dict: One class distribution per object for the whole clip, and its masks frame by frame:
 
             - ``cls_scores`` (Tensor): Class logits, shape (B, Q, K + 1).
             - ``mask_embeds`` (Tensor): Shape (B, T, Q, c).
             - ``query_embeds`` (Tensor): Output after the norm, shape (B, T, Q, C).
-            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of every layer but the last.
+            - ``aux`` (list[tuple[Tensor, Tensor]]): ``(cls_scores, mask_embeds)`` of every layer except the last.
         """
         x, predictions = track_embeds, []
         for i, layer in enumerate(self.layers):
             x = layer(x, frame_embeds, empty_scores)
             is_last = i == len(self.layers) - 1
             if aux or is_last:
-                normed = in_pieces(self.post_norm, FRAMES_AT_ONCE, 1, x)
+                normed = apply_in_chunks(self.post_norm, FRAMES_AT_ONCE, 1, x)
                 predictions.append(self._predict(normed))
         cls_scores, mask_embeds = predictions.pop()
         return dict(cls_scores=cls_scores, mask_embeds=mask_embeds, query_embeds=normed, aux=predictions)
@@ -100,17 +100,18 @@ class TemporalRefiner(BaseModule):
              segmented: dict[str, Tensor],
              targets: list[InstanceData],
              guidance: tuple[Tensor, Tensor] | None = None,
-             clip_weights: Tensor | None = None) -> dict[str, Tensor]:
-        """Losses of stage 3: an object's masks of the whole clip are matched and scored as one.
+             sample_weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Compute the losses of stage 3: the masks of an object in all frames are matched and scored as one mask.
 
         Args:
             track_embeds (Tensor): The frozen tracker's output, shape (B, T, Q, C).
-            segmented (dict[str, Tensor]): The frozen segmenter's output, see :meth:`MinVIS.segment`.
+            segmented (dict[str, Tensor]): The frozen segmenter's output, see
+                :meth:`DecoupledVideoSegmentor.segment`.
             targets (list[InstanceData]): For each of the B clips ``labels`` (n,) and ``masks`` (n, T, H, W).
             guidance (tuple[Tensor, Tensor], optional): Class logits (B, Q, K + 1) and mask logits (B, T, Q, h, w) of
-                the tracker, when those decide the assignment for all layers. By default each layer is matched by
-                its own.
-            clip_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
+                the tracker, which then decide the assignment for all layers. Defaults to None: the predictions of each
+                layer decide its own.
+            sample_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d{i}.loss_*`` of the
@@ -126,7 +127,7 @@ class TemporalRefiner(BaseModule):
         mask_features = segmented['mask_features']
         mask_preds = [_stack_frames(decode_masks(mask_embeds, mask_features)) for _, mask_embeds in layers]
         tall = [InstanceData(labels=clip.labels, masks=clip.masks.flatten(1, 2)) for clip in targets]
-        # a clip is sampled as densely as its frames would be
+        # as many points per frame as for single frames
         num_points = self.criterion.num_points * track_embeds.shape[1]
         guide_cls, guide_masks = (cls_scores[-1], mask_preds[-1]) if guidance is None else (
             guidance[0], _stack_frames(guidance[1]))
@@ -137,18 +138,19 @@ class TemporalRefiner(BaseModule):
             cls_scores,
             mask_preds,
             tall,
-            clip_weights,
-            num_points=num_points,
-            **{'final_indices' if guidance is None else 'indices': indices})
+            sample_weights,
+            indices,
+            guides_all_layers=guidance is not None,
+            num_points=num_points)
         if self.reid_loss is not None:
-            losses.update(self.reid_loss(out['query_embeds'], indices, targets, clip_weights))
+            losses.update(self.reid_loss(out['query_embeds'], indices, targets, sample_weights))
         return losses
 
     def _predict(self, normed: Tensor) -> tuple[Tensor, Tensor]:
-        """Class logits (B, Q, K + 1) of the time-weighted mean, and mask embeddings (B, T, Q, c) per frame."""
+        """Class logits (B, Q, K + 1) of the weighted mean over time, and mask embeddings (B, T, Q, c) per frame."""
         weights = self.activation_proj(normed).softmax(dim=1)
-        means = in_pieces(_sum_over_time, _OBJECTS_AT_ONCE, 2, normed, weights)[:, 0]
-        return self.cls_embed(means), in_pieces(self.mask_embed, FRAMES_AT_ONCE, 1, normed)
+        means = apply_in_chunks(_sum_over_time, _OBJECTS_AT_ONCE, 2, normed, weights)[:, 0]
+        return self.cls_embed(means), apply_in_chunks(self.mask_embed, FRAMES_AT_ONCE, 1, normed)
 
 
 def _sum_over_time(x: Tensor, weights: Tensor) -> Tensor:
@@ -157,5 +159,5 @@ def _sum_over_time(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def _stack_frames(masks: Tensor) -> Tensor:
-    """Put an object's masks below each other: (B, T, Q, h, w) -> (B, Q, T * h, w)."""
+    """Stack the masks of an object vertically: (B, T, Q, h, w) -> (B, Q, T * h, w)."""
     return masks.transpose(1, 2).flatten(2, 3)

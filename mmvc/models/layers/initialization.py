@@ -3,7 +3,7 @@ from torch import nn
 
 
 def xavier_init_matrices(module: nn.Module) -> None:
-    """Initialise every parameter with more than one dimension by Xavier's uniform rule; leave vectors as they are.
+    """Initialise every parameter with more than one dimension by Xavier's uniform rule; vectors stay unchanged.
 
     Args:
         module (nn.Module): Its parameters are changed in place.

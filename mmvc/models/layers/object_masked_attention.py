@@ -12,23 +12,24 @@ from mmvc.registry import MODELS
 
 @MODELS.register_module()
 class ObjectMaskedCrossAttention(MultiheadAttention):
-    """Cross-attention whose background keys are dropped at random (Eq. 6-8 of the paper).
+    """Cross-attention that drops background keys at random (Eq. 6-8 of the paper).
 
-    Queries come from the tracker's (then the refiner's own) object queries, keys and values from the segmenter's
-    queries of the same frame. A key is *background* when the segmenter gives the empty class at least ``threshold``.
-    In training every background key is removed from the softmax with probability ``drop_ratio``: one Bernoulli draw
-    per key and call, hence per object and layer. Foreground keys are always kept. A frame that would lose all of its
-    keys keeps them all, so the softmax stays finite. In evaluation mode, or with ``drop_ratio=0``, this is plain
-    cross-attention with a residual connection.
+    The queries are the object queries of the tracker, then of the refiner's layers; keys and values are the
+    segmenter's queries of the same frame. A key is *background* if the segmenter gives the empty class a probability
+    of at least ``threshold``. In training, every background key is removed from the softmax with probability
+    ``drop_ratio``: one Bernoulli draw per key and call, hence per frame and layer. Foreground keys always stay. A
+    frame that would lose all keys keeps all of them, so that the softmax stays finite. In evaluation mode, or with
+    ``drop_ratio=0``, this is plain cross-attention with a residual connection.
 
     Args:
         embed_dims (int): Channels C of queries and keys.
         num_heads (int): Number of attention heads.
         drop_ratio (float): gamma, the probability of dropping a background key, in [0, 1]. The paper's "drop ratio d".
             Defaults to 0.5, the best value of the paper's Table 6.
-        threshold (float): Score of the empty class from which on a key is background, in [0, 1]. Defaults to 0.6.
-        mask_at_test (bool): Whether to drop keys in evaluation mode as well ("Masked Inf." in Table 6, about 0.1 mIoU
-            worse there). Defaults to False.
+        threshold (float): Lowest probability of the empty class at which a key is background, in [0, 1]. Defaults to
+            0.6.
+        mask_at_test (bool): Whether to drop keys in evaluation mode too ("Masked Inf." in Table 6, about 0.1 mIoU
+            worse). Defaults to False.
         **kwargs: Further arguments of :class:`mmcv.cnn.bricks.transformer.MultiheadAttention`.
 
     Raises:
@@ -50,30 +51,34 @@ class ObjectMaskedCrossAttention(MultiheadAttention):
         self.threshold = threshold
         self.mask_at_test = mask_at_test
 
-    def draw_dropped_keys(self, empty_scores: Tensor) -> Tensor | None:
-        """Decide which keys the softmax ignores in this call (Eq. 8).
+    def draw_dropped_keys(self, empty_scores: Tensor, drop_ratio: float | None = None) -> Tensor | None:
+        """Draw which keys the softmax ignores in this call (Eq. 8).
 
         Args:
             empty_scores (Tensor): Probability of the empty class of every key, shape (N, K), in [0, 1].
+            drop_ratio (float, optional): Probability of dropping a background key. Defaults to None: the module's own
+                in training, and in evaluation mode 0 unless ``mask_at_test`` is set.
 
         Returns:
-            Tensor | None: Bool, shape (N, K), True = dropped. None when nothing can be dropped.
+            Tensor | None: Bool, shape (N, K), True = dropped. None if nothing can be dropped.
         """
-        if self.drop_ratio == 0 or not (self.training or self.mask_at_test):
+        if drop_ratio is None:
+            drop_ratio = self.drop_ratio if self.training or self.mask_at_test else 0
+        if drop_ratio == 0:
             return None
         background = empty_scores >= self.threshold
-        dropped = background & (torch.rand_like(empty_scores, dtype=torch.float32) < self.drop_ratio)
-        # a softmax over nothing is NaN: a frame without any key left keeps all of them
+        dropped = background & (torch.rand_like(empty_scores, dtype=torch.float32) < drop_ratio)
+        # a softmax over no keys is NaN: a frame that would lose all keys keeps them
         return dropped & ~dropped.all(dim=1, keepdim=True)
 
     def forward(self, query: Tensor, key: Tensor, empty_scores: Tensor | None = None) -> Tensor:
-        """Attend to the keys that are kept and add the residual (Eq. 6 and 7).
+        """Attend to the keys that are not dropped, and add the residual (Eq. 6 and 7).
 
         Args:
-            query (Tensor): Object queries, shape (N, Q, C), one row of N per frame.
+            query (Tensor): Object queries of N frames, shape (N, Q, C).
             key (Tensor): The segmenter's queries of the same frames, shape (N, K, C); also the values.
-            empty_scores (Tensor, optional): Probability of the empty class of every key, shape (N, K). Without it no
-                key is dropped.
+            empty_scores (Tensor, optional): Probability of the empty class of every key, shape (N, K). Defaults to
+                None: no key is dropped.
 
         Returns:
             Tensor: ``query`` + attention, shape (N, Q, C).

@@ -1,16 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Layers of referring tracker and temporal refiner: DVIS++, arXiv 2312.13305."""
 
-
 from mmcv.cnn.bricks.transformer import FFN, MultiheadAttention
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from ..utils.pieces import in_pieces
+from ..cpu.chunking import apply_in_chunks
 from .initialization import xavier_init_matrices
 
-# What a refiner holds at once of a long video, so that its memory does not grow with the square of the length.
-_LOGITS_AT_ONCE = 2**22  # of the attention over time
+# Limits of what the refiner holds of a long video, so that its memory does not grow with the square of the length.
+_LOGITS_AT_ONCE = 2**22  # attention logits over time
 FRAMES_AT_ONCE = 32
 
 
@@ -35,12 +34,12 @@ class ReferringTrackerLayer(BaseModule):
         xavier_init_matrices(self)
 
     def forward(self, identity: Tensor, reference: Tensor, frame_embeds: Tensor) -> Tensor:
-        """Let the objects' references pick up their object in a frame.
+        """Find the references' objects in a frame.
 
         Args:
-            identity (Tensor): What the referring cross-attention is added to, shape (B, Q, C): the matched (in
-                training noised) embeddings of the frame for the first layer, the previous layer's output for the
-                others. That makes it *referring* cross-attention: the query itself is not on the residual path.
+            identity (Tensor): Residual of the referring cross-attention, shape (B, Q, C): in the first layer the
+                matched embeddings of the frame (with noise in training), in the others the output of the layer
+                before. This is what makes it *referring*: the attention's query is not its residual.
             reference (Tensor): The objects' references from the last frame, shape (B, Q, C); the attention's queries.
             frame_embeds (Tensor): The segmenter's embeddings of the frame, shape (B, Q, C); keys and values.
 
@@ -83,29 +82,29 @@ class TemporalRefinerLayer(BaseModule):
             xavier_init_matrices(module)
 
     def forward(self, x: Tensor, frame_embeds: Tensor, empty_scores: Tensor | None = None) -> Tensor:
-        """Refine every object by its whole course in time.
+        """Refine every object with its whole trajectory in view.
 
         Args:
             x (Tensor): Object queries in tracked order, shape (B, T, Q, C).
-            frame_embeds (Tensor): The segmenter's queries, in its own order per frame, shape (B, T, K, C).
+            frame_embeds (Tensor): The segmenter's queries, in its own order in each frame, shape (B, T, K, C).
             empty_scores (Tensor, optional): Their probability of the empty class, shape (B, T, K).
 
         Returns:
             Tensor: Shape (B, T, Q, C).
         """
         at_once = max(1, _LOGITS_AT_ONCE // (len(x) * self.time_attn.num_heads * x.shape[1]**2))
-        x = in_pieces(self._along_time, at_once, 2, x)
+        x = apply_in_chunks(self._along_time, at_once, 2, x)
         inputs = (x, frame_embeds) if empty_scores is None else (x, frame_embeds, empty_scores)
-        return in_pieces(self._within_frames, FRAMES_AT_ONCE, 1, *inputs)
+        return apply_in_chunks(self._within_frames, FRAMES_AT_ONCE, 1, *inputs)
 
     def _along_time(self, x: Tensor) -> Tensor:
-        """Objects (B, T, q, C), each for itself."""
-        courses = self.norms[0](self.time_attn(x.transpose(1, 2).flatten(0, 1)))  # (B * q, T, C)
-        courses = self.norms[1](courses + self.time_conv(courses.transpose(1, 2)).transpose(1, 2))
-        return courses.unflatten(0, (len(x), -1)).transpose(1, 2)
+        """Attention and convolutions over time for objects (B, T, q, C), independently of each other."""
+        tracks = self.norms[0](self.time_attn(x.transpose(1, 2).flatten(0, 1)))  # (B * q, T, C)
+        tracks = self.norms[1](tracks + self.time_conv(tracks.transpose(1, 2)).transpose(1, 2))
+        return tracks.unflatten(0, (len(x), -1)).transpose(1, 2)
 
     def _within_frames(self, x: Tensor, *segmented: Tensor) -> Tensor:
-        """Objects (B, t, Q, C), each frame for itself, with the segmenter's embeddings and scores."""
+        """Attention within frames for objects (B, t, Q, C), with the segmenter's embeddings and scores."""
         frames = self.norms[2](self.object_attn(x.flatten(0, 1)))
         frames = self.norms[3](self.cross_attn(frames, *(y.flatten(0, 1) for y in segmented)))
         return self.norms[4](self.ffn(frames)).view(x.shape)

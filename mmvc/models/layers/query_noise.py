@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Denoising training of the referring tracker: DVIS++, arXiv 2312.13305, Sec. 3.3."""
 
-
 import torch
 from torch import Tensor
 
@@ -10,13 +9,13 @@ from mmvc.registry import MODELS
 
 @MODELS.register_module()
 class QueryNoise(torch.nn.Module):
-    """Disturbs a frame's matched queries, so that the tracker learns to correct wrong matches.
+    """Adds noise to a frame's matched queries, so that the tracker learns to correct wrong matches.
 
     Args:
-        mode (str): ``'wa'`` (weighted average with another query of the frame), ``'cc'`` (the channels from a
-            random cut on come from another query), ``'rs'`` (random shuffle) or ``'none'``. Defaults to ``'wa'``.
-        prob (float): Probability of disturbing a frame in training, in [0, 1]. Defaults to 0.5; the long schedules on
-            instance segmentation use 0.8.
+        mode (str): ``'wa'`` (weighted average with another query of the frame), ``'cc'`` (the channels after a random
+            cut come from another query), ``'rs'`` (random shuffle) or ``'none'``. Defaults to ``'wa'``.
+        prob (float): Probability that a frame gets noise in training, in [0, 1]. Defaults to 0.5; the long schedules
+            on instance segmentation use 0.8.
 
     Raises:
         ValueError: If ``mode`` is unknown or ``prob`` is outside [0, 1].
@@ -34,18 +33,18 @@ class QueryNoise(torch.nn.Module):
         self.prob = prob
 
     def is_drawn(self) -> bool:
-        """Whether the next frame is to be disturbed: a Bernoulli draw in training, never in evaluation mode."""
+        """Draw whether the next frame gets noise: a Bernoulli draw in training, never in evaluation mode."""
         return self.training and self.mode != 'none' and torch.rand(()).item() < self.prob
 
     def forward(self, embeds: Tensor) -> tuple[Tensor, Tensor]:
-        """Disturb the queries of a frame.
+        """Add noise to the queries of a frame.
 
         Args:
             embeds (Tensor): Embeddings of the frame in the segmenter's order, shape (B, Q, C).
 
         Returns:
-            tuple[Tensor, Tensor]: The disturbed embeddings, shape (B, Q, C), and for each of them the index of the
-            query it mostly comes from, shape (B, Q).
+            tuple[Tensor, Tensor]: The noisy embeddings, shape (B, Q, C), and for each of them the index of the query
+            with the largest share in it, shape (B, Q).
         """
         num_queries, channels = embeds.shape[1:]
         own = torch.arange(num_queries, device=embeds.device)

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 class ClassMemory(nn.Module):
     """Keep at most ``max_len`` embeddings of each class.
 
-    A full class keeps a random subset of its old and new embeddings, drawn with torch's global generator. Several
-    processes keep one memory, the same in all of them: a batch leaves behind the same however it is spread. The memory
-    is part of the state dict, so a resumed training continues with it. State dicts without it (of other trainings, or
-    published weights) leave it as it is.
+    A full class keeps a random subset of its old and new embeddings, drawn with torch's global RNG. All processes hold
+    the same memory, which does not depend on how a batch is distributed. The memory is part of the state dict, so a
+    resumed training continues with it. Loading a state dict without it, such as published weights, does not change it.
 
     Args:
         num_classes (int): Number of classes K.
@@ -46,7 +45,7 @@ class ClassMemory(nn.Module):
 
     @torch.no_grad()
     def push(self, embeds: Tensor, labels: Tensor) -> None:
-        """Store embeddings, those of all processes; every process must call this, also one without any.
+        """Store the embeddings of all processes. A collective: every process must call it, also one without any.
 
         Args:
             embeds (Tensor): Embeddings (N, C).
@@ -59,7 +58,7 @@ class ClassMemory(nn.Module):
             if count + len(new) > self.max_len:
                 pool = torch.cat([self.embeds[label, :count], new])
                 kept = torch.randperm(len(pool), device=pool.device)
-                broadcast(kept)  # the processes' generators differ
+                broadcast(kept)  # the RNG states of the processes differ
                 new, count = pool[kept[:self.max_len]], 0
             self.embeds[label, count:count + len(new)] = new
         self.counts[classes] = (self.counts[classes] + sizes).clamp(max=self.max_len)
@@ -67,16 +66,16 @@ class ClassMemory(nn.Module):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         own = {prefix + name: buffer for name, buffer in self.named_buffers()}
         if not own.keys() & state_dict.keys():
-            state_dict.update(own)  # torch and mmengine hand over a copy
+            state_dict.update(own)  # torch and mmengine pass a copy
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _gather_rows(embeds: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Embeddings (N, C) and labels (N,) of all processes, in the order of their ranks; N may differ."""
+    """Gather embeddings (N, C) and labels (N,) of all processes, in the order of their ranks; N may differ."""
     if get_world_size() == 1:
         return embeds, labels
     sizes = [int(size) for size in all_gather(labels.new_tensor([len(labels)]))]
-    padding = max(sizes) - len(labels)  # collectives want one shape
+    padding = max(sizes) - len(labels)  # collectives need equal shapes
     gathered = []
     for rows in (embeds, labels):
         padded = torch.cat([rows, rows.new_zeros(padding, *rows.shape[1:])])

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The same loss on the output of every decoder layer."""
+"""Deep supervision: the same losses on the output of every decoder layer."""
 
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
@@ -15,13 +15,13 @@ def deep_supervision_losses(criterion: nn.Module,
                             targets: list[InstanceData],
                             sample_weights: Tensor | None = None,
                             indices: list[Indices] | None = None,
-                            final_indices: list[Indices] | None = None,
+                            guides_all_layers: bool = False,
                             num_points: int | None = None) -> dict[str, Tensor]:
     """Match and score every decoder layer, the final one first.
 
-    Predictions are either samples of their own, (N, Q, ...) with targets as :class:`HungarianMaskMatcher` takes them,
-    or clips, (B, T, Q, ...) with targets as :class:`ClipHungarianMatcher` takes them: the assignment of a clip then
-    serves all its frames, and the losses are those of B * T frames.
+    Predictions are either independent samples, (N, Q, ...) with targets as for :class:`HungarianMaskMatcher`, or
+    clips, (B, T, Q, ...) with targets as for :class:`ClipHungarianMatcher`: the assignment of a clip then serves all
+    its frames, and the losses are those of B * T frames.
 
     Args:
         criterion (nn.Module): A :class:`MaskClassificationLoss`.
@@ -29,11 +29,11 @@ def deep_supervision_losses(criterion: nn.Module,
         cls_scores_list (list[Tensor]): Class logits of the layers, from the first to the final one.
         mask_preds_list (list[Tensor]): Mask logits of the layers.
         targets (list[InstanceData]): One entry per sample, or per clip.
-        sample_weights (Tensor, optional): Factors on the losses, one per sample, or per clip.
-        indices (list[tuple[Tensor, Tensor]], optional): An assignment that guides all layers. Without it each layer is
-            matched anew.
-        final_indices (list[tuple[Tensor, Tensor]], optional): The final layer's assignment, where the caller has
-            matched it already; the other layers are matched anew.
+        sample_weights (Tensor, optional): Weights of the losses, one per sample, or per clip.
+        indices (list[tuple[Tensor, Tensor]], optional): Assignment of the final layer. Defaults to None: the matcher
+            finds it.
+        guides_all_layers (bool): Whether ``indices`` are the assignment of the other layers too; otherwise the matcher
+            finds one for each of them. Defaults to False.
         num_points (int, optional): Overrides the number of points of matcher and criterion.
 
     Returns:
@@ -41,26 +41,27 @@ def deep_supervision_losses(criterion: nn.Module,
         before it.
     """
     final = len(cls_scores_list) - 1
+    are_clips = cls_scores_list[final].dim() == 4
+    num_frames = cls_scores_list[final].shape[1] if are_clips else 1
+    scored_targets = _frames_of(targets) if are_clips else targets
+    if sample_weights is not None:
+        sample_weights = sample_weights.repeat_interleave(num_frames)
     losses = {}
     for i in (final, *range(final)):  # random points are drawn in this order
         cls_scores, mask_preds = cls_scores_list[i], mask_preds_list[i]
-        layer_indices = final_indices if indices is None and i == final else indices
+        layer_indices = indices if i == final or guides_all_layers else None
         if layer_indices is None:
             layer_indices = matcher.assign(cls_scores, mask_preds, targets, num_points)
-        layer_targets, layer_weights = targets, sample_weights
-        if cls_scores.dim() == 4:
-            num_frames = cls_scores.shape[1]
+        if are_clips:
             cls_scores, mask_preds = cls_scores.flatten(0, 1), mask_preds.flatten(0, 1)
-            layer_targets = _frames_of(targets)
             layer_indices = [pair for pair in layer_indices for _ in range(num_frames)]
-            layer_weights = None if sample_weights is None else sample_weights.repeat_interleave(num_frames)
-        layer_losses = criterion(cls_scores, mask_preds, layer_targets, layer_indices, layer_weights, num_points)
+        layer_losses = criterion(cls_scores, mask_preds, scored_targets, layer_indices, sample_weights, num_points)
         losses.update({name if i == final else f'd{i}.{name}': loss for name, loss in layer_losses.items()})
     return losses
 
 
 def _frames_of(clip_targets: list[InstanceData]) -> list[InstanceData]:
-    """Spread clips over their frames; an object keeps its index and label, and an empty mask, where it is not seen."""
+    """Split clips into frames; in frames without an object, its index and label stay and its mask is empty."""
     return [
         InstanceData(labels=target.labels, masks=masks) for target in clip_targets for masks in target.masks.unbind(1)
     ]

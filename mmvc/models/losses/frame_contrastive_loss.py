@@ -9,18 +9,18 @@ from torch import Tensor, nn
 from mmvc.registry import MODELS
 from mmvc.utils.typing import Indices
 
-from .contrastive_terms import contrast, mean_over_items
+from .contrastive_terms import contrast, mean_over_items, weights_or_ones
 
 
 @MODELS.register_module()
 class FrameContrastiveLoss(nn.Module):
-    """Learn embeddings by which an online tracker finds an object again, by playing its part within a clip.
+    """Learn embeddings for online tracking, by imitating an online tracker within a clip.
 
-    An item is an object in a frame, seen in an earlier frame of the clip as well. The anchor is its embedding; the
-    positive is, at random, either its latest earlier embedding or the momentum average of all earlier ones; the
+    An item is an object in a frame that an earlier frame of the clip shows as well. The anchor is its embedding. The
+    positive is, at random, either its latest earlier embedding or the momentum average of all earlier ones. The
     negatives are the queries of the previous frame that are not this object. The average a starts with the first
     embedding and follows a <- (1 - s) a + s e, where s is the mean cosine similarity of e with all earlier embeddings
-    of the object, at least 0. A second term draws the cosine similarities themselves to 1 and 0.
+    of the object, at least 0. A second term pulls the cosine similarities towards 1 and 0.
 
     Source: Ying et al., "CTVIS" (arXiv 2307.12616), as DVIS++ (arXiv 2312.13305) trains its segmenter.
 
@@ -45,17 +45,17 @@ class FrameContrastiveLoss(nn.Module):
         """Compute the losses of a batch of clips.
 
         Args:
-            embeds (Tensor): Re-identification embeddings (B * T, Q, C), the frames of a clip after each other.
+            embeds (Tensor): Re-identification embeddings (B * T, Q, C); the frames of a clip follow one another.
             indices (list[tuple[Tensor, Tensor]]): B * T pairs of matched query and ground-truth indices.
-            targets (list[InstanceData]): B * T frames with ``instances_ids`` (n,) of the objects that they show.
+            targets (list[InstanceData]): B * T frames with the ``instances_ids`` (n,) of their objects.
             num_frames (int): Frames T of a clip.
-            sample_weights (Tensor, optional): Factors (B * T,) on the items whose anchor is in that frame.
+            sample_weights (Tensor, optional): Weight of the items whose anchor is in a frame (B * T,).
 
         Returns:
-            dict[str, Tensor]: Scalars ``loss_reid`` and ``loss_aux_reid``; zeros that depend on ``embeds`` where no
+            dict[str, Tensor]: Scalars ``loss_reid`` and ``loss_aux_reid``; zeros that depend on ``embeds`` if no
             object is seen twice.
         """
-        factors = embeds.new_ones(len(embeds), dtype=torch.float32) if sample_weights is None else sample_weights
+        frame_weights = weights_or_ones(sample_weights, embeds)
         losses, aux_losses, weights = [], [], []
         with torch.autocast(embeds.device.type, enabled=False):
             for start in range(0, len(embeds), num_frames):
@@ -64,13 +64,13 @@ class FrameContrastiveLoss(nn.Module):
                 loss, aux_loss, frame = self._clip_items(embeds[frames].float(), queries)
                 losses.append(loss)
                 aux_losses.append(aux_loss)
-                weights.append(factors[frames].to(loss)[frame])
+                weights.append(frame_weights[frames].to(loss)[frame])
             return dict(
                 loss_reid=self.loss_weight * mean_over_items(losses, weights, embeds),
                 loss_aux_reid=self.aux_loss_weight * mean_over_items(aux_losses, weights, embeds))
 
     def _clip_items(self, embeds: Tensor, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Both losses of the items of one clip, and their frames, each (I,).
+        """Compute both losses of the items of one clip, and their frames, each (I,).
 
         Args:
             embeds (Tensor): Embeddings of the clip (T, Q, C).
@@ -89,7 +89,7 @@ class FrameContrastiveLoss(nn.Module):
         negative_cosine = negative / (lengths[..., None] * previous.norm(dim=-1)[:, None]).clamp(min=1e-12)
 
         is_item = (seen & has_past)[1:]
-        # an object that the previous frame does not show has no query there to spare
+        # the object's own query is no negative; if the previous frame does not show it, all queries are negatives
         own = F.one_hot(queries[:-1][is_item] + 1, embeds.shape[1] + 1)[:, 1:].bool()
         loss = contrast(positive[is_item][:, None], negative[is_item].masked_fill(own, -torch.inf))
         squares = negative_cosine[is_item].square().masked_fill(own, 0.0).sum(-1)
@@ -98,19 +98,19 @@ class FrameContrastiveLoss(nn.Module):
         return loss, aux_loss, is_item.nonzero()[:, 0] + 1
 
     def _positives(self, objects: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """The positive (T, M, C) that each object has in each frame, and whether it has one (T, M).
+        """Choose the positive (T, M, C) of each object in each frame, and whether it has one (T, M).
 
         Args:
-            objects (Tensor): Embeddings of the objects (T, M, C), arbitrary where they are not seen.
+            objects (Tensor): Embeddings of the objects (T, M, C), arbitrary in frames that do not show them.
             seen (Tensor): Bool (T, M).
         """
         take_average = torch.rand(seen.shape, device=seen.device) >= 1 - self.momentum_prob
-        counts = seen.cumsum(0) - seen.int()  # how often seen before
+        counts = seen.cumsum(0) - seen.int()  # earlier frames that show the object
         directions = F.normalize(objects, dim=-1)
         latest = average = torch.zeros_like(objects[0])
-        total = torch.zeros_like(average)  # of the directions seen
+        total = torch.zeros_like(average)  # sum of earlier directions
         positives = []
-        # iterated over, not indexed: the gradient of an index is a tensor of zeros as large as all frames
+        # iterate instead of indexing: the gradient of an index is a tensor of zeros as large as all frames
         for frame, (embed, direction) in enumerate(zip(objects, directions)):
             positives.append(torch.where(take_average[frame, :, None], average, latest))
             similarity = (direction * total).sum(-1) / counts[frame].clamp(min=1)
@@ -123,7 +123,7 @@ class FrameContrastiveLoss(nn.Module):
 
 
 def _object_queries(indices: list[Indices], targets: list[InstanceData]) -> Tensor:
-    """Follow the objects of a clip by their identities: query (T, M) of each in each frame, -1 where not seen."""
+    """Find the query (T, M) of each object in each frame of a clip by the identities; -1 if it is not seen."""
     ids = torch.cat([target.instances_ids[gt_inds] for target, (_, gt_inds) in zip(targets, indices)])
     queries = torch.cat([query_inds for query_inds, _ in indices])
     identities, track = ids.unique(return_inverse=True)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The loss of mask classification: classes of all queries, masks of the matched ones."""
+"""Losses of mask classification: for the classes of all queries, and for the masks of matched queries."""
 
 import torch
 from mmcv.ops import point_sample
@@ -18,11 +18,11 @@ from ..utils.point_sampling import sample_points
 class MaskClassificationLoss(nn.Module):
     """Classification loss over all queries, point-wise cross-entropy and dice loss over the matched masks.
 
-    Mask losses are computed on ``num_points`` points per mask: ``importance_sample_ratio`` of them are the most
-    uncertain of ``num_points * oversample_ratio`` random ones, the others random. Classification is a mean weighted by
-    class; mask losses are sums over masks divided by the number of masks. Both divisors are averaged over all
-    processes, so that the averaged gradients are those of one process with the whole batch. Computed in float32, also
-    under autocast.
+    Mask losses are computed on ``num_points`` points per mask: a share ``importance_sample_ratio`` of them are the
+    most uncertain of ``num_points * oversample_ratio`` random points, the others are random. The classification loss
+    is a mean weighted by class; mask losses are sums over masks divided by the number of masks. Both divisors are
+    averaged over all processes, so that the averaged gradients are those of one process with the whole batch.
+    Everything is computed in float32, also under autocast.
 
     Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation" (Mask2Former,
     arXiv 2112.01527).
@@ -58,8 +58,8 @@ class MaskClassificationLoss(nn.Module):
         self.loss_dice = MODELS.build(
             loss_dice or dict(type='mmdet.DiceLoss', naive_dice=True, eps=1.0, loss_weight=5.0))
         if len(self.loss_cls.class_weight or []) != num_classes + 1:
-            raise ValueError(f'`class_weight` of loss_cls must have num_classes + 1 = {num_classes + 1} values (the '
-                             f'last one for the empty class), but it is {self.loss_cls.class_weight}.')
+            raise ValueError(f'`class_weight` of loss_cls must have num_classes + 1 = {num_classes + 1} values, the '
+                             f'last one for the empty class, but it is {self.loss_cls.class_weight}')
 
     def forward(self,
                 cls_scores: Tensor,
@@ -75,18 +75,18 @@ class MaskClassificationLoss(nn.Module):
             mask_preds (Tensor): Mask logits (N, Q, h, w). A clip refined as a whole is one tall mask (T * h, w).
             targets (list[InstanceData]): N samples with ``labels`` (n,) and ``masks`` (n, H, W).
             indices (list[tuple[Tensor, Tensor]]): N pairs of matched query and ground-truth indices.
-            sample_weights (Tensor, optional): Factors (N,) on the losses of each sample; the normalisers stay.
+            sample_weights (Tensor, optional): Weight of each sample's losses (N,). It does not change the divisors.
             num_points (int, optional): Overrides the number of points, for tall masks.
 
         Returns:
-            dict[str, Tensor]: Scalars ``loss_cls``, ``loss_mask``, ``loss_dice``, with their loss weights. Without a
-            matched mask the latter two are zeros that depend on ``mask_preds``.
+            dict[str, Tensor]: Scalars ``loss_cls``, ``loss_mask``, ``loss_dice``, multiplied by their loss weights.
+            Without matched masks the latter two are zeros that depend on ``mask_preds``.
         """
         with torch.autocast(cls_scores.device.type, enabled=False):
             labels = self._labels(cls_scores, targets, indices)
             class_weight = cls_scores.new_tensor(self.loss_cls.class_weight, dtype=torch.float32)[labels]
             num_masks = class_weight.new_tensor(sum(len(target.labels) for target in targets))
-            # every process takes part in the reduction, also one without masks
+            # a collective: every process takes part, also one without masks
             class_factor, num_masks = reduce_mean(torch.stack([class_weight.sum(), num_masks])).unbind()
             loss_cls = self._classification(cls_scores.float(), labels, sample_weights, class_factor)
             loss_mask, loss_dice = self._masks(mask_preds, targets, indices, sample_weights, num_masks,
@@ -94,7 +94,7 @@ class MaskClassificationLoss(nn.Module):
         return dict(loss_cls=loss_cls, loss_mask=loss_mask, loss_dice=loss_dice)
 
     def _labels(self, cls_scores: Tensor, targets: list[InstanceData], indices: list[Indices]) -> Tensor:
-        """Class of every query (N, Q); unmatched ones belong to the empty class."""
+        """Class of every query (N, Q); that of unmatched queries is the empty class."""
         labels = cls_scores.new_full(cls_scores.shape[:2], self.num_classes, dtype=torch.int64)
         for label, target, (query_inds, gt_inds) in zip(labels, targets, indices):
             label[query_inds] = target.labels[gt_inds]
@@ -113,7 +113,7 @@ class MaskClassificationLoss(nn.Module):
         """Point-wise and overlap loss of the matched masks."""
         matched = torch.cat([pred[query_inds] for pred, (query_inds, _) in zip(mask_preds, indices)])
         if not len(matched):
-            zero = mask_preds[:0].sum(dtype=torch.float32)  # keeps the graph; no value, so nothing can overflow
+            zero = mask_preds[:0].sum(dtype=torch.float32)  # depends on `mask_preds` and cannot overflow
             return zero, zero
 
         matched = matched[:, None].float()

@@ -7,15 +7,15 @@ from torch import Tensor, nn
 from mmvc.registry import MODELS
 from mmvc.utils.typing import Indices
 
-from .contrastive_terms import clip_factors, contrast, mean_over_items, split_scores
+from .contrastive_terms import contrast, mean_over_items, split_scores, weights_or_ones
 
 
 @MODELS.register_module()
 class ReferenceContrastiveLoss(nn.Module):
-    """Keep an object's reference close to itself in the neighbouring frames, and away from the other objects there.
+    """Pull an object's reference towards its references in the neighbouring frames, and away from other objects there.
 
-    An item is a matched object in a frame t >= 1, compared with all queries of frame t - 1; a second item compares it
-    with frame t + 1, where there is one. The same query is the positive, the others are negatives.
+    An item is a matched object in a frame t >= 1, compared with all queries of frame t - 1. If there is a frame t + 1,
+    a second item compares it with that one. The same query is the positive, the others are negatives.
 
     Source: Zhang et al., "DVIS++" (arXiv 2312.13305), contrastive learning of the referring tracker.
 
@@ -36,7 +36,7 @@ class ReferenceContrastiveLoss(nn.Module):
         Args:
             references (Tensor): The tracker's references (B, T, Q, C).
             indices (list[tuple[Tensor, Tensor]]): B pairs of matched query and ground-truth indices.
-            sample_weights (Tensor, optional): Factors (B,) on the items of each clip.
+            sample_weights (Tensor, optional): Weight of each clip's items (B,).
 
         Returns:
             dict[str, Tensor]: Scalar ``loss_reid``; without items (one frame, no object) a zero that depends on
@@ -44,11 +44,11 @@ class ReferenceContrastiveLoss(nn.Module):
         """
         items, weights = [], []
         with torch.autocast(references.device.type, enabled=False):
-            for clip, (queries, _), factor in zip(references.float(), indices,
-                                                  clip_factors(references, sample_weights)):
+            for clip, (queries, _), weight in zip(references.float(), indices,
+                                                  weights_or_ones(sample_weights, references)):
                 anchors = clip.index_select(1, queries)
                 items.append(contrast(*split_scores(anchors[1:], clip[:-1], queries)))
                 items.append(contrast(*split_scores(anchors[1:-1], clip[2:], queries)))
-                weights += [factor, factor]
+                weights += [weight, weight]
             loss = mean_over_items(items, weights, references)
         return dict(loss_reid=self.loss_weight * loss)

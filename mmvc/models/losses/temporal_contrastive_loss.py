@@ -10,23 +10,24 @@ from mmvc.registry import MODELS
 from mmvc.utils.typing import Indices
 
 from .class_memory import ClassMemory
-from .contrastive_terms import clip_factors, mean_over_items
+from .contrastive_terms import mean_over_items, weights_or_ones
 
 
 @MODELS.register_module()
 class TemporalContrastiveLoss(nn.Module):
-    """Keep an object's embeddings of all frames together, and away from other objects and its class's past ones.
+    """Pull an object's embeddings of all frames together, and away from other objects, also of earlier clips.
 
     An item is a matched object in a frame. Its positives are the object in all frames of the clip, this one included;
-    its negatives are the other queries of the frame. A second item has the same positives, and the class's memory of
-    earlier clips as negatives; it is left out while that is empty. The objects of a call enter the memory after it.
+    its negatives are the other queries of the frame. A second item has the same positives; its negatives are the
+    embeddings of the same class from earlier clips, kept in a memory. There is no second item while the memory of the
+    class is empty. The objects of a call enter the memory after it.
 
     Source: Zhang et al., "DVIS++" (arXiv 2312.13305), contrastive learning of the temporal refiner.
 
     Args:
         num_classes (int): Number of classes K.
         embed_dims (int): Channels C of the embeddings.
-        memory_len (int): Embeddings to remember per class. Defaults to 100.
+        memory_len (int): Embeddings to keep per class. Defaults to 100.
         loss_weight (float): Defaults to 2.
     """
 
@@ -40,30 +41,30 @@ class TemporalContrastiveLoss(nn.Module):
                 indices: list[Indices],
                 targets: list[InstanceData],
                 sample_weights: Tensor | None = None) -> dict[str, Tensor]:
-        """Compute the loss of a batch of clips, then remember their objects.
+        """Compute the loss of a batch of clips, then add their objects to the memory.
 
         Args:
             embeds (Tensor): The refiner's embeddings (B, T, Q, C).
             indices (list[tuple[Tensor, Tensor]]): B pairs of matched query and ground-truth indices.
             targets (list[InstanceData]): B clips with ``labels`` (n,).
-            sample_weights (Tensor, optional): Factors (B,) on the items of each clip.
+            sample_weights (Tensor, optional): Weight of each clip's items (B,).
 
         Returns:
             dict[str, Tensor]: Scalar ``loss_reid``; without objects a zero that depends on ``embeds``.
         """
         items, weights, objects, labels = [], [], [], []
         with torch.autocast(embeds.device.type, enabled=False):
-            # a loss is that of `contrast`, whose sum over pairs factorises: the positives' factor serves both items
-            for clip, (queries, gt_inds), target, factor in zip(embeds.float(), indices, targets,
-                                                                clip_factors(embeds, sample_weights)):
+            # the loss of `contrast`, written out so that both items share the logsumexp of the positives
+            for clip, (queries, gt_inds), target, weight in zip(embeds.float(), indices, targets,
+                                                                weights_or_ones(sample_weights, embeds)):
                 anchors = clip.index_select(1, queries)  # (T, K, C)
                 tracks = anchors.transpose(0, 1).contiguous()
-                pull = (-(tracks @ tracks.transpose(1, 2))).logsumexp(-1)  # of the positives (K, T), for both items
+                pull = (-(tracks @ tracks.transpose(1, 2))).logsumexp(-1)  # positives (K, T)
                 scores = clip @ anchors.transpose(1, 2)  # (T, Q, K)
                 own = F.one_hot(queries, clip.shape[1]).t().bool()
                 push = scores.masked_fill(own, -torch.inf).logsumexp(1)
                 items.append(F.softplus(push + pull.t()))
-                weights.append(factor)
+                weights.append(weight)
 
                 objects.append(tracks.detach())
                 labels.append(target.labels[gt_inds])
@@ -73,7 +74,7 @@ class TemporalContrastiveLoss(nn.Module):
                     scores = tracks.index_select(0, known) @ past.transpose(1, 2)
                     push = scores.masked_fill(~filled[:, None], -torch.inf).logsumexp(-1)
                     items.append(F.softplus(push + pull.index_select(0, known)))
-                    weights.append(factor)
+                    weights.append(weight)
             loss = mean_over_items(items, weights, embeds)
         self.memory.push(
             torch.cat([tracks.flatten(0, 1) for tracks in objects]),

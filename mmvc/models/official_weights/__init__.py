@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Weights of the projects that this one builds on: reading them safely, and converting them."""
+"""Reading and converting weights of the projects that this one builds on."""
 
 from .convert import ConvertedWeights, convert_official_weights, describe_classes
 from .loading import OfficialWeightsError, load_official_checkpoint

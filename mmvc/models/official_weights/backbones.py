@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Which backbone a checkpoint has, and what becomes of its parameters."""
+"""Recognising the backbone of a checkpoint, and the names of its parameters."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def backbone_entries(weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Entr
     """Recognise a backbone.
 
     Args:
-        weights (Mapping[str, Tensor]): What is below ``backbone.``, of detectron2 or mmdet.
+        weights (Mapping[str, Tensor]): Weights of a backbone of detectron2 or mmdet, without the prefix ``backbone.``.
 
     Returns:
         tuple[str, dict[str, Entry]]: Its name, e.g. ``ResNet-50``, and the parameters that it must have.
@@ -40,22 +40,22 @@ def backbone_entries(weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Entr
         dims = len(weights['patch_embed.norm.weight'])
         size = _SWINS.get((dims, count_layers(weights, 'stages.2.blocks.' if own else 'layers.2.blocks.')), '?')
         return f'Swin-{size}', expand(own_side(SWIN_RULES) if own else SWIN_RULES, weights)
-    raise OfficialWeightsError(f'unknown backbone, with keys like {sorted(weights)[:5]}: expected a ResNet, a Swin '
-                               'Transformer or a ViT-Adapter on DINOv2')
+    raise OfficialWeightsError(f'unknown backbone, with keys like {sorted(weights)[:5]}: only a ResNet, a Swin '
+                               'Transformer or a ViT-Adapter on DINOv2 can be converted')
 
 
 def vit_size(embed_dims: int, depth: int) -> str:
-    """Name of the transformer with these sizes, ``?`` if there is none."""
+    """Name of the transformer with these sizes; ``?`` if no known one has them."""
     return next((name for name, arch in ARCHITECTURES.items()
                  if (arch['embed_dims'], arch['depth']) == (embed_dims, depth)), '?')
 
 
 def _vit_adapter(weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Entry]]:
-    """The ViT-Adapter has its official names here, too."""
+    """Name and parameters of a ViT-Adapter, whose official names are also the names here."""
     embed_dims = weights['vit_module.pos_embed'].shape[-1]
     depth = count_layers(weights, 'vit_module.blocks.')
     with torch.device('meta'):
-        # only names are looked at: they do not depend on the number of heads
+        # only names matter here, and they do not depend on the number of heads
         model = DINOv2ViTAdapter(arch=dict(embed_dims=embed_dims, depth=-(-depth // 4) * 4, num_heads=1))
     return (f'ViT-Adapter on DINOv2 ({vit_size(embed_dims, depth)})', {name: Entry(name)
                                                                        for name in model.state_dict()})

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Weights of other projects, turned into weights of this one."""
+"""Conversion of weights of other projects to the names of this one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from .rules import (
     own_side,
 )
 
-#: number of classes -> what has as many
+#: number of classes -> datasets with that number
 DATASETS: dict[int, str] = {
     25: 'OVIS',
     40: 'YouTube-VIS 2019 or 2021',
@@ -33,10 +33,10 @@ DATASETS: dict[int, str] = {
     133: 'COCO panoptic',
 }
 
-#: what checkpoints hold beside weights, and why it is not needed
+#: entries of checkpoints that are not converted, and why
 NOT_NEEDED: dict[str, str] = {'criterion.empty_weight': 'the class weights of the loss come with the config'}
 
-#: names that older versions of the official code used
+#: names in older versions of the official code -> names in the current one
 _OLD_NAMES: tuple[tuple[str, str], ...] = (
     ('sem_seg_head.predictor.static_query.', 'sem_seg_head.predictor.query_feat.'),
     ('offline_tracker.', 'refiner.'),
@@ -44,25 +44,25 @@ _OLD_NAMES: tuple[tuple[str, str], ...] = (
 
 
 def describe_classes(num_classes: int) -> str:
-    """A number of classes and the data set that has as many, e.g. ``25 (OVIS)``."""
+    """Describe a number of classes with the dataset that has it, e.g. ``25 (OVIS)``."""
     return f'{num_classes} ({DATASETS[num_classes]})' if num_classes in DATASETS else str(num_classes)
 
 
 @dataclass
 class ConvertedWeights:
-    """Weights under the names of this project, and what is known about them.
+    """Weights under the names of this project, and a description of them.
 
     Attributes:
         state_dict (dict[str, Tensor]): The weights.
-        kind (str): What the checkpoint is, e.g. ``DVIS++ offline``.
-        backbone (str): E.g. ``ResNet-50``.
-        num_classes (int, optional): Of the checkpoint, even if its class embeddings are left out. None if it has
-            none.
-        num_queries (int, optional): None if there is a backbone only.
-        renamed (dict[str, str]): Official name -> name here, of every parameter that was converted.
-        left_out (dict[str, str]): Official name -> reason, of every parameter that was not.
-        absent (dict[str, str]): Prefix here -> reason, of parts of a segmenter that these weights lack; a model keeps
-            its initialisation there.
+        kind (str): Method of the checkpoint, e.g. ``DVIS++ offline``.
+        backbone (str): Its backbone, e.g. ``ResNet-50``.
+        num_classes (int, optional): Number of classes of the checkpoint, also if its class embeddings are left out.
+            None if it has no classes.
+        num_queries (int, optional): Number of queries. None if there is only a backbone.
+        renamed (dict[str, str]): Official name -> name here, for every converted parameter.
+        left_out (dict[str, str]): Official name -> reason, for every other parameter.
+        absent (dict[str, str]): Prefix here -> reason, for modules of a segmenter that these weights lack; a model
+            keeps its initialisation there.
     """
 
     state_dict: dict[str, Tensor]
@@ -80,19 +80,20 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
                              segmenter_only: bool = False) -> ConvertedWeights:
     """Convert weights of Mask2Former, MinVIS, CTVIS, DVIS, DVIS++, mmdet's Mask2Former, or DINOv2.
 
-    Which of these it is shows in the names. Every name is accounted for.
+    The method is recognised by the names. Every name must be a known one.
 
     Args:
-        state_dict (Mapping[str, Tensor]): Their weights. A tensor is copied only if its layout is another one here.
-        drop_class_head (bool): Leave out the class embeddings, to start a training with other classes.
-        segmenter_only (bool): Leave out tracker and refiner.
+        state_dict (Mapping[str, Tensor]): Their weights. Tensors are copied only if their layout differs here.
+        drop_class_head (bool): Whether to leave out the class embeddings, to start a training with other classes.
+            Defaults to False.
+        segmenter_only (bool): Whether to leave out tracker and refiner. Defaults to False.
 
     Returns:
         ConvertedWeights: The weights under the names here.
 
     Raises:
-        OfficialWeightsError: If names are unknown or missing (all are listed), if parts disagree about the number of
-            classes, or if there are modules that do not exist here.
+        OfficialWeightsError: If names are unknown or missing (all are listed), if modules have different numbers of
+            classes, or if modules do not exist here.
     """
     if 'patch_embed.proj.weight' in state_dict:
         return _convert_dinov2(state_dict)
@@ -105,9 +106,8 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
         kind = f'segmenter of {kind}' if 'DVIS' in kind else kind
     elif kind.startswith('DVIS (v1)'):
         raise OfficialWeightsError(
-            f'this is {kind}: its tracker and refiner are not those of DVIS++ (half the channels; no reference '
-            'projection, no projection of mask features) and do not exist here. Its segmenter can be converted alone: '
-            '--segmenter-only')
+            f'this is {kind}. Its tracker and refiner do not exist here: they have half the channels of those of '
+            'DVIS++ and no projections of references and mask features. Convert its segmenter alone: --segmenter-only')
     weights = {name: value for name, value in weights.items() if name not in left_out}
 
     backbone, entries = _account_for(weights)
@@ -117,7 +117,7 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
         ours, transform = entries[name]
         converted[ours] = transform(value) if transform else value
     for name in list(converted):
-        if name.endswith('.running_mean'):  # frozen batch norm of detectron2 does not count batches
+        if name.endswith('.running_mean'):  # detectron2's frozen batch norm has no counter of batches
             counter = f'{name[:-len("running_mean")]}num_batches_tracked'
             converted.setdefault(counter, torch.zeros((), dtype=torch.int64))
 
@@ -130,7 +130,7 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
 
 
 def _convert_dinov2(state_dict: Mapping[str, Tensor]) -> ConvertedWeights:
-    """Weights of a plain DINOv2 transformer, for the ViT-Adapter of a segmenter."""
+    """Convert weights of a plain DINOv2 transformer for the ViT-Adapter of a segmenter."""
     try:
         converted = convert_dinov2_weights(state_dict)
     except ValueError as error:
@@ -145,7 +145,7 @@ def _convert_dinov2(state_dict: Mapping[str, Tensor]) -> ConvertedWeights:
 
 
 def _modern_name(name: str) -> str:
-    """Today's official name of a parameter."""
+    """Name of a parameter in the current official code."""
     for old, new in _OLD_NAMES:
         if name.startswith(old):
             return new + name[len(old):]
@@ -157,7 +157,7 @@ def _has(weights: Mapping[str, Tensor], prefix: str) -> bool:
 
 
 def _recognise(weights: Mapping[str, Tensor]) -> str:
-    """Name the method that a checkpoint belongs to."""
+    """Find the method of a checkpoint."""
     if _has(weights, 'panoptic_head.'):
         return 'Mask2Former of mmdet'
     if _has(weights, 'sem_seg_head.'):
@@ -167,16 +167,17 @@ def _recognise(weights: Mapping[str, Tensor]) -> str:
         version = 'DVIS++' if _has(weights, 'tracker.ref_proj.') else 'DVIS (v1)'
         return f'{version} {"offline" if _has(weights, "refiner.") else "online"}'
     if _has(weights, 'head.'):
-        raise OfficialWeightsError('these weights have the names of this project already: nothing to convert')
-    raise OfficialWeightsError(f'unknown kind of weights, with keys like {sorted(weights)[:5]}: expected those of '
-                               "Mask2Former (the official code's or mmdet's), MinVIS, CTVIS, DVIS, DVIS++ or DINOv2")
+        raise OfficialWeightsError('these weights already have the names of this project: load them as they are')
+    raise OfficialWeightsError(f'unknown kind of weights, with keys like {sorted(weights)[:5]}: only weights of '
+                               "Mask2Former (the official code's or mmdet's), MinVIS, CTVIS, DVIS, DVIS++ and DINOv2 "
+                               'can be converted')
 
 
 def _account_for(weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Entry]]:
-    """Recognise the backbone, and find out what becomes of every parameter.
+    """Recognise the backbone, and find the name here of every parameter.
 
     Returns:
-        tuple[str, dict[str, Entry]]: Name of the backbone; the entries, names here in full.
+        tuple[str, dict[str, Entry]]: Name of the backbone, and the entries by full official name.
     """
 
     def below(prefix: str) -> dict[str, Tensor]:
@@ -206,23 +207,25 @@ def _account_for(weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Entry]]:
     problems = [f'unknown: {name}' for name in weights if name not in entries]
     problems += [f'missing: {name}' for name in entries if name not in weights]
     if problems:
-        raise OfficialWeightsError(f'{len(problems)} keys are not as in {_recognise(weights)} with {backbone}:\n  ' +
+        raise OfficialWeightsError(f'{len(problems)} keys differ from those of {_recognise(weights)} with {backbone}. '
+                                   'Is the checkpoint complete, and of an official training?\n  ' +
                                    '\n  '.join(problems))
     return backbone, entries
 
 
 def _count_classes(converted: Mapping[str, Tensor]) -> int:
-    """Number of classes, on which segmenter, tracker and refiner must agree."""
+    """Number of classes, which must be the same in segmenter, tracker and refiner."""
     counts = {name.split('.')[0]: len(value) - 1 for name, value in converted.items()
               if name.endswith('.cls_embed.bias')}
     if len(set(counts.values())) > 1:
-        raise OfficialWeightsError('parts of different models: ' + ', '.join(
-            f'{part} has {describe_classes(count)} classes' for part, count in counts.items()))
+        raise OfficialWeightsError('the checkpoint mixes modules of different models: ' + ', '.join(
+            f'{part} has {describe_classes(count)} classes' for part, count in counts.items()) +
+            '. Use a checkpoint of one training, or convert its segmenter alone: --segmenter-only')
     return counts['head']
 
 
 def _without_class_head(weights: ConvertedWeights) -> ConvertedWeights:
-    """Move the class embeddings from the weights to what was left out."""
+    """Move the class embeddings from the weights to ``left_out``."""
     for official, ours in list(weights.renamed.items()):
         part, name = ours.split('.')[:2]
         if name == 'cls_embed':

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Reading other projects' checkpoints without running code that is in them."""
+"""Reading checkpoints of other projects without running code in them."""
 
 import pickle
 from collections.abc import Mapping
@@ -17,25 +17,25 @@ from mmvc.utils.restricted_pickle import ArrayUnpickler
 
 
 class OfficialWeightsError(UsageError):
-    """A checkpoint cannot be read, or is not one that can be converted."""
+    """A checkpoint cannot be read or converted."""
 
 
 def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint; nothing else in it is used, and no code in it is run.
+    """Read the weights of a checkpoint. Other entries are ignored, and code in it is never run.
 
     Args:
         path (str | Path): A ``.pkl`` of detectron2 (numpy arrays), a ``.pth`` of torch (a state dict, alone or as
             the entry ``model`` or ``state_dict``), or a ``.safetensors``.
 
     Returns:
-        dict[str, Tensor]: The state dict, on the CPU; a prefix ``module.`` that all names share is taken off.
+        dict[str, Tensor]: The state dict, on the CPU; a prefix ``module.`` that all names share is removed.
 
     Raises:
-        OfficialWeightsError: If the file is missing, broken, needs code to be read, or holds no weights.
+        OfficialWeightsError: If the file is missing or damaged, holds no weights, or could run code.
     """
     path = Path(path)
     if not path.is_file():
-        raise OfficialWeightsError(f'checkpoint "{path}" does not exist')
+        raise OfficialWeightsError(f'checkpoint "{path}" does not exist: check the path')
     readers = {'.pkl': _read_pickle, safetensors_files.SUFFIX: _read_safetensors}
     content = readers.get(path.suffix, _read_torch)(path)
     for entry in ('model', 'state_dict'):
@@ -52,31 +52,32 @@ def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: Path) -> Any:
-    """Content of a pickle of numpy arrays."""
+    """Read a pickle of numpy arrays."""
     try:
         with open(path, 'rb') as file:
-            return ArrayUnpickler(file, encoding='latin1').load()  # that of detectron2's oldest files
+            return ArrayUnpickler(file, encoding='latin1').load()  # encoding of detectron2's oldest files
     except Exception as error:  # a damaged pickle can fail in any way
         raise OfficialWeightsError(
-            f'checkpoint "{path}" is not read: {error}. A .pkl may hold numpy arrays in plain containers only, since '
-            'reading anything else could run code') from error
+            f'checkpoint "{path}" is not read: {error}. Reading anything but numpy arrays in plain containers could '
+            'run code: save its weights alone as such a .pkl') from error
 
 
 def _read_torch(path: Path) -> Any:
-    """Content of a file of torch.save."""
+    """Read a file of torch.save."""
     try:
         return load_weights_only(str(path), map_location='cpu')
     except pickle.UnpicklingError as error:
         raise OfficialWeightsError(
-            f'checkpoint "{path}" holds more than weights, and reading the rest could run code, so it is refused '
+            f'checkpoint "{path}" holds more than weights, and reading the rest could run code '
             f'({refusal_reason(error)}). If you trust its source, save its weights alone: '
             "torch.save(torch.load(SRC, weights_only=False)['model'], DST)") from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise OfficialWeightsError(f'checkpoint "{path}" is truncated, corrupt or no checkpoint: {error}') from error
+        raise OfficialWeightsError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: {error}. Download '
+                                   'it again') from error
 
 
 def _read_safetensors(path: Path) -> Any:
-    """Content of a file of safetensors."""
+    """Read a file of safetensors."""
     try:
         return safetensors_files.load(path)
     except CheckpointError as error:
@@ -84,7 +85,7 @@ def _read_safetensors(path: Path) -> Any:
 
 
 def _as_tensor(path: Path, name: Any, value: Any) -> Tensor:
-    """The entry of a state dict as a tensor."""
+    """Turn an entry of a state dict into a tensor."""
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in 'fiub':
         value = torch.from_numpy(np.array(value))  # a copy: arrays of a pickle may be read-only
     if not isinstance(name, str) or not isinstance(value, Tensor):

@@ -1,8 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What the parameters of detectron2-based models are called here: one table per module.
+"""Names of the parameters of detectron2-based models, and their names here: one table per module.
 
-A table says which parameters a module has, not only how they are renamed, so that a checkpoint is known to be complete
-before a model is built for it.
+A table lists all parameters of a module, so that a checkpoint can be checked for completeness before a model is built.
 """
 
 import re
@@ -20,12 +19,12 @@ class Rule(NamedTuple):
     """A group of parameters with one prefix.
 
     Attributes:
-        official (str): Prefix in the official code. ``{name}`` stands for an index that counts from 0; a name that
-            several rules of a table share counts the same thing.
+        official (str): Prefix in the official code. ``{name}`` stands for an index that counts from 0; rules of a
+            table with the same name share the index.
         ours (str): Prefix here, with the same indices.
-        leaves (tuple[str, ...]): What follows the prefix, each after a dot; the same on both sides. ``('', )`` if the
-            prefix is the whole name.
-        transform (Callable, optional): Turns an official tensor into ours. Defaults to None: as it is.
+        leaves (tuple[str, ...]): Last components of the names, the same on both sides. ``('', )`` if the prefix is the
+            whole name.
+        transform (Callable, optional): Converts an official tensor. Defaults to None: the tensor stays unchanged.
     """
 
     official: str
@@ -38,22 +37,21 @@ Rules = Sequence[Rule]
 
 
 class Entry(NamedTuple):
-    """What becomes of one parameter: its name here, and how its tensor changes (None: not at all)."""
+    """Name of a parameter here, and the conversion of its tensor (None: it stays unchanged)."""
 
     ours: str
     transform: Callable[[Tensor], Tensor] | None = None
 
 
 def expand(rules: Rules, names: Iterable[str]) -> dict[str, Entry]:
-    """List all parameters that a module has, its numbers of layers taken from the names of a checkpoint.
+    """List all parameters of a module, with as many layers as a checkpoint has.
 
     Args:
         rules (Sequence[Rule]): Table of the module.
-        names (Iterable[str]): Official names below the module's prefix.
+        names (Iterable[str]): Official names in the checkpoint, without the module's prefix.
 
     Returns:
-        dict[str, Entry]: By official name. Names of the checkpoint that are not among them are unknown; those that the
-        checkpoint lacks are missing.
+        dict[str, Entry]: Entries by official name.
     """
     names = list(names)
     counts: dict[str, int] = {}
@@ -73,13 +71,13 @@ def expand(rules: Rules, names: Iterable[str]) -> dict[str, Entry]:
 
 
 def count_layers(names: Iterable[str], prefix: str) -> int:
-    """Count the layers ``<prefix>0``, ``<prefix>1``, ... that parameter names speak of."""
+    """Count the layers ``<prefix>0``, ``<prefix>1``, ... that occur in parameter names."""
     matches = map(re.compile(re.escape(prefix) + r'(\d+)\.').match, names)
     return 1 + max((int(match[1]) for match in matches if match), default=-1)
 
 
 def own_side(rules: Rules) -> list[Rule]:
-    """The same table for a checkpoint that already uses the names here (mmdet's)."""
+    """Rewrite a table for a checkpoint that already has the names here (mmdet's)."""
     return [
         Rule(rule.ours, rule.ours, (*BATCH_NORM, 'num_batches_tracked') if rule.leaves is BATCH_NORM else rule.leaves)
         for rule in rules
@@ -89,8 +87,8 @@ def own_side(rules: Rules) -> list[Rule]:
 def unfold_order(weight: Tensor) -> Tensor:
     """Reorder the input channels of Swin's patch merging, weights (O, 4C) or norm (4C,).
 
-    The official code joins the four patches one after the other, column by column: (0, 0), (1, 0), (0, 1), (1, 1).
-    :class:`torch.nn.Unfold`, which mmdet uses, keeps the four values of a channel together, row by row.
+    The official code concatenates the four patches column by column: (0, 0), (1, 0), (0, 1), (1, 1). mmdet's
+    :class:`torch.nn.Unfold` keeps the four values of a channel together, row by row.
     """
     return weight.unflatten(-1, (4, -1))[..., [0, 2, 1, 3], :].transpose(-1, -2).flatten(-2)
 
@@ -116,7 +114,7 @@ def _mlp(official: str, ours: str, stride: int = 1) -> list[Rule]:
     return [Rule(f'{official}.layers.{i}', f'{ours}.{stride * i}') for i in range(3)]
 
 
-#: below ``backbone.``; batch norm's statistics and scales are fixed in the official code
+#: below ``backbone.``; the official code never changes the statistics and scales of batch norm
 RESNET_RULES: Rules = (
     Rule('stem.conv1', 'conv1', ('weight', )),
     Rule('stem.conv1.norm', 'bn1', BATCH_NORM),

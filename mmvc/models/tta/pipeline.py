@@ -11,16 +11,15 @@ def make_tta_pipeline(test_pipeline: Sequence[dict],
     """Derive the pipeline of test-time augmentation from the pipeline of testing.
 
     Args:
-        test_pipeline (Sequence[dict]): Transforms of testing. Their ``TransformBroadcaster`` (the first, if there are
-            several) is repeated at every scale: the target of its resizing is multiplied, or, where it resizes
-            nothing, a resizing is added at its end.
+        test_pipeline (Sequence[dict]): Transforms of testing. The first ``TransformBroadcaster`` among them is
+            repeated at every scale: the target size of its ``Resize`` is multiplied; without one, it gets one at its
+            end.
         scales (Sequence[float]): Factors > 0. Defaults to those of arXiv 2406.04979: 0.9, 1.0, 1.1, 1.2.
-        flip (bool): Whether to use each scale a second time, mirrored. Defaults to True.
+        flip (bool): Whether to use each scale a second time, flipped. Defaults to True.
 
     Returns:
-        list[dict]: The pipeline: what stands before the ``TransformBroadcaster``, its transforms up to resizing, and
-        one ``AugmentOnDemand`` that gives :class:`VideoSegTTAModel` its inputs, scale by scale, each plain and
-        mirrored.
+        list[dict]: The pipeline: the transforms before the ``TransformBroadcaster``, its own up to resizing, and one
+        ``AugmentOnDemand`` that makes the inputs of :class:`VideoSegTTAModel`, scale by scale, each plain and flipped.
 
     Raises:
         ValueError: A scale is not positive, or there is no ``TransformBroadcaster``.
@@ -29,11 +28,11 @@ def make_tta_pipeline(test_pipeline: Sequence[dict],
         raise ValueError(f'scales = {scales}: expected at least one factor, each above 0')
     names = [transform['type'] for transform in test_pipeline]
     if 'TransformBroadcaster' not in names:
-        raise ValueError(f'test pipeline {names} has no TransformBroadcaster, whose transforms of single frames could '
-                         'be repeated at every scale: set tta_pipeline in the config')
+        raise ValueError(f'test pipeline {names} has no TransformBroadcaster, so there are no transforms of single '
+                         'frames to repeat at every scale: set tta_pipeline in the config')
     at = names.index('TransformBroadcaster')
     frame_transforms = test_pipeline[at]['transforms']
-    # frames are kept as they are before they are resized (or, without resizing, at the end), and augmented on demand
+    # keep the frames as they are before resizing (or, without resizing, at the end), and augment them on demand
     size_from = next((index for index, transform in enumerate(frame_transforms) if transform['type'] in _RESIZE),
                      len(frame_transforms))
     loading = {**copy.deepcopy(dict(test_pipeline[at])), 'transforms': copy.deepcopy(frame_transforms[:size_from])}

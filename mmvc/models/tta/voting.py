@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""One prediction out of many: the votes of test-time augmentation (arXiv 2406.04979, Eq. 8)."""
+"""Merging several predictions into one by voting, for test-time augmentation (arXiv 2406.04979, Eq. 8)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,57 +8,57 @@ from torch import Tensor
 
 
 def majority_vote(predictions: Sequence[Tensor], resolutions: Sequence[int] | None = None) -> Tensor:
-    """Give every pixel the class that most predictions give it.
+    """Assign every pixel to the class with the most votes.
 
-    On a tie the class wins, among those with most votes, that the input of the highest resolution predicts. If that
-    input predicts none of them, the one of the next lower resolution decides, and so on; of two inputs of one
-    resolution (an image and its mirror image) the one that stands first does.
+    On a tie, the input of the highest resolution decides between the classes with the most votes. If it predicts none
+    of them, the input of the next lower resolution decides, and so on. Of two inputs with the same resolution (an
+    image and its flipped copy) the first one decides.
 
-    Each class gets its votes from comparing predictions with each other: that takes n maps of 8-bit counters, not one
-    per class, and no sorting.
+    Votes are counted by comparing predictions with each other: this takes n maps of 8-bit counters instead of one per
+    class, and no sorting.
 
     Args:
         predictions (Sequence[Tensor]): n label maps of one shape (..., H, W) and one integer type, 1 <= n <= 255.
-            Values are compared, nothing else: 255 for "no prediction" is a vote like any other.
-        resolutions (Sequence[int], optional): Pixels of the input behind each prediction. Defaults to None: the
-            predictions stand in order, from the highest resolution to the lowest.
+            255 for "no prediction" is a vote like any other.
+        resolutions (Sequence[int], optional): Number of pixels of the input of each prediction. Defaults to None: the
+            predictions are in order, from the highest resolution to the lowest.
 
     Returns:
-        Tensor: The label map that won, a new tensor of the same shape and type.
+        Tensor: The winning label map, a new tensor of the same shape and type.
 
     Raises:
-        ValueError: There are no or too many predictions, or they do not go together.
+        ValueError: There are no or too many predictions, or their shapes or types differ.
     """
     if not 1 <= len(predictions) <= 255:
-        raise ValueError(f'{len(predictions)} predictions to vote: give 1 to 255 (votes are counted in 8 bits)')
+        raise ValueError(f'cannot vote with {len(predictions)} predictions: give 1 to 255 (counters have 8 bits)')
     kinds = {(tuple(prediction.shape), prediction.dtype) for prediction in predictions}
     if len(kinds) > 1:
-        raise ValueError('predictions of different shapes or types cannot vote together: '
-                         f'{", ".join(sorted(map(str, kinds)))}; bring them to the size of the original frame')
+        raise ValueError('predictions of different shapes or types cannot vote together '
+                         f'({", ".join(sorted(map(str, kinds)))}): resize them to the original frame')
     if resolutions is not None:
         if len(resolutions) != len(predictions):
             raise ValueError(f'{len(resolutions)} resolutions for {len(predictions)} predictions: give one for each')
-        order = sorted(range(len(predictions)), key=lambda i: -resolutions[i])  # stable: equal ones stay in order
+        order = sorted(range(len(predictions)), key=lambda i: -resolutions[i])  # stable sort
         predictions = [predictions[i] for i in order]
 
     votes = _count_votes(predictions)
     winner, most = predictions[0].clone(), votes[0]
     for prediction, count in zip(predictions[1:], votes[1:]):
-        better = count > most  # not >=: on a tie the earlier, of higher resolution, stays
+        better = count > most  # not >=: on a tie, keep the earlier one, whose resolution is higher
         winner = torch.where(better, prediction, winner)
         most = torch.maximum(most, count)
     return winner
 
 
 def vote_margin(predictions: Sequence[Tensor], winner: Tensor) -> Tensor:
-    """How clearly a vote was won: a measure of doubt that any predictions give.
+    """Measure how clearly a vote was won.
 
     Args:
         predictions (Sequence[Tensor]): As for :func:`majority_vote`.
-        winner (Tensor): What it returned.
+        winner (Tensor): Result of :func:`majority_vote`.
 
     Returns:
-        Tensor: Share of the votes for the winner less that for the best other class, from 0 (a tie) to 255 (all
+        Tensor: Share of votes for the winner minus the share for the second class, scaled from 0 (a tie) to 255 (all
         agree): uint8, of the winner's shape.
     """
     won, lost = torch.zeros_like(winner, dtype=torch.uint8), torch.zeros_like(winner, dtype=torch.uint8)
@@ -70,7 +70,7 @@ def vote_margin(predictions: Sequence[Tensor], winner: Tensor) -> Tensor:
 
 
 def _count_votes(predictions: Sequence[Tensor]) -> list[Tensor]:
-    """For each prediction, how many predictions agree with it at each pixel, itself included: uint8."""
+    """Count for each prediction how many predictions agree with it at each pixel, itself included: uint8."""
     votes = [torch.ones_like(prediction, dtype=torch.uint8) for prediction in predictions]
     for i, prediction in enumerate(predictions):
         for j in range(i):
@@ -81,11 +81,11 @@ def _count_votes(predictions: Sequence[Tensor]) -> list[Tensor]:
 
 
 def soft_vote(scores: Iterable[Tensor]) -> Tensor:
-    """Give every pixel the class of the highest mean probability.
+    """Assign every pixel to the class with the highest mean probability.
 
-    Scores are added up one prediction after the other, so a generator keeps only one of them in memory besides the
-    sum. They are divided by their sum over the classes first: every prediction has one vote at every pixel, however
-    sure it is that there is anything at all.
+    Scores are summed prediction by prediction, so with a generator only one of them is in memory besides the sum. At
+    each pixel, scores are first divided by their sum over the classes: every prediction has the same weight, also
+    where it sees hardly anything.
 
     Args:
         scores (Iterable[Tensor]): Probabilities or other scores >= 0 of each prediction, float (K, H, W).
@@ -105,7 +105,7 @@ def soft_vote(scores: Iterable[Tensor]) -> Tensor:
             total += score
         else:
             raise ValueError(f'scores of shapes {tuple(total.shape)} and {tuple(score.shape)} cannot vote together: '
-                             'bring them to the size of the original frame')
+                             'resize them to the original frame')
     if total is None:
-        raise ValueError('no predictions to vote')
+        raise ValueError('there are no predictions to vote with: give the scores of at least one')
     return total.argmax(dim=0)

@@ -13,17 +13,17 @@ from torch import Tensor
 class FeatureStore:
     """A growing sequence of equally shaped tensors: in memory up to a limit, on disk beyond it.
 
-    What a video leaves behind for its second pass (26.5 MB of mask features a frame at 480 x 864) goes here. The file
-    has no name in its folder and vanishes with the store, also when the process is killed.
+    It keeps what the second pass over a video needs: at 480 x 864, 26.5 MB of mask features per frame. The file has no
+    name in its folder. It disappears with the store, also if the process is killed.
 
     Args:
         memory_limit (float): Bytes kept in memory, on the device that the tensors come from. 0 puts all of them on
             disk. Defaults to 1 GiB.
-        dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to keep floating-point tensors in half the space, at the
-            cost of their last digits. Defaults to None: as they come.
+        dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to store floating-point tensors in half the space, at
+            lower precision. Defaults to None: their own dtype.
         folder (str, optional): Folder of the file. Defaults to None: the system's temporary one.
-        shared_with (FeatureStore, optional): Store whose memory limit and folder this one shares, instead of having
-            its own: both together stay within the limit. Defaults to None.
+        share_limit_with (FeatureStore, optional): Store with which this one shares a memory limit: both together stay
+            within it. Its limit and folder replace ``memory_limit`` and ``folder``. Defaults to None.
 
     Raises:
         ValueError: ``memory_limit`` is negative, or ``dtype`` is none of these.
@@ -42,13 +42,13 @@ class FeatureStore:
                  memory_limit: float = 2**30,
                  dtype: str | None = None,
                  folder: str | None = None,
-                 shared_with: Optional['FeatureStore'] = None) -> None:
+                 share_limit_with: Optional['FeatureStore'] = None) -> None:
         self.bytes_in_memory = 0
         self.bytes_on_disk = 0
-        self._budget: _Budget = _Budget() if shared_with is None else shared_with._budget
-        if shared_with is not None:
-            memory_limit, folder = shared_with.memory_limit, shared_with.folder
-        if not memory_limit >= 0:  # nan is none
+        self._budget: _Budget = _Budget() if share_limit_with is None else share_limit_with._budget
+        if share_limit_with is not None:
+            memory_limit, folder = share_limit_with.memory_limit, share_limit_with.folder
+        if not memory_limit >= 0:  # also refuses NaN
             raise ValueError(f'memory_limit of FeatureStore is a number of bytes, at least 0; got {memory_limit}')
         if dtype not in self.DTYPES:
             raise ValueError(f'dtype of FeatureStore is one of {list(self.DTYPES)}, got {dtype!r}')
@@ -62,8 +62,8 @@ class FeatureStore:
         """Append tensors.
 
         Args:
-            tensors (Tensor): Stacked along the first axis, shape (n, ...). Kept as it is where it fits: do not write
-                to it afterwards.
+            tensors (Tensor): Stacked along the first axis, shape (n, ...). The store may keep this tensor itself: do
+                not write to it afterwards.
 
         Raises:
             ValueError: The shape differs from that of the tensors before.
@@ -75,8 +75,9 @@ class FeatureStore:
         if not self._items:
             self._template = tensors.new_empty(0, *tensors.shape[1:])
         if tensors.shape[1:] != self._template.shape[1:] or tensors.dtype != self._template.dtype:
-            raise ValueError(f'a FeatureStore of {tuple(self._template.shape[1:])}, {self._template.dtype} was given '
-                             f'{tuple(tensors.shape[1:])}, {tensors.dtype}: all frames of a video must be of one size')
+            raise ValueError(f'FeatureStore holds tensors of {tuple(self._template.shape[1:])}, '
+                             f'{self._template.dtype}, and got {tuple(tensors.shape[1:])}, {tensors.dtype}: all '
+                             'frames of a video must have the same size')
         num_bytes = tensors.numel() * tensors.element_size()
         if self._budget.used + num_bytes <= self.memory_limit:
             self._budget.used += num_bytes
@@ -97,17 +98,18 @@ class FeatureStore:
         content = as_bytes(tensor.cpu().contiguous())
         try:
             self._file.seek(self.bytes_on_disk)
-            while content:  # one call writes 2 GiB at most
+            while content:  # a call writes at most 2 GiB
                 content = content[self._file.write(content):]
         except OSError as error:
             folder = self.folder or tempfile.gettempdir()
-            raise OSError(error.errno, f'{error.strerror}: {self.bytes_on_disk / 2**30:.1f} GiB of features '
-                          f'are in "{folder}"; choose a folder on a larger disk, or a half-precision dtype') from error
+            raise OSError(error.errno, f'{error.strerror}: features take {self.bytes_on_disk / 2**30:.1f} GiB in '
+                          f'"{folder}"; set model.feature_store.folder to a larger disk, or model.feature_store.dtype '
+                          "to 'float16'") from error
         self.bytes_on_disk += tensor.numel() * tensor.element_size()
 
     def __del__(self) -> None:
-        if hasattr(self, '_budget'):  # not where the arguments were refused
-            self._budget.used -= self.bytes_in_memory  # others may go on with it
+        if hasattr(self, '_budget'):  # not set if an argument was invalid
+            self._budget.used -= self.bytes_in_memory  # stores with the same limit may use it now
 
     def __len__(self) -> int:
         return len(self._items)
@@ -136,5 +138,5 @@ class _Budget:
 
 
 def as_bytes(tensor: Tensor) -> memoryview:
-    """The memory of a contiguous CPU tensor, flat and to be written to; numpy knows no bfloat16."""
+    """View a contiguous CPU tensor as writable bytes; goes through uint8, since numpy has no bfloat16."""
     return tensor.view(-1).view(torch.uint8).numpy().data

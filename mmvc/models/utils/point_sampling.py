@@ -6,11 +6,10 @@ from torch import Tensor
 
 
 def sample_points(images: Tensor, points: Tensor) -> Tensor:
-    """Bilinear values of images at points; what lies outside is zero.
+    """Sample images at points, bilinearly; positions outside count as zero.
 
-    As :func:`mmcv.ops.point_sample`. Where deterministic algorithms are asked for
-    (``torch.use_deterministic_algorithms``) the gradient is the same in every run; that of ``grid_sample`` is not on
-    CUDA.
+    The result is that of :func:`mmcv.ops.point_sample`. With ``torch.use_deterministic_algorithms``, the gradient is
+    the same in every run; that of ``grid_sample`` on CUDA is not.
 
     Args:
         images (Tensor): Shape (N, C, H, W).
@@ -25,7 +24,7 @@ def sample_points(images: Tensor, points: Tensor) -> Tensor:
 
 
 def _sample_by_index(images: Tensor, points: Tensor) -> Tensor:
-    framed = F.pad(images, (1, 1, 1, 1))  # all four neighbours of a point are there
+    framed = F.pad(images, (1, 1, 1, 1))  # so that all four neighbours of a point exist
     positions = points * points.new_tensor(images.shape[:1:-1]) + 0.5
     low = positions.detach().floor()
     across, down = (positions - low)[:, None].unbind(-1)  # each (N, 1, P)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Bilinear resizing in strips of rows: what is never needed as a whole is never in memory as a whole."""
+"""Bilinear resizing in strips of rows, so that the whole resized image is never in memory."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class RowTaps(NamedTuple):
-    """For every row of a resized image the two rows it lies between, and the share of the lower one."""
+    """For every row of a resized image, the two rows around it, and the share of the lower one."""
 
     upper: Tensor
     lower: Tensor
@@ -18,12 +18,12 @@ class RowTaps(NamedTuple):
 
 
 def row_taps(size: int, new_size: int, device: torch.device) -> RowTaps:
-    """Positions of resized rows, as ``F.interpolate(mode='bilinear', align_corners=False)`` has them.
+    """Compute the positions of resized rows as ``F.interpolate(mode='bilinear', align_corners=False)`` does.
 
     Args:
         size (int): Rows of the image.
         new_size (int): Rows of the resized image.
-        device (torch.device): Where the result lives.
+        device (torch.device): Device of the result.
 
     Returns:
         RowTaps: int64, int64 and float32, each of shape (new_size,).
@@ -39,7 +39,7 @@ def resize_rows(x: Tensor, taps: RowTaps, start: int, stop: int, first_row: int 
 
     Args:
         x (Tensor): Image, or the part of it from ``first_row`` on that the strip needs, shape (N, h, w).
-        taps (RowTaps): What :func:`row_taps` returned for the whole image.
+        taps (RowTaps): Result of :func:`row_taps` for the whole image.
         start (int): First row of the strip.
         stop (int): Row after its last one.
         first_row (int): Row of the image that ``x`` begins with. Defaults to 0.
@@ -48,13 +48,13 @@ def resize_rows(x: Tensor, taps: RowTaps, start: int, stop: int, first_row: int 
         Tensor: A new tensor, shape (N, stop - start, w).
     """
     upper, lower, share = (tap[start:stop] for tap in taps)
-    # index_select copies rows, where x[:, rows] would copy number after number
+    # index_select copies whole rows; x[:, rows] copies element by element
     rows = x.index_select(1, upper - first_row)
     return rows.lerp_(x.index_select(1, lower - first_row), share[:, None])
 
 
 def resize_columns(x: Tensor, width: int) -> Tensor:
-    """Resize (N, h, w) to (N, h, width), bilinear; ``x`` itself if there is nothing to do."""
+    """Resize (N, h, w) to (N, h, width), bilinear; returns ``x`` itself if it has that width."""
     if x.shape[-1] == width:
         return x
     return F.interpolate(x[None], (x.shape[-2], width), mode='bilinear', align_corners=False)[0]

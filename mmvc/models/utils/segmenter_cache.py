@@ -17,31 +17,30 @@ from mmvc.utils.errors import UsageError
 
 from .feature_store import FeatureStore, as_bytes
 
-Frame = dict[str, Tensor]
+Features = dict[str, Tensor]
 
 
 class SegmenterCache:
-    """What a frozen segmenter makes of every frame, kept on disk: each frame is segmented once in a whole training.
+    """A disk cache for the output of a frozen segmenter: each frame is segmented once in a whole training.
 
-    For trainings without augmentation. An entry is found by the pixels of its frame, so that it can never belong to
-    another one; a mirrored frame has an entry of its own. Masked clips are random, and segmented without the cache.
-    The folder belongs to one segmenter: ``segmenter.json`` holds a digest of its weights, and the first entry that a
-    process finds is computed again and compared. Stages 2 and 3 have the same segmenter, and share a folder. So do
-    processes.
+    It is for trainings without augmentation. The key of an entry is a digest of the frame's pixels; a flipped frame
+    has an entry of its own. Masked clips are random and bypass the cache. A folder belongs to one segmenter:
+    ``segmenter.json`` holds a digest of its weights, and each process recomputes and compares the first entry that it
+    finds. Processes share a folder, and so do stages 2 and 3, whose segmenter is the same.
 
     A frame of 480 x 864 takes 27 MB, most of it mask features at a quarter of the size (256 channels).
 
     Args:
         folder (str): Folder of the entries; made if missing.
-        min_free_gb (float): Space to leave on its disk, in GB; with less, frames are no longer added. Defaults to 10.
-        dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to keep features in half the space, at the cost of their
-            last digits. Defaults to None: as they come; losses are then those without cache.
+        min_free_gb (float): Space to leave on its disk, in GB; with less, no frames are added. Defaults to 10.
+        dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to store features in half the space, at lower precision.
+            Defaults to None: their own dtype; losses are then the same as without cache.
 
     Raises:
         ValueError: ``dtype`` is none of these.
     """
 
-    MAX_FORMS = 2  # of a frame: as it is, and mirrored
+    MAX_FORMS = 2  # of a frame: plain and flipped
 
     def __init__(self, folder: str, min_free_gb: float = 10, dtype: str | None = None) -> None:
         if dtype not in FeatureStore.DTYPES:
@@ -51,24 +50,24 @@ class SegmenterCache:
         self.dtype = FeatureStore.DTYPES[dtype]
         self.hits = 0
         self.misses = 0
-        self._versions: tuple[int, ...] = ()  # of the weights that the folder was checked for
-        self._is_checked = False  # an entry was compared with what the segmenter computes
+        self._versions: tuple[int, ...] = ()  # of the weights that the folder was compared with
+        self._is_checked = False  # whether an entry was compared with the segmenter's output
         self._is_full = False
         self._forms: dict[str, set] = {}
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], parts: Sequence[nn.Module],
-                 segment: Callable[[Tensor], Frame]) -> Frame:
-        """Segment clips, frame by frame from the cache or by the segmenter.
+                 segment: Callable[[Tensor], Features]) -> Features:
+        """Take the segmentation of each frame of clips from the cache, or compute it.
 
         Args:
             inputs (Tensor): Normalised, padded clips, shape (B, T, 3, H, W).
             data_samples (Sequence[TrackDataSample]): Their samples.
-            parts (Sequence[nn.Module]): The modules that the segmenter consists of, in evaluation mode.
+            parts (Sequence[nn.Module]): Modules of the segmenter, in evaluation mode.
             segment (Callable): The segmenter: clips (b, t, 3, H, W) to a dict of tensors (b, t, ...).
 
         Returns:
-            dict[str, Tensor]: What ``segment(inputs)`` returns, without gradients.
+            dict[str, Tensor]: The same as ``segment(inputs)``, without gradients.
 
         Raises:
             UsageError: The folder belongs to another segmenter, or the frames are augmented at random.
@@ -98,9 +97,9 @@ class SegmenterCache:
         }
 
     def _check_weights(self, parts: Sequence[nn.Module]) -> None:
-        """Compare the segmenter's weights with those that the folder was made with."""
+        """Compare the segmenter's weights with those of the folder."""
         tensors = [(f'{i}.{name}', value) for i, part in enumerate(parts) for name, value in part.state_dict().items()]
-        versions = tuple(value._version for _, value in tensors)  # counts writes
+        versions = tuple(value._version for _, value in tensors)  # each counts the writes to a tensor
         if versions == self._versions:
             return
         digest = hashlib.blake2b(digest_size=16)
@@ -112,43 +111,43 @@ class SegmenterCache:
         if not manifest.exists():
             atomic_write(manifest, json.dumps(dict(weights=weights)).encode(), sync=False)
         if json.loads(manifest.read_text()).get('weights') != weights:
-            raise UsageError(f'segmenter_cache: "{self.folder}" holds features of other weights than those of this '
-                             'segmenter (it was trained again?): delete the folder, or name another one')
+            raise UsageError(f'segmenter_cache: "{self.folder}" holds features of other weights than this segmenter '
+                             'has (was it trained again?): delete the folder, or set another one')
         self._versions, self._is_checked = versions, False
 
     def _path(self, pixels: Tensor, frame: DetDataSample) -> Path:
-        """File of a frame (3, H, W), which is padded."""
+        """File of a padded frame (3, H, W)."""
         height, width = frame.img_shape[:2]
         content = hashlib.blake2b(_bytes_of(pixels[:, :height, :width]), digest_size=16).hexdigest()
         forms = self._forms.setdefault(frame.metainfo.get('img_path', content), set())
         forms.add(content)
         if len(forms) > self.MAX_FORMS:
-            raise UsageError(f'segmenter_cache: frame "{frame.img_path}" has come in {len(forms)} forms, so the '
-                             'training data is augmented at random and would hardly ever be found: take random crops, '
-                             'resizes and colours out of train_pipeline, or segmenter_cache out of the model')
+            raise UsageError(f'segmenter_cache: frame "{frame.img_path}" has come in {len(forms)} forms. Frames with '
+                             'random augmentation hardly ever repeat, so a cache is of no use: remove random crops, '
+                             'resizes and colours from train_pipeline, or segmenter_cache from the model')
         padded = 'x'.join(map(str, pixels.shape[-2:]))
         return self.folder / content[:2] / f'{content[2:]}_{padded}.pth'
 
-    def _load(self, path: Path, device: torch.device) -> Frame | None:
-        """Read an entry; None if there is none, or it is damaged."""
+    def _load(self, path: Path, device: torch.device) -> Features | None:
+        """Read an entry; None if it is missing or damaged."""
         try:
             entry = torch.load(path, map_location=device, weights_only=True)
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            print_log(f'segmenter_cache: "{path}" is damaged and made again ({error})', logger='current',
+            print_log(f'segmenter_cache: "{path}" is damaged and will be replaced ({error})', logger='current',
                       level=logging.WARNING)
             return None
         return {name: value.to(dtype) for name, (value, dtype) in entry.items()}
 
-    def _save(self, path: Path, entry: Frame) -> None:
+    def _save(self, path: Path, entry: Features) -> None:
         """Add an entry, unless the disk is nearly full."""
         path.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(path.parent).free < self.min_free_gb * 1e9:
             if not self._is_full:
-                print_log(f'segmenter_cache: less than {self.min_free_gb} GB are free on the disk of "{self.folder}": '
-                          'the frames that are not in it yet are segmented every time', logger='current',
-                          level=logging.WARNING)
+                print_log(f'segmenter_cache: the disk of "{self.folder}" has less than {self.min_free_gb} GB left. '
+                          'No frames are added; those that are missing will be segmented in every epoch',
+                          logger='current', level=logging.WARNING)
             self._is_full = True
             return
         stored = {
@@ -159,21 +158,21 @@ class SegmenterCache:
         with atomic_path(path) as draft:
             torch.save(stored, draft)
 
-    def _check_entry(self, entry: Frame, computed: Frame, path: Path) -> None:
-        """Compare an entry with what the segmenter makes of its frame."""
+    def _check_entry(self, entry: Features, computed: Features, path: Path) -> None:
+        """Compare an entry with the segmenter's output for its frame."""
         tolerance = 1e-3 if self.dtype is None else 2e-2
         for name, value in computed.items():
             expected = value[0, 0]
             if name not in entry or entry[name].shape != expected.shape or entry[name].dtype != expected.dtype or (
                     entry[name] - expected).float().norm() > tolerance * expected.float().norm():
-                raise UsageError(f'segmenter_cache: {name} in "{path}" differs from what the segmenter gives, which '
-                                 'then has another config, or another precision (AMP): delete the folder '
-                                 f'"{self.folder}", or name another one')
+                raise UsageError(f'segmenter_cache: {name} in "{path}" differs from the output of the segmenter, '
+                                 'whose config or precision (AMP) must have changed: delete the folder '
+                                 f'"{self.folder}", or set another one')
         self._is_checked = True
 
 
 def _is_masked(frame: DetDataSample) -> bool:
-    """Whether patches of a frame are hidden, or will be in a second pass."""
+    """Whether patches of a frame are hidden, or will be in the masked pass."""
     mask = frame.metainfo.get('patch_mask')
     return mask is not None and bool(mask.any())
 

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Ground truth of packed samples as the losses want it: per frame, or per clip with objects aligned by identity."""
+"""Ground truth of packed samples in the form of the losses: per frame, or per clip with one row per identity."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 def frame_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> list[InstanceData]:
-    """Entities that each frame shows.
+    """Collect the entities of each frame.
 
     Args:
         data_samples (Sequence[TrackDataSample]): B clips of T frames whose ``gt_instances`` hold ``labels``,
             ``instances_ids`` and ``masks`` (:class:`mmdet.BitmapMasks`, padded to the batch's shape).
-        device (torch.device): Where the result lives.
+        device (torch.device): Device of the result.
 
     Returns:
         list[InstanceData]: B * T elements, the frames of a clip after each other, each with ``labels`` (n,) and
@@ -33,15 +33,15 @@ def frame_targets(data_samples: Sequence[TrackDataSample], device: torch.device)
 
 
 def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) -> list[InstanceData]:
-    """Entities of each clip, one row per identity.
+    """Collect the entities of each clip, one row per identity.
 
     Args:
         data_samples (Sequence[TrackDataSample]): As for :func:`frame_targets`.
-        device (torch.device): Where the result lives.
+        device (torch.device): Device of the result.
 
     Returns:
         list[InstanceData]: B elements, each with ``labels`` (n,) and ``instances_ids`` (n,) int64, ``masks``
-        (n, T, H, W) uint8, zero where an object is not seen, and ``present`` (n, T) bool. The rows are ordered by
+        (n, T, H, W) uint8, zero in frames without the object, and ``present`` (n, T) bool. The rows are ordered by
         first appearance, then by their order in that frame.
     """
     targets = []
@@ -66,13 +66,14 @@ def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) 
     return targets
 
 
-def clip_weights(data_samples: Sequence[TrackDataSample], masked_loss_weight: float, device: torch.device) -> Tensor:
-    """Weight of each clip's losses under Masked Video Consistency: lambda for masked clips, 1 for clean ones.
+def get_sample_weights(data_samples: Sequence[TrackDataSample], masked_loss_weight: float,
+                       device: torch.device) -> Tensor:
+    """Weigh the losses of clips under Masked Video Consistency: lambda for masked clips, 1 for clean ones.
 
     Args:
         data_samples (Sequence[TrackDataSample]): B clips; a masked one is marked ``masked`` in its frames' metainfo.
         masked_loss_weight (float): lambda.
-        device (torch.device): Where the result lives.
+        device (torch.device): Device of the result.
 
     Returns:
         Tensor: Shape (B,), float32.

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from .base_video_segmentor import BaseVideoSegmentor
 from .dvis import DVISOffline, DVISOnline
 from .minvis import MinVIS
 from .two_passes import TwoPassDistributedDataParallel
 
-__all__ = ['DVISOffline', 'DVISOnline', 'MinVIS', 'TwoPassDistributedDataParallel']
+__all__ = ['BaseVideoSegmentor', 'DVISOffline', 'DVISOnline', 'MinVIS', 'TwoPassDistributedDataParallel']

@@ -12,27 +12,24 @@ from torch import Tensor
 from mmvc.registry import MODELS
 
 from ..heads import TrackerState
-from ..utils.masks import decode_masks
+from ..utils.queries import decode_masks
 from ..utils.segmenter_cache import SegmenterCache
 from ..utils.targets import clip_targets
-from .minvis import MinVIS
+from .decoupled_video_segmentor import DecoupledVideoSegmentor
 
 
-@MODELS.register_module()
-class DVISOnline(MinVIS):
-    """Segmenter (frozen) + referring tracker: stage 2.
+class BaseDVIS(DecoupledVideoSegmentor):
+    """Base class of DVIS++'s later stages: a frozen segmenter and a referring tracker.
 
     Args:
         tracker (dict): Config of :class:`ReferringTracker`.
-        guided_fraction (float): Share of the training iterations, from the beginning on, in which the predictions of
-            the frozen part decide which query learns which object; later the trained part's own predictions do.
+        guided_fraction (float): Share of the training iterations, counted from the first, in which the predictions of
+            the frozen modules decide which query learns which object. Later the predictions of the trained module do.
             Defaults to 0.5.
         segmenter_cache (dict, optional): Arguments of :class:`SegmenterCache`, for trainings without augmentation: the
-            frozen segmenter then sees every frame once. Defaults to None: no cache.
-        **kwargs: Arguments of :class:`MinVIS`.
+            frozen segmenter then processes every frame once. Defaults to None: no cache.
+        **kwargs: Arguments of :class:`DecoupledVideoSegmentor`.
     """
-
-    frozen_parts: tuple[str, ...] = ('backbone', 'head')
 
     def __init__(self,
                  tracker: dict,
@@ -45,45 +42,57 @@ class DVISOnline(MinVIS):
         self.segmenter_cache = None if segmenter_cache is None else SegmenterCache(**segmenter_cache)
         self._freeze()
 
+    def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
+        """Segment the clips of a training batch, from the cache if there is one; see :meth:`segment`."""
+        if self.segmenter_cache is None:
+            return self.segment(inputs)
+        return self.segmenter_cache(inputs, data_samples, (self.backbone, self.head), self.segment)
+
+    def is_guided(self) -> bool:
+        """Whether the frozen modules decide the assignment in the current iteration. False outside of a training."""
+        hub = MessageHub.get_current_instance()
+        iteration, max_iters = hub.get_info('iter'), hub.get_info('max_iters')
+        return iteration is not None and max_iters is not None and iteration < self.guided_fraction * max_iters
+
+
+@MODELS.register_module()
+class DVISOnline(BaseDVIS):
+    """Segmenter (frozen) and referring tracker: stage 2 of DVIS++.
+
+    Args:
+        **kwargs: Arguments of :class:`BaseDVIS`.
+    """
+
+    frozen_parts = ('backbone', 'head')
+    is_online = True
+
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
-                   weights: Tensor) -> dict[str, Tensor]:
-        """Losses of the tracker; see :meth:`MinVIS.stage_loss`."""
+                   sample_weights: Tensor) -> dict[str, Tensor]:
+        """Compute the losses of the tracker; see the base class."""
         with torch.no_grad():
             segmented = self.segment_frozen(inputs, data_samples)
         return self.tracker.loss(
             segmented,
             clip_targets(data_samples, inputs.device),
             guided=self.is_guided(),
-            clip_weights=weights)
+            sample_weights=sample_weights)
 
-    def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
-        """Segment the clips of a training batch, from the cache where there is one; see :meth:`MinVIS.segment`."""
-        if self.segmenter_cache is None:
-            return self.segment(inputs)
-        return self.segmenter_cache(inputs, data_samples, (self.backbone, self.head), self.segment)
-
-    def is_guided(self) -> bool:
-        """Whether the frozen part decides the assignment in the current iteration (never outside of a training)."""
-        hub = MessageHub.get_current_instance()
-        iteration, max_iters = hub.get_info('iter'), hub.get_info('max_iters')
-        return iteration is not None and max_iters is not None and iteration < self.guided_fraction * max_iters
-
-    def follow(self,
-               segmented: dict[str, Tensor],
-               state: TrackerState | None = None) -> tuple[dict[str, Tensor], TrackerState]:
-        """Track the objects through the next window of a video; see :meth:`MinVIS.follow`."""
+    def track(self,
+              segmented: dict[str, Tensor],
+              state: TrackerState | None = None) -> tuple[dict[str, Tensor], TrackerState]:
+        """Track the objects and decode their masks; see the base class."""
         tracked, state = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'], state)
         masks = decode_masks(tracked['mask_embeds'], self.tracker.project(segmented['mask_features']))
         return dict(cls_scores=tracked['cls_scores'], mask_features=masks), state
 
 
 @MODELS.register_module()
-class DVISOffline(DVISOnline):
-    """Segmenter and tracker (frozen) + temporal refiner: stage 3.
+class DVISOffline(BaseDVIS):
+    """Segmenter and tracker (frozen) and temporal refiner: stage 3 of DVIS++.
 
     Args:
         refiner (dict): Config of :class:`TemporalRefiner`; its ``cross_attn`` entry holds Object Masked Attention.
-        **kwargs: Arguments of :class:`DVISOnline`.
+        **kwargs: Arguments of :class:`BaseDVIS`.
     """
 
     frozen_parts = ('backbone', 'head', 'tracker')
@@ -92,11 +101,10 @@ class DVISOffline(DVISOnline):
     def __init__(self, refiner: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.refiner = MODELS.build(refiner, default_args=dict(num_classes=self.num_classes))
-        self._freeze()
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
-                   weights: Tensor) -> dict[str, Tensor]:
-        """Losses of the refiner; see :meth:`MinVIS.stage_loss`."""
+                   sample_weights: Tensor) -> dict[str, Tensor]:
+        """Compute the losses of the refiner; see the base class."""
         with torch.no_grad():
             segmented = self.segment_frozen(inputs, data_samples)
             tracked, _ = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'])
@@ -109,27 +117,27 @@ class DVISOffline(DVISOnline):
             segmented,
             clip_targets(data_samples, inputs.device),
             guidance=guidance,
-            clip_weights=weights)
+            sample_weights=sample_weights)
 
-    def follow(self,
-               segmented: dict[str, Tensor],
-               state: TrackerState | None = None) -> tuple[dict[str, Tensor], TrackerState]:
-        """Track the objects, and keep what the refiner needs; see :meth:`MinVIS.follow`.
+    def track(self,
+              segmented: dict[str, Tensor],
+              state: TrackerState | None = None) -> tuple[dict[str, Tensor], TrackerState]:
+        """Track the objects and return the inputs of the refiner; see the base class.
 
-        ``mask_features`` are the segmenter's, (1, t, c, h, w): there are no final masks yet.
+        There are no masks yet: ``mask_features`` are the segmenter's, shape (1, t, c, h, w).
         """
         tracked, state = self.tracker(segmented['query_embeds'], segmented['query_embeds_no_norm'], state)
-        # nothing here may be a view of more: it is kept to the end of the video
         return dict(
             cls_scores=tracked['cls_scores'],
             track_embeds=tracked['query_embeds'],
             frame_embeds=segmented['query_embeds_no_norm'],
+            # clone the slice: a view would keep its whole base tensor alive until the video ends
             empty_scores=segmented['cls_scores'].softmax(dim=-1)[..., -1].clone(),
             mask_features=segmented['mask_features']), state
 
-    def conclude(self, followed: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Refine the objects with the whole video in view; see :meth:`MinVIS.conclude`."""
-        refined = self.refiner(followed['track_embeds'], followed['frame_embeds'], followed['empty_scores'])
+    def finalize(self, outputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Refine the objects with the whole video in view; see the base class."""
+        refined = self.refiner(outputs['track_embeds'], outputs['frame_embeds'], outputs['empty_scores'])
         class_probs = torch.maximum(refined['cls_scores'][0].float().softmax(dim=-1),
-                                    followed['cls_scores'][0].float().mean(dim=0).softmax(dim=-1))
+                                    outputs['cls_scores'][0].float().mean(dim=0).softmax(dim=-1))
         return class_probs, refined['mask_embeds'][0]

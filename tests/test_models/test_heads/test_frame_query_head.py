@@ -199,6 +199,27 @@ def test_contrastive_loss_needs_the_branch():
         build(with_reid=False, reid_loss=dict(type='FrameContrastiveLoss'))
 
 
+def test_levels_of_pixel_decoder_and_queries_agree():
+    with pytest.raises(ValueError, match='num_levels of the pixel decoder is 3 .* is 2'):
+        build(num_transformer_feat_level=2)
+
+
+def test_each_layer_is_matched_once_by_its_own_predictions(head, features, monkeypatch):
+    seen, assign = [], head.matcher.assign
+
+    def record(cls_scores, *args):
+        seen.append(cls_scores)
+        return assign(cls_scores, *args)
+
+    monkeypatch.setattr(head.matcher, 'assign', record)
+    losses_of(head, features)
+    out = head(features, aux=True)
+    layers = [out['cls_scores'], *(cls_scores for cls_scores, _ in out['aux'])]  # the final one comes first
+    assert len(seen) == len(layers) == 5
+    for scores, expected in zip(seen, layers):
+        torch.testing.assert_close(scores, expected)
+
+
 def test_sample_weights(head, features):
     head.reid_loss = MODELS.build(dict(type='FrameContrastiveLoss'))
     plain = losses_of(head, features)

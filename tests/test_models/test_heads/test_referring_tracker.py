@@ -180,7 +180,7 @@ def learner():
 def test_losses_train_every_parameter(learner, guided):
     present = torch.tensor([[True, True, True], [False, True, False]])
     targets = [random_targets(2, NUM_CLASSES, 3, 32, 40, present=present) for _ in range(2)]
-    losses = learner.loss(segmented(2, 3), targets, guided=guided, clip_weights=torch.tensor([1.0, 0.5]))
+    losses = learner.loss(segmented(2, 3), targets, guided=guided, sample_weights=torch.tensor([1.0, 0.5]))
     assert_losses_train(learner, losses)
 
 

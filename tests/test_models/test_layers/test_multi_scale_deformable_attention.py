@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmvc.models.cpu import deformable_attention as cpu_module
 from mmvc.models.layers import multi_scale_deformable_attention as module
 from mmvc.models.layers.multi_scale_deformable_attention import (
     MultiScaleDeformableAttention,
@@ -63,12 +64,12 @@ def test_equals_naive_loop_in_values_and_gradients(device):
         torch.testing.assert_close(ours, naive, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize('queries_at_once', [1, 3, 4])
-def test_both_forms_are_the_same(monkeypatch, queries_at_once):
+@pytest.mark.parametrize('max_queries', [1, 3, 4])
+def test_both_forms_are_the_same(monkeypatch, max_queries):
     """CPU gathers, other devices without compiled ops sample grids."""
-    monkeypatch.setattr(module, '_QUERIES_AT_ONCE', queries_at_once)
+    monkeypatch.setattr(cpu_module, '_MAX_QUERIES', max_queries)
     value, locations, weights = inputs = _inputs()
-    outputs = [attend(value, SHAPES, locations, weights) for attend in (module._attend_by_gather,
+    outputs = [attend(value, SHAPES, locations, weights) for attend in (cpu_module.attend_by_gather,
                                                                        module._attend_by_grid_sample)]
     torch.testing.assert_close(*outputs, rtol=1e-12, atol=1e-12)
     gradients = [torch.autograd.grad(output.square().sum(), inputs) for output in outputs]
@@ -211,5 +212,5 @@ def test_errors_name_the_remedy():
     query = torch.rand(1, 23, 8)
     with pytest.raises(ValueError, match='do not add up to the 23 positions'):
         layer(query, reference_points=torch.rand(1, 23, 2, 2), spatial_shapes=torch.tensor([[3, 5], [4, 3]]))
-    with pytest.raises(ValueError, match='must end in 2'):
+    with pytest.raises(ValueError, match='must be 2'):
         layer(query, reference_points=torch.rand(1, 23, 2, 3), spatial_shapes=torch.tensor(SHAPES))

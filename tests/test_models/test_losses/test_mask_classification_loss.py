@@ -61,7 +61,8 @@ def test_guided_losses_equal_official_ones(recorded, criterion, replay_rand):
                              recorded['matcher_outputs/inp/matcher_outputs/pred_masks'][:, :, 0], targets)
     assert torch.equal(indices[0][0], recorded['matcher_outputs/indices_returned/0/src'])
     assert torch.equal(indices[0][1], recorded['matcher_outputs/indices_returned/0/tgt'])
-    losses = deep_supervision_losses(criterion, matcher, *predictions(recorded, 'plain'), targets, indices=indices)
+    losses = deep_supervision_losses(
+        criterion, matcher, *predictions(recorded, 'plain'), targets, indices=indices, guides_all_layers=True)
     check_losses(losses, recorded, 'matcher_outputs')
     assert not left
 
@@ -73,8 +74,8 @@ def test_clip_losses_equal_official_ones(recorded, official_clips, criterion, re
     layers = [[pred.unflatten(0, (2, 3)) for pred in preds] for preds in predictions(recorded, 'consistent')]
     options = {}
     if matched_before:
-        options['final_indices'] = matcher.assign(layers[0][-1], layers[1][-1], official_clips)
-        assert torch.equal(options['final_indices'][0][0], recorded['consistent/final_layer_indices/0/src'])
+        options['indices'] = matcher.assign(layers[0][-1], layers[1][-1], official_clips)
+        assert torch.equal(options['indices'][0][0], recorded['consistent/final_layer_indices/0/src'])
     losses = deep_supervision_losses(criterion, matcher, *layers, official_clips, **options)
     check_losses(losses, recorded, 'consistent')
     assert not left

@@ -144,9 +144,14 @@ def test_soft_voting_shares_one_budget(batch):
     model.feature_store = dict(memory_limit=8000)
     limits = []
     tta = VideoSegTTAModel(voting='soft', module=model)
-    keep = model.postprocessor
-    model.postprocessor = lambda prediction, sample: (
-        limits.append(prediction.mask_features.memory_limit), keep(prediction, sample))
+    predict_video = model.predict_video
+
+    def watched(*args):
+        prediction = predict_video(*args)
+        limits.append(prediction.mask_features.memory_limit)
+        return prediction
+
+    model.predict_video = watched
     tta.test_step(batch(make_tta_pipeline(PIPELINE)))
     assert limits == [1000] * 8
     assert model.feature_store == dict(memory_limit=8000)
@@ -227,7 +232,7 @@ def test_margins_are_written(batch, tmp_path):
     margin = cv2.imread(str(tmp_path / 'margins/video/1.png'), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(margin, vote_margin(single, sem_seg(sample))[1, 0].numpy())
     assert len(np.unique(margin)) > 1
-    with pytest.raises(ValueError, match='margins are those of votes'):
+    with pytest.raises(ValueError, match="use voting='majority'"):
         VideoSegTTAModel(voting='soft', with_margin=True, module=BrightLeft())
 
 

@@ -59,7 +59,7 @@ def test_leaves_nothing_behind(tmp_path):
 def test_stores_that_share_a_limit(tmp_path):
     """Together within it; what one gives up, the other may take."""
     first = FeatureStore(memory_limit=100, folder=str(tmp_path))
-    second = FeatureStore(memory_limit=1e9, shared_with=first)
+    second = FeatureStore(memory_limit=1e9, share_limit_with=first)
     assert second.folder == str(tmp_path) and second.memory_limit == 100
     first.extend(torch.zeros(15, 4, dtype=torch.uint8))
     second.extend(torch.ones(11, 4, dtype=torch.uint8))
@@ -86,9 +86,9 @@ def test_errors_name_the_remedy(tmp_path, monkeypatch):
         FeatureStore(dtype='half')
     store = FeatureStore()
     store.extend(torch.ones(1, 3, 4))
-    with pytest.raises(ValueError, match=r'\(3, 4\).* was given \(3, 5\).*one size'):
+    with pytest.raises(ValueError, match=r'\(3, 4\).* got \(3, 5\).*same size'):
         store.extend(torch.ones(1, 3, 5))
-    with pytest.raises(ValueError, match='one size'):
+    with pytest.raises(ValueError, match='same size'):
         store.extend(torch.ones(1, 3, 4).double())
 
     class FullDisk:
@@ -101,7 +101,7 @@ def test_errors_name_the_remedy(tmp_path, monkeypatch):
 
     store = FeatureStore(memory_limit=0, folder=str(tmp_path))
     store._file = FullDisk()
-    with pytest.raises(OSError, match='choose a folder on a larger disk'):
+    with pytest.raises(OSError, match='set model.feature_store.folder to a larger disk'):
         store.extend(torch.ones(1, 3))
     store = FeatureStore(memory_limit=0, folder=str(tmp_path / 'missing'))
     with pytest.raises(FileNotFoundError):

@@ -86,7 +86,7 @@ def test_another_config_is_refused(batch, tmp_path):
     losses_of(cached_model('DVISOnline', tmp_path), batch)
     model = cached_model('DVISOnline', tmp_path)
     model.head.num_transformer_feat_level = 2
-    with pytest.raises(ValueError, match='differs from what the segmenter gives'):
+    with pytest.raises(ValueError, match='differs from the output of the segmenter'):
         losses_of(model, batch)
 
 

@@ -8,8 +8,8 @@ import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 
-from mmvc.models import DVISOffline, DVISOnline, MinVIS
-from mmvc.models.video_segmentors.minvis import join_windows
+from mmvc.models import BaseVideoSegmentor, DVISOffline, DVISOnline, MinVIS
+from mmvc.models.video_segmentors.base_video_segmentor import join_windows
 from mmvc.registry import TASK_UTILS
 from tests.helpers.golden_utils import load_golden
 from tests.helpers.tiny_models import (
@@ -43,7 +43,13 @@ def weights_of(model, parts):
 
 
 def test_line_of_descent():
-    assert issubclass(DVISOffline, DVISOnline) and issubclass(DVISOnline, MinVIS) and issubclass(MinVIS, BaseModel)
+    """One base class, and no model the child of another one."""
+    models = (MinVIS, DVISOnline, DVISOffline)
+    assert issubclass(BaseVideoSegmentor, BaseModel)
+    for model in models:
+        assert [other for other in (BaseVideoSegmentor, *models) if issubclass(model, other)] == [
+            BaseVideoSegmentor, model]
+    assert [model.is_online for model in models] == [True, True, False]
 
 
 @pytest.mark.parametrize('iteration', [0, 9], ids=['guided', 'unguided'])
@@ -184,10 +190,10 @@ def test_what_is_kept_of_a_video_is_no_view_of_more(stage):
     """A view would hold its whole tensor, such as the embeddings of all layers, to the end of the video."""
     model = build_model(stage).eval()
     with torch.no_grad():
-        followed, _ = model.follow(model.segment(model.data_preprocessor.prepare_frames(torch.zeros(1, 3, 64, 96))))
-    features = followed.pop('mask_features')
-    assert followed and len(features[0]) == 1
-    for name, value in followed.items():
+        output, _ = model.process_window(model.data_preprocessor.prepare_frames(torch.zeros(1, 3, 64, 96)))
+    features = output.pop('mask_features')
+    assert output and len(features[0]) == 1
+    for name, value in output.items():
         assert value.untyped_storage().nbytes() == value.numel() * value.element_size(), name
 
 
@@ -299,11 +305,11 @@ def test_minvis_matching_equals_official(data_dir, window_size):
         query_embeds=golden['minvis_post/inp/pred_embds'].permute(0, 2, 3, 1),
         mask_embeds=torch.eye(12).expand(1, 4, -1, -1),
         mask_features=golden['inp/pred_masks'].transpose(0, 1)[None])
-    model, state, followed = build_model('MinVIS'), None, []
+    model, state, outputs = build_model('MinVIS'), None, []
     for values in zip(*(x.split(window_size, 1) for x in segmented.values())):
-        out, state = model.follow(dict(zip(segmented, values)), state)
-        followed.append(out)
-    followed = join_windows(followed)
-    class_probs, _ = model.conclude(followed)
+        output, state = model.track(dict(zip(segmented, values)), state)
+        outputs.append(output)
+    outputs = join_windows(outputs)
+    class_probs, _ = model.finalize(outputs)
     torch.testing.assert_close(class_probs, golden['minvis_post/pred_logits'][0].softmax(-1))
-    torch.testing.assert_close(followed['mask_features'].transpose(1, 2), golden['minvis_post/pred_masks'])
+    torch.testing.assert_close(outputs['mask_features'].transpose(1, 2), golden['minvis_post/pred_masks'])

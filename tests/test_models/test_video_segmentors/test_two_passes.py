@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 from mmengine.model import BaseModel, MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 
-from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
+from mmvc.models.video_segmentors import BaseVideoSegmentor, TwoPassDistributedDataParallel, base_video_segmentor
 from tests.helpers.masked_clips import mask_clips
 from tests.helpers.tiny_models import STAGES, build_model, make_batch
 
@@ -69,17 +69,18 @@ class Toy(BaseModel):
     def __init__(self):
         super().__init__(data_preprocessor=dict(type='BaseDataPreprocessor'))
         self.weight = torch.nn.Parameter(torch.tensor([2.0, 3.0]))
-        self.modes = []
+        self.passes, self.times_asked = [], 0
 
-    @staticmethod
-    def has_masked_pass(data_samples):
-        return data_samples is not None
+    def agree_on_passes(self, data_samples):
+        self.times_asked += 1
+        return ('clean', ) if data_samples is None else ('clean', 'masked')
 
-    def forward(self, inputs, data_samples=None, mode='loss'):
-        self.modes.append(mode)
+    def forward(self, inputs, data_samples=None, mode='loss', passes=('clean', 'masked')):
+        assert mode == 'loss'
+        self.passes.append(passes)
         clean = dict(loss_a=(self.weight * inputs).sum())
         masked = {'masked.loss_a': (self.weight.square() * inputs).sum()}
-        return {'loss': {**clean, **masked}, 'clean_loss': clean, 'masked_loss': masked}[mode]
+        return {**(clean if 'clean' in passes else {}), **(masked if 'masked' in passes else {})}
 
 
 def toy_data(x, y):
@@ -87,8 +88,8 @@ def toy_data(x, y):
 
 
 def two_pass_step(model, data, optim_wrapper):
-    from mmvc.models.video_segmentors.two_passes import train_in_two_passes
-    return train_in_two_passes(model, model, data, optim_wrapper)
+    from mmvc.models.video_segmentors.two_passes import train_pass_by_pass
+    return train_pass_by_pass(model, model, data, optim_wrapper)
 
 
 @pytest.mark.parametrize('step', [one_graph_step, two_pass_step])
@@ -136,7 +137,25 @@ def test_both_passes_are_scaled():
 def test_without_a_second_pass_the_step_is_ordinary():
     model = Toy()
     two_pass_step(model, dict(inputs=torch.ones(2), data_samples=None), wrapper(model))
-    assert model.modes == ['loss']
+    assert model.passes == [('clean', )] and model.times_asked == 1
+
+
+@pytest.mark.parametrize('step', [one_graph_step, BaseVideoSegmentor.train_step])
+@pytest.mark.parametrize('other_rank_masks', [False, True])
+def test_ranks_agree_once_per_step(monkeypatch, step, other_rank_masks):
+    """A rank without patch masks makes the masked pass if another rank does, and all ask each other just once."""
+    asked = []
+
+    def of_two_ranks(flag, op):
+        asked.append(op)
+        flag.fill_(max(float(flag), other_rank_masks))
+
+    monkeypatch.setattr(base_video_segmentor, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(base_video_segmentor, 'all_reduce', of_two_ranks)
+    model = build_model('MinVIS').train()
+    log = step(model, make_batch(1), wrapper(model))
+    assert asked == ['max']
+    assert any(name.startswith('masked.') for name in log) == other_rank_masks
 
 
 def peak_of_saved_tensors(model, batch, step):
@@ -182,7 +201,7 @@ def train_on_a_rank(rank, folder):
             for iteration in range(4):
                 model.train_step(toy_data(0.1 * (rank + 1), 0.05 * iteration), optim_wrapper)
             results[wrapper_type.__name__, accumulate] = dict(
-                weight=model.module.weight.tolist(), modes=model.module.modes, reduced=len(all_reduced))
+                weight=model.module.weight.tolist(), passes=model.module.passes, reduced=len(all_reduced))
     Path(folder, f'{rank}.txt').write_text(repr(results))
     torch.distributed.destroy_process_group()
 
@@ -200,8 +219,8 @@ def test_two_ranks_add_their_gradients_up_once(tmp_path):
     for accumulate in (1, 2):
         expected, *others = [results[kind, accumulate] for kind in
                              ('MMDistributedDataParallel', 'TwoPassDistributedDataParallel') for results in ranks]
-        assert expected['weight'] != [2, 3] and expected['modes'] == ['loss'] * 4
-        assert others[-1]['modes'] == ['clean_loss', 'masked_loss'] * 4
+        assert expected['weight'] != [2, 3] and expected['passes'] == [('clean', 'masked')] * 4
+        assert others[-1]['passes'] == [('clean', ), ('masked', )] * 4
         for one in others:
             assert one['weight'] == pytest.approx(expected['weight'], abs=1e-6)
             assert one['reduced'] == expected['reduced'] == 4 // accumulate

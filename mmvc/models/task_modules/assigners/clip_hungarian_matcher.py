@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Matching that keeps an object on one query through a whole clip."""
+"""Matching that assigns one query to an object for a whole clip."""
 
 import numpy as np
 import torch
@@ -14,11 +14,11 @@ from .hungarian_mask_matcher import FORBIDDEN_COST, HungarianMaskMatcher, Indice
 
 @TASK_UTILS.register_module()
 class ClipHungarianMatcher(HungarianMaskMatcher):
-    """Match every object of a clip once, in the frame where it first appears; it keeps that query.
+    """Match every object of a clip once, in the frame of its first appearance; it keeps that query.
 
-    A tracker's queries mean the same object in all frames, so a clip has one assignment. Frames are visited in order;
-    objects that appear in a frame compete for the queries that earlier frames left free. Costs are those of
-    :class:`HungarianMaskMatcher`, one draw of random points per visited frame.
+    A tracker's query stands for the same object in all frames, so a clip has one assignment. Frames are visited in
+    order; objects that first appear in a frame compete for the queries that are still free. Costs are those of
+    :class:`HungarianMaskMatcher`, on one draw of random points per visited frame.
 
     Source: Zhang et al., "DVIS++" (arXiv 2312.13305), training of the referring tracker.
     """
@@ -35,22 +35,22 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
             cls_scores (Tensor): Class logits (B, T, Q, K + 1).
             mask_preds (Tensor): Mask logits (B, T, Q, h, w).
             targets (list[InstanceData]): B clips with ``labels`` (n,), ``masks`` (n, T, H, W) and ``present``
-                (n, T), bool: where the object may be matched. An object present nowhere is not matched.
+                (n, T), bool: the frames that show the object. Objects without such a frame are not matched.
             num_points (int, optional): Overrides the number of points per frame.
 
         Returns:
             list[tuple[Tensor, Tensor]]: For each clip, query and ground-truth indices (int64), ordered by the frame of
-            first appearance, then by query. Objects that found no free query are left out.
+            first appearance, then by query. Objects without a free query are left out.
 
         Raises:
             ValueError: If the number of clips or frames differs between predictions and targets.
         """
         num_clips, num_frames = cls_scores.shape[:2]
         if [target.present.shape[1] for target in targets] != [num_frames] * num_clips:
-            raise ValueError(f'The predictions have {num_clips} clips of {num_frames} frames, but `present` of the '
-                             f'targets has shapes {[tuple(target.present.shape) for target in targets]}; '
-                             'pass one (n, T) tensor per clip.')
-        visits, costs = [], []  # (clip, objects that appear), in the order of the random draws
+            raise ValueError(f'the predictions have {num_clips} clips of {num_frames} frames, but `present` of the '
+                             f'targets has the shapes {[tuple(target.present.shape) for target in targets]}: give one '
+                             '(n, T) tensor per clip')
+        visits, costs = [], []  # (clip, objects that first appear), in the order of the random draws
         for clip, target in enumerate(targets):
             present = target.present.bool()
             first_frames = torch.where(present.any(1), present.int().argmax(1), -1)

@@ -11,23 +11,23 @@ from mmvc.registry import TASK_UTILS
 from mmvc.utils.typing import Indices
 
 FORBIDDEN_COST = 1e6
-"""Cost of a pair that must not be chosen; far above any sum of match costs."""
+"""Cost of a forbidden pair; far above any sum of match costs."""
 
 
 @TASK_UTILS.register_module()
 class HungarianMaskMatcher:
-    """Match queries to ground truth by class probability and mask overlap, every sample on its own.
+    """Match queries to ground truth by class probability and mask overlap, independently for every sample.
 
     The cost of a pair is the weighted sum of the negated class probability, the binary cross-entropy and the dice loss
-    of the masks, the latter two on random points that all pairs of a sample share. Everything is computed in float32,
-    also under autocast, and without gradients.
+    of the masks. The latter two are computed on random points that all pairs of a sample share. Everything is computed
+    in float32, also under autocast, and without gradients.
 
     Source: Cheng et al., "Masked-attention Mask Transformer for Universal Image Segmentation" (Mask2Former,
     arXiv 2112.01527).
 
     Args:
-        match_costs (list[dict], optional): Configs of mmdet match costs; they see ``scores`` (Q, K + 1) and the masks
-            at the points (Q, P). Defaults to classification 2, cross-entropy 5, dice 5.
+        match_costs (list[dict], optional): Configs of mmdet match costs; they get ``scores`` (Q, K + 1) and ``masks``,
+            the values at the points (Q, P). Defaults to classification 2, cross-entropy 5, dice 5.
         num_points (int): Random points P per sample. Defaults to 12544.
     """
 
@@ -63,8 +63,8 @@ class HungarianMaskMatcher:
             ValueError: If the number of targets is not N.
         """
         if len(targets) != len(cls_scores):
-            raise ValueError(f'{len(cls_scores)} samples were predicted, but `targets` has {len(targets)} entries; '
-                             'pass one InstanceData per sample (frames are samples, flattened over the clips).')
+            raise ValueError(f'{len(cls_scores)} samples were predicted, but `targets` has {len(targets)} entries: '
+                             'give one InstanceData per sample (each frame of each clip is a sample)')
         costs = [
             self.cost(scores, masks, target.labels, target.masks, num_points)
             for scores, masks, target in zip(cls_scores, mask_preds, targets)
@@ -77,7 +77,7 @@ class HungarianMaskMatcher:
              labels: Tensor,
              masks: Tensor,
              num_points: int | None = None) -> Tensor:
-        """Compute the cost of every pair of one sample; draws one set of random points.
+        """Compute the cost of every pair of one sample, on one draw of random points.
 
         Args:
             cls_score (Tensor): Class logits (Q, K + 1).
@@ -87,7 +87,7 @@ class HungarianMaskMatcher:
             num_points (int, optional): Overrides the number of points.
 
         Returns:
-            Tensor: Costs (Q, n), float32 and finite: a pair whose prediction is not finite gets a prohibitive cost.
+            Tensor: Costs (Q, n), float32. Where the prediction is NaN or infinite, the cost is ``FORBIDDEN_COST``.
         """
         with torch.autocast(cls_score.device.type, enabled=False):
             points = torch.rand((1, num_points or self.num_points, 2), device=mask_pred.device)
@@ -99,12 +99,12 @@ class HungarianMaskMatcher:
 
 def _sample(masks: Tensor, points: Tensor) -> Tensor:
     """Bilinear values of masks (n, H, W) at shared points (1, P, 2) in [0, 1] (x, y): (n, P)."""
-    # the masks act as channels of one image, so that the points need not be repeated
+    # as channels of one image, the masks share the points without copies of them
     return point_sample(masks[None].float(), points, align_corners=False)[0]
 
 
 def to_host(costs: list[Tensor]) -> list:
-    """Bring cost matrices (Q, n_i) to the host as arrays, with a single synchronisation of the device."""
+    """Copy cost matrices (Q, n_i) to arrays in host memory, with a single synchronisation of the device."""
     if not costs:
         return []
     return [cost.numpy() for cost in torch.cat(costs, dim=1).cpu().split([cost.shape[1] for cost in costs], dim=1)]

@@ -8,26 +8,29 @@ from .video_prediction import VideoPrediction
 
 
 class VideoPostprocessor(ABC):
-    """What a task makes of a raw prediction, frame by frame."""
+    """Turns a model's raw prediction into the prediction of a task, frame by frame.
 
-    #: Name of the task: ``'vss'``, ``'vps'`` or ``'vis'``.
-    task: str
+    :mod:`mmvc.utils.tasks` lists which post-processor belongs to which task.
+    """
 
     @abstractmethod
     def frames(self, prediction: VideoPrediction) -> Iterator[DetDataSample]:
-        """Yield a sample per frame with the task's prediction, from the knowledge of the whole video.
+        """Segment a whole video.
 
         Args:
             prediction (VideoPrediction): Raw prediction for the video.
+
+        Yields:
+            DetDataSample: The next frame's prediction.
         """
 
     @abstractmethod
     def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
-        """Begin a video whose end is not known.
+        """Begin a video without a known end.
 
         Returns:
-            Callable: Takes the raw prediction for one frame after the other (its class distributions may change from
-            frame to frame) and returns the frame's sample. Ids follow the queries, so they are stable over time.
+            Callable: Takes the raw prediction for the next frame (class distributions may change from frame to frame)
+            and returns the frame's prediction. Track ids follow from query indices, so they are stable over time.
         """
 
     def __call__(self, prediction: VideoPrediction, data_sample: TrackDataSample) -> None:
@@ -35,7 +38,7 @@ class VideoPostprocessor(ABC):
 
         Args:
             prediction (VideoPrediction): Raw prediction for the video.
-            data_sample (TrackDataSample): Its frames get what :meth:`frames` yields.
+            data_sample (TrackDataSample): Its frames are updated with those of :meth:`frames`.
         """
         for frame, result in zip(data_sample, self.frames(prediction)):
             frame.update(result)

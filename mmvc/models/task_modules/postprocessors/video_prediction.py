@@ -5,32 +5,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmvc.models.utils.cpu_inference import CPUInference
-from mmvc.models.utils.feature_store import FeatureStore
-from mmvc.models.utils.masks import decode_masks
-from mmvc.models.utils.row_resize import resize_columns, resize_rows, row_taps, strips
+from ...cpu.inference import CPUInference
+from ...utils.feature_store import FeatureStore
+from ...utils.queries import decode_masks
+from ...utils.row_resize import resize_columns, resize_rows, row_taps, strips
 
-# Size of a strip of masks. On CPU it should fit into the cache, elsewhere keep the device busy.
+# Size of a strip of masks. On CPU it should fit into the cache; on other devices it should keep them busy.
 _STRIP_BYTES = dict(cpu=2**21)
 _STRIP_BYTES_ELSEWHERE = 2**28
 
 
 @dataclass
 class VideoPrediction:
-    """A model's raw prediction for one video: class distributions, and masks that are still to be decoded.
+    """A model's raw prediction for one video: class distributions, and masks that are not decoded yet.
 
-    Masks are kept small, as their factors (embeddings and features) or as logits at the features' size, and come to
-    full size strip by strip, since the masks of a whole video, or of a whole 4K frame, are what does not fit into
-    memory.
+    Masks are kept as their factors (embeddings and features), or as logits at the features' size. They are resized to
+    full size strip by strip: at full size, the masks of a video, or even of a 4K frame, do not fit into memory.
 
     Attributes:
         class_probs (Tensor): Probability of every class and the empty class, shape (Q, K + 1).
-        mask_embeds (Tensor, optional): Shape (T, Q, c). None: ``mask_features`` are mask logits already.
+        mask_embeds (Tensor, optional): Shape (T, Q, c). None: ``mask_features`` are mask logits.
         mask_features (Sequence[Tensor] | Tensor | FeatureStore): T mask features, each of shape (c, h, w), or mask
             logits (Q, h, w).
         padded_shape (tuple[int, int]): Height and width of the network's input, padding included.
         img_shape (tuple[int, int]): Height and width of the input without the padding.
-        ori_shape (tuple[int, int]): Height and width that the masks are wanted in.
+        ori_shape (tuple[int, int]): Height and width of the final masks.
     """
 
     class_probs: Tensor
@@ -47,7 +46,7 @@ class VideoPrediction:
         """Decode masks frame by frame; see :meth:`strips`.
 
         Args:
-            queries (Tensor, optional): Indices of the queries wanted, shape (q,). Defaults to all.
+            queries (Tensor, optional): Indices of the queries to decode, shape (q,). Defaults to None: all.
             probabilities (bool): Whether to apply the sigmoid. Defaults to True.
 
         Yields:
@@ -60,18 +59,18 @@ class VideoPrediction:
         """Decode masks in strips of rows: resize to the padded input, crop the padding, resize to the original size.
 
         Args:
-            queries (Tensor, optional): Indices of the queries wanted, shape (q,). Defaults to all.
-            probabilities (bool): Whether to apply the sigmoid, between the two resizings as the official code does.
-                Defaults to True.
+            queries (Tensor, optional): Indices of the queries to decode, shape (q,). Defaults to None: all.
+            probabilities (bool): Whether to apply the sigmoid. Like the official code, it comes between the two
+                resizing steps. Defaults to True.
 
         Yields:
-            Iterator[Tensor]: The next frame: its strips from top to bottom, float32, shape (q, rows, ori_width).
+            Iterator[Tensor]: Strips of the next frame, from top to bottom, float32, shape (q, rows, ori_width).
         """
         for t, features in enumerate(self.mask_features):
             yield self._strips_of(self._logits(t, features, queries), probabilities)
 
     def _logits(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
-        """Mask logits of a frame at the size of its features, float32, (q, h, w)."""
+        """Mask logits of a frame at the size of its features, float32 (q, h, w)."""
         if self.mask_embeds is None:
             return (features if queries is None else features[queries]).to(self.class_probs.device).float()
         embeds = self.mask_embeds[t] if queries is None else self.mask_embeds[t, queries]
@@ -98,7 +97,7 @@ class VideoPrediction:
             yield resize_rows(masks, outer, start, stop, first)
 
     def _rows_per_strip(self, logits: Tensor) -> int:
-        """Rows of the output whose masks, at the larger of both sizes, stay within the limit."""
+        """Number of output rows whose masks stay within the limit, at the larger of both sizes."""
         limit = _STRIP_BYTES.get(logits.device.type, _STRIP_BYTES_ELSEWHERE)
         shrinking = max(1.0, self.img_shape[0] / self.ori_shape[0])
         bytes_per_row = 4 * len(logits) * max(self.img_shape[1], self.ori_shape[1]) * shrinking

@@ -20,8 +20,6 @@ class VISPostprocessor(VideoPostprocessor):
         max_per_video (int): Number of tracks kept. Defaults to 10 (YouTube-VIS); 20 is used on OVIS.
     """
 
-    task = 'vis'
-
     def __init__(self, max_per_video: int = 10) -> None:
         self.max_per_video = max_per_video
 
@@ -40,11 +38,11 @@ class VISPostprocessor(VideoPostprocessor):
         return self._tracks(prediction, scores, queries, labels, torch.arange(len(scores)))
 
     def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
-        """Begin a video whose end is not known. The tracks of frames may differ.
+        """Begin a video without a known end. Frames may have different tracks.
 
         Returns:
-            Callable: Gives a frame's sample. A track's id is its query's index; Q, 2 Q, ... are added where a query is
-            among the best with a second, third, ... class.
+            Callable: Returns a frame's prediction. The id of a track is its query index; if a query is among the best
+            with a second, third, ... class, Q, 2 Q, ... are added.
         """
 
         def segment(prediction: VideoPrediction) -> DetDataSample:
@@ -64,7 +62,7 @@ class VISPostprocessor(VideoPostprocessor):
     @staticmethod
     def _tracks(prediction: VideoPrediction, scores: Tensor, queries: Tensor, labels: Tensor,
                 ids: Tensor) -> Iterator[DetDataSample]:
-        decoded, rows = queries.unique(return_inverse=True)  # a query is decoded once, however many classes it has
+        decoded, rows = queries.unique(return_inverse=True)  # decode each query once, also with several classes
         for frame_strips in prediction.strips(decoded, probabilities=False):
             masks = torch.cat([strip > 0 for strip in frame_strips], dim=1)
             instances = InstanceData(

@@ -6,9 +6,9 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from mmvc.models.utils.feature_store import FeatureStore
 from mmvc.registry import TASK_UTILS
 
+from ...utils.feature_store import FeatureStore
 from .base_postprocessor import VideoPostprocessor
 from .video_prediction import VideoPrediction
 
@@ -17,17 +17,16 @@ from .video_prediction import VideoPrediction
 class VPSPostprocessor(VideoPostprocessor):
     """Panoptic maps with segment ids that are stable through the video (Mask2Former, extended over time by DVIS).
 
-    A pixel goes to the query with the largest score x mask. A segment is kept when the pixels it won over the whole
-    video are at least ``overlap_threshold`` of the pixels its own mask claims. Stuff segments of one class merge.
+    A pixel goes to the query with the largest score x mask. A segment is kept if it wins at least a share
+    ``overlap_threshold`` of the pixels of its own mask, counted over the whole video. Stuff segments of one class
+    merge.
 
     Args:
-        thing_classes (Sequence[int]): Indices of the classes whose objects are told apart.
-        score_threshold (float): Queries are considered when their best class is not empty and scores more. Defaults to
-            0.8.
+        thing_classes (Sequence[int]): Indices of the thing classes.
+        score_threshold (float): Queries are considered if their best class is not the empty one and its probability is
+            larger than this. Defaults to 0.8.
         overlap_threshold (float): Smallest share of its own mask that a segment must win. Defaults to 0.8.
     """
-
-    task = 'vps'
 
     def __init__(self,
                  thing_classes: Sequence[int],
@@ -50,21 +49,22 @@ class VPSPostprocessor(VideoPostprocessor):
         """
         queries, scores, labels = self._candidates(prediction.class_probs)
         masks = prediction.mask_features
-        winners = FeatureStore(shared_with=masks if isinstance(masks, FeatureStore) else None)
+        winners = FeatureStore(share_limit_with=masks if isinstance(masks, FeatureStore) else None)
         counts = torch.zeros((3, len(queries)), dtype=torch.int64, device=queries.device)
         for frame_strips in prediction.strips(queries):
             winners.extend(compete(frame_strips, scores, counts, prediction.ori_shape)[None])
         keep = self._kept(counts).tolist()
         ids, segments = self._number_segments(keep, labels.tolist(), scores.tolist())
-        table = torch.tensor([*ids, 0], dtype=torch.int32)  # the last entry is what index -1 (void) maps to
+        table = torch.tensor([*ids, 0], dtype=torch.int32)  # index -1 (void) reads the last entry
         for winner in winners:
             yield _panoptic_sample(table[winner.long()], segments)
 
     def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
-        """Begin a video whose end is not known: overlaps are counted over the frames so far.
+        """Begin a video without a known end: overlaps are counted over the frames so far.
 
         Returns:
-            Callable: Gives a frame's sample. A thing's id is its query's index + 1; stuff has Q + 1 + its class.
+            Callable: Returns a frame's prediction. The id of a thing is its query index + 1, that of stuff is Q + 1 +
+            its class index.
         """
         totals: dict[str, Tensor] = {}
 
@@ -92,19 +92,19 @@ class VPSPostprocessor(VideoPostprocessor):
         return segment
 
     def _candidates(self, class_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries that may become segments, with their scores and labels."""
+        """Select the queries that may become segments, with their scores and labels."""
         scores, labels = class_probs.max(dim=-1)
         empty_class = class_probs.shape[1] - 1
         queries = ((labels != empty_class) & (scores > self.score_threshold)).nonzero().flatten()
         return queries, scores[queries], labels[queries]
 
     def _kept(self, counts: Tensor) -> Tensor:
-        """Which queries become segments, bool (q,), by their pixels: won, claimed, both (3, q)."""
+        """Decide which queries become segments, bool (q,), from ``counts`` (3, q) of :func:`compete`."""
         return (counts > 0).all(dim=0) & (counts[0] >= self.overlap_threshold * counts[1])
 
     def _number_segments(self, keep: list[bool], labels: list[int],
                          scores: list[float]) -> tuple[list[int], list[dict]]:
-        """Segment id of every query (0 = none) and the segments' descriptions; one segment per class of stuff."""
+        """Number the segments: the id of every query (0 = none) and the descriptions; one segment per stuff class."""
         ids: list[int] = []
         segments: list[dict] = []
         stuff: dict[int, dict] = {}
@@ -126,17 +126,17 @@ class VPSPostprocessor(VideoPostprocessor):
 
 
 def compete(frame_strips: Iterator[Tensor], scores: Tensor, counts: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Give every pixel of a frame to a query.
+    """Assign every pixel of a frame to a query.
 
     Args:
         frame_strips (Iterator[Tensor]): Mask probabilities, strips of shape (q, rows, W).
         scores (Tensor): Scores of the queries, shape (q,).
-        counts (Tensor): Per query the pixels that it won, that its mask claims, and both, shape (3, q); the frame's
-            are added.
+        counts (Tensor): Pixels that each query wins, pixels of its own mask, and pixels that are both, shape (3, q).
+            The counts of this frame are added.
         shape (tuple[int, int]): Height and width of the frame.
 
     Returns:
-        Tensor: The winner's index where its own mask covers the pixel and -1 elsewhere, int16 (H, W), in host memory.
+        Tensor: Index of the winner if its own mask covers the pixel, otherwise -1; int16 (H, W), in host memory.
     """
     if len(scores) == 0:
         return torch.full(shape, -1, dtype=torch.int16)
@@ -153,7 +153,7 @@ def compete(frame_strips: Iterator[Tensor], scores: Tensor, counts: Tensor, shap
 
 
 def _panoptic_sample(panoptic_seg: Tensor, segments: list[dict]) -> DetDataSample:
-    """A frame's map of segment ids (H, W), and those of the segments that it shows."""
+    """Pack a frame's map of segment ids (H, W) with the descriptions of the segments that it shows."""
     seen = set(panoptic_seg.unique().tolist())
     return DetDataSample(
         metainfo=dict(segments_info=[segment for segment in segments if segment['id'] in seen]),

@@ -7,14 +7,14 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from mmvc.models.utils.cpu_inference import CPUInference
 from mmvc.registry import TASK_UTILS
 
+from ...cpu.inference import CPUInference
 from .base_postprocessor import VideoPostprocessor
 from .video_prediction import VideoPrediction
 
-# A class whose probabilities sum to less over all queries is looked at only where no other class scores more. Any
-# value gives the same result; this one is far above the noise of empty queries and below nearly every winner.
+# Classes whose probabilities sum to less over all queries are scored only where no other class scores more. The value
+# does not change the result; this one is far above the noise of empty queries and below nearly every winner.
 _MINOR = 0.3
 
 
@@ -22,11 +22,9 @@ _MINOR = 0.3
 class VSSPostprocessor(VideoPostprocessor):
     """Semantic maps: the class with the largest sum over queries of p(class | query) x mask (Mask2Former).
 
-    Masks are at most 1, so no class scores more than its probabilities sum to. Classes that cannot win a pixel by this
-    bound are not scored there.
+    Masks are at most 1, so the sum of a class's probabilities bounds its score. Where this bound excludes that a class
+    wins, the class is not scored.
     """
-
-    task = 'vss'
 
     def frames(self, prediction: VideoPrediction) -> Iterator[DetDataSample]:
         """Segment a video.
@@ -45,12 +43,12 @@ class VSSPostprocessor(VideoPostprocessor):
             yield DetDataSample(pred_sem_seg=PixelData(sem_seg=sem_seg[None].cpu()))
 
     def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
-        """Begin a video whose end is not known: every frame is for itself."""
+        """Begin a video without a known end: frames are independent of each other."""
         return lambda prediction: next(self.frames(prediction))
 
 
 def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
-    """Class with the largest sum over queries of p(class | query) x mask.
+    """Find the class with the largest sum over queries of p(class | query) x mask.
 
     Args:
         class_probs (Tensor): Shape (Q, K).
@@ -68,12 +66,12 @@ def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
                 return _best(class_probs, masks)[1].view(shape)
             best, winners = _best(class_probs[:, major], masks)
         winners = major[winners]
-        undecided = (best <= bounds[minor].max() + 1e-5).nonzero().flatten()  # margin: sums are rounded
-        if len(undecided):  # not by oneDNN, which keeps what it compiles for each of so many sizes
+        undecided = (best <= bounds[minor].max() + 1e-5).nonzero().flatten()  # with a margin for rounding
+        if len(undecided):  # not in oneDNN: it caches a kernel for each of these many sizes
             winners[undecided] = _best(class_probs, masks.index_select(1, undecided))[1]
     return winners.view(shape)
 
 
 def _best(class_probs: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest score of a class (Q, K) for every pixel (Q, N), and the class; both (N,)."""
+    """Largest score of the classes (Q, K) for every pixel (Q, N), and the winning class; both (N,)."""
     return F.linear(class_probs.T, masks.T).max(dim=0)  # argmax takes twice as long on CPU

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from mmengine.structures import InstanceData, PixelData
 
+from mmvc.models.cpu import inference
 from mmvc.models.task_modules.postprocessors import VideoPrediction
 from mmvc.models.task_modules.postprocessors.vss import winning_classes
-from mmvc.models.utils import cpu_inference
 from mmvc.registry import TASK_UTILS
 from tests.helpers.golden_utils import load_golden
 from tests.helpers.tiny_models import make_video, stacked
@@ -305,15 +305,15 @@ def test_vps_stream_counts_the_frames_so_far():
 
 def test_memory_does_not_grow_with_the_number_of_sizes_that_onednn_sees(monkeypatch):
     """How many pixels are undecided differs from strip to strip, and oneDNN keeps what it compiles for each number."""
-    if cpu_inference._ONEDNN_LINEAR is None:
+    if inference._ONEDNN_LINEAR is None:
         pytest.skip('this PyTorch has no oneDNN')
-    original, sizes = cpu_inference._ONEDNN_LINEAR, []
+    original, sizes = inference._ONEDNN_LINEAR, []
 
     def watched(*args):
         sizes.append(args[0].shape)
         return original(*args)
 
-    monkeypatch.setattr(cpu_inference, '_ONEDNN_LINEAR', watched)
+    monkeypatch.setattr(inference, '_ONEDNN_LINEAR', watched)
     class_probs = torch.tensor([[0.9, 0.05, 0.05], [0.02, 0.9, 0.08]])  # the last class sums to little
     undecided = set()
     for _ in range(8):

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmvc.models.utils import cpu_inference as module
-from mmvc.models.utils.cpu_inference import CPUInference
+from mmvc.models.cpu import inference as module
+from mmvc.models.cpu.inference import CPUInference
 
 
 @pytest.fixture

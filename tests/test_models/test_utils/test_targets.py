@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from mmvc.models.utils import clip_targets, clip_weights, frame_targets
+from mmvc.models.utils import clip_targets, frame_targets, get_sample_weights
 from tests.helpers.tiny_models import make_sample
 
 CPU = torch.device('cpu')
@@ -69,8 +69,8 @@ def test_clips_without_objects():
     assert [len(frame.labels) for frame in frame_targets([sample], CPU)] == [0, 0]
 
 
-def test_clip_weights(masks):
+def test_sample_weights(masks):
     clean, masked, unmarked = (make_sample([5, 6, 7, 8], masks, **meta)
                                for meta in (dict(masked=False), dict(masked=True), {}))
-    weights = clip_weights([clean, masked, unmarked], 0.25, CPU)
+    weights = get_sample_weights([clean, masked, unmarked], 0.25, CPU)
     assert weights.tolist() == [1.0, 0.25, 1.0] and weights.dtype == torch.float32

@@ -3,7 +3,7 @@ import torch
 from mmdet.models import ResNet
 from torch import nn
 
-from mmvc.models.utils import fold_batch_norm
+from mmvc.models.cpu.batch_norm_folding import fold_batch_norm
 
 
 class Backbone(nn.Module):

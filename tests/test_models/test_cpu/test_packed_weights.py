@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from mmvc.models.utils import cpu_inference, packed_weights
-from mmvc.models.utils.cpu_inference import CPUInference
-from mmvc.models.utils.packed_weights import packed
+from mmvc.models.cpu import inference, packed_weights
+from mmvc.models.cpu.inference import CPUInference
+from mmvc.models.cpu.packed_weights import packed
 
-needs_onednn = pytest.mark.skipif(cpu_inference._ONEDNN_LINEAR is None, reason='this PyTorch has no oneDNN')
+needs_onednn = pytest.mark.skipif(inference._ONEDNN_LINEAR is None, reason='this PyTorch has no oneDNN')
 
 
 def _counting(calls):
@@ -89,12 +89,12 @@ def test_a_pytorch_that_packs_no_ordinary_tensors(monkeypatch):
     def refuse(*args):
         raise NotImplementedError('for MkldnnCPU only')
 
-    cpu_inference._can_pack.cache_clear()
+    inference._can_pack.cache_clear()
     monkeypatch.setattr(torch.ops.mkldnn, '_reorder_linear_weight', refuse)
     model, x = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Flatten(2), nn.Linear(12, 2)), torch.randn(2, 4, 5, 6)
     try:
         with CPUInference():
             torch.testing.assert_close(model(x), model(x))
-        assert not cpu_inference._can_pack() and model[0].weight not in packed_weights._PACKED
+        assert not inference._can_pack() and model[0].weight not in packed_weights._PACKED
     finally:
-        cpu_inference._can_pack.cache_clear()
+        inference._can_pack.cache_clear()

@@ -1,0 +1,57 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Queries of a frame: matching them with another frame's, reordering them, decoding their masks."""
+
+import torch
+import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+
+@torch.no_grad()
+def match_queries(reference: Tensor, current: Tensor) -> Tensor:
+    """Assign the queries of a frame to those of another by the Hungarian algorithm on cosine similarity.
+
+    Args:
+        reference (Tensor): Embeddings in the order to keep, shape (B, Q, C).
+        current (Tensor): Embeddings to reorder, shape (B, Q, C).
+
+    Returns:
+        Tensor: int64, shape (B, Q): ``current[b, indices[b, q]]`` belongs to ``reference[b, q]``.
+    """
+    with torch.autocast(reference.device.type, enabled=False):  # half precision makes ties, which would decide
+        similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(current.float(), dim=-1).transpose(1, 2)
+    # A diverging training gives NaN. scipy would raise an error here, before the NaN guard can report the cause.
+    cost = -similarity.nan_to_num(0.0).cpu().numpy()
+    columns = [torch.from_numpy(linear_sum_assignment(matrix)[1]) for matrix in cost]
+    return torch.stack(columns).to(current.device)
+
+
+def reorder_queries(x: Tensor, indices: Tensor) -> Tensor:
+    """Put the queries of ``x`` into another order.
+
+    Args:
+        x (Tensor): Shape (B, Q, ...).
+        indices (Tensor): int64, shape (B, Q).
+
+    Returns:
+        Tensor: ``out[b, q] = x[b, indices[b, q]]``, shape (B, Q, ...).
+    """
+    return x[torch.arange(len(x), device=x.device)[:, None], indices]
+
+
+def decode_masks(mask_embeds: Tensor, mask_features: Tensor) -> Tensor:
+    """Compute mask logits: the product of the queries' mask embeddings and a frame's mask features.
+
+    Args:
+        mask_embeds (Tensor): Shape (..., Q, c).
+        mask_features (Tensor): Shape (..., c, h, w), with the same leading dimensions.
+
+    Returns:
+        Tensor: Shape (..., Q, h, w).
+    """
+    features = mask_features.flatten(-2)
+    if features.shape[:-2].numel() == 1:  # a single frame: as a linear layer, which `CPUInference` speeds up
+        masks = F.linear(mask_embeds, features.view(features.shape[-2:]).T)
+    else:
+        masks = mask_embeds @ features
+    return masks.unflatten(-1, mask_features.shape[-2:])
