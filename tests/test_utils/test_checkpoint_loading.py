@@ -75,7 +75,7 @@ def _runner(work_dir, resume):
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1), clip_grad=dict(max_norm=1.)),
         param_scheduler=dict(type='OneCycleLR', eta_max=0.1, total_steps=4, by_epoch=False),
         default_hooks=dict(
-            logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='AtomicCheckpointHook', interval=2,
+            logger=dict(type='LoggerHook', interval=1), checkpoint=dict(type='mmvc.AtomicCheckpointHook', interval=2,
                                                                         by_epoch=False)),
         resume=resume,
         randomness=dict(seed=0),
