@@ -179,7 +179,7 @@ class InstanceFrame(FrameResult):
 
     @property
     def instances_ids(self) -> np.ndarray:
-        """Track ids, (n,): the same in all frames of the video."""
+        """Track ids (n,), which stay the same in all frames of the video."""
         return self.data_sample.pred_track_instances.instances_ids.numpy()
 
     def above(self, score_thr: float) -> 'InstanceFrame':
