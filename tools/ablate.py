@@ -54,7 +54,7 @@ def parse_args() -> argparse.Namespace:
     add('--threads', type=NumberArgument(1, whole=True),
         help='threads of each process (default: cores / jobs / processes of a job)')
     add('--gpus', type=NumberArgument(0, whole=True),
-        help='GPUs per training (default: 1, or 0 if there is none)')
+        help='GPUs per training (default: 1, or 0 without a GPU)')
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--dry-run', action='store_true', help='list the trainings and their state, run nothing')
     mode.add_argument('--report-only', action='store_true', help='write the results of what is finished, run nothing')

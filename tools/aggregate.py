@@ -66,7 +66,7 @@ def parse_predictions(parser: argparse.ArgumentParser, entries: list[str]) -> di
         if not (name and separator and folder):
             parser.error(f'--pred takes NAME=FOLDER, found "{entry}"')
         if name in predictions:
-            parser.error(f'--pred names two folders "{name}": give each model a name of its own')
+            parser.error(f'--pred names two folders "{name}": give each model another name')
         predictions[name] = Path(folder)
     return predictions
 

@@ -26,7 +26,7 @@ and submission.zip to the work dir. If the dataset has ground truth, the report 
 an interruption, the same command goes on where it stopped.
 
 examples:
-  # show what is finished and what is left, compute nothing
+  # show which videos are left, compute nothing
   python tools/challenge_pipeline.py configs/challenge/vspw_test.py --dry-run
   # run everything: each model on 8 GPUs, the other steps in 16 processes
   python tools/challenge_pipeline.py configs/challenge/vspw_test.py --processes 8 --workers 16

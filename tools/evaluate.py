@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Score a folder of predictions, whoever made them. Needs no model and no config."""
+"""Score a folder of predictions of any model. Needs no model and no config."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,21 +16,22 @@ from mmvc.utils.files import read_names
 
 EPILOG = """
 predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):
-  vss  PRED/<video>/<frame>.png, class indices (VSPW: 0..123), 255 where there is no prediction
+  vss  PRED/<video>/<frame>.png, class indices (VSPW: 0..123), 255 = no prediction
   vps  PRED/pan_pred/<video>/<frame>.png, R + 256 G + 65536 B = segment id, and PRED/pred.json
   vis  PRED/results.json, or PRED is this file
 
-Printed: tables per class and of the worst videos, and the numbers in percent. What they mean: docs/en/metrics.md.
+The tool prints the numbers in percent, and tables of the classes and of the worst videos. docs/en/metrics.md explains
+the numbers.
 
 examples:
   # VSPW, 8 processes
   python tools/evaluate.py vss --pred work_dirs/results/vspw --gt data/VSPW_480p --workers 8
-  # a dataset of your own (here CamVid): classes, raw value of the first one, where the masks are
+  # a dataset of your own (here CamVid): name the list, the folder of the masks and the mask value of the first class
   python tools/evaluate.py vss --pred OUT --gt data/camvid --list ImageSets/val.txt --masks 'Annotations/{video}' \\
       --label-offset 0 --num-classes 11
-  # VIPSeg, tables per class and video as CSV, everything as JSON
+  # VIPSeg; write the tables as CSV files and everything as JSON
   python tools/evaluate.py vps --pred OUT --gt data/VIPSeg_720P --out work_dirs/vipseg
-  # a part of OVIS whose annotations are public
+  # a split of OVIS with public annotations
   python tools/evaluate.py vis --pred OUT/results.json --gt data/ovis --split train
 """
 
@@ -44,11 +45,11 @@ def parse_args() -> argparse.Namespace:
     common.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
                         help='processes (default: %(default)s)')
     common.add_argument('--worst', type=NumberArgument(0, whole=True), default=10,
-                        help='worst videos to name (default: %(default)s)')
+                        help='number of worst videos to print (default: %(default)s)')
     common.add_argument('--out', metavar='NAME', help='write NAME.json, NAME_classes.csv and NAME_videos.csv')
     missing = argparse.ArgumentParser(add_help=False)
     missing.add_argument('--allow-missing', action='store_true',
-                         help='count missing videos and frames as empty, and say which, instead of stopping')
+                         help='count missing videos and frames as empty and list them, instead of stopping')
     tasks = parser.add_subparsers(dest='task', required=True, metavar='{vss,vps,vis}')
 
     vss = tasks.add_parser('vss', parents=[common, missing], help='mIoU and video consistency (VSPW)')
@@ -57,12 +58,13 @@ def parse_args() -> argparse.Namespace:
     vss.add_argument('--masks', default=vspw.MASKS, metavar='FOLDER',
                      help='masks of a video below --gt (default: %(default)s)')
     vss.add_argument('--images', default=vspw.FRAMES, metavar='FOLDER',
-                     help='images of a video below --gt; if there are, each must have a mask (default: %(default)s)')
+                     help='images of a video below --gt; if the folder exists, each image must have a mask (default: '
+                     '%(default)s)')
     classes = vss.add_mutually_exclusive_group()
     classes.add_argument('--classes', nargs='+', metavar='NAME',
                          help='names of the classes, or one file with a name per line (default: those of VSPW)')
     classes.add_argument('--num-classes', type=NumberArgument(1, 255, whole=True), metavar='N',
-                         help='their number, if names do not matter')
+                         help='number of classes, instead of their names')
     vss.add_argument('--label-offset', type=NumberArgument(0, 254, whole=True), default=1,
                      help='mask value of the first class: 1 if 0 is void (default: %(default)s)')
 
@@ -71,10 +73,10 @@ def parse_args() -> argparse.Namespace:
     vps.add_argument('--ann-file', metavar='FILE',
                      help='JSON of the ground truth below --gt (default: panoptic_gt_VIPSeg_<split>.json)')
     vps.add_argument('--masks', default=f'{vipseg.MASKS}/{{video}}', metavar='FOLDER',
-                     help='true PNGs of a video below --gt (default: %(default)s)')
+                     help='masks of a video below --gt (default: %(default)s)')
 
     vis = tasks.add_parser('vis', parents=[common], help='AP and AR (YouTube-VIS, OVIS)')
-    vis.add_argument('--split', default='valid', help='if --gt is a folder (default: %(default)s)')
+    vis.add_argument('--split', default='valid', help='split, if --gt is a folder (default: %(default)s)')
     for task in (vss, vps, vis):
         task.formatter_class = argparse.RawDescriptionHelpFormatter
         task.epilog = EPILOG
@@ -90,12 +92,12 @@ def class_names(args: argparse.Namespace) -> Sequence[str]:
     if len(args.classes) == 1 and Path(args.classes[0]).is_file():
         return read_names(args.classes[0])
     if len(args.classes) == 1 and (Path(args.classes[0]).suffix or '/' in args.classes[0]):
-        raise FileNotFoundError(f'--classes: there is no file "{args.classes[0]}"')
+        raise FileNotFoundError(f'--classes: "{args.classes[0]}" does not exist')
     return args.classes
 
 
 def evaluate(args: argparse.Namespace) -> ScoreReport:
-    """Score what the command line names."""
+    """Score the predictions of the command line."""
     if args.task == 'vss':
         masks = vspw.list_masks(args.gt, args.list or vspw.list_file(args.split), args.masks)
         return evaluate_vss(args.pred, masks, class_names(args), args.label_offset, args.workers, args.allow_missing,
@@ -113,7 +115,7 @@ def main() -> None:
     args = parse_args()
     keep_freed_memory()
     with report_errors():
-        if args.out:  # better now than after the scoring
+        if args.out:  # fail before the scoring, not after it
             require_writable(Path(args.out).parent)
         report = evaluate(args)
         print(report.to_text(args.worst))

@@ -34,17 +34,17 @@ from mmvc.utils.errors import UsageError
 from mmvc.utils.tasks import TASKS
 from mmvc.visualization import FPS_RANGE
 
-# what a model of a post-processor predicts, and which metric scores it
+# post-processor of a model -> the metric that scores its predictions
 METRIC_OF = {task.postprocessor: task.metric for task in TASKS.values()}
 
 EXAMPLES = """examples:
-  the numbers of a checkpoint:
+  compute the metrics of a checkpoint:
     python tools/test.py CONFIG work_dirs/NAME/offline/iter_600.pth
-  those of an earlier stage:
+  the metrics of an earlier stage:
     python tools/test.py CONFIG work_dirs/NAME/segmenter/iter_600.pth --stage segmenter
-  numbers, and a video of input, ground truth and prediction side by side:
+  metrics, and videos with input, ground truth and prediction side by side:
     python tools/test.py CONFIG CHECKPOINT --show-dir work_dirs/show
-  predictions of a split without public ground truth, as its server takes them:
+  predictions for a split without public ground truth, in the format of its server:
     python tools/test.py CONFIG CHECKPOINT --format-only --out-dir work_dirs/vspw_test \\
         --cfg-options test_dataloader.dataset.ann_file=test.txt
   on two processes:
@@ -66,17 +66,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show-dir', help='write every video to this folder, as mp4 and as frames')
     parser.add_argument('--show-fps', type=NumberArgument(*FPS_RANGE), default=10,
                         help='frames per second of these videos; default: 10')
-    parser.add_argument('--out', metavar='FILE.json', help='write the numbers to this file')
+    parser.add_argument('--out', metavar='FILE.json', help='write the metrics to this file')
     parser.add_argument('--out-dir', help='write the predictions to this folder, in the format of the benchmark, for '
                         'its server or tools/evaluate.py')
     parser.add_argument('--format-only', action='store_true',
-                        help='write the predictions and compute no numbers: needs no ground truth. Without --out-dir '
-                        'they go to output_dir of the test_evaluator, or to <work dir>/results')
+                        help='write the predictions without computing metrics; needs no ground truth. Default folder: '
+                        'output_dir of the test_evaluator, or <work dir>/results')
     parser.add_argument('--tta', action='store_true',
                         help='test-time augmentation: vote over scales and flips (tta_model and tta_pipeline of the '
                         'config, or scales 0.9 to 1.2, each with its mirror image)')
     parser.add_argument('--trust-checkpoint', action='store_true',
-                        help='load the checkpoint even if reading it runs code that is in it')
+                        help='load the checkpoint even if loading runs code that it contains')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
@@ -84,7 +84,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers, not by hand')
     args = parser.parse_args()
     if args.format_only and args.out:
-        parser.error('--out is for numbers, and --format-only computes none: drop one of them')
+        parser.error('--out is for metrics, and --format-only computes none: drop one of them')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
@@ -96,9 +96,9 @@ def writes_predictions(evaluator: ConfigDict) -> bool:
 
 
 def request_predictions(cfg: Config, out_dir: str | None, format_only: bool) -> None:
-    """Let the metrics write the predictions to a folder and, if ``format_only``, do nothing else.
+    """Let the metrics write the predictions to a folder; with ``format_only``, they compute nothing.
 
-    Metrics that write nothing stay as they are; with ``format_only`` they are taken out.
+    Metrics that cannot write predictions stay unchanged; ``format_only`` removes them.
     """
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     writing = [evaluator for evaluator in evaluators if writes_predictions(evaluator)]
@@ -117,7 +117,7 @@ def request_predictions(cfg: Config, out_dir: str | None, format_only: bool) -> 
 def check_task(cfg: Config, tta: bool) -> None:
     """Raise an error if the metrics, or test-time augmentation, are for another task than the model.
 
-    Models whose config names no post-processor of this package are not judged.
+    Models without a post-processor of this package are not checked.
     """
     postprocessor = str((cfg.model.get('postprocessor') or {}).get('type')).split('.')[-1]
     expected = METRIC_OF.get(postprocessor)
@@ -129,11 +129,11 @@ def check_task(cfg: Config, tta: bool) -> None:
             raise UsageError(f'{name} of test_evaluator cannot score this model, whose {postprocessor} makes '
                              f'predictions for {expected}: change one of them')
     if tta and expected != 'VSSMetric':
-        raise UsageError(f'--tta votes on maps of classes, and this model has a {postprocessor}: drop --tta')
+        raise UsageError(f'--tta votes on class maps, but this model has a {postprocessor}: drop --tta')
 
 
 def check_data(runner: Runner) -> None:
-    """Raise an error if a metric lacks something that it needs of a video, before hours of inference."""
+    """Raise an error before the inference if a metric cannot score a video of the dataset."""
     loop = runner.test_loop
     dataset = loop.dataloader.dataset
     for metric in loop.evaluator.metrics:
@@ -150,9 +150,9 @@ def enable_tta(cfg: Config) -> None:
     dataset.pipeline = cfg.get('tta_pipeline') or make_tta_pipeline(dataset.pipeline)
 
 
-@record  # torchrun ends with the traceback of the process that failed first
+@record  # torchrun prints the traceback of the process that failed first
 def run(args: argparse.Namespace) -> None:
-    """Evaluate as the command line says."""
+    """Run the test of the command line."""
     if args.trust_checkpoint:
         trust_checkpoints()
     with report_errors():

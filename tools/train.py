@@ -35,54 +35,54 @@ from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
 
 EXAMPLES = """examples:
-  all stages of a config, one after the other:
+  train all stages of a config, one after the other:
     python tools/train.py configs/mvc/dvispp_r18_synthetic.py
-  go on after it was stopped:
+  continue a stopped training:
     python tools/train.py configs/mvc/dvispp_r18_synthetic.py --resume
-  only the tracker, from the segmenter that is in the work dir:
+  train only the tracker, starting from the segmenter in the work dir:
     python tools/train.py configs/mvc/dvispp_r18_synthetic.py --stage online
-  on data in another folder, with another learning rate:
+  use data in another folder, and another learning rate:
     python tools/train.py configs/mvc/dvispp_r18_camvid.py --data-root data/camvid \\
         --cfg-options optim_wrapper.optimizer.lr=5e-4
-  on two processes:
+  use two processes:
     bash tools/dist_train.sh configs/mvc/dvispp_r18_synthetic.py 2
-  on one GPU instead of eight, with the batch and the schedule of eight:
+  use one GPU instead of eight, with the batch size and the schedule of eight:
     python tools/train.py configs/mvc/dvispp_r50_vspw.py --accumulate 8
 """
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Train a model. A config with "stages" is trained stage by stage, each in its own folder of the '
-        'work dir and from the weights of the one before. The numbers of all stages end up in summary.json.',
+        description='Train a model. If the config has "stages", they are trained in turn, each in its own folder of '
+        'the work dir and from the weights of the stage before. summary.json has the metrics of all stages.',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir',
                         help='folder for logs and checkpoints; default: work_dirs/<folder and name of the config>')
     parser.add_argument('--resume', action='store_true',
-                        help='go on from the last intact checkpoint; finished stages are skipped')
+                        help='continue from the last intact checkpoint, and skip finished stages')
     parser.add_argument('--overwrite', action='store_true',
-                        help='discard checkpoints of the stages to be trained (stages only)')
+                        help='discard the checkpoints of the stages to train (only for configs with stages)')
     parser.add_argument('--stage', '--stages', nargs='+', metavar='NAME',
-                        help='train only these stages; the first of them starts from the stage before, or from '
-                        'load_from if the work dir does not have that; default: all')
+                        help='train only these stages; the first one starts from the stage before in the work dir, or '
+                        'from load_from if that was not trained there; default: all')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--trust-checkpoint', action='store_true',
-                        help='load checkpoints even if reading them runs code that is in them')
+                        help='load checkpoints even if loading runs code that they contain')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision (GPU)')
     parser.add_argument('--accumulate', type=NumberArgument(1, whole=True), default=1, metavar='N',
-                        help='sum the gradients of N iterations, and train N times as many: the batch, the schedule '
-                        'and the learning rate of N times as many GPUs')
+                        help='sum the gradients of N iterations, and train N times as many iterations: batch size, '
+                        'schedule and learning rate are those of N times as many GPUs')
     parser.add_argument('--auto-scale-lr', action='store_true',
                         help='scale the learning rate by the real batch size over auto_scale_lr.base_batch_size')
     parser.add_argument('--deterministic', action='store_true',
-                        help='the same weights, bit for bit, from every run on the same machine; slower on GPUs')
+                        help='end with the same weights, bit for bit, in every run on a machine; slower on GPUs')
     parser.add_argument('--watch', nargs='+', choices=list(VIS_BACKENDS), default=[],
-                        help='send losses and metrics there, too')
+                        help='also send losses and metrics to these services')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
-                        help='override entries of the config, of every stage: key=value, a.b.c=value, key="[1,2]"; '
-                        'of one stage: stages.NAME.key=value')
+                        help='override entries of the config, for all stages: key=value, a.b.c=value, key="[1,2]"; '
+                        'for one stage: stages.NAME.key=value')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers, not by hand')
     args = parser.parse_args()
@@ -91,7 +91,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def prepare(args: argparse.Namespace, stage: str | None = None) -> Config:
-    """Load the config of a stage (the last one by default) with what the command line says."""
+    """Load the config of a stage (by default the last one), changed as the command line says."""
     cfg = load_config(args.config, args.cfg_options, args.data_root, stage)
     if args.amp:
         enable_amp(cfg)
@@ -117,9 +117,9 @@ def train_alone(cfg: Config, resume: bool) -> None:
     build_runner(cfg).train()
 
 
-@record  # torchrun ends with the traceback of the process that failed first
+@record  # torchrun prints the traceback of the process that failed first
 def run(args: argparse.Namespace) -> None:
-    """Train as the command line says."""
+    """Run the training of the command line."""
     if args.trust_checkpoint:
         trust_checkpoints()
     with report_errors():

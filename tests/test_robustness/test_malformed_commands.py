@@ -236,7 +236,7 @@ COMMANDS = [
     (PUBLISH + ' {list_pth}', 'state_dict'),
     (PUBLISH + ' {empty_pth}', 'state_dict'),
     (PUBLISH + ' {shape_pth}', 'layer.weight'),
-    (PUBLISH + ' {nan_pth}', 'layer.bias: not finite'),
+    (PUBLISH + ' {nan_pth}', 'layer.bias: NaN or infinite'),
     (PUBLISH + ' {good} --date yesterday', 'yesterday'),
     (PUBLISH + ' {good} {file}', 'file'),
     (CONVERT + ' {nowhere} {out}.pth', 'nowhere'),

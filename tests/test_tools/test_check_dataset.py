@@ -202,12 +202,12 @@ def test_command_line(convert, roots, capsys):
     ('{config} {root} --splits val', 0, 'no problems'),
     ('{config} {root} --cfg-options model.num_classes=3', 1, 'model.num_classes is 3'),
     ('{config} nowhere', 2, '"nowhere" is not a folder'),
-    ('{config} {root} --own', 2, '--own goes with a benchmark'),
+    ('{config} {root} --own', 2, '--own is for benchmarks'),
     ('{config} {root} --splits valid', 2, 'are train, val, test, got valid'),
     ('nothing.py', 2, 'config "nothing.py" does not exist'),
     ('kitchen {root}', 2, 'DATASET is a config file (.py) or one of vspw, vipseg'),
     ('vspw', 2, 'vspw needs ROOT'),
-    ('vspw {root} --cfg-options a=1', 2, '--cfg-options goes with a config'),
+    ('vspw {root} --cfg-options a=1', 2, '--cfg-options needs a config'),
 ])
 def test_a_config_on_the_command_line(convert, roots, capsys, arguments, status, text):
     words = arguments.format(config=CONFIG, root=roots['vspw']).split()

@@ -66,7 +66,7 @@ def test_own_classes(run, vss, tmp_path, capsys):
 @pytest.mark.parametrize('task, options, message', [
     ('vss', ('--split', 'test'), 'test.txt" does not exist'),
     ('vss', ('--num-classes', 1), 'predicted class 1 is out of range'),
-    ('vss', ('--classes', 'nmaes.txt'), 'there is no file "nmaes.txt"'),
+    ('vss', ('--classes', 'nmaes.txt'), '--classes: "nmaes.txt" does not exist'),
     ('vps', (), 'panoptic_gt_VIPSeg_val.json" does not exist'),
     ('vis', (), 'valid/instances.json" does not exist'),
 ])

@@ -94,8 +94,8 @@ def test_initialise_a_segmenter_from_coco(run, golden, write_config, tmp_path, c
     assert not (tmp_path / 'init.pth').exists()
     run('dvispp_to_mmvc', source, tmp_path / 'init.pth', '--config', config, '--drop-class-head')
     out = capsys.readouterr().out
-    assert 'not there: head.cls_embed. (dropped on request)' in out
-    assert 'not there: head.reid_embed. (this segmenter has no re-identification branch)' in out
+    assert 'missing: head.cls_embed. (dropped on request)' in out
+    assert 'missing: head.reid_embed. (this segmenter has no re-identification branch)' in out
     weights = torch.load(tmp_path / 'init.pth', weights_only=True)['state_dict']
     missing, unexpected = build_model(config).load_state_dict(weights, strict=False)
     assert {name.rsplit('.', 1)[0] for name in missing} == {
@@ -226,7 +226,7 @@ def test_publish_refuses_what_is_not_a_trained_model(run, trained, tmp_path, wri
         return error_of(run, 'publish_model', config, tmp_path / 'bad.pth', tmp_path / 'zoo')
 
     bad = dict(state_dict, **{'tracker.post_norm.bias': torch.full((64, ), float('nan'))})
-    assert 'tracker.post_norm.bias: not finite' in error(dict(state_dict=bad))
+    assert 'tracker.post_norm.bias: NaN or infinite' in error(dict(state_dict=bad))
     missing = {name: value for name, value in state_dict.items() if name != 'tracker.post_norm.bias'}
     assert 'tracker.post_norm.bias: not in the checkpoint' in error(dict(state_dict=missing))
     config = write_config('model = dict(num_classes=3)')

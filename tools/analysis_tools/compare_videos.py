@@ -64,7 +64,7 @@ def parse_args() -> argparse.Namespace:
                         help='override entries of the config')
     args = parser.parse_args()
     if len(dict(args.pred)) < len(args.pred):
-        parser.error('--pred: two models have the same name, give each a NAME=')
+        parser.error('--pred: two models have the same name: give each model another NAME=')
     return args
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Check a dataset before hours of training on it: is everything there, readable and consistent?"""
+"""Check that a dataset is complete, readable and consistent, before a training on it."""
 
 import argparse
 import json
@@ -24,23 +24,23 @@ CHECKS: dict[str, Callable] = dict(
     ovis=partial(check_vis, benchmark='ovis'))
 
 EPILOG = """
-Looked at: videos, frames and masks that are missing or cannot be decoded; frames without masks and masks without
-frames; sizes that differ between frame and mask or annotation; ids that no class or annotation explains; annotations
-that contradict their masks; and the number of videos (and frames) against the benchmark's. With a config, its datasets
-are loaded as for a training, whatever their layout, and the classes of the model are compared with theirs.
+The tool finds: videos, frames and masks that are missing or cannot be decoded; frames without masks and masks without
+frames; masks or annotations of another size than their frame; ids without a class or an annotation; annotations that
+contradict their masks; and another number of videos (and frames) than the benchmark has. With a config, the tool loads
+its datasets as for a training, in any layout, and compares their classes with those of the model.
 
-Printed: a table of counts, the frame sizes, and each kind of problem with what to do about it and where it occurs. The
-exit status is 0 if there are no problems, 1 if there are, 2 if the check could not be made.
+It prints a table of counts, the frame sizes, and for each kind of problem the remedy and the places. The exit status
+is 0 without problems, 1 with problems, and 2 if the check failed.
 
 examples:
   python tools/dataset_converters/check_dataset.py vspw data/VSPW_480p --workers 8
-  # what a config is trained and tested on: the way for a dataset of your own
+  # all datasets of a config; use this for a dataset of your own
   python tools/dataset_converters/check_dataset.py configs/mvc/dvispp_r18_synthetic.py
   # only the validation set, headers of files only: seconds instead of minutes
   python tools/dataset_converters/check_dataset.py vipseg data/VIPSeg_720P --splits val --quick
   # a dataset of your own, in the layout of VSPW
   python tools/dataset_converters/check_dataset.py vspw data/synthetic/vspw --own --num-classes 10 --splits train val
-  # everything in a file
+  # write the whole report to a file
   python tools/dataset_converters/check_dataset.py ovis data/ovis --json report.json
 """
 
@@ -48,13 +48,13 @@ examples:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('dataset', metavar='DATASET', help='a config, whose datasets are checked; or a benchmark, or '
-                        f'the one whose format is used: {", ".join(CHECKS)}')
-    parser.add_argument('root', metavar='ROOT', type=Path, nargs='?', help='root of the dataset; with a config only '
-                        'if it is another one than data_root of the config')
+    parser.add_argument('dataset', metavar='DATASET', help='a config, whose datasets are checked; or a benchmark '
+                        f'(for your own data: the benchmark that has their format): {", ".join(CHECKS)}')
+    parser.add_argument('root', metavar='ROOT', type=Path, nargs='?', help='root of the dataset; with a '
+                        'config: instead of its data_root')
     parser.add_argument('--splits', nargs='+', metavar='SPLIT',
-                        help='train, val, test; for the benchmarks YouTube-VIS and OVIS train, valid, test (default: '
-                        'all with public data; of a config all)')
+                        help='train, val, test; for YouTube-VIS and OVIS train, valid, test (default: all with public '
+                        'data; with a config: all)')
     parser.add_argument('--workers', type=NumberArgument(1, whole=True), default=1,
                         help='processes (default: %(default)s)')
     parser.add_argument('--quick', action='store_true', help='read headers only: no pixels, no ids')
@@ -63,7 +63,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--num-classes', type=NumberArgument(1, 251, whole=True),
                         help='number of classes (vspw with --own only)')
     parser.add_argument('--limit', type=NumberArgument(0, whole=True), default=10,
-                        help='problems named of each kind (default: %(default)s)')
+                        help='number of problems to print of each kind (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the whole report to a file')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
@@ -75,21 +75,21 @@ def parse_args() -> argparse.Namespace:
         if args.root is None:
             parser.error(f'{args.dataset} needs ROOT, the folder of the dataset')
         if args.cfg_options:
-            parser.error('--cfg-options goes with a config')
+            parser.error('--cfg-options needs a config as DATASET: drop it')
     if args.root is not None and not args.root.is_dir():
         parser.error(f'"{args.root}" is not a folder')
     known = ('train', 'val' if args.is_config or args.dataset in ('vspw', 'vipseg') else 'valid', 'test')
     if not set(args.splits or ()) <= set(known):
         parser.error(f'the splits of {args.dataset} are {", ".join(known)}, got {" ".join(args.splits)}')
     if args.own and args.is_config:
-        parser.error('--own goes with a benchmark; a config tells the classes itself')
+        parser.error('--own is for benchmarks: drop it, because the config defines the classes')
     if args.num_classes is not None and not (args.dataset == 'vspw' and args.own):
-        parser.error('--num-classes goes with "vspw" and --own')
+        parser.error('--num-classes is for "vspw" with --own only: drop it')
     return args
 
 
 def check(args: argparse.Namespace) -> CheckReport:
-    """Check what the command line names."""
+    """Check the dataset or the config of the command line."""
     options = dict(workers=args.workers, quick=args.quick, **(dict(splits=args.splits) if args.splits else {}))
     if args.is_config:
         cfg = load_config(args.dataset, args.cfg_options, args.root and str(args.root))
@@ -107,7 +107,7 @@ def main() -> None:
         print(report.to_text(args.limit))
         if args.json is not None:
             args.json.write_text(json.dumps(report.to_dict(), indent=1) + '\n', encoding='utf-8')
-    except (DataError, OSError, UsageError) as error:  # 1 is what problems of the data end with
+    except (DataError, OSError, UsageError) as error:  # the exit status 1 means problems of the data
         print(f'error: {error}', file=sys.stderr)
         raise SystemExit(2) from error
     raise SystemExit(1 if report.problems else 0)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Reduce COCO's instance annotations to what training a video dataset uses, under that dataset's classes."""
+"""Reduce COCO's instance annotations to the classes of a video dataset, for training."""
 
 import argparse
 from pathlib import Path
@@ -10,12 +10,12 @@ from mmvc.engine import report_errors
 
 EPILOG = """
 SRC: annotations/instances_train2017.json of COCO
-DST: a JSON in COCO's format with the target's categories, without crowds, without objects of classes that the target
-     lacks, and without images that have no object left
+DST: a JSON in COCO's format with the categories of the target. Crowds, objects of other classes, and images without an
+     object are left out.
 
-COCOPseudoVideoDataset reads SRC as well as DST; with DST training starts faster and in less memory. The frames of a
-pseudo-video are made of its image in training, so there is nothing else to convert. DST appears when it is complete; a
-DST that is there is kept, unless --overwrite is given.
+COCOPseudoVideoDataset reads SRC as well as DST. With DST, training starts faster and needs less memory. The training
+makes the frames of a pseudo-video from its image, so the images are not converted. DST appears when it is complete. An
+existing DST is kept, unless --overwrite is given.
 
 examples:
   python tools/dataset_converters/coco_to_pseudo_video.py data/coco/annotations/instances_train2017.json \\
@@ -37,12 +37,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     if args.dst.exists() and not args.overwrite and not args.dry_run:
-        print(f'{args.dst} is there already (--overwrite replaces it)')
+        print(f'{args.dst} exists already: kept (--overwrite replaces it)')
         return
     with report_errors():
         counts = convert_coco(args.src, args.dst, args.target, args.dry_run)
     for name, number in counts['classes'].items():
-        print(f'{name:24}{number:8}{"" if number else "  no class of COCO stands for it, or it has no objects"}')
+        print(f'{name:24}{number:8}{"" if number else "  COCO has no such class, or no object of it"}')
     print(f'{"would keep" if args.dry_run else "kept"} {counts["objects"]} of {counts["all_objects"]} objects in '
           f'{counts["images"]} of {counts["all_images"]} images')
 

@@ -10,29 +10,29 @@ from mmvc.engine import report_errors
 DEFAULTS = SyntheticVideoConfig()
 
 EPILOG = f"""
-The videos show {len(METAINFO['classes'])} classes ({', '.join(METAINFO['classes'])})
-under camera motion and changing light; things hide one another, leave the frame and come back with the same identity.
+The videos show {len(METAINFO['classes'])} classes ({', '.join(METAINFO['classes'])}).
+The camera moves and the light changes. Things occlude each other, leave the frame and return with the same identity.
 
-Formats (all hold the same videos, in a folder of their own below OUT):
+Formats (the same videos in each, in OUT/<format>):
   vspw    video semantic segmentation: data/<video>/{{origin/*.jpg,mask/*.png}}, {{train,val}}.txt
           (mask: 0 = void, class + 1)
   vipseg  video panoptic segmentation, converted: {{images,panomasks,panomasksRGB}}/<video>/,
           panoptic_gt_VIPSeg_{{train,val}}.json
   ytvis   video instance segmentation: {{train,valid}}/JPEGImages/<video>/*.jpg, {{train,valid}}/instances.json
-Each also holds meta.json with the class names, the palette and the settings. A dataset is written under a hidden name
-(.<format>-<process>.partial) and renamed when complete; such a folder left by a killed run can be deleted. A complete
-dataset with the same settings is kept as it is.
+Each also has meta.json with the class names, the palette and the settings. A dataset is written under a hidden name
+(.<format>.*.partial) and renamed when it is complete. You can delete such a folder that a killed run left. A complete
+dataset with the same settings is kept.
 
-A video depends on the seed, its split and its number only: more videos or more workers do not change it.
+A video depends only on the seed, its split and its number, not on the number of videos or workers.
 
-Presets are settings under which a model fails in a known way; single options are changed on top of them:
-  context    the class of half of the things is told by what is around them only (above or below the horizon)
-  motion     by how they move only (up and down, or from side to side)
-  texture    by their outline only: they wear the colours and the pattern of another class
-  occlusion  most things have another one moving back and forth in front of them
+Presets are settings with a known difficulty. Other options override their values:
+  context    for half of the things, only the position above or below the horizon reveals the class
+  motion     for half of the things, only the motion (up and down, or from side to side) reveals the class
+  texture    for half of the things, only the outline reveals the class: the texture is that of another class
+  occlusion  in front of most things, another thing moves back and forth
   imbalance  the first class of things is twenty times as frequent as the last
-  testbed    a bit of everything: what configs/mvc/ablations/ are run on
-With --with-objects each dataset also holds objects/<video>/*.png (identity of the visible thing, 0 = none) and
+  testbed    some of each; configs/mvc/ablations/ use it
+With --with-objects, each dataset also has objects/<video>/*.png (identity of the visible thing, 0 = none) and
 objects/<video>.json (class, cue and visible share of every thing), which ObjectMetric reads.
 
 examples:
@@ -44,7 +44,7 @@ examples:
   # easy: few large things, still camera, constant light
   python tools/dataset_converters/make_synthetic.py data/synthetic_easy --num-things 1 3 --thing-radius 0.2 0.35 \\
       --camera-motion 0 --lighting-change 0
-  # where context matters, few training videos, with what is needed to score occluded and ambiguous things
+  # few training videos where context matters, with the files for scores of occluded and ambiguous things
   python tools/dataset_converters/make_synthetic.py data/synthetic_context --preset context --num-train 16 \\
       --with-objects
 """
@@ -59,7 +59,7 @@ def parse_args() -> argparse.Namespace:
         parents=[parent],
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add('out', metavar='OUT', help='folder in which the dataset folders (vspw, vipseg, ytvis) are made')
+    add('out', metavar='OUT', help='folder for the datasets (vspw, vipseg, ytvis)')
     add('--formats', nargs='+', choices=list(WRITERS), default=['vspw'], help='formats to write (default: vspw)')
     add('--num-train', type=int, default=40, help='training videos (default: %(default)s)')
     add('--num-val', type=int, default=8, help='validation videos (default: %(default)s)')
@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
         help='height and width in pixels (default: 128 192)')
     add('--seed', type=int, default=0, help='another seed gives other videos (default: %(default)s)')
     add('--num-things', type=int, nargs=2, metavar=('MIN', 'MAX'), default=DEFAULTS.num_things,
-        help='things per video; more of them hide one another more (default: 4 7)')
+        help='things per video; with more things, there is more occlusion (default: 4 7)')
     add('--thing-radius', type=float, nargs=2, metavar=('MIN', 'MAX'), default=DEFAULTS.thing_radius,
         help='radius of the things as share of the shorter side (default: 0.16 0.3)')
     add('--camera-motion', type=float, default=DEFAULTS.camera_motion,
@@ -84,15 +84,15 @@ def parse_args() -> argparse.Namespace:
     add('--void-blob-prob', type=float, default=DEFAULTS.void_blob_prob,
         help='probability that an unlabelled (void) object moves through a video (default: %(default)s)')
     add('--context-prob', type=float, default=DEFAULTS.context_prob,
-        help='probability that only the surroundings tell the class of a thing (default: %(default)s)')
+        help='probability that only the surroundings reveal the class of a thing (default: %(default)s)')
     add('--motion-prob', type=float, default=DEFAULTS.motion_prob,
-        help='probability that only the motion tells it (default: %(default)s)')
+        help='probability that only the motion reveals it (default: %(default)s)')
     add('--texture-prob', type=float, default=DEFAULTS.texture_prob,
-        help='probability that a thing wears the texture of another class (default: %(default)s)')
+        help='probability that a thing has the texture of another class (default: %(default)s)')
     add('--occlusion-prob', type=float, default=DEFAULTS.occlusion_prob,
         help='probability that another thing keeps moving in front of a thing (default: %(default)s)')
     add('--imbalance', type=float, default=DEFAULTS.imbalance,
-        help='how many times as frequent the first class of things gets, relative to the last (default: %(default)s)')
+        help='frequency of the first class of things, relative to the last (default: %(default)s)')
     add('--with-objects', action='store_true', help='write objects/, too: identities, occlusion and cues')
     add('--jpeg-quality', type=int, default=95, help='1 (small) to 100 (good) (default: %(default)s)')
     add('--workers', type=int, default=1, help='processes that render and write (default: %(default)s)')

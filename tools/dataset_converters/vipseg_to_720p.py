@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Convert VIPSeg as downloaded to 720p frames, panoptic colour masks and panoptic_gt_VIPSeg_{train,val}.json."""
+"""Convert the download of VIPSeg to 720p frames, panoptic colour masks and panoptic_gt_VIPSeg_{train,val}.json."""
 
 import argparse
 from pathlib import Path
@@ -13,13 +13,13 @@ SRC: imgs/<video>/*.jpg, panomasks/<video>/*.png (16 bits: 0 void, class + 1 for
 DST: images/<video>/*.jpg       frames, resized bilinearly to HEIGHT rows and int(HEIGHT * width / height) columns
      panomasks/<video>/*.png    raw masks at that size (nearest neighbour)
      panomasksRGB/<video>/*.png segment ids R + 256 G + 65536 B, the same for a segment in all frames of its video
-     panoptic_gt_VIPSeg.json    all labelled videos; with _train, _val and _test, those of a list
+     panoptic_gt_VIPSeg.json    all labelled videos; the files with _train, _val and _test have those of a list
 
-Files and annotations equal those of the official scripts, but for the colours of things, which are random there and
-here always the same for the same video. Each colour mask is read back and compared.
+Files and annotations equal those of the official scripts, except the colours of things: they are random there, and
+always the same here. The tool reads each colour mask back and compares it.
 
-Finished videos are noted in DST/.records and kept: after an interruption, or if files of DST are missing, empty or cut
-off, start the same command again. Another height or quality is refused without --overwrite.
+DST/.records lists the finished videos, which are kept. After an interruption, or if files of DST are missing, empty or
+cut off, run the same command again. Another height or quality needs --overwrite.
 
 Check the result with tools/dataset_converters/check_dataset.py vipseg DST.
 
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--quality', type=int, default=75, help='JPEG quality, 1 to 100 (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
-    parser.add_argument('--overwrite', action='store_true', help='convert everything anew, over what is in DST')
+    parser.add_argument('--overwrite', action='store_true', help='convert everything again, replacing files in DST')
     return parser.parse_args()
 
 

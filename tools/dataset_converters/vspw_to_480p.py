@@ -9,16 +9,16 @@ from mmvc.engine import report_errors
 
 EPILOG = """
 SRC: data/<video>/{origin/*.jpg,mask/*.png}, train.txt, val.txt, test.txt (masks of the test videos are not public)
-DST: the same tree, frames resized bilinearly to HEIGHT rows and int(HEIGHT * width / height) columns, masks by nearest
-     neighbour, so that their values stay
+DST: the same tree. Frames have HEIGHT rows and int(HEIGHT * width / height) columns (bilinear). Masks are resized by
+     nearest neighbour, which keeps their values.
 
-Whole files in DST are kept: after an interruption, or if files of DST are missing, empty or cut off, start the same
-command again. Another height or quality is refused without --overwrite. Files are never changed in SRC.
+Complete files in DST are kept. After an interruption, or if files of DST are missing, empty or cut off, run the same
+command again. Another height or quality needs --overwrite. Files in SRC never change.
 
 Check the result with tools/dataset_converters/check_dataset.py vspw DST.
 
 examples:
-  # what is there to do?
+  # count the files, write nothing
   python tools/dataset_converters/vspw_to_480p.py ~/downloads/VSPW data/VSPW_480p --dry-run
   # with 8 processes
   python tools/dataset_converters/vspw_to_480p.py ~/downloads/VSPW data/VSPW_480p --workers 8
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--quality', type=int, default=75, help='JPEG quality, 1 to 100 (default: %(default)s)')
     parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
-    parser.add_argument('--overwrite', action='store_true', help='convert everything anew, over what is in DST')
+    parser.add_argument('--overwrite', action='store_true', help='convert everything again, replacing files in DST')
     return parser.parse_args()
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Convert weights of DVIS++ and of what it builds on into a checkpoint for mmvc."""
+"""Convert weights of DVIS++ and of the projects that it builds on to a checkpoint for mmvc."""
 
 import argparse
 import hashlib
@@ -33,9 +33,9 @@ EPILOG = """sources, recognised by their keys:
   (backbones: ResNet, Swin Transformer, ViT-Adapter on DINOv2)
 
 examples:
-  a trained model, checked against the config that it is for:
+  a trained model; check that it fits a config:
     python tools/model_converters/dvispp_to_mmvc.py dvis++_offline.pth converted.pth --config CONFIG
-  COCO weights to start a segmenter from (`load_from = 'coco.pth'`); the classes are others, so their head is dropped:
+  COCO weights to start a segmenter from (`load_from = 'coco.pth'`), without the head for the classes of COCO:
     python tools/model_converters/dvispp_to_mmvc.py model_final.pkl coco.pth --drop-class-head
 """
 
@@ -44,14 +44,14 @@ BUFFERS = ('running_mean', 'running_var', 'num_batches_tracked', 'relative_posit
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Convert weights of DVIS++ and of what it builds on. Every key is accounted for: unknown or '
-        'missing ones are an error that lists them. No code in the source file is run.',
+        description='Convert weights of DVIS++ and of the projects that it builds on. Unknown or missing keys are an '
+        'error, which lists them. No code in the source file is run.',
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', help='checkpoint to convert')
     parser.add_argument('dst', help='checkpoint to write, a .pth file')
-    parser.add_argument('--config', help='config that the weights are for: check that they fit its model')
-    parser.add_argument('--stage', metavar='NAME', help='stage of the config that they are for; default: the last')
+    parser.add_argument('--config', help='check that the weights fit the model of this config')
+    parser.add_argument('--stage', metavar='NAME', help='stage of the config; default: the last')
     parser.add_argument('--drop-class-head', action='store_true',
                         help='leave out the class embeddings, to start a training with other classes')
     parser.add_argument('--segmenter-only', action='store_true', help='leave out tracker and refiner')
@@ -68,7 +68,7 @@ def sha256_of(path: str) -> str:
 
 
 def check_fit(weights: ConvertedWeights, model: BaseVideoSegmentor) -> None:
-    """Load the weights into a model, strictly but for the parts that they are known to lack.
+    """Load the weights into a model. Only the parts in ``weights.absent`` may be missing.
 
     Raises:
         OfficialWeightsError: If the number of classes, a shape or a name differs.
@@ -77,7 +77,7 @@ def check_fit(weights: ConvertedWeights, model: BaseVideoSegmentor) -> None:
     if found is not None and found != model.num_classes and 'head.cls_embed.' not in weights.absent:
         raise OfficialWeightsError(
             f'the checkpoint has {describe_classes(found)} classes, the model of the config '
-            f'{describe_classes(model.num_classes)}: take the config of the data set that it was trained on, or give '
+            f'{describe_classes(model.num_classes)}: use the config of the dataset that it was trained on, or '
             '--drop-class-head to start a training from it')
     problems = weight_mismatches(model, weights.state_dict, allow_missing=True)
     if not problems:
@@ -86,12 +86,12 @@ def check_fit(weights: ConvertedWeights, model: BaseVideoSegmentor) -> None:
                     if not name.startswith(tuple(weights.absent))]
     if problems:
         raise OfficialWeightsError(
-            f'{len(problems)} weights do not fit the model of the config (another backbone, another stage?):\n  ' +
-            '\n  '.join(problems))
+            f'{len(problems)} weights do not fit the model of the config (does the backbone or the stage '
+            'differ?):\n  ' + '\n  '.join(problems))
 
 
 def summarize(weights: ConvertedWeights) -> str:
-    """What was found, and a table of the modules."""
+    """Describe the checkpoint, with a table of its modules."""
     lines = [f'kind      {weights.kind}', f'backbone  {weights.backbone}']
     if weights.num_queries is not None and weights.num_classes is not None:  # more than a backbone
         stages = [stage for stage, part in (('segmenter', 'head'), ('tracker', 'tracker'), ('refiner', 'refiner'))
@@ -116,7 +116,7 @@ def summarize(weights: ConvertedWeights) -> str:
     lines += [f'left out: {reasons.count(reason)} keys ({reason}), e.g. '
               f'{next(name for name, why in weights.left_out.items() if why == reason)}'
               for reason in dict.fromkeys(reasons)]
-    lines += [f'not there: {prefix or "the rest of the model"} ({reason}): a model keeps its initialisation'
+    lines += [f'missing: {prefix or "the rest of the model"} ({reason}): a model keeps its initialisation'
               for prefix, reason in weights.absent.items()]
     return '\n'.join(lines)
 

@@ -29,23 +29,23 @@ from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
 
-EPILOG = """The file is named <config>_<stage>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors, without a
-stage if the config has none. It holds weights only: no optimizer, no history, no class memory of the refiner's loss.
-Of a training with averaged weights (EMA) it holds the averaged ones, which are what such a training evaluates.
+EPILOG = """The file is named <config>_<stage>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors; without
+<stage> if the config has no stages. It holds only weights: no optimizer, no history, no class memory of the refiner's
+loss. If the training averages the weights (EMA), the file holds the averaged weights, which the training evaluates.
 
 examples:
   python tools/model_converters/publish_model.py CONFIG work_dirs/NAME/offline/iter_40000.pth
   python tools/model_converters/publish_model.py CONFIG CHECKPOINT model_zoo --stage online --safetensors
 """
 
-#: what a user of the weights needs to know of their training
+#: entries that describe the training to a user of the weights
 KEPT_META = ('dataset_meta', 'iter', 'epoch', 'converted_from', 'source', 'source_sha256')
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Write the weights of a checkpoint to a file for a model zoo, after checking that they are '
-        'complete, finite, and fit the model of the config.',
+        description='Write the weights of a checkpoint to a file for a model zoo, after checking that they fit the '
+        'model of the config and are not NaN or infinite.',
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config that the checkpoint was trained with')
@@ -53,10 +53,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out_dir', nargs='?', default='.', help='folder to write to; default: the current one')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; '
                         'default: the last')
-    parser.add_argument('--date', help='YYYYMMDD; default: that of the checkpoint, or today')
-    parser.add_argument('--safetensors', action='store_true', help='write the format of safetensors instead')
+    parser.add_argument('--date', help='YYYYMMDD; default: date of the checkpoint, or today')
+    parser.add_argument('--safetensors', action='store_true', help='write a .safetensors file')
     parser.add_argument('--trust-checkpoint', action='store_true',
-                        help='load the checkpoint even if reading it runs code that is in it')
+                        help='load the checkpoint even if loading runs code that it contains')
     args = parser.parse_args()
     if args.date and not re.fullmatch(r'20\d{6}', args.date):
         parser.error(f'--date must be YYYYMMDD, found {args.date}')
@@ -67,17 +67,17 @@ def collect_weights(checkpoint: dict, model: torch.nn.Module) -> dict[str, Tenso
     """The weights to publish, on the CPU.
 
     Raises:
-        UsageError: If there are none, if they do not fit the model, or if one of them is infinite or NaN.
+        UsageError: The checkpoint has no weights, they do not fit the model, or one of them is NaN or infinite.
     """
     weights = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
     if not weights:
-        raise UsageError('the checkpoint has no "state_dict": is it one of mmengine? Weights of other projects are '
-                         'converted by dvispp_to_mmvc.py')
+        raise UsageError('the checkpoint has no "state_dict", so mmengine did not write it: convert weights of other '
+                         'projects with dvispp_to_mmvc.py')
     weights = {re.sub(r'^module\.', '', name): value for name, value in weights.items()}
     memories = tuple(f'{name}.' for name, module in model.named_modules() if isinstance(module, ClassMemory))
     weights = {name: value.cpu().contiguous() for name, value in weights.items() if not name.startswith(memories)}
     problems = weight_mismatches(model, weights)
-    problems += [f'{name}: not finite' for name, value in weights.items() if not value.isfinite().all()]
+    problems += [f'{name}: NaN or infinite' for name, value in weights.items() if not value.isfinite().all()]
     if problems:
         raise UsageError(f'{len(problems)} weights are not those of a trained model of the config:\n  ' +
                          '\n  '.join(problems))
@@ -88,7 +88,7 @@ def to_bytes(weights: dict[str, Tensor], meta: dict, as_safetensors: bool) -> by
     """Content of the file.
 
     Raises:
-        UsageError: If safetensors is asked for and not installed.
+        UsageError: ``as_safetensors`` is set and safetensors is not installed.
     """
     if as_safetensors:
         return safetensors_files.to_bytes(weights, meta)
