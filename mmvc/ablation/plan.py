@@ -186,10 +186,10 @@ class Plan:
                                   + (f', not {", ".join(unknown)}' if unknown else ''))
         names = [variant['name'] for variant in cfg.variants]
         if len(set(names)) < len(names):
-            raise self._error(f'variants share a name: {", ".join(names)}. Give each variant a name of its own')
+            raise self._error(f'variants share a name: {", ".join(names)}. Give each variant another name')
         if cfg.baseline not in names:
-            raise self._error(f'the baseline "{cfg.baseline}" is none of the variants {", ".join(names)}: name one of '
-                              'them')
+            raise self._error(f'the baseline "{cfg.baseline}" is not among the variants {", ".join(names)}: name one '
+                              'of them')
         if len(set(cfg.seeds)) < len(cfg.seeds):
             raise self._error(f'seeds {cfg.seeds} repeat: list each seed once')
 

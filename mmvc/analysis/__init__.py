@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Look into data and models: the functions and classes behind ``tools/analysis_tools``.
+"""Look into data and models: the functions and classes that ``tools/analysis_tools`` call.
 
 A tool only parses its command line. The work is done by a module of this package, which other code can import too:
 

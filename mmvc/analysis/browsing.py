@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Show what a model is trained on: images, ground truth and the masks of Masked Video Consistency."""
+"""Show training data: images, ground truth and the masks of Masked Video Consistency."""
 
 import inspect
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Write what is shown of a video: a sheet, a picture per frame, or a video file."""
+"""Write pictures of a video: a sheet, a picture per frame, or a video file."""
 
 from pathlib import Path
 from types import TracebackType
@@ -92,7 +92,7 @@ class PictureWriter:
 
 
 def frames_to_show(form: str, max_frames: int | None) -> int | None:
-    """Return the number of frames to show; None stands for all.
+    """Return the number of frames to show; None means all frames.
 
     Args:
         form (str): See :class:`PictureWriter`.

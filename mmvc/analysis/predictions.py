@@ -20,7 +20,7 @@ class PredictionFiles:
 
     Args:
         folder (str | Path): The folder.
-        dataset (GroundTruth): The dataset; it tells the classes.
+        dataset (GroundTruth): The dataset; it defines the classes.
     """
 
     def __init__(self, folder: PathLike, dataset: GroundTruth) -> None:
@@ -43,7 +43,7 @@ class PredictionFiles:
             SegmentMap: The prediction.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is no prediction for the frame.
             DataError: It is damaged, or of another size than the frame.
         """
         raise NotImplementedError
@@ -88,7 +88,7 @@ class InstanceFiles(PredictionFiles):
 
     Args:
         folder (str | Path): The folder or file.
-        dataset (GroundTruth): The dataset; its annotation file tells the categories.
+        dataset (GroundTruth): The dataset; its annotation file defines the categories.
         score_thr (float): Tracks that score less are left out. Defaults to 0.3.
     """
 

@@ -37,15 +37,15 @@ from .writers import VideoInfo, WriterSettings, build_writers
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
 # Frames per second of overlays if the source has no rate (folders of frames, arrays).
 DEFAULT_FPS = 10.
-Track = Callable[[Iterable, int | None, str], Iterator]
+TrackProgress = Callable[[Iterable, int | None, str], Iterator]
 
 
 class VideoSegInferencer:
     """Segments videos of any length in bounded memory.
 
-    Frames pass through the test pipeline of the config, so the result is that of ``tools/test.py``. It does not depend
-    on ``window_size`` or ``max_memory``. The frames and masks of a whole video are never in memory together: frames
-    are read window by window, masks are decoded and written frame by frame.
+    Frames pass through the test pipeline of the config, so the result equals that of ``tools/test.py``. It does not
+    depend on ``window_size`` or ``max_memory``. The frames and masks of a whole video are never in memory together:
+    frames are read window by window, masks are decoded and written frame by frame.
 
     It is called like mmdet's ``DetInferencer``, but does not inherit from mmengine's ``BaseInferencer``. That class
     collects the predictions of all inputs before it draws the first, accepts checkpoints that fit only in part, and
@@ -238,7 +238,7 @@ class VideoSegInferencer:
         return with_warnings()
 
     def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
-                 track: Track) -> VideoResult:
+                 track: TrackProgress) -> VideoResult:
         """Segment a video, write the files, and return a description of them."""
         result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
         with ExitStack() as files:
@@ -255,7 +255,7 @@ class VideoSegInferencer:
         _warn_of_skipped(reader)
         return result
 
-    def _frames(self, reader: FrameReader, online: bool, track: Track | None = None) -> Iterator[FrameResult]:
+    def _frames(self, reader: FrameReader, online: bool, track: TrackProgress | None = None) -> Iterator[FrameResult]:
         """Yield the frames of a video with their prediction."""
         if not self.model.is_online and (online or reader.source.endless and reader.max_frames is None):
             what = 'is to be segmented while it is read' if online else 'has no end'
@@ -266,7 +266,7 @@ class VideoSegInferencer:
         track = track or (lambda items, total, description: iter(items))
         return self._online(reader, track) if online else self._two_passes(reader, track)
 
-    def _online(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
+    def _online(self, reader: FrameReader, track: TrackProgress) -> Iterator[FrameResult]:
         pending: deque[Frame] = deque()
         frames = track(reader, reader.expected_frames, reader.source.name)
         windows = self._windows(frames, self._window_size(reader), pending)
@@ -274,7 +274,7 @@ class VideoSegInferencer:
         for sample in self._stepped(self.model.stream(chain([first], windows), reader.size)):
             yield self._result(reader, pending.popleft(), sample)
 
-    def _two_passes(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
+    def _two_passes(self, reader: FrameReader, track: TrackProgress) -> Iterator[FrameResult]:
         name, total = reader.source.name, reader.expected_frames
         again: Iterable[Frame] = reader
         frames: Iterable[Frame] = reader

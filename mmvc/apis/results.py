@@ -106,7 +106,7 @@ class FrameResult:
 
         Returns:
             ndarray: (H, W): class indices (VSS, uint8), segment ids (VPS, int32, 0 = void), or instance ids + 1 (VIS,
-            int32, 0 = none; if instances overlap, that of the instance with the highest score).
+            int32, 0 = none; if instances overlap, the id of the one with the highest score).
         """
         raise NotImplementedError
 

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""What happens when a sample cannot be loaded: an error, or, up to a limit, a logged replacement."""
+"""Samples that cannot be loaded: an error, or, up to a limit, a logged replacement."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,7 +40,7 @@ class BadSamplePolicy:
             test_mode (bool): Whether the dataset is for testing, where no sample may be replaced. Defaults to False.
 
         Raises:
-            DataError: The limit is negative or no integer, or it is positive in test mode.
+            DataError: The limit is negative or not an integer, or it is positive in test mode.
         """
         name = type(self).__name__
         if not isinstance(max_bad_samples, int) or max_bad_samples < 0:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Training, testing and their configs: what the tools call. Hooks are in :mod:`mmvc.engine.hooks`."""
+"""Training, testing and their configs, for the tools. Hooks are in :mod:`mmvc.engine.hooks`."""
 
 from . import atomic_backend, hooks, resumable_train_loop  # noqa: F401  register their classes
 from .accumulation import accumulate_gradients

@@ -55,7 +55,7 @@ def require_checkpoint(path: str | Path) -> None:
         # torch < 1.6 wrote a bare pickle, which has no checksums
         old_format = file.read(2) == b'\x80\x02' and not str(path).endswith(safetensors_files.SUFFIX)
     if not old_format and not is_intact_checkpoint(path):
-        raise UsageError(f'checkpoint "{path}" is truncated, corrupt or no checkpoint: copy or train it again')
+        raise UsageError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: copy or train it again')
 
 
 def periodic_checkpoints(folder: str | Path) -> list[Path]:

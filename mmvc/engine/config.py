@@ -26,7 +26,7 @@ _DATA_KEYS = tuple(f'{split}_{part}' for split in ('train', 'val', 'test') for p
 
 
 class OverrideAction(DictAction):
-    """``KEY=VALUE`` arguments as of mmengine, with an error that names the argument that is none."""
+    """Parses ``KEY=VALUE`` arguments as mmengine does; the error names the wrong argument."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         """Parse the arguments into a dict."""
@@ -42,7 +42,7 @@ class OverrideAction(DictAction):
 
 
 def read_config(path: str) -> Config:
-    """Read a config as it is written, with what its ``_base_`` files say.
+    """Read a config file and its ``_base_`` files.
 
     Args:
         path (str): Config file.
@@ -71,9 +71,9 @@ def load_config(path: str,
 
     Args:
         path (str): Config file.
-        cfg_options (dict, optional): Overrides, keys like ``optim_wrapper.optimizer.lr``. They are for every stage,
-            keys like ``stages.online.train_cfg.max_iters`` for the stage that they name, where they come first. A new
-            ``data_root`` replaces the old one in every dataset and evaluator, too. Defaults to None.
+        cfg_options (dict, optional): Overrides. A key like ``optim_wrapper.optimizer.lr`` is for all stages, a key
+            like ``stages.online.train_cfg.max_iters`` for one stage, where it wins over the former. A new
+            ``data_root`` also replaces the old one in all datasets and evaluators. Defaults to None.
         data_root (str, optional): Short for ``cfg_options=dict(data_root=...)``. Defaults to None.
         stage (str, optional): Name of a stage of the config. Defaults to None: the last stage, or the whole config if
             it has no stages.
@@ -82,8 +82,8 @@ def load_config(path: str,
         Config: The complete config of the stage, see :func:`resolve_stage`.
 
     Raises:
-        UsageError: If the file is missing, is not a config, has no such stage, or names no ``data_root`` that could be
-            replaced.
+        UsageError: The file is missing, is not a config, or has no such stage; or ``data_root`` is given and the
+            config has none.
     """
     label = f'config "{path}"'
     cfg = read_config(path)
@@ -110,7 +110,7 @@ def load_config(path: str,
 
 
 def _split_options(options: dict, names: list[str], label: str) -> tuple[dict, dict[str | None, dict]]:
-    """Split overrides into those for all stages and those for one, by its name, without ``stages.<name>.``."""
+    """Split overrides into those for all stages and those for one stage, by its name, without the prefix."""
     if not isinstance(options, dict):
         raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: they must be a dict, found {options!r}')
     for_all: dict[str, Any] = {}
@@ -133,8 +133,8 @@ def merge_options(cfg: Config, cfg_options: dict | None, label: str) -> None:
 
     Args:
         cfg (Config): Changed in place.
-        cfg_options (dict, optional): Values by keys like ``optim_wrapper.optimizer.lr``. None: none.
-        label (str): How to speak of the config in messages.
+        cfg_options (dict, optional): Values by keys like ``optim_wrapper.optimizer.lr``. None changes nothing.
+        label (str): Name of the config in messages.
 
     Raises:
         UsageError: An entry does not fit.
@@ -153,25 +153,25 @@ def require_dataloader(cfg: Config, split: str) -> ConfigDict:
         split (str): ``'train'``, ``'val'`` or ``'test'``.
 
     Raises:
-        UsageError: The config has none.
+        UsageError: The config has no such dataloader.
     """
     loader = cfg.get(f'{split}_dataloader')
     if loader is None:
-        raise UsageError(f'config "{cfg.filename}" has no {split}_dataloader, which tells the dataset and its '
-                         'pipeline')
+        raise UsageError(f'config "{cfg.filename}" has no {split}_dataloader: add one, since it defines the '
+                         'dataset and its pipeline')
     return loader
 
 
 def default_work_dir(path: str, stage: str | None = None) -> str:
-    """Where the results of a config go unless said otherwise.
+    """Return the default work dir of a config.
 
     Args:
         path (str): Config file.
         stage (str, optional): Stage of the config. Defaults to None.
 
     Returns:
-        str: ``work_dirs/<path below the folder "configs">`` without suffix, so that configs of one name in two
-        families keep apart; ``work_dirs/<name>`` for a file elsewhere; of a stage its folder in there.
+        str: ``work_dirs/<path below the folder "configs">`` without suffix, because two families can have configs of
+        one name. For a file outside of such a folder ``work_dirs/<name>``. With a stage, its folder in there.
     """
     *folders, name = osp.splitext(osp.normpath(path))[0].split(osp.sep)
     below = folders[len(folders) - folders[::-1].index('configs'):] if 'configs' in folders else []
@@ -179,7 +179,7 @@ def default_work_dir(path: str, stage: str | None = None) -> str:
 
 
 def reroot(value: Any, old: str, new: str) -> Any:
-    """Replace a folder by another in all paths of a config.
+    """Replace a folder by another one in all paths of a config.
 
     Args:
         value (Any): Part of a config.
@@ -209,7 +209,7 @@ def enable_amp(cfg: Config) -> None:
         cfg (Config): Changed in place.
 
     Raises:
-        UsageError: If the optimizer wrapper is one that AMP is not known to replace.
+        UsageError: The optimizer wrapper is neither ``OptimWrapper`` nor ``AmpOptimWrapper``.
     """
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
@@ -225,7 +225,7 @@ def enable_auto_scale_lr(cfg: Config) -> None:
         cfg (Config): Changed in place.
 
     Raises:
-        UsageError: If the config does not say which batch size its learning rate is for.
+        UsageError: The config does not say for which batch size its learning rate is.
     """
     if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise UsageError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the config: the batch '
@@ -236,10 +236,11 @@ def enable_auto_scale_lr(cfg: Config) -> None:
 
 
 def enable_deterministic(cfg: Config) -> None:
-    """Make a training give the same weights, bit for bit, whenever it is run on the same machine.
+    """Make every run of a training on the same machine end with the same weights, bit for bit.
 
-    Sets a seed (that of the config, or 0), torch's deterministic algorithms and cuDNN's, and the workspace that cuBLAS
-    needs for them; call it before CUDA is used. An operation that has no deterministic form fails and names itself.
+    This sets a seed (that of the config, or 0), the deterministic algorithms of torch and cuDNN, and the workspace
+    that cuBLAS needs for them. Call it before CUDA is used. An operation without a deterministic form raises an error
+    that names it.
 
     Args:
         cfg (Config): Changed in place.
@@ -251,14 +252,14 @@ def enable_deterministic(cfg: Config) -> None:
 
 
 def enable_backends(cfg: Config, names: Sequence[str]) -> None:
-    """Send losses and metrics to further places to watch them.
+    """Send losses and metrics to more services.
 
     Args:
         cfg (Config): Its ``visualizer.vis_backends`` are added to. Changed in place.
         names (Sequence[str]): Keys of ``VIS_BACKENDS``.
 
     Raises:
-        UsageError: If a backend's package is not installed.
+        UsageError: The package of a service is not installed.
     """
     visualizer = cfg.setdefault('visualizer', ConfigDict(type='VideoSegLocalVisualizer'))
     backends = list(visualizer.get('vis_backends') or [dict(type='LocalVisBackend')])
@@ -281,7 +282,7 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UsageError: If the training is to have no iterations, or epochs.
+        UsageError: The number of iterations or epochs is not a whole number from 1.
     """
     for key in ('max_iters', 'max_epochs'):
         length = (cfg.get('train_cfg') or {}).get(key, 1)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""How the tools end on an error that the user can mend: with one line instead of a traceback."""
+"""Errors that the user can fix: the tools print them in one line, without a traceback."""
 
 import errno
 import traceback
@@ -25,10 +25,10 @@ _MAX_SHOWN = 200  # characters of a config in a message
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """End the process with one line for an error that the user can mend; any other error keeps its traceback.
+    """End the process with one line for an error that the user can fix; any other error keeps its traceback.
 
-    The user can mend wrong arguments and configs, damaged or missing files, a full disk, weights that do not fit the
-    model, and NaN or infinite losses. An error that all ranks meet is printed by the first rank only.
+    The user can fix wrong arguments and configs, damaged or missing files, a full disk, weights that do not fit the
+    model, and NaN or infinite losses. If all ranks have the same error, only the first rank prints it.
     """
     with _record_failed_builds() as failed_builds:
         try:

@@ -36,7 +36,7 @@ from mmengine.runner import Runner
 
 from mmvc.utils.errors import UsageError
 
-# What a runner reads beside the arguments of its class.
+# Entries that a runner reads, besides the arguments of its class.
 _RUNNER_KEYS = ('compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'strategy',
                 'sync_bn', 'tta_model', 'tta_pipeline')
 _PIPELINE_KEYS = ('train_pipeline', 'sample_clip', 'mask')
@@ -66,7 +66,7 @@ def stage_names(cfg: Config) -> list[str]:
 
 
 def _stages(cfg: Config) -> dict:
-    """What each stage changes, by name."""
+    """Return the changes of each stage, by name."""
     stages = cfg.get('stages')
     if stages is None:
         return {}
@@ -178,7 +178,7 @@ def _apply_pipeline_entries(dataset: Any, patch: dict, where: str) -> None:
 
 
 def _pipelines(part: Any) -> Iterator[list]:
-    """All pipelines of a dataset, those of the datasets in it included."""
+    """List the pipelines of a dataset and of the datasets in it."""
     if isinstance(part, dict):
         if isinstance(part.get('pipeline'), list):
             yield part['pipeline']
@@ -191,12 +191,12 @@ def _pipelines(part: Any) -> Iterator[list]:
 
 
 def _kind(transform: Any) -> str:
-    """Type of a transform without its scope; empty if it is none."""
+    """Return the type of a transform without its scope; empty if the entry is not a transform."""
     return str(transform.get('type', '')).rsplit('.', 1)[-1] if isinstance(transform, dict) else ''
 
 
 def _label(cfg: Config) -> str:
-    """How errors speak of a config."""
+    """Return the name of a config in errors."""
     return f'config "{cfg.filename}"' if cfg.filename else 'the config'
 
 

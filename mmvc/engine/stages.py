@@ -1,10 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Several trainings from one config: each stage starts from the weights of the one before.
+"""Several trainings from one config: each stage starts from the weights of the stage before.
 
-A config with ``stages`` (:mod:`mmvc.engine.stage_config`) is trained stage by stage, each in a work dir of its own. A
-stage counts as finished once its marker file ``finished.json`` names a checkpoint that is there
-and intact; the marker is written, atomically, after everything else. So the job can be killed anywhere and started
-again.
+A config with ``stages`` (:mod:`mmvc.engine.stage_config`) is trained stage by stage, each in its own work dir. A
+stage is finished if its marker file ``finished.json`` names an intact checkpoint. The marker is written last, and
+atomically. So the job can be killed at any time and started again.
 """
 
 import gc
@@ -37,7 +36,7 @@ SUMMARY = 'summary.json'
 
 @dataclass
 class Stage:
-    """One training of several.
+    """One of several trainings.
 
     Args:
         name (str): Name, also of its folder in the work dir.
@@ -50,7 +49,7 @@ class Stage:
 
     @property
     def schedule(self) -> dict[str, int]:
-        """How long it trains: ``max_iters`` or ``max_epochs``."""
+        """Length of the training: ``max_iters`` or ``max_epochs``."""
         return {key: self.cfg.train_cfg[key] for key in ('max_iters', 'max_epochs') if key in self.cfg.train_cfg}
 
     def holds_results(self) -> bool:
@@ -88,7 +87,7 @@ class Stage:
         """Path of the checkpoint that its marker names.
 
         Raises:
-            UsageError: It is not finished.
+            UsageError: The stage is not finished.
         """
         content = self.marker()
         if content is None:
@@ -96,7 +95,7 @@ class Stage:
         return content['checkpoint']
 
     def mark_finished(self, checkpoint: str, iteration: int, metrics: dict[str, float]) -> None:
-        """Write the marker: the last thing a stage does.
+        """Write the marker. Call it after everything else.
 
         Args:
             checkpoint (str): Final checkpoint.
@@ -108,7 +107,7 @@ class Stage:
         atomic_write(Path(self.work_dir, MARKER), json.dumps(content, indent=2).encode())
 
     def discard_results(self) -> None:
-        """Remove marker and checkpoints, not logs. The marker goes first: the rest is never taken for finished."""
+        """Remove marker and checkpoints, but no logs. The marker goes first, so that the rest never looks finished."""
         Path(self.work_dir, MARKER).unlink(missing_ok=True)
         for pattern in ('*.pth', 'last_checkpoint'):
             for path in Path(self.work_dir).glob(pattern):
@@ -144,7 +143,7 @@ def load_stages(names: Sequence[str], work_dir: str, load: Callable[[str], Confi
 
 @dataclass(frozen=True)
 class Step:
-    """What is to be done for a stage.
+    """What to do for a stage.
 
     Args:
         name (str): Name of the stage.
@@ -160,27 +159,27 @@ def plan_stages(stages: Sequence[Stage],
                 selected: Sequence[str] | None = None,
                 resume: bool = False,
                 overwrite: bool = False) -> list[Step]:
-    """Decide from the work dirs what is left to do.
+    """Plan the remaining work from the content of the work dirs.
 
     Args:
         stages (Sequence[Stage]): All stages of the config.
         selected (Sequence[str], optional): Names of the stages to run. Defaults to None (all).
         resume (bool): Skip finished stages and resume the unfinished one. Defaults to False.
-        overwrite (bool): Discard what the selected stages hold and start them anew. Defaults to False.
+        overwrite (bool): Discard the results of the selected stages and start them again. Defaults to False.
 
     Returns:
         list[Step]: One per selected stage, in the order of training.
 
     Raises:
-        UsageError: If a selected name is unknown; if results would be overwritten or go stale without being asked for;
-            or if the stage before a selected one is not finished and there are no weights to start from instead.
+        UsageError: A selected name is unknown; results would be overwritten, or become outdated, without
+            ``overwrite``; or a selected stage has no weights to start from, because the stage before is not finished.
     """
     names = [stage.name for stage in stages]
     unknown = sorted(set(selected or ()) - set(names))
     if unknown:
-        raise UsageError(f'unknown stage(s) {", ".join(unknown)}: the config has {", ".join(names)}')
+        raise UsageError(f'there is no stage {", ".join(unknown)}: the config has {", ".join(names)}')
     if resume and overwrite:
-        raise UsageError('--resume and --overwrite exclude each other')
+        raise UsageError('--resume and --overwrite exclude each other: drop one of them')
     chosen = [stage for stage in stages if selected is None or stage.name in selected]
     used = [stage for stage in chosen if stage.holds_results()]
     if used and not (resume or overwrite):
@@ -205,7 +204,7 @@ def plan_stages(stages: Sequence[Stage],
         checkpoint = last_good_checkpoint(stage.work_dir) if resume else None
         steps.append(Step(stage.name, 'resume' if checkpoint else 'start', checkpoint))
     if overwrite:
-        for stage in reversed(chosen):  # killed in between, no later stage is left without the one it came from
+        for stage in reversed(chosen):  # if this is killed, no later stage is left without the one before it
             stage.discard_results()
     return steps
 
@@ -220,7 +219,7 @@ def run_stages(stages: Sequence[Stage],
         stages (Sequence[Stage]): All stages of the config, see :func:`load_stages`.
         selected (Sequence[str], optional): Names of the stages to run. Defaults to None (all).
         resume (bool): Skip finished stages and resume the unfinished one. Defaults to False.
-        overwrite (bool): Discard what the selected stages hold. Defaults to False.
+        overwrite (bool): Discard the results of the selected stages. Defaults to False.
 
     Returns:
         dict[str, dict[str, float]]: Numbers of the final validation of every finished stage.
@@ -248,18 +247,18 @@ def run_stages(stages: Sequence[Stage],
 
 
 def _check_load_from(stage: Stage, before: Stage) -> None:
-    """Raise an error unless a stage can start from ``load_from``, because the stage before was not trained here."""
+    """Raise an error unless a stage can start from ``load_from`` instead of the unfinished stage before."""
     path = stage.cfg.get('load_from')
     missing = f'stage "{stage.name}" starts from stage "{before.name}", which is not finished in "{before.work_dir}"'
     if before.holds_results() or path is None:
         raise UsageError(f'{missing}: train it first')
     if '://' not in path and not osp.isfile(path):
-        raise UsageError(f'{missing}, and there is no file "{path}" (load_from of the stage) to start from instead: '
+        raise UsageError(f'{missing}, and load_from of the stage, "{path}", does not exist: '
                          f'train "{before.name}" first, or set load_from')
 
 
 def _weights(stage: Stage, before: Stage) -> str:
-    """Checkpoint that a stage starts from: of the stage before, or ``load_from`` where that was not trained here."""
+    """Checkpoint that a stage starts from: of the stage before, or ``load_from`` if that was not trained here."""
     return before.final_checkpoint() if before.holds_results() else stage.cfg.load_from
 
 
@@ -296,10 +295,10 @@ def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook:
 
 
 def _check_loop(stage: Stage) -> None:
-    """Raise an error if a stage, whose training may be stopped anywhere, names a loop that cannot resume exactly."""
+    """Raise an error if the training loop of a stage cannot resume exactly."""
     if stage.cfg.train_cfg.get('type') == 'IterBasedTrainLoop':
-        raise UsageError(f'stage "{stage.name}": train_cfg.type is IterBasedTrainLoop, which after a resume does not '
-                         "train on the same data. Use 'mmvc.ResumableTrainLoop', or 'mmengine.IterBasedTrainLoop' if "
+        raise UsageError(f'stage "{stage.name}": train_cfg.type is IterBasedTrainLoop, which trains on other '
+                         "data after a resume. Use 'mmvc.ResumableTrainLoop', or 'mmengine.IterBasedTrainLoop' if "
                          'that is what you want')
 
 

@@ -31,7 +31,7 @@ def read_annotations(path: PathLike, with_sizes: bool = False) -> dict:
     Raises:
         FileNotFoundError: There is no such file.
         DataError: It does not fit the schema; the id of an image, a category or an annotation occurs twice; or an
-            annotation is of an image or a category that is not listed.
+            annotation has an unknown image or category.
     """
     schema = {**SCHEMA, 'images': [{**_IMAGE, 'height': int, 'width': int}]} if with_sizes else SCHEMA
     content = read_json(path, schema, 'instance annotations of COCO, such as instances_train2017.json')

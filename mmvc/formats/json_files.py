@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Checked JSON: whatever is wrong with an annotation file, the error names the file and the key."""
+"""Checked JSON: the error about an annotation file names the file and the key."""
 
 import json
 import math
@@ -18,14 +18,14 @@ NAMES = {
     dict: 'an object', type(None): 'null'
 }
 
-_BY_TYPE = (str, list, dict, type(None))  # the type of a value decides; numbers need a check of their range
+_BY_TYPE = (str, list, dict, type(None))  # for these, the type is enough; numbers need a check of their range
 
 
 class Fault(NamedTuple):
-    """Something in an annotation file that contradicts itself.
+    """A contradiction in an annotation file.
 
     Attributes:
-        kind (str): ``'unknown id'`` if an id refers to nothing, otherwise ``'annotation'``.
+        kind (str): ``'unknown id'`` if an id is not defined, otherwise ``'annotation'``.
         what (str): A sentence that names the file and the entry.
     """
     kind: str
@@ -33,7 +33,7 @@ class Fault(NamedTuple):
 
 
 def raise_first(faults: Iterable[Fault]) -> None:
-    """Raise the first of the faults as an error; look for no further one.
+    """Raise the first fault as an error, without searching for more.
 
     Raises:
         DataError: There is a fault.
@@ -144,13 +144,13 @@ def find_fault(value: Any, schema: Any, where: str = '') -> str | None:
 
 
 def find_repeats(values: Iterable, what: str, key: str, path: str | Path) -> Iterator[Fault]:
-    """Yield a fault for each value that occurs again; 1 and ``'1'`` count as the same.
+    """Yield a fault for each repeated value; 1 and ``'1'`` are the same value.
 
     Args:
         values (iterable): The values, such as ids.
-        what (str): Name of such a value, for the error.
-        key (str): Their place in the file, for the error.
-        path (str | Path): The file that they are from.
+        what (str): Meaning of the values, for the error.
+        key (str): Place of the values in the file, for the error.
+        path (str | Path): The file.
     """
     seen = set()
     for value in values:

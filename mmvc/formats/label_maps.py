@@ -122,7 +122,7 @@ def encode_panoptic_map(ids: np.ndarray) -> bytes:
 
 
 def segment_id(colour: Sequence[int]) -> int:
-    """Segment id that a colour stands for in a panoptic map.
+    """Return the segment id of a colour in a panoptic map.
 
     Args:
         colour (Sequence[int]): R, G and B, each in [0, 255].
@@ -146,7 +146,7 @@ def _read(path: str, backend_args: dict | None) -> bytes:
 
 
 def _decode_by_opencv(content: bytes, path: str) -> np.ndarray | None:
-    """Decoded image as it is stored, BGR if in colour; None if OpenCV cannot decode it or it is not a PNG."""
+    """Decode an image without conversions (BGR if in colour); None if it is not a PNG or OpenCV cannot decode it."""
     if not content.startswith(PNG_SIGNATURE):
         return None
     try:

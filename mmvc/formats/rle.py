@@ -13,7 +13,7 @@ from .rle_counts import decode_runs
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict | None:
-    """Bring the mask of one frame to compressed RLE.
+    """Convert the mask of one frame to compressed RLE.
 
     Args:
         segmentation (dict | list | None): RLE (``size``, and ``counts`` as text, bytes or a list), a list of polygons
@@ -32,7 +32,7 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict | None:
 
 
 def to_rles(segmentations: Iterable[Any], height: int, width: int) -> list[dict | None]:
-    """Bring many masks to compressed RLE: :func:`to_rle` of each, with one check of all their counts.
+    """Convert many masks to compressed RLE. The counts of all masks are checked together.
 
     Args:
         segmentations (Iterable[dict | list | None]): Masks of frames of one size.

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""VIPSeg, converted: colour maps of segment ids, and a JSON that says what the segments are.
+"""VIPSeg, converted: colour maps of segment ids, and a JSON with the class of each segment.
 
 A dataset is ``images/<video>/*.jpg``, ``panomasksRGB/<video>/*.png`` and ``panoptic_gt_VIPSeg_<split>.json``; a folder
 of predictions is ``pan_pred/<video>/*.png`` and ``pred.json``.
@@ -163,7 +163,7 @@ def _find_category_faults(categories: list[dict], path: PathLike, classes: Seque
 
 
 def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -> Iterator[Fault]:
-    """Annotations of videos and frames that ``videos`` does not list."""
+    """Find annotations of videos and frames that ``videos`` does not list."""
     listed = {str(video['video_id']): {image['file_name'] for image in video['images']} for video in videos}
     for video in annotations:
         name = str(video['video_id'])
@@ -179,7 +179,7 @@ def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -
 
 
 def _find_segment_faults(annotations: list[dict], num_classes: int, path: PathLike) -> Iterator[Fault]:
-    """Frames and segments that are listed twice, and categories that do not exist: one of these for each frame."""
+    """Find frames and segments that are listed twice, and unknown categories; of these, one per frame."""
     for video in annotations:
         names = [Path(frame['file_name']).stem for frame in video['annotations']]
         yield from find_repeats(names, 'annotated frame', f'annotations of video "{video["video_id"]}"', path)

@@ -68,11 +68,11 @@ def read_video_list(path: PathLike) -> list[str]:
 
 
 def frame_names(folder: PathLike, suffix: str) -> list[str]:
-    """Names without suffix of the visible files in a folder that end in it, numbers by value; none if no such folder.
+    """List the visible files of a folder by suffix: names without it, numbers by value. Empty if there is no folder.
 
     Args:
         folder (str | Path): The folder.
-        suffix (str): The ending.
+        suffix (str): End of the file names.
     """
     if not os.path.isdir(folder):
         return []
@@ -95,7 +95,7 @@ def list_masks(root: PathLike, ann_file: str = list_file('val'), masks: str = MA
 
     Raises:
         FileNotFoundError: The list or a video's folder is missing.
-        DataError: The list names no video or one twice, or a video has no masks.
+        DataError: The list is empty or names a video twice, or a video has no masks.
     """
     require_placeholder(masks)
     path = Path(root, ann_file)
@@ -130,7 +130,7 @@ def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: 
 
 
 def prediction_file(folder: PathLike, video: str, name: str) -> Path:
-    """File of a frame's prediction: class indices, 255 where there is none.
+    """File of the prediction for a frame: class indices, 255 = no prediction.
 
     Args:
         folder (str | Path): Folder of the predictions.
@@ -156,6 +156,6 @@ class PredictionWriter:
 
         Args:
             name (str): Name of the frame, without suffix.
-            labels (np.ndarray): Class indices, 255 where there is none, integer, shape (H, W).
+            labels (np.ndarray): Class indices, 255 = no prediction, integer, shape (H, W).
         """
         self._write(self._folder / f'{name}.png', encode_label_map(labels))

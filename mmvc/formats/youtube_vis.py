@@ -77,11 +77,11 @@ class Annotations:
 
     @property
     def with_occlusion(self) -> bool:
-        """Whether a track has levels of occlusion, as those of OVIS."""
+        """Whether tracks have levels of occlusion, as in OVIS."""
         return any('occlusion' in track for tracks in self.tracks.values() for track in tracks)
 
     def check_masks(self, video: dict) -> None:
-        """Check the masks of a video's tracks, which reading the file does not: it would take too long in training.
+        """Check the masks of a video's tracks. Reading the file does not check them, because that takes too long.
 
         Args:
             video (dict): Its entry of ``videos``.
@@ -96,13 +96,13 @@ class Annotations:
                 raise DataError(f'annotation {track["id"]} of "{self.path}", video {video["id"]}: {error}') from error
 
     def labels(self, classes: Sequence[str]) -> dict[int, int]:
-        """Class index by category id; categories and classes are paired by name.
+        """Return the class index of each category id; categories and classes are matched by name.
 
         Args:
             classes (Sequence[str]): Names of the classes.
 
         Raises:
-            DataError: The categories are not the classes.
+            DataError: The categories differ from the classes.
         """
         raise_first(_find_other_classes(self.categories.values(), classes, self.path))
         return {category_id: classes.index(name) for category_id, name in self.categories.items()}
@@ -217,7 +217,7 @@ class TrackRecorder:
         """Add the mask of a frame.
 
         Args:
-            mask (np.ndarray): Bool, shape (H, W); if it is empty, the entries of the frame are null.
+            mask (np.ndarray): Bool, shape (H, W). For an empty mask, the entries of the frame are null.
             occlusion (str, optional): One of ``OCCLUSION_LEVELS``.
         """
         rle = mask_utils.encode(np.asfortranarray(mask, np.uint8))
@@ -227,7 +227,7 @@ class TrackRecorder:
             of_frame.append(value if area else None)
 
     def record(self, video: dict) -> dict | None:
-        """The entry of the annotation file, without ids; None if the object is never seen.
+        """Return the entry of the annotation file, without ids; None if the object is never visible.
 
         Args:
             video (dict): ``height``, ``width`` and ``length`` of its video.
@@ -262,7 +262,7 @@ def write_annotations(path: PathLike, videos: Sequence[tuple[dict, Sequence[dict
 
 
 def results_file(folder: PathLike) -> Path:
-    """File of the predictions in a folder; a path that is not a folder is taken for the file."""
+    """Return the file of the predictions in a folder; a path that is not a folder is the file itself."""
     return Path(folder, RESULTS) if osp.isdir(folder) else Path(folder)
 
 
@@ -279,8 +279,8 @@ def read_results(path: PathLike, truth: Annotations) -> dict[int | str, list[dic
 
     Raises:
         FileNotFoundError: There is no such file.
-        DataError: It does not fit the schema, a video or category does not exist, or a track has not one mask (or
-            null) for each frame.
+        DataError: It does not fit the schema, a video or category does not exist, or a track does not have one mask
+            (or null) for each frame.
     """
     results = read_json(path, _RESULTS, 'a list of dict(video_id, category_id, score, segmentations)')
     num_frames = {video['id']: len(video['file_names']) for video in truth.videos}

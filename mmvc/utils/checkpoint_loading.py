@@ -55,7 +55,7 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
 
     Raises:
         FileNotFoundError: The file is missing.
-        CheckpointError: The file is truncated or no checkpoint, or loading it could run code and the user has not
+        CheckpointError: The file is truncated or not a checkpoint, or loading it could run code and the user has not
             declared it trusted.
     """
     filename = os.path.expanduser(filename)
@@ -125,7 +125,7 @@ def _is_pickled(file: str | BinaryIO) -> bool:
 
 def _broken(name: Any, error: Exception) -> CheckpointError:
     detail = (str(error) or type(error).__name__).splitlines()[0]
-    return CheckpointError(f'checkpoint "{name}" is truncated, corrupt or no checkpoint: copy or train it again '
+    return CheckpointError(f'checkpoint "{name}" is truncated, corrupt or not a checkpoint: copy or train it again '
                            f'({detail})')
 
 

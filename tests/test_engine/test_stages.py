@@ -224,7 +224,7 @@ class TestPlanStages:
         plan_stages(stages, ['segmenter', 'online'], overwrite=True)
 
     @pytest.mark.parametrize('arguments, message', [
-        (dict(selected=['refiner']), 'unknown stage.*refiner.*segmenter, online, offline'),
+        (dict(selected=['refiner']), 'there is no stage refiner.*segmenter, online, offline'),
         (dict(selected=['online']), '"segmenter", which is not finished.*train it first'),
         (dict(resume=True, overwrite=True), 'exclude'),
     ])

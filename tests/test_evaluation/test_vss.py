@@ -212,7 +212,7 @@ def test_metric_frame_by_frame_as_an_image_model_gives_them(samples):
     metric.process({}, frames[:3])
     with pytest.raises(ValueError, match='frame 4 came where frame 3 was expected'):
         metric.process({}, frames[4:5])
-    with pytest.raises(ValueError, match='never came'):
+    with pytest.raises(ValueError, match='are missing: all frames'):
         metric.evaluate(1)
 
 

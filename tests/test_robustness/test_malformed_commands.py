@@ -169,7 +169,7 @@ COMMANDS = [
     (TRAIN + ' --launcher mpi', 'mpi'),
     ('test {toy} {nowhere}', 'nowhere" does not exist'),
     ('test {toy} {cut_pth}', 'cut.pth" is truncated'),
-    ('test {toy} {text_pth}', 'text.pth" is truncated, corrupt or no checkpoint'),
+    ('test {toy} {text_pth}', 'text.pth" is truncated, corrupt or not a checkpoint'),
     ('test {toy} {zero_pth}', 'zero.pth'),
     ('test {toy} {flipped_pth}', 'flipped.pth'),
     (TEST, 'test_dataloader'),

@@ -115,7 +115,7 @@ def test_segmenter_only(run, source, write_config, tmp_path):
 
 @pytest.mark.parametrize('changes, messages', [
     ('model = dict(num_classes=124)', ['10 classes, the model of the config 124 (VSPW or VIPSeg)']),
-    (SEGMENTER, ['tracker.post_norm.weight: not in the model', 'another stage?']),
+    (SEGMENTER, ['tracker.post_norm.weight: not in the model', 'or the stage differ?']),
     ('model = dict(tracker=dict(num_layers=3))', ['tracker.layers.2.norms.0.weight: not in the checkpoint']),
     ('model = dict(head=dict(num_queries=100))', [
         '2 weights', 'head.query_feat.weight: shape (12, 32) in the checkpoint, (100, 32) in the model'])

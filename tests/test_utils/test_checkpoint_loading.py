@@ -184,7 +184,7 @@ def test_missing_and_broken_files_are_named(tmp_path, load):
     content = path.read_bytes()
     for broken in (content[:len(content) // 2], content[:10], b'', b'<html>not found</html>'):
         path.write_bytes(broken)
-        with pytest.raises(CheckpointError, match='broken.pth" is truncated, corrupt or no checkpoint'):
+        with pytest.raises(CheckpointError, match='broken.pth" is truncated, corrupt or not a checkpoint'):
             load(path)
 
 

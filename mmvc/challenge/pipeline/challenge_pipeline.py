@@ -15,7 +15,7 @@ from ..correction import Asker, CorrectionSettings, MultimodalBackend, correct_f
 from ..records import fingerprint, read_record, write_record
 from .plan import AGGREGATION, CORRECTION, ChallengePlan, ModelPlan
 from .prediction import MARGINS, prepare_config, run_model
-from .report import METRICS, ChallengeReport, StepResult
+from .report import REPORTED, ChallengeReport, StepResult
 from .submission import write_submission
 
 
@@ -267,6 +267,6 @@ class ChallengePipeline:
         numbers = read_record(path, digest)
         if numbers is None:
             report = evaluate_vss(folder, self.masks, classes, offset, self._workers)
-            numbers = {metric: 100 * report.numbers[metric] for metric in METRICS}
+            numbers = {metric: 100 * report.numbers[metric] for metric in REPORTED}
             write_record(path, digest, numbers)
         return numbers

@@ -214,7 +214,7 @@ def load_plan(cfg: Config) -> ChallengePlan:
         raise UsageError(f'config "{path}" has no `{missing[0]}`: see configs/challenge/ for examples')
     kind = DATASETS.get(cfg.dataset.get('type', ''))
     if kind is None or not issubclass(kind, BaseVideoSegDataset):
-        raise UsageError(f'config "{path}": dataset.type = {cfg.dataset.get("type")!r} is no dataset for video '
+        raise UsageError(f'config "{path}": dataset.type = {cfg.dataset.get("type")!r} is not a dataset for video '
                          'semantic segmentation: set it to VSPWDataset or another subclass of BaseVideoSegDataset')
     models = {}
     for name, entry in cfg.models.items():

@@ -12,7 +12,7 @@ from prettytable import PrettyTable
 
 from mmvc.utils.atomic import atomic_write
 
-METRICS = ('mIoU', 'VC8', 'VC16')
+REPORTED = ('mIoU', 'VC8', 'VC16')
 TEXT_COLUMNS = 4  # the first columns of the table; the others hold numbers
 
 
@@ -56,8 +56,8 @@ class ChallengeReport:
             before = by_name.get(result.compared_with or '')
             row: dict[str, Any] = dict(step=result.step, name=result.name, details=result.details)
             row['compared with'] = result.compared_with or '-'
-            row.update((metric, _number(result, metric)) for metric in METRICS)
-            for metric in METRICS:
+            row.update((metric, _number(result, metric)) for metric in REPORTED)
+            for metric in REPORTED:
                 row[f'{metric} +/-'] = row[metric] - _number(before, metric)
             rows.append(row)
         return rows

@@ -18,12 +18,12 @@ def write_submission(pred_dir: PathLike, images: Mapping[str, Sequence[PathLike]
                      path: PathLike) -> Path:
     """Check predictions and pack them as ``<video>/<frame>.png``.
 
-    Every frame is decoded: what a server would refuse after days of waiting is refused here.
+    Every frame is decoded, so that the server does not refuse the archive days later.
 
     Args:
         pred_dir (str | Path): Folder of ``<video>/<frame>.png``, 8-bit class indices.
         images (Mapping[str, Sequence[str | Path]]): Image files by video: the frames to submit. The first one of a
-            video tells the size that is expected.
+            video defines the expected size.
         num_classes (int): Number of classes.
         path (str | Path): Archive to write; appears when it is complete.
 

@@ -16,8 +16,8 @@ from mmvc.utils.image_files import find_damage
 # How to mend each kind of problem.
 REMEDIES = {
     'missing file': 'download or convert the dataset again; a restarted converter only writes the missing files',
-    'unreadable file': 'download these files again; a converter replaces those that are empty or cut off, others '
-                       'have to be deleted first',
+    'unreadable file': 'download these files again; a converter replaces empty and cut-off files, delete other '
+                       'damaged ones first',
     'frame without mask': 'download or convert the masks again, or remove the frames',
     'mask without frame': 'download the frames again, or remove the masks',
     'size': 'frame and mask (or annotation) must have one size: convert both from the same release',
@@ -85,7 +85,7 @@ class CheckReport:
         self.counts.setdefault(split, Counter()).update(numbers)
 
     def merge(self, other: 'CheckReport') -> None:
-        """Take over what another report found."""
+        """Add the findings of another report."""
         for split, numbers in other.counts.items():
             self.count(split, **numbers)
         self.sizes.update(other.sizes)

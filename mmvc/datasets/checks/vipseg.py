@@ -14,7 +14,7 @@ from mmvc.utils.jobs import run_jobs
 
 from .report import CheckReport
 
-VIDEOS = dict(train=2806, val=343, test=387)
+NUM_VIDEOS = dict(train=2806, val=343, test=387)
 
 
 def check_vipseg(root: Path,
@@ -57,7 +57,7 @@ def check_vipseg(root: Path,
             report.attempt_to_load(dataset)
     if not own:
         for split in splits:
-            report.expect(split, 'videos', VIDEOS[split])
+            report.expect(split, 'videos', NUM_VIDEOS[split])
     return report
 
 

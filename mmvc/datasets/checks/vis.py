@@ -18,7 +18,7 @@ CLASSES = dict(
     youtube_vis_2019=YouTubeVISDataset.VERSIONS['2019']['classes'],
     youtube_vis_2021=YouTubeVISDataset.VERSIONS['2021']['classes'],
     ovis=OVISDataset.METAINFO['classes'])
-VIDEOS = dict(
+NUM_VIDEOS = dict(
     youtube_vis_2019=dict(train=2238, valid=302, test=343),
     youtube_vis_2021=dict(train=2985, valid=421, test=453),
     ovis=dict(train=607, valid=140, test=154))
@@ -74,7 +74,7 @@ def check_vis(root: Path,
                 test_mode=not content.get('annotations'))
             report.attempt_to_load(dataset)
         if not own:
-            report.expect(split, 'videos', VIDEOS[benchmark][split])
+            report.expect(split, 'videos', NUM_VIDEOS[benchmark][split])
     return report
 
 

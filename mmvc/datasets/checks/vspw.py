@@ -15,7 +15,7 @@ from mmvc.utils.jobs import run_jobs
 
 from .report import CheckReport
 
-VIDEOS = dict(train=2806, val=343, test=387)
+NUM_VIDEOS = dict(train=2806, val=343, test=387)
 FRAMES = (251633, 250412)  # full resolution, 480p
 
 
@@ -65,8 +65,8 @@ def check_vspw(root: Path,
             report.attempt_to_load(dataset)
     if not own:
         for split in splits:
-            report.expect(split, 'videos', VIDEOS[split])
-        if set(splits) == set(VIDEOS):
+            report.expect(split, 'videos', NUM_VIDEOS[split])
+        if set(splits) == set(NUM_VIDEOS):
             report.expect('all', 'frames', FRAMES)
     return report
 

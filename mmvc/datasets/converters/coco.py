@@ -26,7 +26,7 @@ def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> di
 
     Raises:
         FileNotFoundError: There is no such file.
-        DataError: The file is not what it should be.
+        DataError: The file does not hold instance annotations of COCO.
     """
     content = read_annotations(src, with_sizes=True)
     metainfo, mapping = TARGETS[target]

@@ -41,7 +41,7 @@ def _in_words(settings: dict) -> str:
 
 
 def is_whole(path: Path, size: tuple[int, int]) -> bool:
-    """Whether an image is there, complete (see :func:`find_damage`) and of a size (width, height)."""
+    """Whether an image exists, is complete (see :func:`find_damage`) and has a size (width, height)."""
     try:
         content = path.read_bytes()
         if find_damage(content) is not None:

@@ -9,11 +9,11 @@ import numpy as np
 from mmvc.formats.label_maps import segment_id
 
 # An annotation fault of video 353_-5sqmCF8OFU that means void.
-VOID_VALUES = (0, 200)
+RAW_VOID_VALUES = (0, 200)
 
 
 class SegmentIds:
-    """Ids of the segments of one video: each stands for a colour like that of the class, see :func:`segment_id`.
+    """Ids of the segments of one video. The colour of each is close to that of its class, see :func:`segment_id`.
 
     A region without instance number (class + 1: stuff, by rule) has the colour of its class. Instances of things
     ((class + 1) * 100 + instance) get a shade of it that is unique in the video and always the same for the same video
@@ -56,7 +56,7 @@ class SegmentIds:
         return self._ids[value]
 
     def encode(self, raw: np.ndarray) -> tuple[np.ndarray, list[dict]]:
-        """Segment ids of a frame and what they are.
+        """Convert the mask of a frame to segment ids, with their classes.
 
         Args:
             raw (ndarray): Raw mask (H, W), values 0 .. 65535.
@@ -69,7 +69,7 @@ class SegmentIds:
         table = np.zeros(len(areas), dtype=np.int32)
         segments = []
         for value in np.flatnonzero(areas).tolist():
-            if value not in VOID_VALUES:
+            if value not in RAW_VOID_VALUES:
                 table[value] = self.id_of(value)
                 segments.append(
                     dict(id=int(table[value]), category_id=self.category_of(value), iscrowd=0,

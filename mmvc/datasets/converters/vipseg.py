@@ -97,7 +97,7 @@ def _frames(src: Path, video: str) -> dict[str, Path]:
 
 
 def _is_finished(dst: Path, height: int, job: tuple[str, Path]) -> bool:
-    """Whether every file that the record of a video speaks of is there, whole and of the height."""
+    """Whether all files that the record of a video names exist, are complete and have the height."""
     video, record = job
     content = json.loads(record.read_bytes())
     folders = [] if content['annotation'] is None else [vipseg.RAW_MASKS, vipseg.MASKS]

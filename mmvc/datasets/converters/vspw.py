@@ -90,7 +90,7 @@ def _pairs(src: Path, dst: Path, video: str) -> list[tuple[Path, Path, Path | No
 
 
 def _todo(src: Path, dst: Path, height: int, video: str) -> list[tuple]:
-    """:func:`_pairs`, and whether the targets of frame and mask are there and whole (False without a mask)."""
+    """List the :func:`_pairs`, and whether the targets of frame and mask are complete (False without a mask)."""
     pairs = []
     for frame, frame_target, mask, mask_target in _pairs(src, dst, video):
         there = frame_target.exists() or mask_target.exists()
@@ -101,7 +101,7 @@ def _todo(src: Path, dst: Path, height: int, video: str) -> list[tuple]:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Width and height of an image from its header; that of no image, (1, 1), if it cannot be read."""
+    """Width and height of an image from its header; (1, 1), which no image has, if it cannot be read."""
     try:
         with Image.open(path) as image:
             return image.size

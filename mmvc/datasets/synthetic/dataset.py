@@ -75,7 +75,7 @@ def is_complete(target: Path, parameters: dict[str, Any], overwrite: bool) -> bo
         found = json.loads(manifest.read_text(encoding='utf-8'))['parameters']
         found['generator']
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileExistsError(f'{target} exists and is no synthetic dataset ({manifest} is missing or has other '
+        raise FileExistsError(f'{target} exists and is not a synthetic dataset ({manifest} is missing or has other '
                               'content): choose another output folder, or remove this one') from error
     if overwrite:
         return False

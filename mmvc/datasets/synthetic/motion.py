@@ -102,7 +102,7 @@ class Excursion:
         return 1 - x * x * (3 - 2 * x)
 
 
-class Camera:
+class CameraMotion:
     """Camera with pan, zoom, roll and, in half of the videos, the shake of a hand-held camera.
 
     Args:

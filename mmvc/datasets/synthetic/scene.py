@@ -89,8 +89,8 @@ class Thing:
     """One object of a video.
 
     Args:
-        instance_id (int): Identity, from 1; 0 for what is not labelled.
-        label (int): Class index, ``VOID_LABEL`` for what is not labelled.
+        instance_id (int): Identity, from 1; 0 for an unlabelled object.
+        label (int): Class index, ``VOID_LABEL`` for an unlabelled object.
         outline (Callable): ``(u, v) -> bool``, True inside.
         sprite (ndarray): Painted surface, uint8 (s, s, 3).
         stretch (ndarray): Horizontal and vertical scale of the extent, (2,), at most 1.

@@ -12,7 +12,7 @@ from mmvc.formats.label_maps import VOID_LABEL
 
 from .classes import METAINFO, STUFF
 from .config import SyntheticVideoConfig, random_stream
-from .motion import Camera, Light
+from .motion import CameraMotion, Light
 from .population import sample_things
 from .scene import SPRITE_REACH, StuffLayout, Thing
 from .textures import draw_colour
@@ -71,7 +71,7 @@ class SyntheticVideo:
         self._stream = partial(random_stream, seed, split, index)
         self._layout = StuffLayout(self._stream('layout'))
         self._things = sample_things(self._stream, config, self._layout)
-        self._camera = Camera(self._stream('camera'), config.num_frames, config.camera_motion)
+        self._camera = CameraMotion(self._stream('camera'), config.num_frames, config.camera_motion)
         self._light = Light(self._stream('light'), config.num_frames, config.lighting_change)
         height, width = config.size
         self._side = min(config.size)

@@ -58,7 +58,7 @@ class SyntheticWriter(ABC):
 
     @abstractmethod
     def record(self) -> dict[str, Any]:
-        """Return what the index files need to know of the finished video."""
+        """Return the entries of the finished video for the index files."""
 
     @staticmethod
     @abstractmethod
@@ -214,11 +214,11 @@ class YouTubeVISVideo(SyntheticWriter):
 
 
 class ObjectWriter:
-    """What no format has room for, beside any of them: ``objects/<video>/*.png`` and ``objects/<video>.json``.
+    """The objects, which no format describes: ``objects/<video>/*.png`` and ``objects/<video>.json``.
 
     The pictures hold the identity of the visible thing, 8 bits, 0 = none. The file lists the things: ``id``,
-    ``category``, ``cue`` (what alone tells its class, empty for its looks) and ``visible``, the share of its pixels in
-    the frame that nothing hides, per frame (None while it is out of the frame).
+    ``category``, ``cue`` (the only cue to its class, empty for its appearance) and ``visible``, the visible share of
+    its pixels in each frame (None while it is out of the frame).
     """
 
     def __init__(self, root: Path, meta: dict[str, Any]) -> None:
@@ -227,7 +227,7 @@ class ObjectWriter:
         self._objects = [dict(instance, visible=[]) for instance in meta['instances']]
 
     def add(self, name: str, frame: SyntheticFrame) -> None:
-        """Write the picture of a frame and note what is hidden."""
+        """Write the picture of a frame and record the visible shares."""
         (self._folder / f'{name}.png').write_bytes(encode('.png', frame.ids.astype(np.uint8)))
         for thing in self._objects:
             full = frame.full_areas.get(thing['id'])

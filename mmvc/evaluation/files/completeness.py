@@ -17,8 +17,8 @@ def compare_files(folder: Path, frames: Mapping[str, Sequence[str]]) -> tuple[di
         frames (Mapping[str, Sequence[str]]): Names of the frames, without suffix, by video.
 
     Returns:
-        tuple: Frames that have a file, by video; and what has a file but is not in the ground truth: ``<video>`` or
-        ``<video>/<frame>``, sorted.
+        tuple: Frames that have a file, by video; and videos and frames that have files but are not in the ground
+        truth: ``<video>`` or ``<video>/<frame>``, sorted.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -41,12 +41,12 @@ def find_missing(frames: Mapping[str, Sequence[str]], there: Mapping[str, set[st
 
     Args:
         frames (Mapping[str, Sequence[str]]): Names of the frames by video.
-        there (Mapping[str, set[str]]): Those that are predicted.
-        allow_missing (bool): Whether this is accepted.
-        expected (str): Files of a predicted frame, for the error.
+        there (Mapping[str, set[str]]): Names of the frames that have a prediction, by video.
+        allow_missing (bool): Whether frames may be missing.
+        expected (str): Files of a frame's prediction, for the error.
 
     Raises:
-        FileNotFoundError: Something is missing and that is not accepted.
+        FileNotFoundError: A frame is missing, and ``allow_missing`` is not set.
     """
     missing = [f'{video}/{name}' for video, names in frames.items() for name in names if name not in there[video]]
     if missing and not allow_missing:

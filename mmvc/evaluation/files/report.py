@@ -19,11 +19,11 @@ class ScoreReport:
 
     Attributes:
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``.
-        numbers (dict[str, float]): The benchmark's numbers; NaN where not defined for the data.
+        numbers (dict[str, float]): The benchmark's numbers; NaN if the data do not define one.
         classes (list[dict]): One row per class.
         videos (list[dict]): One row per video: ``video``, ``frames``, counts and numbers.
-        sort_by (str): The number by which videos are bad or good.
-        missing (list[str]): ``<video>/<frame>`` that was not predicted and was counted as empty.
+        sort_by (str): Name of the number that orders the videos.
+        missing (list[str]): ``<video>/<frame>`` without a prediction, counted as empty.
         unused (list[str]): Predicted videos and frames that the ground truth does not have.
         notes (list[str]): Remarks on the data.
     """
@@ -37,19 +37,19 @@ class ScoreReport:
     notes: list[str] = field(default_factory=list)
 
     def worst_videos(self, limit: int) -> list[dict]:
-        """The rows of the videos with the lowest numbers, the worst first; those without a number are left out."""
+        """Return the rows of the videos with the lowest numbers, worst first, without those that have no number."""
         rows = [row for row in self.videos if not math.isnan(row[self.sort_by])]
         return sorted(rows, key=lambda row: (row[self.sort_by], row['video']))[:limit]
 
     def undefined(self) -> list[str]:
-        """Why numbers are not defined for the data."""
+        """Say why the data do not define some numbers."""
         return why_undefined(self.numbers, [row['frames'] for row in self.videos])
 
     def to_text(self, worst: int = 10) -> str:
-        """Tables to read.
+        """Format the tables.
 
         Args:
-            worst (int): How many videos to name. Defaults to 10.
+            worst (int): Number of worst videos to list. Defaults to 10.
         """
         frames = sum(row['frames'] for row in self.videos)
         parts = ['Classes (%)', format_rows(self.classes)]
@@ -67,7 +67,7 @@ class ScoreReport:
         return '\n'.join(parts + self.notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON can hold it: percent, None where not defined."""
+        """Return the whole report for a JSON file: percent, None for undefined numbers."""
         return dict(
             task=self.task,
             numbers=_in_percent(self.numbers),

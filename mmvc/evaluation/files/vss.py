@@ -18,7 +18,7 @@ from .report import ScoreReport
 
 
 class VSSVideo(NamedTuple):
-    """Files of one video, in the order of its frames; None where there is no prediction."""
+    """Files of one video, in the order of its frames; None for a frame without prediction."""
     name: str
     gt: list[str]
     pred: list[str | None]

@@ -12,7 +12,7 @@ MAX_DETECTIONS = 100
 
 
 class MatchedTracks(NamedTuple):
-    """Detections of one (video, category), matched: all that the scores need. R ranges, T = 10 thresholds.
+    """The matched detections of one category in one video, for R ranges and T = 10 thresholds.
 
     Attributes:
         scores (np.ndarray): Scores of at most 100 detections, falling, shape (D, ).
@@ -30,9 +30,9 @@ def match_tracks(scores: np.ndarray, iou: np.ndarray, crowd: np.ndarray, truth_o
                  detection_outside: np.ndarray) -> MatchedTracks:
     """Match the detections of one category in one video with the true tracks, greedily by score.
 
-    Each detection takes the free true track of highest IoU (the later of equals) that reaches the threshold, first
-    among those of the range, then among the others, crowds included; what it finds among the latter, and an unmatched
-    detection outside the range, is ignored. Crowds stay free.
+    Each detection takes the free true track with the highest IoU, if that reaches the threshold (of equals, the later
+    one). Tracks in the range come first, then the others and the crowds. Detections that match one of the latter, and
+    unmatched detections outside the range, are ignored. A crowd can match several detections.
 
     Args:
         scores (np.ndarray): Shape (D, ).

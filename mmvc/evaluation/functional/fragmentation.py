@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Into how many segments a prediction breaks an object up."""
+"""The number of segments into which a prediction splits an object."""
 
 
 import cv2
@@ -9,9 +9,9 @@ import numpy as np
 def count_fragments(ids: np.ndarray, pred: np.ndarray, min_share: float = 0.02) -> dict[int, tuple[int, int]]:
     """Count the predicted segments that lie on each object of a frame.
 
-    A segment is a connected region (8 neighbours) of one predicted label within the object. What covers less than
-    ``min_share`` of the object is left out: borders are never exact. An object that something in front cuts into parts
-    cannot be one segment, so its visible parts are counted as well: 1 segment per part is perfect.
+    A segment is a connected region (8 neighbours) of one predicted label within the object. Regions of less
+    than ``min_share`` of the object do not count, because borders are never exact. Another object in front can divide
+    an object into several visible parts, so these are counted as well: one segment per part is perfect.
 
     Args:
         ids (np.ndarray): Identity of the visible object, integers (H, W), 0 = none.
@@ -39,6 +39,6 @@ def count_fragments(ids: np.ndarray, pred: np.ndarray, min_share: float = 0.02) 
 
 
 def _components(mask: np.ndarray, smallest: float) -> int:
-    """Count the connected regions of a mask that have at least so many pixels."""
+    """Count the connected regions of a mask with at least a given number of pixels."""
     stats = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)[2]
     return int((stats[1:, cv2.CC_STAT_AREA] >= smallest).sum())

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""How often the label of an object changes in the course of a video."""
+"""The number of times that the label of an object changes in a video."""
 
 from collections.abc import Iterable
 
@@ -12,11 +12,11 @@ def main_labels(ids: np.ndarray, pred: np.ndarray, void: int | None = None) -> d
     Args:
         ids (np.ndarray): Identity of the visible object, integers (H, W), 0 = none.
         pred (np.ndarray): Predicted labels (classes or segment ids), integers (H, W).
-        void (int, optional): Label of pixels without a prediction. Defaults to None: there is no such label.
+        void (int, optional): Label of pixels without a prediction. Defaults to None: every pixel has one.
 
     Returns:
-        dict[int, int | None]: Identity -> label, the smaller one of two that cover the same area; None where most of
-        the object has no prediction.
+        dict[int, int | None]: Identity -> label (of two with the same area, the smaller one); None if most of the
+        object has no prediction.
     """
     labels: dict[int, int | None] = {}
     for identity in np.unique(ids).tolist():

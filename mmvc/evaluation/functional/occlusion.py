@@ -1,16 +1,16 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Parts of a frame by how much of the objects there is hidden behind others."""
+"""Divide a frame by the occlusion of its objects."""
 
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-#: Visible share of an object from which on it counts as clear, and below which its occlusion is severe (as in OVIS).
+#: An object is clear from the first visible share on, and severely occluded below the second (as in OVIS).
 CLEAR, SEVERE = 0.95, 0.5
 
 
 def pixels_of(ids: np.ndarray, chosen: Iterable[int]) -> np.ndarray:
-    """Return where some objects are seen.
+    """Return the visible pixels of some objects.
 
     Args:
         ids (np.ndarray): Identity of the visible object, integers (H, W), 0 = none.
@@ -23,12 +23,11 @@ def pixels_of(ids: np.ndarray, chosen: Iterable[int]) -> np.ndarray:
 
 
 def occlusion_regions(ids: np.ndarray, visible: Mapping[int, float]) -> dict[str, np.ndarray]:
-    """Divide the pixels of the objects of a frame by how much of their object can be seen.
+    """Divide the pixels of the objects of a frame by the visible share of the object.
 
     Args:
         ids (np.ndarray): Identity of the visible object, integers (H, W), 0 = none.
-        visible (Mapping[int, float]): Identity -> share of the object's pixels in the frame that nothing hides, in
-            [0, 1].
+        visible (Mapping[int, float]): Identity -> visible share of the object's pixels in the frame, in [0, 1].
 
     Returns:
         dict[str, np.ndarray]: bool (H, W) each: ``clear`` (at least 0.95 of the object is visible), ``occluded``

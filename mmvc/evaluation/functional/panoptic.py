@@ -34,12 +34,12 @@ def compare_panoptic(gt_map: np.ndarray, pred_map: np.ndarray, gt_segments: Sequ
 
     Args:
         gt_map (np.ndarray): True segment ids in [0, 2^24), 0 = void, integer, shape (H, W).
-        pred_map (np.ndarray): Predicted segment ids, likewise.
+        pred_map (np.ndarray): Predicted segment ids, of the same form.
         gt_segments (Sequence[dict]): ``id``, ``category_id`` and optionally ``iscrowd`` of each true segment.
         pred_segments (Sequence[dict]): ``id`` and ``category_id`` of each predicted segment.
 
     Returns:
-        PanopticPair: Segments without a pixel in this frame are not part of it.
+        PanopticPair: It has no segments without a pixel in this frame.
 
     Raises:
         ValueError: If the shapes differ, an id is listed twice, or a map has an id that is not listed.

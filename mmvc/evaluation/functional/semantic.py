@@ -10,7 +10,7 @@ from mmvc.utils.errors import UsageError
 
 
 def as_uint8(labels: np.ndarray, name: str) -> np.ndarray:
-    """Return a label map of any integer type as uint8, without ever wrapping a value around.
+    """Convert a label map of any integer type to uint8; no value wraps around.
 
     Args:
         labels (np.ndarray): Label map, shape (H, W).
@@ -29,14 +29,14 @@ def as_uint8(labels: np.ndarray, name: str) -> np.ndarray:
 class ConfusionMatrix:
     """Streaming joint histogram of true and predicted classes.
 
-    ``counts[c, d]`` is the number of pixels of true class ``c`` predicted as ``d``; the extra last column holds pixels
-    without a prediction (value 255): they are misses of the true class and no class's false positives. Pixels whose
-    raw ground-truth value is not a class are left out, whatever the value.
+    ``counts[c, d]`` is the number of pixels of true class ``c`` that are predicted as ``d``. The extra last column
+    counts pixels without a prediction (value 255): they are misses of the true class, and false positives of no class.
+    Pixels whose raw ground-truth value is not a class do not count.
 
     Args:
         num_classes (int): Number of classes K.
-        label_offset (int): Raw ground-truth value of class 0: 1 where 0 is void (VSPW), 0 where void is a value behind
-            the classes (CamVid). Defaults to 1.
+        label_offset (int): Raw ground-truth value of class 0: 1 where 0 is void (VSPW), 0 where void comes after the
+            classes (CamVid). Defaults to 1.
 
     Example:
         >>> confusion = ConfusionMatrix(num_classes=2)
@@ -142,10 +142,10 @@ def video_miou(video_counts: Iterable[np.ndarray]) -> float:
 
 
 def majority_class_baseline(counts: np.ndarray) -> dict[str, float]:
-    """Scores of the trivial answer: the most frequent class of the ground truth, everywhere.
+    """Scores of a trivial prediction: the most frequent class of the ground truth, everywhere.
 
-    A number to hold a model's against. The VC of this answer is 1 by definition, as of every constant prediction:
-    temporal consistency alone says nothing about being right.
+    It is a baseline for the scores of a model. Its VC is 1, as that of every constant prediction: temporal consistency
+    does not measure correctness.
 
     Args:
         counts (np.ndarray): :attr:`ConfusionMatrix.counts`, shape (K, K + 1), of any prediction: only the frequencies

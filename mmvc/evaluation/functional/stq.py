@@ -59,7 +59,7 @@ class SegmentationTrackingQuality:
         self._inter: Counter[tuple[Tube, Tube]] = Counter()
 
     def update(self, frame: PanopticPair) -> None:
-        """Take the next frame of the video."""
+        """Add the next frame of the video."""
         if self._first_id is None:
             self._first_id = next(iter(frame.gt), None)
         for (gt_id, pred_id), pixels in frame.overlaps.items():

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""From the counts of all videos to the named numbers of a benchmark, and the rows of its table per class."""
+"""Turn the counts of all videos into the named numbers of a benchmark, and its table per class."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence

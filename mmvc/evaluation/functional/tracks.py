@@ -22,7 +22,7 @@ def track_areas(track: Track) -> np.ndarray:
 
 
 def mean_area(areas: Iterable[float | None]) -> float:
-    """Area of a track from its areas per frame: mean over the frames in which it has any, 0 if there is none."""
+    """Area of a track from its areas per frame: mean over the frames in which it is visible, 0 without any."""
     values = [area for area in areas if area]
     return float(np.mean(values)) if values else 0.0
 
@@ -46,7 +46,7 @@ def track_iou(detections: Sequence[Track], truths: Sequence[Track]) -> np.ndarra
 
     Args:
         detections (Sequence[list[dict | None]]): D tracks, one RLE or None for each of the T frames.
-        truths (Sequence[list[dict | None]]): G tracks, likewise.
+        truths (Sequence[list[dict | None]]): G tracks, of the same form.
 
     Returns:
         np.ndarray: In [0, 1], shape (D, G); 0 where both tracks are empty.

@@ -10,15 +10,16 @@ Windows = dict[int, list[tuple[int, int]]]
 
 
 class VideoConsistency:
-    """Count, window by window, how many constant pixels of one video are also predicted constantly.
+    """Counts for each window of a video how many constant pixels are also predicted as constant.
 
-    In a window of n frames let C be the pixels whose raw ground-truth value (void counts as a value) is the same in
-    all n frames, and P those whose predicted value is; whether it is the right class is not asked. VC_n is the mean of
-    ``|C and P| / |C|`` over the windows (Miao et al., VSPW, CVPR 2021, Eq. 1). As in the official script the windows
-    start at frames 0 .. T - n - 1: the last possible one is left out, so a video needs n + 1 frames to have any.
+    In a window of n frames, C are the pixels whose raw ground-truth value is the same in all n frames (void is a
+    value, too). P are the pixels whose predicted value is the same in all n frames; it need not be the right class.
+    VC_n is the mean of ``|C and P| / |C|`` over the windows (Miao et al., VSPW, CVPR 2021, Eq. 1). As in the official
+    script, windows start at frames 0 .. T - n - 1. The last possible window is left out, so a video needs n + 1
+    frames.
 
-    Instead of comparing n frames, each pixel counts for how many frames its value has not changed: a window is
-    constant where that count has reached n.
+    The n frames are not compared. Each pixel counts for how many frames its value has not changed. A window is
+    constant at a pixel if this count has reached n.
 
     Args:
         window_sizes (Sequence[int]): The n, each in [1, 255]. Defaults to (8, 16).
@@ -41,14 +42,14 @@ class VideoConsistency:
         self._ending_here: dict[int, tuple[int, int]] = {}
 
     def update(self, gt: np.ndarray, pred: np.ndarray) -> None:
-        """Take the next frame.
+        """Add the next frame.
 
         Args:
             gt (np.ndarray): Raw ground-truth values, shape (H, W).
             pred (np.ndarray): Predicted values, shape (H, W).
 
         Raises:
-            ValueError: If the two differ in shape, or differ from the frame before.
+            ValueError: The shapes differ from each other or from the frame before.
         """
         if gt.shape != pred.shape:
             raise ValueError(f'prediction of size {pred.shape} for a ground truth of size {gt.shape}: resize the '
@@ -57,7 +58,7 @@ class VideoConsistency:
             self._gt_run = np.ones(gt.shape, np.uint8)
             self._both_run = np.ones(gt.shape, np.uint8)
         elif gt.shape != self._last_gt.shape:
-            raise ValueError(f'frame {self._num_frames} of size {gt.shape} follows one of size {self._last_gt.shape}: '
+            raise ValueError(f'frame {self._num_frames} has size {gt.shape}, the frame before {self._last_gt.shape}: '
                              'all frames of a video must have one size')
         else:
             gt_same = gt == self._last_gt

@@ -31,8 +31,8 @@ def match_video(annotations: Sequence[dict],
     """Match the detections of one video with its true tracks, category by category.
 
     Args:
-        annotations (Sequence[dict]): ``annotations`` of this video: ``category_id``, ``segmentations`` and, where
-            there are, ``iscrowd``, ``areas`` (counted from the masks if absent) and ``occlusion``.
+        annotations (Sequence[dict]): ``annotations`` of this video: ``category_id``, ``segmentations`` and,
+            optionally, ``iscrowd``, ``areas`` (if absent, counted from the masks) and ``occlusion``.
         detections (Sequence[dict]): Predicted tracks of this video: ``category_id``, ``score``,
             ``segmentations``.
         height (int): Height of the frames, in pixels.

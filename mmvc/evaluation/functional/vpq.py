@@ -18,14 +18,14 @@ SCRIPT_WINDOWS = (1, 2, 4, 6, 8)
 class VideoPanopticQuality:
     """Count matched and unmatched tubes in every window of k frames of one video.
 
-    A window is k consecutive frames (stride 1). In it a segment is a tube: the pixels of one id, with the class (and
-    crowd flag) of the first frame of the window that has the id. A true tube g that is no crowd and a predicted tube p
-    of the same class match if::
+    A window is k consecutive frames (stride 1). In a window, a tube is the pixels of one id, with the class (and
+    crowd flag) of the first frame that has the id. A true tube g that is not a crowd and a predicted tube p of the
+    same class match if::
 
         |p & g| / (|p| + |g| - |p & g| - |p & void|) > 0.5.
 
-    True tubes without a match, crowds apart, are FN. Predicted tubes without a match are FP, unless more than half of
-    their pixels lie on void and on the crowds of their class (the script knows one crowd per class and window).
+    True tubes without a match, except crowds, are FN. Predicted tubes without a match are FP, unless more than half of
+    their pixels lie on void and on the crowds of their class (the script has one crowd per class and window).
 
     The overlaps of a window are a running sum over frames, so a frame costs the same for every k.
 
@@ -47,7 +47,7 @@ class VideoPanopticQuality:
         self._overlaps: dict[int, Counter] = {k: Counter() for k in self.window_sizes}
 
     def update(self, frame: PanopticPair) -> None:
-        """Take the next frame of the video."""
+        """Add the next frame of the video."""
         for k, overlaps in self._overlaps.items():
             if len(self._recent) >= k:
                 _subtract(overlaps, self._recent[-k].overlaps)
@@ -94,7 +94,7 @@ class VideoPanopticQuality:
 
 
 def _subtract(overlaps: Counter, gone: dict) -> None:
-    """Take the pixels of a frame out of a running sum; pairs that are left without pixels disappear."""
+    """Subtract the pixels of a frame from a running sum, and remove pairs without pixels."""
     for pair, pixels in gone.items():
         overlaps[pair] -= pixels
         if not overlaps[pair]:

@@ -42,7 +42,7 @@ class VPSCounter:
         self._stq = {variant: SegmentationTrackingQuality(isthing, crowd) for variant, crowd in STQ_VARIANTS.items()}
 
     def update(self, pair: PanopticPair) -> None:
-        """Take the next frame of the video."""
+        """Add the next frame of the video."""
         self._vpq.update(pair)
         for quality in self._stq.values():
             quality.update(pair)

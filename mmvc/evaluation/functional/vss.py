@@ -37,12 +37,12 @@ class VSSCounter:
         self._num_frames = 0
 
     def update(self, gt: np.ndarray, pred: np.ndarray | None) -> None:
-        """Take the next frame of the video.
+        """Add the next frame of the video.
 
         Args:
             gt (np.ndarray): Mask values, uint8, shape (H, W).
-            pred (np.ndarray, optional): Class indices, 255 = no prediction, shape (H, W); None if there is no
-                prediction for the frame.
+            pred (np.ndarray, optional): Class indices, 255 = no prediction, shape (H, W); None for a frame without
+                prediction.
 
         Raises:
             ValueError: The shapes differ, or a predicted value is not a class.

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Accessors: the parts of a frame's data sample that metrics read."""
+"""Accessors to a frame's data sample, for the metrics."""
 
 import os
 from typing import Any
@@ -11,17 +11,17 @@ from mmvc.utils.errors import UsageError
 
 
 def frame_name(frame: dict) -> str:
-    """Return the name of a frame: that of its image, without folder and extension."""
+    """Return the name of a frame: the name of its image file, without folder and extension."""
     return os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
 
 
 def as_dict(sample: Any) -> dict:
-    """Return a data sample as a plain dict, as mmengine's evaluator hands it over."""
+    """Return a data sample as a plain dict, the form in which mmengine's evaluator passes it."""
     return sample.to_dict() if isinstance(sample, BaseDataElement) else sample
 
 
 def semantic_map(frame: dict) -> np.ndarray:
-    """Return the predicted class indices of a frame, (H, W), which mmseg's own models put under ``data``."""
+    """Return the predicted class indices of a frame, (H, W). The models of mmseg store them as ``data``."""
     seg = as_dict(frame['pred_sem_seg'])
     pred = as_array(seg['sem_seg'] if 'sem_seg' in seg else seg['data'])
     return pred.reshape(pred.shape[-2:])
@@ -34,7 +34,7 @@ def panoptic_map(frame: dict) -> np.ndarray:
 
 
 def ground_truth_path(frame: dict) -> str:
-    """Return where the ground truth of a frame lies, or say that it has none."""
+    """Return the path of the ground truth of a frame; raise an error if it has none."""
     if frame.get('seg_map_path') is None:
         raise UsageError(f'frame {frame.get("frame_id")} of video "{frame.get("video_id")}" has no seg_map_path. If '
                          'this split has no ground truth, set format_only=True; otherwise let the packing transform '
@@ -51,7 +51,7 @@ def require_ground_truth(video: dict) -> None:
 
 
 def meta(frame: dict, key: str) -> Any:
-    """Return the metainfo ``key`` of a frame, or say which transform has to provide it."""
+    """Return the metainfo ``key`` of a frame; the error of a missing key says where to add it."""
     if key not in frame:
         raise UsageError(f'the metainfo of a test frame lacks "{key}": add it to the meta_keys of the packing '
                          'transform of the test pipeline')

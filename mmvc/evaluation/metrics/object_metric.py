@@ -30,7 +30,7 @@ from .video_metric import VideoEntry, VideoMetric
 
 @dataclass
 class _Video:
-    """A video while its frames come.
+    """State of a video whose frames are being added.
 
     Attributes:
         video_id (str): Its name.
@@ -69,22 +69,22 @@ class ObjectCounts(NamedTuple):
 
 @METRICS.register_module()
 class ObjectMetric(VideoMetric):
-    """How well objects are segmented that are hidden, ambiguous or moving: what the mean over all pixels does not say.
+    """Scores of objects that are occluded, ambiguous or moving, which a mean over all pixels does not show.
 
-    It needs to know the objects of every frame: ``<object_dir>/<video>/<frame>.png``, identity of the visible object
+    The metric reads the objects of every frame: ``<object_dir>/<video>/<frame>.png``, identity of the visible object
     (8 bits, 0 = none), and ``<object_dir>/<video>.json``, a list of ``dict(id, category, cue, visible)`` with the
-    visible share of the object in each frame (None: not in the frame) and, optionally, what alone tells its class.
+    visible share of the object in each frame (None: not in the frame) and, optionally, the only cue to its class.
     ``tools/dataset_converters/make_synthetic.py --with-objects`` writes them.
 
-    Numbers from ``pred_sem_seg`` (VSS), in percent but for ``fragments``:
+    Numbers from ``pred_sem_seg`` (VSS), in percent except ``fragments``:
 
     - ``mIoU_occluded``, ``mIoU_severe``, ``mIoU_clear``: over the pixels of objects of which less than 95 %, less than
       50 % and at least 95 % is visible;
     - ``mAcc_<cue>``: mean over the classes of the share of right pixels, on the objects of a cue;
     - ``fragments``: predicted segments per visible part of an object, 1 is perfect;
-    - ``class_switches``: share of the frames in which an object's main class is another one than before.
+    - ``class_switches``: share of the frames in which an object's main class differs from the one before.
 
-    Numbers from ``pred_panoptic_seg`` (VPS): ``fragments`` and ``identity_switches``, likewise for segment ids.
+    Numbers from ``pred_panoptic_seg`` (VPS): ``fragments`` and ``identity_switches``, of the segment ids.
 
     Args:
         object_dir (str): Folder of the objects.

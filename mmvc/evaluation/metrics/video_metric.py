@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Base of the registered metrics: frames in, one entry of counts per video, exact over ranks."""
+"""Base class of the registered metrics. It collects the counts of each video, exactly over all ranks."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class VideoEntry(NamedTuple):
 
 
 class VideoMetric(BaseMetric):
-    """Base of metrics that are fed frame by frame and keep one entry per video.
+    """Base class of metrics that get frame after frame and keep one entry per video.
 
     A data sample is either a whole video (:class:`mmdet.structures.TrackDataSample`) or a single frame (the sample of
     an image model). Single frames need the metainfo ``video_id``, ``frame_id`` (from 0) and ``video_length``, and must
@@ -66,8 +66,8 @@ class VideoMetric(BaseMetric):
         self.backend_args = backend_args
         self._open: dict[str, _OpenVideo] = {}  # videos that come frame by frame, by video_id
 
-    def check_video(self, video: dict) -> None:  # noqa: B027  most metrics need nothing but the prediction
-        """Raise an error if a video, or frame, of the dataset cannot be scored, before anything is predicted.
+    def check_video(self, video: dict) -> None:  # noqa: B027  most metrics need only the prediction
+        """Raise an error if a video, or frame, of the dataset cannot be scored. Called before the inference.
 
         Args:
             video (dict): An item of the dataset: ``video_id`` and, if it is a video, ``images``.
@@ -83,7 +83,7 @@ class VideoMetric(BaseMetric):
 
     @abstractmethod
     def finish_video(self, state: Any) -> Any:
-        """Return the counts of a complete video, which are kept and exchanged between ranks."""
+        """Return the counts of a complete video. They are kept, and exchanged between ranks."""
 
     def process(self, data_batch: Any, data_samples: Sequence) -> None:
         """Add the predictions of a batch.
@@ -128,13 +128,13 @@ class VideoMetric(BaseMetric):
         """Compute the numbers over the videos of all ranks.
 
         Args:
-            size (int): Number of samples of the dataset; not needed, as repeated videos are known by their name.
+            size (int): Number of samples of the dataset; not used, since the names show which videos are repeated.
 
         Returns:
             dict[str, float]: Numbers by name, the same on every rank.
         """
         if self._open:
-            raise UsageError(f'{type(self).__name__}: the last frames of video(s) {sorted(self._open)} never came: '
+            raise UsageError(f'{type(self).__name__}: the last frames of video(s) {sorted(self._open)} are missing: '
                              'all frames of a video must be tested, on one rank')
         metrics = self.compute_metrics(gather_videos(self.results))
         self.results.clear()
@@ -143,7 +143,7 @@ class VideoMetric(BaseMetric):
 
 @dataclass
 class _OpenVideo:
-    """A video of which not all frames have come yet."""
+    """A video some of whose frames are still missing."""
     state: Any
     num_frames: int = 0
 

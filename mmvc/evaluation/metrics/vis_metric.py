@@ -32,7 +32,7 @@ from .video_metric import VideoEntry, VideoMetric
 
 @dataclass
 class _Video:
-    """A video while its frames come: its entry of the annotation file, and its tracks so far."""
+    """State of a video whose frames are being added: its entry of the annotation file, and its tracks so far."""
     info: dict
     tracks: TrackCollector
 

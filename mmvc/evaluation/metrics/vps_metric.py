@@ -29,7 +29,7 @@ from .video_metric import VideoEntry, VideoMetric, write_file
 
 @dataclass
 class _Video:
-    """A video while its frames come: what counts them and what writes them, if that is asked for."""
+    """State of a video whose frames are being added: its counter and its writer, if they are needed."""
     video_id: str
     counter: VPSCounter | None
     writer: PredictionWriter | None

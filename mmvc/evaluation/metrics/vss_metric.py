@@ -20,7 +20,7 @@ from .video_metric import VideoEntry, VideoMetric, write_file
 
 @dataclass
 class _Video:
-    """A video while its frames come: what counts them and what writes them, if that is asked for."""
+    """State of a video whose frames are being added: its counter and its writer, if they are needed."""
     video_id: str
     counter: VSSCounter | None
     writer: PredictionWriter | None
@@ -31,8 +31,8 @@ class VSSMetric(VideoMetric):
     """Video semantic segmentation: mIoU and video consistency, as the official scripts of VSPW compute them.
 
     Predictions are ``pred_sem_seg`` of each frame, class indices (255: no prediction) at the size of the ground truth,
-    which is read frame by frame from the file ``seg_map_path``. Kept are counts only: one confusion matrix and the
-    window counts of each video.
+    which is read frame by frame from the file ``seg_map_path``. The metric keeps only counts: one confusion matrix and
+    the window counts of each video.
 
     Numbers, in percent: ``mIoU``, ``VC8``, ``VC16``, ``fwIoU``, ``aAcc``, ``mAcc``, ``video_mIoU``, ``mIoU_trivial``
     (the most frequent class everywhere, whose VC is 100) and, if both 8 and 16 are asked for, ``VC16_pooled``, which

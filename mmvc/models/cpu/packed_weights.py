@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-_PACKED = WeakTensorKeyDictionary()  # parameter -> (its fingerprint when it was packed, the packed weight)
+_PACKED = WeakTensorKeyDictionary()  # parameter -> (its version when it was packed, the packed weight)
 
 
 def packed(weight: Tensor, pack: Callable[[Tensor], Tensor]) -> Tensor:
@@ -24,14 +24,14 @@ def packed(weight: Tensor, pack: Callable[[Tensor], Tensor]) -> Tensor:
     """
     if not isinstance(weight, nn.Parameter) or weight.is_inference():
         return weight
-    fingerprint = _fingerprint(weight)
+    version = _version_of(weight)
     kept: Any = _PACKED.get(weight)
-    if kept is None or kept[0] != fingerprint:
-        kept = _PACKED[weight] = (fingerprint, pack(weight.detach()))
+    if kept is None or kept[0] != version:
+        kept = _PACKED[weight] = (version, pack(weight.detach()))
     return kept[1]
 
 
-def _fingerprint(weight: Tensor) -> tuple[int, int, list[float]]:
+def _version_of(weight: Tensor) -> tuple[int, int, list[float]]:
     """Detect changes: by the version, and by a few values, since ``weight.data.copy_()`` keeps the version."""
     first = weight.detach().select(-1, 0)
     while first.ndim > 1:

@@ -25,7 +25,7 @@ from .rules import (
 )
 
 #: number of classes -> datasets with that number
-DATASETS: dict[int, str] = {
+DATASET_OF: dict[int, str] = {
     25: 'OVIS',
     40: 'YouTube-VIS 2019 or 2021',
     80: 'COCO instances',
@@ -45,7 +45,7 @@ _OLD_NAMES: tuple[tuple[str, str], ...] = (
 
 def describe_classes(num_classes: int) -> str:
     """Describe a number of classes with the dataset that has it, e.g. ``25 (OVIS)``."""
-    return f'{num_classes} ({DATASETS[num_classes]})' if num_classes in DATASETS else str(num_classes)
+    return f'{num_classes} ({DATASET_OF[num_classes]})' if num_classes in DATASET_OF else str(num_classes)
 
 
 @dataclass
