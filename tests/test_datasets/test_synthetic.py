@@ -289,7 +289,7 @@ def test_foreign_folder_is_never_replaced(tmp_path):
     (tmp_path / 'vspw').mkdir()
     (tmp_path / 'vspw/train.txt').write_text('mine')
     for overwrite in (False, True):
-        with pytest.raises(FileExistsError, match='no synthetic dataset'):
+        with pytest.raises(FileExistsError, match='not a synthetic dataset'):
             make_synthetic_dataset(tmp_path, SMALL, num_train=1, num_val=0, overwrite=overwrite)
     assert (tmp_path / 'vspw/train.txt').read_text() == 'mine'
 

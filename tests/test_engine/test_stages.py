@@ -235,7 +235,8 @@ class TestPlanStages:
 
     def test_weights_to_start_from_instead_of_a_stage(self, stages, tmp_path):
         stages[1].cfg.load_from = str(tmp_path / 'segmenter.pth')
-        with pytest.raises(UsageError, match='no file ".*segmenter.pth".*train "segmenter" first, or set load_from'):
+        message = 'load_from.*segmenter.pth", does not exist: train "segmenter" first, or set load_from'
+        with pytest.raises(UsageError, match=message):
             plan_stages(stages, ['online'])
         torch.save(dict(a=1), stages[1].cfg.load_from)
         assert [step.action for step in plan_stages(stages, ['online'])] == ['start']

@@ -303,7 +303,7 @@ def test_coco(convert, coco_source, tmp_path, capsys, target, images, objects):
         assert datasets[0].get_data_info(index) == datasets[1].get_data_info(index)
     written = dst.stat().st_mtime_ns
     assert convert('coco_to_pseudo_video', coco_source, dst, '--target', target) == 0
-    assert 'there already' in capsys.readouterr().out and dst.stat().st_mtime_ns == written
+    assert 'exists already' in capsys.readouterr().out and dst.stat().st_mtime_ns == written
 
 
 def test_damaged_coco(convert, coco_source, tmp_path):
