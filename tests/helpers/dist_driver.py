@@ -76,16 +76,16 @@ def losses() -> dict:
     return {stage: train(stage) for stage in tiny_models.STAGES}
 
 
-def toy_config() -> Config:
-    """The config of the toy videos, from a file that no other rank writes."""
+def tiny_config() -> Config:
+    """The config of the tiny videos, from a file that no other rank writes."""
     with tempfile.TemporaryDirectory() as folder:
-        return load_config(tiny_vss.write_config(Path(folder, 'toy.py')), data_root=os.environ['TOY_VIDEOS'])
+        return load_config(tiny_vss.write_config(Path(folder, 'tiny.py')), data_root=os.environ['TINY_VIDEOS'])
 
 
 def metrics() -> dict:
     """Numbers of a test of three videos, on every rank."""
     with tempfile.TemporaryDirectory() as folder:
-        cfg = toy_config()
+        cfg = tiny_config()
         cfg.work_dir, cfg.launcher, cfg.log_level = folder, 'pytorch', 'ERROR'
         numbers = all_gather_object(build_runner(cfg).test())
     assert all(number == numbers[0] for number in numbers)
@@ -93,8 +93,8 @@ def metrics() -> dict:
 
 
 def training_config(work_dir: Path, model: dict, transforms: Sequence[dict] = ()) -> Config:
-    """A model in miniature on clips of the toy videos, for four steps."""
-    cfg = toy_config()
+    """A model in miniature on clips of the tiny videos, for four steps."""
+    cfg = tiny_config()
     classes = ('dark', 'bright', *(f'class{i}' for i in range(2, tiny_models.NUM_CLASSES)))
     test = cfg.test_dataloader.dataset
     test.metainfo = dict(classes=classes, palette=[(0, 0, i) for i in range(len(classes))])

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.helpers.tiny_stages import write_config
 
 PLAN = """
-title = 'Toy'
+title = 'Tiny'
 config = './all.py'
 baseline = 'base'
 seeds = [0, 1]
@@ -17,9 +17,9 @@ variants = [
     dict(name='tested', test_overrides=dict(offline={'test_evaluator.prefix': 'other'})),
 ]
 metrics = [
-    dict(name='mIoU', stage='offline', number='toy/mIoU'),
-    dict(name='mIoU online', stage='online', number='toy/mIoU'),
-    dict(name='loss', stage='offline', number='toy/mIoU', evaluation='hard', minus='clean', higher_is_better=False),
+    dict(name='mIoU', stage='offline', number='tiny/mIoU'),
+    dict(name='mIoU online', stage='online', number='tiny/mIoU'),
+    dict(name='loss', stage='offline', number='tiny/mIoU', evaluation='hard', minus='clean', higher_is_better=False),
 ]
 evaluations = [
     dict(name='clean'), dict(name='hard', stages=['offline'], overrides={'test_dataloader.dataset.data_root': 'hard'}),

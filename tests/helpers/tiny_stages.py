@@ -19,30 +19,30 @@ from mmvc.utils import atomic
 CONFIG = """
 custom_imports = dict(imports=['tests.helpers.tiny_stages'])
 default_scope = 'mmvc'
-data_root = 'data/toy'
+data_root = 'data/tiny'
 model = dict(type='{model}')
 train_dataloader = dict(
     batch_size=2, num_workers=0, collate_fn=dict(type='default_collate'),
-    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True), dataset=dict(type='ToyDataset', data_root=data_root))
+    sampler=dict(type='mmengine.InfiniteSampler', shuffle=True), dataset=dict(type='TinyDataset', data_root=data_root))
 val_dataloader = dict(
     batch_size=1, num_workers=0, collate_fn=dict(type='default_collate'),
-    sampler=dict(type='mmengine.DefaultSampler', shuffle=False), dataset=dict(type='ToyDataset', data_root=data_root))
+    sampler=dict(type='mmengine.DefaultSampler', shuffle=False), dataset=dict(type='TinyDataset', data_root=data_root))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='ToyMetric')
+val_evaluator = dict(type='TinyMetric')
 test_evaluator = val_evaluator
 train_cfg = dict(type='ResumableTrainLoop', max_iters={max_iters}, val_interval=4)
 val_cfg = dict(type='mmengine.ValLoop')
 test_cfg = dict(type='mmengine.TestLoop')
 optim_wrapper = dict(type='mmengine.OptimWrapper', optimizer=dict(type='mmengine.SGD', lr=0.02, momentum=0.9))
 default_hooks = dict(
-    checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=2, save_best='toy/mIoU'),
+    checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=2, save_best='tiny/mIoU'),
     random_state=dict(type='RandomStateHook'))
 custom_hooks = [dict(type='mmengine.EMAHook', momentum=0.3)]
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=3)
 visualizer = dict(type='VideoSegLocalVisualizer', vis_backends=[dict(type='mmengine.LocalVisBackend')])
 """
-STAGES = dict(segmenter=('ToyModel', 6), online=('ToyTracker', 5), offline=('ToyTracker', 4))
+STAGES = dict(segmenter=('TinyModel', 6), online=('TinyTracker', 5), offline=('TinyTracker', 4))
 
 
 def write_config(folder, stages=STAGES) -> str:
@@ -105,7 +105,7 @@ def draw() -> float:
 
 
 @DATASETS.register_module()
-class ToyDataset(Dataset):
+class TinyDataset(Dataset):
     METAINFO = dict(classes=('a', 'b'), palette=[(200, 0, 0), (0, 200, 0)])
 
     def __init__(self, data_root=''):
@@ -121,7 +121,7 @@ class ToyDataset(Dataset):
 
 
 @MODELS.register_module()
-class ToyModel(BaseModel):
+class TinyModel(BaseModel):
 
     def __init__(self, width=3, **kwargs):
         super().__init__(**kwargs)
@@ -140,7 +140,7 @@ class ToyModel(BaseModel):
 
 
 @MODELS.register_module()
-class ToyTracker(ToyModel):
+class TinyTracker(TinyModel):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -152,8 +152,8 @@ class ToyTracker(ToyModel):
 
 
 @METRICS.register_module()
-class ToyMetric(BaseMetric):
-    default_prefix = 'toy'
+class TinyMetric(BaseMetric):
+    default_prefix = 'tiny'
 
     def process(self, data_batch, data_samples):
         self.results.extend(sample['error'] for sample in data_samples)

@@ -37,7 +37,7 @@ visualizer = dict(type='VideoSegLocalVisualizer', vis_backends=[dict(type='Local
 
 
 def write_config(folder) -> str:
-    path = folder / 'toy.py'
+    path = folder / 'tiny.py'
     path.write_text(CONFIG)
     return str(path)
 

@@ -22,7 +22,7 @@ custom_imports = dict(imports=['tests.helpers.tiny_vss'])
 default_scope = 'mmvc'
 data_root = 'nowhere'
 find_unused_parameters = True  # the embedding takes no part in the loss
-model = dict(type='ToyVSS', num_classes={num_classes})
+model = dict(type='TinyVSS', num_classes={num_classes})
 dataset = dict(type='VSPWDataset', data_root=data_root, ann_file='val.txt', test_mode=True, img_suffix='.png',
                metainfo=dict(classes=('dark', 'bright'), palette=[(0, 90, 200), (230, 160, 0)]),
                pipeline=[dict(type='SampleAllFrames'),
@@ -71,7 +71,7 @@ def write_videos(root, num_frames=4, names=('left', 'right')) -> str:
 
 
 @MODELS.register_module()
-class ToyVSS(BaseModel):
+class TinyVSS(BaseModel):
 
     def __init__(self, num_classes, **kwargs):
         super().__init__(**kwargs)

@@ -55,7 +55,7 @@ def test_numbers_are_gathered(trained):
     assert results['summary']['tested']['mIoU'] == dict(mean=None, std=None, n=0, difference=dict(
         mean=None, low=None, high=None, p=None, n=0))
     run = results['runs'][0]
-    clean, hard = (run['numbers']['offline'][name]['toy/mIoU'] for name in ('clean', 'hard'))
+    clean, hard = (run['numbers']['offline'][name]['tiny/mIoU'] for name in ('clean', 'hard'))
     assert run['values']['loss'] == pytest.approx(hard - clean)
 
 
@@ -79,7 +79,7 @@ def test_what_is_done_is_skipped_and_what_is_missing_is_made_up(trained, capsys,
     missing.unlink()
     assert 'trained, not tested' in runner.listing() and '; 7 trainings are done' in runner.listing()
     runner.run_only(len(runner.trainings) - 1)
-    # the toy's tests draw their noise with the seed of the test, not that of the training
+    # the tests of the tiny model draw their noise with the seed of the test, not that of the training
     assert json.loads(missing.read_text()).keys() == json.loads(before).keys()
     assert '; 8 trainings are done' in runner.listing()
 

@@ -52,7 +52,7 @@ def test_only_tests_differ(plan):
     tests = {evaluation.key: evaluation for evaluation in training.evaluations.values()}
     assert sorted(evaluation.name for evaluation in tests.values()) == ['clean', 'clean', 'hard', 'hard']
     assert sum('prefix' in evaluation.cfg.test_evaluator for evaluation in tests.values()) == 2
-    assert {evaluation.cfg.test_dataloader.dataset.data_root for evaluation in tests.values()} == {'data/toy', 'hard'}
+    assert {evaluation.cfg.test_dataloader.dataset.data_root for evaluation in tests.values()} == {'data/tiny', 'hard'}
     # the online stage is tested clean only, the segmenter not at all
     assert [e.name for e in training.parent.evaluations.values()] == ['clean']
     assert not training.parent.parent.evaluations
@@ -68,7 +68,7 @@ def test_what_is_watched_does_not_matter_but_data_and_schedule_do(tmp_path):
 
 
 def test_stages_that_no_metric_needs_are_left_out(tmp_path):
-    text = PLAN[:PLAN.index('metrics =')] + "metrics = [dict(name='m', stage='online', number='toy/mIoU')]\n"
+    text = PLAN[:PLAN.index('metrics =')] + "metrics = [dict(name='m', stage='online', number='tiny/mIoU')]\n"
     assert list(keys(Plan(write_plan(tmp_path, text)), 'base', 0)) == ['segmenter', 'online']
 
 
@@ -80,12 +80,12 @@ def test_selection_keeps_the_baseline(tmp_path):
 
 
 @pytest.mark.parametrize('old, new, message', [
-    ("baseline = 'base'", "baseline = 'nobody'", 'baseline "nobody" is none of'),
+    ("baseline = 'base'", "baseline = 'nobody'", 'baseline "nobody" is not among the variants'),
     ("name='late'", "name='base'", 'share a name'),
     ('seeds = [0, 1]', 'seeds = [1, 1]', 'repeat'),
     ('seeds = [0, 1]', 'seeds = []', 'seeds is missing or empty'),
     ('overrides=dict(offline=', 'overrides=dict(refiner=', 'overrides of stage refiner, the config has segmenter'),
-    ("number='toy/mIoU'),", "numbers='x'),", r'metrics\[0\]'),
+    ("number='tiny/mIoU'),", "numbers='x'),", r'metrics\[0\]'),
     ("minus='clean'", "minus='dirty'", 'needs evaluation "dirty"'),
     ("stage='online'", "stage='tracker'", 'metrics need stage tracker'),
     ("'optim_wrapper.optimizer.lr': 0.001", "'optim_wrapper.optimizer.lr.x': 1", 'variant "late", stage "offline"'),

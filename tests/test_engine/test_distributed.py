@@ -37,7 +37,7 @@ def found(tmp_path_factory):
     mask = cv2.imread(str(videos / 'data/right/mask/001.png'), cv2.IMREAD_UNCHANGED)
     mask[:, :30] = 2  # the model is wrong about one frame
     cv2.imwrite(str(videos / 'data/right/mask/001.png'), mask)
-    return run_driver(folder / 'out.pt', 'losses', 'metrics', 'resumed', TOY_VIDEOS=str(videos))
+    return run_driver(folder / 'out.pt', 'losses', 'metrics', 'resumed', TINY_VIDEOS=str(videos))
 
 
 @pytest.mark.parametrize('size', [2, 4])
@@ -87,7 +87,7 @@ def test_resumed_training_ends_the_same(found, size):
 def found_sharded(tmp_path_factory):
     folder = tmp_path_factory.mktemp('sharded')
     videos = tiny_vss.write_videos(folder / 'videos')
-    return run_driver(folder / 'out.pt', 'sharded', TOY_VIDEOS=videos)['sharded'][2]
+    return run_driver(folder / 'out.pt', 'sharded', TINY_VIDEOS=videos)['sharded'][2]
 
 
 @pytest.mark.slow

@@ -15,17 +15,17 @@ from mmvc.engine.atomic_backend import AtomicLocalBackend
 from mmvc.registry import OPTIM_WRAPPERS
 from tests.helpers import tiny_models
 from tests.helpers.checkpoint_comparison import assert_same_training, differences
-from tests.helpers.tiny_stages import CONFIG, ToyMetric
+from tests.helpers.tiny_stages import CONFIG, TinyMetric
 
 
 @pytest.fixture
 def train(tmp_path, forget_runs):
-    """Trains the toy model for six iterations (validated after the fourth); returns its final checkpoint."""
-    (tmp_path / 'toy.py').write_text(CONFIG.format(model='ToyModel', max_iters=6))
+    """Trains the tiny model for six iterations (validated after the fourth); returns its final checkpoint."""
+    (tmp_path / 'tiny.py').write_text(CONFIG.format(model='TinyModel', max_iters=6))
 
     def run(name, resume_from=None, **options):
         forget_runs()
-        cfg = load_config(str(tmp_path / 'toy.py'), options)
+        cfg = load_config(str(tmp_path / 'tiny.py'), options)
         cfg.work_dir = str(tmp_path / name)
         if resume_from is not None:
             cfg.resume, cfg.load_from = True, str(resume_from)
@@ -73,7 +73,7 @@ def test_validation_that_the_checkpoint_does_not_know_of_is_made_up_for(train):
     assert_same_training(resumed, whole)
     assert_same_score(resumed, whole)
     for name in ('whole', 'resumed'):
-        assert [path.name for path in (train.folder / name).glob('best_*')] == ['best_toy_mIoU_iter_4.pth']
+        assert [path.name for path in (train.folder / name).glob('best_*')] == ['best_tiny_mIoU_iter_4.pth']
 
 
 @pytest.mark.parametrize('key', ['last_validated_iter', 'validated_iter'])
@@ -86,8 +86,8 @@ def test_validation_that_the_checkpoint_knows_of_is_not_repeated(train, monkeypa
     runtime_info[key] = runtime_info.pop('last_validated_iter')
     torch.save(checkpoint, train.folder / 'older.pth')
     validated = []
-    compute = ToyMetric.compute_metrics
-    monkeypatch.setattr(ToyMetric, 'compute_metrics', lambda *args: validated.append(1) or compute(*args))
+    compute = TinyMetric.compute_metrics
+    monkeypatch.setattr(TinyMetric, 'compute_metrics', lambda *args: validated.append(1) or compute(*args))
     train('resumed', train.folder / 'older.pth', **less)
     assert len(validated) == 1, 'at the end'
     for name in ('whole', 'resumed'):
@@ -97,14 +97,14 @@ def test_validation_that_the_checkpoint_knows_of_is_not_repeated(train, monkeypa
 
 
 @pytest.mark.parametrize('killed_at, saved, left', [
-    ('iter_2.pth', 4, {'iter_5.pth', 'iter_6.pth', 'best_toy_mIoU_iter_6.pth'}),
-    ('best_toy_mIoU_iter_2.pth', 4, {'iter_5.pth', 'iter_6.pth', 'best_toy_mIoU_iter_6.pth'}),
+    ('iter_2.pth', 4, {'iter_5.pth', 'iter_6.pth', 'best_tiny_mIoU_iter_6.pth'}),
+    ('best_tiny_mIoU_iter_2.pth', 4, {'iter_5.pth', 'iter_6.pth', 'best_tiny_mIoU_iter_6.pth'}),
 ])
 def test_a_kill_before_an_outdated_checkpoint_is_removed(train, monkeypatch, killed_at, saved, left):
     """It is removed when the training is resumed, and nothing else is."""
     options = {'default_hooks.checkpoint.interval': 1, 'train_cfg.val_interval': 2}
     remove, scores = AtomicLocalBackend.remove, iter(range(9))
-    monkeypatch.setattr(ToyMetric, 'compute_metrics', lambda *args: dict(mIoU=next(scores)))
+    monkeypatch.setattr(TinyMetric, 'compute_metrics', lambda *args: dict(mIoU=next(scores)))
 
     def killed(backend, path):
         if Path(path).name == killed_at:

@@ -79,7 +79,7 @@ class TestRunStages:
         assert [summary[name]['checkpoint'] for name in NAMES] == [
             'segmenter/iter_6.pth', 'online/iter_5.pth', 'offline/iter_4.pth'
         ]
-        assert numbers['online']['toy/mIoU'] == summary['online']['metrics']['toy/mIoU']
+        assert numbers['online']['tiny/mIoU'] == summary['online']['metrics']['tiny/mIoU']
         # only the last two checkpoints are kept
         kept = sorted(path.name for path in (work_dir / 'segmenter').glob('iter_*.pth'))
         assert kept == ['iter_4.pth', 'iter_6.pth']
@@ -175,9 +175,9 @@ class TestRunStages:
         assert not stages[0].holds_results()
 
     def test_a_training_that_stops_early_is_saved(self, tmp_path):
-        config = write_config(tmp_path, dict(only=('ToyModel', 7)))
+        config = write_config(tmp_path, dict(only=('TinyModel', 7)))
         stages = load_tiny_stages(config, tmp_path / 'work')
-        stages[0].cfg.custom_hooks = [dict(type='mmengine.EarlyStoppingHook', monitor='toy/mIoU', rule='greater',
+        stages[0].cfg.custom_hooks = [dict(type='mmengine.EarlyStoppingHook', monitor='tiny/mIoU', rule='greater',
                                            stopping_threshold=0.)]
         stages[0].cfg.default_hooks.checkpoint.interval = 3
         run_stages(stages)

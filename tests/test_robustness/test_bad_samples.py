@@ -31,12 +31,12 @@ def root(tmp_path):
 def train(run, root, tmp_path):
     config = write_config(tmp_path)
 
-    def train_toy(*options, work_dir='work', arguments=()):
+    def train_tiny(*options, work_dir='work', arguments=()):
         run('train', config, '--data-root', root, '--work-dir', tmp_path / work_dir, *arguments, '--cfg-options',
             'default_hooks.checkpoint.interval=2', *options)
         return tmp_path / work_dir
 
-    return train_toy
+    return train_tiny
 
 
 def build(root, **options):

@@ -22,11 +22,11 @@ def train(run, tmp_path):
     root = write_videos(tmp_path / 'videos')
     config = write_config(tmp_path)
 
-    def train_toy(work_dir, *arguments):
+    def train_tiny(work_dir, *arguments):
         run('train', config, '--data-root', root, '--work-dir', tmp_path / work_dir, *arguments)
         return tmp_path / work_dir
 
-    return train_toy
+    return train_tiny
 
 
 def test_deterministic_runs_are_identical(train, monkeypatch):

@@ -50,9 +50,9 @@ def files(tmp_path):
     (tmp_path / 'file').write_text('not a folder')
     for name, text in dict(
             syntax='model = dict(', json_='{"model": ', no_base="_base_ = './nowhere.py'", number='3',
-            stages="_base_ = './toy.py'\nstages = [dict(name='a')]", no_model='default_scope = "mmvc"',
+            stages="_base_ = './tiny.py'\nstages = [dict(name='a')]", no_model='default_scope = "mmvc"',
             groups='groups = [dict(colour=1)]', name='model = undefined_name',
-            module="custom_imports = dict(imports=['no_such_module'])\n" + Path(tmp_path / 'toy.py').read_text()
+            module="custom_imports = dict(imports=['no_such_module'])\n" + Path(tmp_path / 'tiny.py').read_text()
             .replace("custom_imports = dict(imports=['tests.helpers.tiny_training'])", '')).items():
         (tmp_path / f'{name}.py').write_text(text)
     (tmp_path / 'config.json').write_text('{"model": ')
@@ -105,8 +105,8 @@ def damage(files, name):
     }[name]()
 
 
-TRAIN = 'train {toy} --data-root {videos} --work-dir {work}'
-TEST = 'test {toy} {good} --data-root {videos} --work-dir {work}'
+TRAIN = 'train {tiny} --data-root {videos} --work-dir {work}'
+TEST = 'test {tiny} {good} --data-root {videos} --work-dir {work}'
 VSS = 'evaluate vss --pred {pred} --gt {vspw} --split train --classes floor cup'
 VPS = 'evaluate vps --pred {vps_pred} --gt {vipseg} --ann-file train.json'
 VIS = 'evaluate vis --pred {results} --gt {vis}/train.json'
@@ -114,15 +114,15 @@ CHECK = 'dataset_converters/check_dataset'
 TO_480P, TO_720P = 'dataset_converters/vspw_to_480p', 'dataset_converters/vipseg_to_720p'
 COCO = 'dataset_converters/coco_to_pseudo_video'
 SYNTHETIC = 'dataset_converters/make_synthetic'
-PUBLISH = 'model_converters/publish_model {toy}'
+PUBLISH = 'model_converters/publish_model {tiny}'
 CONVERT = 'model_converters/dvispp_to_mmvc'
 ANALYSIS = 'analysis_tools/'
-BROWSE = ANALYSIS + 'browse_dataset {toy} --data-root {videos} --out-dir {out}'
+BROWSE = ANALYSIS + 'browse_dataset {tiny} --data-root {videos} --out-dir {out}'
 MODELS = ' --pred a={pred} b={pred2}'
-COMPARE = ANALYSIS + 'compare_videos {toy} --data-root {videos} --split train --out-dir {out}' + MODELS
-MASKED = ANALYSIS + 'masked_prediction {toy} {good} --out-dir {out}'
-ATTENTION = ANALYSIS + 'show_attention {toy} {good} --out-dir {out}'
-APIS = 'mmvc.apis {videos}/data/a/origin --model {toy} --weights {good} --out-dir {out}'
+COMPARE = ANALYSIS + 'compare_videos {tiny} --data-root {videos} --split train --out-dir {out}' + MODELS
+MASKED = ANALYSIS + 'masked_prediction {tiny} {good} --out-dir {out}'
+ATTENTION = ANALYSIS + 'show_attention {tiny} {good} --out-dir {out}'
+APIS = 'mmvc.apis {videos}/data/a/origin --model {tiny} --weights {good} --out-dir {out}'
 COMMANDS = [
     # command line [| damage], what the message must name
     ('train {nowhere}.py', 'nowhere.py" does not exist'),
@@ -137,8 +137,8 @@ COMMANDS = [
     ('train {no_model}', 'model'),
     ('train {module}', 'no_such_module'),
     ('train {stages} --work-dir {work}', 'stages is a list'),
-    ('train {toy} --work-dir {file}/work', 'file'),
-    ('train {toy} --work-dir {work} --data-root {nowhere}', 'nowhere'),
+    ('train {tiny} --work-dir {file}/work', 'file'),
+    ('train {tiny} --work-dir {work} --data-root {nowhere}', 'nowhere'),
     (TRAIN + ' --cfg-options model', '"model" is not KEY=VALUE'),
     (TRAIN + ' --cfg-options =3', '"=3" is not KEY=VALUE'),
     (TRAIN + ' --cfg-options model.poison=(1,2', 'model.poison=(1,2'),
@@ -167,11 +167,11 @@ COMMANDS = [
     (TRAIN + ' --stage a', '--stage'),
     (TRAIN + ' --watch nothing', 'nothing'),
     (TRAIN + ' --launcher mpi', 'mpi'),
-    ('test {toy} {nowhere}', 'nowhere" does not exist'),
-    ('test {toy} {cut_pth}', 'cut.pth" is truncated'),
-    ('test {toy} {text_pth}', 'text.pth" is truncated, corrupt or not a checkpoint'),
-    ('test {toy} {zero_pth}', 'zero.pth'),
-    ('test {toy} {flipped_pth}', 'flipped.pth'),
+    ('test {tiny} {nowhere}', 'nowhere" does not exist'),
+    ('test {tiny} {cut_pth}', 'cut.pth" is truncated'),
+    ('test {tiny} {text_pth}', 'text.pth" is truncated, corrupt or not a checkpoint'),
+    ('test {tiny} {zero_pth}', 'zero.pth'),
+    ('test {tiny} {flipped_pth}', 'flipped.pth'),
     (TEST, 'test_dataloader'),
     (TEST + ' --show-fps 0', '--show-fps: it must lie in'),
     (TEST + ' --format-only --out a.json', '--out'),
@@ -249,8 +249,8 @@ COMMANDS = [
     ('aggregate --images {vspw}/data/{{video}}/origin --pred a={pred} --out {out}', 'give two or more'),
     ('aggregate --images {vspw}/data/{{video}}/origin --pred a={pred} b={nowhere} --out {out}', 'nowhere'),
     ('aggregate --images {vspw}/data/{{video}}/origin --pred a={pred} b={pred2} --out {pred}/inside', 'inside it'),
-    ('aggregate --images {vspw}/data/{{video}}/origin --pred a={pred} b={pred2} --out {out} --table {toy}/scores.csv',
-     'toy.py'),
+    ('aggregate --images {vspw}/data/{{video}}/origin --pred a={pred} b={pred2} --out {out} --table {tiny}/scores.csv',
+     'tiny.py'),
     ('aggregate --images {vspw}/data --pred a={pred} b={pred2} --out {out}', '{video}'),
     ('aggregate --images {vspw}/data/{{video}}/origin --pred a={pred} b={pred2} --out {out} --window 4',
      'window must be an odd number'),
@@ -262,8 +262,8 @@ COMMANDS = [
     ('correct_categories --images {vspw}/data/{{video}}/origin --pred {pred} --audit {out} --dry-run --questions 0',
      '--questions'),
     ('correct_categories --images {vspw}/data/{{video}}/origin --pred {pred} --audit {out}', '--model'),
-    ('correct_categories --images {vspw}/data/{{video}}/origin --pred {pred} --audit {out} --dry-run --config {toy}',
-     'toy.py'),
+    ('correct_categories --images {vspw}/data/{{video}}/origin --pred {pred} --audit {out} --dry-run --config {tiny}',
+     'tiny.py'),
     ('correct_categories --images {vspw}/data/{{video}}/origin --pred {pred} --audit {out} --dry-run --config '
      '{groups}', 'groups.py'),
     ('correct_categories --images {vspw}/data/{{video}}/origin --pred {pred} --audit {out} --dry-run --config '
@@ -284,11 +284,11 @@ COMMANDS = [
     (MASKED + ' --max-frames 0', '--max-frames: it must be at least 1'),
     (MASKED + ' --num 0', '--num: it must be at least 1'),
     (MASKED + ' --cfg-options model.nix=1', "'nix'"),
-    (ANALYSIS + 'masked_prediction {toy} {cut_pth}', 'cut.pth" is truncated'),
+    (ANALYSIS + 'masked_prediction {tiny} {cut_pth}', 'cut.pth" is truncated'),
     (ATTENTION + ' --fps 0', '--fps: it must lie in'),
     (ATTENTION + ' --layer -1', '--layer: it must be at least 0'),
     (ATTENTION + ' --cfg-options model.nix=1', "'nix'"),
-    (ATTENTION + ' --baseline {toy} {nowhere}', 'PoisonedModel'),
+    (ATTENTION + ' --baseline {tiny} {nowhere}', 'PoisonedModel'),
     (ANALYSIS + 'show_attention {nowhere} {good}', 'nowhere" does not exist'),
     (APIS, 'PoisonedModel'),
     (APIS + ' --max-memory nan', '--max-memory: it must be at least 0'),
@@ -296,13 +296,13 @@ COMMANDS = [
     (APIS + ' --model {syntax}', 'syntax.py'),
     (APIS + ' --formats gif', "'gif'"),
     ('mmvc.apis {nowhere}.mp4', 'nowhere.mp4" does not exist'),
-    ('ablate {toy} --work-dir {work} --dry-run', 'toy.py'),
+    ('ablate {tiny} --work-dir {work} --dry-run', 'tiny.py'),
     ('ablate {nowhere}', 'nowhere" does not exist'),
-    ('ablate {toy} --jobs 0', '--jobs'),
-    ('ablate {toy} --cfg-options foo', '"foo" is not KEY=VALUE'),
-    ('challenge_pipeline {toy} --work-dir {work} --dry-run', 'models'),
+    ('ablate {tiny} --jobs 0', '--jobs'),
+    ('ablate {tiny} --cfg-options foo', '"foo" is not KEY=VALUE'),
+    ('challenge_pipeline {tiny} --work-dir {work} --dry-run', 'models'),
     ('challenge_pipeline {nowhere}', 'nowhere" does not exist'),
-    ('challenge_pipeline {toy} --workers 0', '--workers'),
+    ('challenge_pipeline {tiny} --workers 0', '--workers'),
 ]
 
 
@@ -311,7 +311,7 @@ class Paths(dict):
 
     def __missing__(self, name):
         root = self['root']
-        known = dict(toy='toy.py', good='good.pth', results='results.json', config_json='config.json',
+        known = dict(tiny='tiny.py', good='good.pth', results='results.json', config_json='config.json',
                      config_yaml='config.yaml', config_txt='config.txt', json_='json_.py')
         if name in known:
             return root / known[name]

@@ -14,12 +14,12 @@ def train(run, tmp_path):
     root = write_videos(tmp_path / 'videos')
     config = write_config(tmp_path)
 
-    def train_toy(*options, arguments=(), work_dir='work'):
+    def train_tiny(*options, arguments=(), work_dir='work'):
         run('train', config, '--data-root', root, '--work-dir', tmp_path / work_dir, *arguments, '--cfg-options',
             'train_dataloader.batch_size=1', 'default_hooks.checkpoint.interval=1', *options)
         return tmp_path / work_dir
 
-    return train_toy
+    return train_tiny
 
 
 def last_weights(work_dir):

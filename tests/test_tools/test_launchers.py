@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(torch.cuda.is_available(), reason='needs several GPUs where there are GPUs'),
 ]
 CONFIG = """
-_base_ = './toy.py'
+_base_ = './tiny.py'
 train_dataloader = dict(batch_size={batch_size}, dataset=dict(pipeline=[
     dict(type='SampleAllFrames'), dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrameFromFile')]),
     dict(type='RandomPatchMask', patch_size=8), dict(type='PackVideoSegInputs')]))
@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
     mask = cv2.imread(path, cv2.IMREAD_UNCHANGED)
     mask[:, :30] = 2
     cv2.imwrite(path, mask)
-    write_config(folder / 'toy.py')
+    write_config(folder / 'tiny.py')
     return folder
 
 
@@ -178,7 +178,7 @@ def test_numbers_of_four_processes_are_those_of_one(start, folder, four):
     """On one machine and on two, for two videos; exactly."""
     numbers = []
     for processes, places in ((1, [{}]), (4, [{}]), (2, machines(2, '2'))):
-        succeed(*(start('dist_test', folder / 'toy.py', folder / 'four/iter_4.pth', processes, '--out',
+        succeed(*(start('dist_test', folder / 'tiny.py', folder / 'four/iter_4.pth', processes, '--out',
                         folder / 'numbers.json', work_dir='tested', **place) for place in places))
         numbers.append(json.loads((folder / 'numbers.json').read_text()))
         (folder / 'numbers.json').unlink()

@@ -16,7 +16,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.formats.vspw import list_masks
 from mmvc.registry import METRICS
 from mmvc.utils.errors import UsageError
-from tests.helpers.tiny_vss import ToyVSS, write_config, write_videos
+from tests.helpers.tiny_vss import TinyVSS, write_config, write_videos
 
 TOOL = Path(__file__).parents[2] / 'tools/test.py'
 
@@ -31,12 +31,12 @@ def tool():
 
 @pytest.fixture
 def run(tool, tmp_path, monkeypatch, forget_runs):
-    """Run the tool on the toy model and the toy videos."""
-    config, data_root = write_config(tmp_path / 'toy.py'), write_videos(tmp_path / 'videos')
-    torch.save(dict(state_dict=ToyVSS(2).state_dict()), tmp_path / 'toy.pth')
+    """Run the tool on the tiny model and the tiny videos."""
+    config, data_root = write_config(tmp_path / 'tiny.py'), write_videos(tmp_path / 'videos')
+    torch.save(dict(state_dict=TinyVSS(2).state_dict()), tmp_path / 'tiny.pth')
 
     def run_tool(*options):
-        monkeypatch.setattr(sys, 'argv', ['test.py', config, str(tmp_path / 'toy.pth'), '--data-root', data_root,
+        monkeypatch.setattr(sys, 'argv', ['test.py', config, str(tmp_path / 'tiny.pth'), '--data-root', data_root,
                                           '--work-dir', str(tmp_path / 'work'), *map(str, options)])
         forget_runs()
         tool.main()
@@ -104,7 +104,7 @@ tta_pipeline = [
 
 def test_tta_votes_over_mirrored_videos(run, tmp_path):
     """A model that looks at single pixels gives the same answer mirrored, if predictions are mirrored back."""
-    with open(tmp_path / 'toy.py', 'a') as config:
+    with open(tmp_path / 'tiny.py', 'a') as config:
         config.write(TTA_PIPELINE)
     run('--tta', '--out', tmp_path / 'numbers.json')
     assert json.loads((tmp_path / 'numbers.json').read_text())['vss/mIoU'] == pytest.approx(100)
@@ -112,8 +112,8 @@ def test_tta_votes_over_mirrored_videos(run, tmp_path):
 
 @pytest.mark.parametrize('postprocessor, metric, tta, message', [
     ('VSSPostprocessor', 'VISMetric', False, 'VISMetric of test_evaluator cannot score'),
-    ('mmvc.VPSPostprocessor', 'VPSMetric', True, '--tta votes on maps of classes'),
-    ('VISPostprocessor', 'VISMetric', True, '--tta votes on maps of classes'),
+    ('mmvc.VPSPostprocessor', 'VPSMetric', True, '--tta votes on class maps'),
+    ('VISPostprocessor', 'VISMetric', True, '--tta votes on class maps'),
 ])
 def test_another_task_than_the_models_is_refused(tool, postprocessor, metric, tta, message):
     cfg = Config(dict(model=dict(postprocessor=dict(type=postprocessor)), test_evaluator=[dict(type=metric)]))
@@ -122,7 +122,7 @@ def test_another_task_than_the_models_is_refused(tool, postprocessor, metric, tt
 
 
 def test_missing_ground_truth_is_found_before_the_first_video(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(ToyVSS, 'forward', lambda *args, **kwargs: pytest.fail('a video was predicted'))
+    monkeypatch.setattr(TinyVSS, 'forward', lambda *args, **kwargs: pytest.fail('a video was predicted'))
     (tmp_path / 'videos/data/right/mask/003.png').unlink()
     with pytest.raises(SystemExit, match='right/origin/003.png" of video "right" has no ground truth'):
         run()
@@ -141,13 +141,13 @@ def test_videos_that_annotations_lack_are_refused(tmp_path):
 
 def test_tta_without_settings_uses_the_papers_scales(tool):
     cfg = Config(dict(
-        model=dict(type='ToyVSS'),
+        model=dict(type='TinyVSS'),
         test_dataloader=dict(dataset=dict(pipeline=[
             dict(type='SampleAllFrames'),
             dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrameFromFile')]),
             dict(type='PackVideoSegInputs'),
         ]))))
     tool.enable_tta(cfg)
-    assert cfg.model.type == 'VideoSegTTAModel' and cfg.model.module.type == 'ToyVSS'
+    assert cfg.model.type == 'VideoSegTTAModel' and cfg.model.module.type == 'TinyVSS'
     scales, flips, _ = cfg.test_dataloader.dataset.pipeline[-1].transforms
     assert len(scales) == 4 and len(flips) == 2

@@ -23,7 +23,7 @@ def error_of(run, *arguments) -> str:
 
 @pytest.fixture
 def paths(tmp_path):
-    return write_config(tmp_path / 'toy.py'), write_videos(tmp_path / 'videos'), tmp_path / 'work'
+    return write_config(tmp_path / 'tiny.py'), write_videos(tmp_path / 'videos'), tmp_path / 'work'
 
 
 def test_train_resume_test(run, paths, tmp_path):
@@ -104,7 +104,7 @@ def test_two_processes(run, paths, tmp_path):
     """Train two stages and test, each on two processes over gloo."""
     config, data_root, work_dir = paths
     both = tmp_path / 'both.py'
-    both.write_text("_base_ = './toy.py'\nstages = dict(one=dict(), two=dict())")
+    both.write_text("_base_ = './tiny.py'\nstages = dict(one=dict(), two=dict())")
     environment = child_environment(PYTHON=sys.executable, OMP_NUM_THREADS='1')
 
     def script(name, *arguments):

@@ -23,12 +23,12 @@ SPLITS = ('train', 'val', 'test')
 
 
 def check_config(cfg: Config, splits: Sequence[str] = SPLITS, workers: int = 1, quick: bool = False) -> CheckReport:
-    """Check the datasets that a config is trained and tested on, in whatever layout and class they have.
+    """Check the datasets of a config, of any layout and dataset class.
 
     A dataset is built as for a training, and the transforms of the training pipeline whose names begin with ``Load``
-    are applied to every frame. So a problem is whatever would stop the training. Where the evaluator of a validation
-    or test set computes numbers, its annotations are checked in the same way. In addition, all frames of a video must
-    have the same size, and the model must have as many classes as the dataset.
+    are applied to every frame. So everything that would stop the training is a problem. Where the evaluator of a
+    validation or test set computes numbers, its annotations are checked in the same way. In addition, all frames of a
+    video must have the same size, and the model must have as many classes as the dataset.
 
     Args:
         cfg (Config): Config of a stage. Its default scope is initialised.

@@ -39,7 +39,7 @@ class CheckReport:
     Attributes:
         counts (dict[str, Counter]): Counts by split: ``videos``, ``frames``, ``labelled``, ``instances``.
         sizes (Counter): Number of frames by (width, height).
-        problems (list[tuple[str, str]]): Kind, a key of ``REMEDIES``, and where and what.
+        problems (list[tuple[str, str]]): Kind (a key of ``REMEDIES``), and a description with the place.
         notes (list[str]): Remarks that are not problems.
     """
     counts: dict[str, Counter] = field(default_factory=dict)
@@ -48,24 +48,24 @@ class CheckReport:
     notes: list[str] = field(default_factory=list)
 
     def add(self, kind: str, what: str) -> None:
-        """Note a problem."""
+        """Add a problem."""
         assert kind in REMEDIES, kind
         self.problems.append((kind, what))
 
     def attempt(self, kind: str, load: Callable[[], object]) -> None:
-        """Note a problem if ``load`` raises an error about files or their content."""
+        """Add a problem if ``load`` raises an error about files or their content."""
         try:
             load()
         except (OSError, ValueError) as error:
             self.add(kind, str(error))
 
     def add_faults(self, faults: Iterable[Fault]) -> None:
-        """Note the faults of an annotation file."""
+        """Add the faults of an annotation file as problems."""
         for fault in faults:
             self.add(fault.kind, fault.what)
 
     def read_json(self, path: Path, schema: Any) -> Any:
-        """Content of an annotation file; None, noting it, if it cannot be read or does not fit the schema."""
+        """Read an annotation file. If it is unreadable or does not fit the schema, add a problem and return None."""
         if not path.is_file():
             self.add('missing file', str(path))
             return None
@@ -77,7 +77,7 @@ class CheckReport:
             return None
 
     def attempt_to_load(self, dataset: Callable[[], BaseVideoDataset]) -> None:
-        """Note a problem if a dataset (built without reading anything) refuses its files."""
+        """Add a problem if a dataset, which was built without reading its files, refuses them."""
         self.attempt('refused', lambda: dataset().load_data_list())
 
     def count(self, split: str, **numbers: int) -> None:
@@ -97,14 +97,14 @@ class CheckReport:
         return sum(numbers[what] for numbers in self.counts.values())
 
     def expect(self, split: str, what: str, expected: int | Iterable[int]) -> None:
-        """Note a problem unless a count (of all splits together for ``split='all'``) is one of the expected."""
+        """Add a problem unless a count (with ``split='all'``, of all splits together) is an expected one."""
         expected = {expected} if isinstance(expected, int) else set(expected)
         found = self.total(what) if split == 'all' else self.counts.get(split, Counter())[what]
         if found not in expected:
             self.add('total', f'{split}: {found} {what}, the benchmark has {" or ".join(map(str, sorted(expected)))}')
 
     def image_size(self, path: Path, quick: bool) -> tuple[int, int] | None:
-        """Width and height of an image, decoded in full unless ``quick``; None, noting it, if it cannot be read."""
+        """Read width and height of an image; unless ``quick``, decode it. If that fails, add a problem."""
         try:
             damage = None if quick else find_damage(path.read_bytes())
             if damage is not None:
@@ -120,7 +120,7 @@ class CheckReport:
         return None
 
     def to_text(self, limit: int = 10) -> str:
-        """The report in words: tables of counts and sizes, then the problems by kind, ``limit`` of each named."""
+        """Format the report: tables of counts and sizes, then the problems by kind, at most ``limit`` of each."""
         columns = sorted({what for numbers in self.counts.values() for what in numbers})
         table = PrettyTable(['split', *columns], align='r')
         table.add_rows([[split, *(numbers[what] for what in columns)] for split, numbers in self.counts.items()])

@@ -53,7 +53,7 @@ def is_whole(path: Path, size: tuple[int, int]) -> bool:
 
 
 def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
-    """Videos of the lists ``<split>.txt`` that there are, by split.
+    """Read the lists ``<split>.txt`` that exist: names of the videos by split.
 
     Raises:
         DataError: A list is not text.

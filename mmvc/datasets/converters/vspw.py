@@ -35,7 +35,7 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
 
     Args:
         src (Path): Root of the full-resolution release: ``data/<video>/{origin,mask}`` and the lists.
-        dst (Path): Root of the result, in the same layout. Whole files in it are kept: an interrupted run goes on.
+        dst (Path): Root of the result, in the same layout. Complete files in it are kept.
         height (int): Height of the result in pixels. Defaults to 480.
         quality (int): JPEG quality, 1 to 100. Defaults to 75.
         workers (int): Number of processes. Defaults to 1.

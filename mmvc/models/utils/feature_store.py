@@ -26,7 +26,7 @@ class FeatureStore:
             within it. Its limit and folder replace ``memory_limit`` and ``folder``. Defaults to None.
 
     Raises:
-        ValueError: ``memory_limit`` is negative, or ``dtype`` is none of these.
+        ValueError: ``memory_limit`` is negative, or ``dtype`` is unknown.
 
     Example:
         >>> store = FeatureStore(memory_limit=100)

@@ -37,7 +37,7 @@ class SegmenterCache:
             Defaults to None: their own dtype; losses are then the same as without cache.
 
     Raises:
-        ValueError: ``dtype`` is none of these.
+        ValueError: ``dtype`` is unknown.
     """
 
     MAX_FORMS = 2  # of a frame: plain and flipped

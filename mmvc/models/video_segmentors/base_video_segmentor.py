@@ -160,7 +160,7 @@ class BaseVideoSegmentor(BaseModel):
             dict | Sequence[TrackDataSample]: Losses, samples with predictions, or raw output.
 
         Raises:
-            ValueError: If the mode is none of these.
+            ValueError: The mode is unknown.
         """
         if mode == 'loss':
             return self.loss(cast(Tensor, inputs), cast(Sequence[TrackDataSample], data_samples), passes)

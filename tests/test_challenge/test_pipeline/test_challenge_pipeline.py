@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The challenge pipeline on toy videos: its steps in order, what is skipped when it is run again, and its report."""
+"""The challenge pipeline on tiny videos: its steps in order, what is skipped when it is run again, and its report."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from mmvc.evaluation.files import evaluate_vss
 from mmvc.formats.vspw import list_masks
 from mmvc.utils.errors import UsageError
 from tests.helpers.child_environment import child_environment
-from tests.helpers.tiny_vss import ToyVSS, write_config
+from tests.helpers.tiny_vss import TinyVSS, write_config
 
 ROOT = Path(__file__).parents[3]
 CLASSES = ('sky', 'sea', 'river', 'rock')
@@ -38,7 +38,7 @@ models = dict(
     given=dict(predictions='{root}/given'))
 aggregation = dict(models=('given', 'steady_tta'))
 correction = dict(
-    backend=dict(type='openai', model='toy', base_url='http://127.0.0.1:1/v1'),
+    backend=dict(type='openai', model='tiny', base_url='http://127.0.0.1:1/v1'),
     groups=[dict(stuff='water', classes=('sea', 'river'), always=True)],
     settings=dict(num_questions=1, min_area=0.01))
 """
@@ -90,11 +90,11 @@ def data(tmp_path):
     return tmp_path
 
 
-class ToyBackend(MultimodalBackend):
+class TinyBackend(MultimodalBackend):
     """Says river, counts its questions, and fails when it is told to."""
 
     def __init__(self):
-        super().__init__('toy')
+        super().__init__('tiny')
         self.asked, self.fails = 0, False
 
     def ask(self, picture, question):
@@ -126,7 +126,7 @@ def build(data):
         cfg = Config.fromfile(str(data / 'challenge.py'))
         cfg.merge_from_dict(changes)
         return ChallengePipeline(load_plan(cfg), data / 'work', predict=make.predict, backend=make.backend)
-    make.predict, make.backend = Predict(), ToyBackend()
+    make.predict, make.backend = Predict(), TinyBackend()
     return make
 
 
@@ -299,7 +299,7 @@ def test_given_predictions_must_be_those_of_the_dataset(build, data):
     ({'models': dict(steady=dict(tta=dict(voting='none')))}, "tta.voting = 'none'"),
     ({'correction': dict(groups=None)}, 'those of VSPW do not fit'),
     ({'correction': dict(settings=dict(min_size=1))}, 'correction: settings: .*min_size'),
-    ({'dataset': dict(type='YouTubeVISDataset')}, 'no dataset for video semantic segmentation'),
+    ({'dataset': dict(type='YouTubeVISDataset')}, 'not a dataset for video semantic segmentation'),
 ])
 def test_configs_that_make_no_sense(build, changes, message):
     with pytest.raises(UsageError, match=message):
@@ -361,18 +361,18 @@ correction = None
 @pytest.mark.slow
 def test_tool_with_a_model_and_augmentation(monkeypatch, data, capfd):
     monkeypatch.setenv('PYTHONPATH', child_environment()['PYTHONPATH'])
-    write_config(data / 'toy.py')
-    torch.save(dict(state_dict=ToyVSS(2).state_dict()), data / 'toy.pth')
+    write_config(data / 'tiny.py')
+    torch.save(dict(state_dict=TinyVSS(2).state_dict()), data / 'tiny.pth')
     (data / 'challenge.py').write_text(f"""
 dataset = dict(type='VSPWDataset', data_root='{data}', ann_file='val.txt', metainfo=dict(classes={CLASSES}))
-models = dict(toy=dict(config='toy.py', checkpoint='{data}/toy.pth', tta=dict(scales=(1.0, ))))
+models = dict(tiny=dict(config='tiny.py', checkpoint='{data}/tiny.pth', tta=dict(scales=(1.0, ))))
 """)
     run_tool(monkeypatch, data / 'challenge.py', '--work-dir', data / 'work')
     labels, margins = (read_labels(data / 'work' / folder / 'two')
-                       for folder in ('predictions/toy', 'models/toy/margins'))
+                       for folder in ('predictions/tiny', 'models/tiny/margins'))
     assert margins.shape == labels.shape and margins.max() == 255
     assert labels.shape == (17, *SIZE) and set(np.unique(labels)) == {0, 1}
     assert (data / 'work/submission.zip').is_file()
-    (data / 'toy.pth').write_bytes(b'damaged')
-    with pytest.raises(SystemExit, match='damaged|toy.pth|--redo toy'):
+    (data / 'tiny.pth').write_bytes(b'damaged')
+    with pytest.raises(SystemExit, match='damaged|tiny.pth|--redo tiny'):
         run_tool(monkeypatch, data / 'challenge.py', '--work-dir', data / 'work')

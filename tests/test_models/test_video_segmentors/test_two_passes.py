@@ -63,7 +63,7 @@ def test_gradients_and_log_are_those_of_the_sum(stage):
     assert not any(value.requires_grad for value in log.values())
 
 
-class Toy(BaseModel):
+class Tiny(BaseModel):
     """Two losses of a weight: of the clean input, and of the masked one. Follows the passes of the segmentors."""
 
     def __init__(self):
@@ -83,7 +83,7 @@ class Toy(BaseModel):
         return {**(clean if 'clean' in passes else {}), **(masked if 'masked' in passes else {})}
 
 
-def toy_data(x, y):
+def tiny_data(x, y):
     return dict(inputs=torch.tensor([x, y]), data_samples=['masked'])
 
 
@@ -94,12 +94,12 @@ def two_pass_step(model, data, optim_wrapper):
 
 @pytest.mark.parametrize('step', [one_graph_step, two_pass_step])
 def test_accumulation_counts_iterations_not_passes(step):
-    model = Toy()
+    model = Tiny()
     optim_wrapper = wrapper(model, accumulative_counts=2)
     optim_wrapper.initialize_count_status(model, 0, 5)
     seen = [model.weight.tolist()]
     for _ in range(5):
-        step(model, toy_data(0.25, 0.5), optim_wrapper)
+        step(model, tiny_data(0.25, 0.5), optim_wrapper)
         seen.append(model.weight.tolist())
     # an update after iterations 2, 4 and the last one: mean gradient x (1 + 2 w)
     first = [2 - 0.25 * (1 + 4), 3 - 0.5 * (1 + 6)]
@@ -109,8 +109,8 @@ def test_accumulation_counts_iterations_not_passes(step):
 
 @pytest.mark.parametrize('step', [one_graph_step, two_pass_step])
 def test_clipping_sees_the_summed_gradient(step):
-    model = Toy()
-    log = step(model, toy_data(3.0, 0.0), wrapper(model, clip_grad=dict(max_norm=1.0)))  # gradient 3 + 12 = 15
+    model = Tiny()
+    log = step(model, tiny_data(3.0, 0.0), wrapper(model, clip_grad=dict(max_norm=1.0)))  # gradient 3 + 12 = 15
     assert model.weight.tolist() == pytest.approx([1.0, 3.0])
     assert log['loss'] == 6 + 12 == log['loss_a'] + log['masked.loss_a']
 
@@ -129,13 +129,13 @@ class ScalingWrapper(OptimWrapper):
 
 
 def test_both_passes_are_scaled():
-    model = Toy()
-    two_pass_step(model, toy_data(0.25, 0.0), ScalingWrapper(torch.optim.SGD(model.parameters(), lr=1.0)))
+    model = Tiny()
+    two_pass_step(model, tiny_data(0.25, 0.0), ScalingWrapper(torch.optim.SGD(model.parameters(), lr=1.0)))
     assert model.weight.tolist() == pytest.approx([2 - 0.25 * 5, 3])
 
 
 def test_without_a_second_pass_the_step_is_ordinary():
-    model = Toy()
+    model = Tiny()
     two_pass_step(model, dict(inputs=torch.ones(2), data_samples=None), wrapper(model))
     assert model.passes == [('clean', )] and model.times_asked == 1
 
@@ -193,13 +193,13 @@ def train_on_a_rank(rank, folder):
     results = {}
     for wrapper_type in (MMDistributedDataParallel, TwoPassDistributedDataParallel):
         for accumulate in (1, 2):
-            model = wrapper_type(module=Toy(), broadcast_buffers=False)
+            model = wrapper_type(module=Tiny(), broadcast_buffers=False)
             all_reduced = []
             model.register_comm_hook(all_reduced, count_and_reduce)
             optim_wrapper = wrapper(model, accumulative_counts=accumulate)
             optim_wrapper.initialize_count_status(model, 0, 4)
             for iteration in range(4):
-                model.train_step(toy_data(0.1 * (rank + 1), 0.05 * iteration), optim_wrapper)
+                model.train_step(tiny_data(0.1 * (rank + 1), 0.05 * iteration), optim_wrapper)
             results[wrapper_type.__name__, accumulate] = dict(
                 weight=model.module.weight.tolist(), passes=model.module.passes, reduced=len(all_reduced))
     Path(folder, f'{rank}.txt').write_text(repr(results))
