@@ -22,6 +22,8 @@ from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import PACKAGE, find_shipped
 
+from .checkpoint_config import config_of_checkpoint
+
 _MAX_LINES = 20
 
 
@@ -116,6 +118,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
         tuple[BaseVideoSegmentor, Config, dict]: Model, config, and ``dict(classes, palette)`` of its training set.
 
     Raises:
+        CheckpointError: The config in the checkpoint could run code.
         UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are
             listed), or the classes are not known.
     """
@@ -151,19 +154,13 @@ def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: d
             raise UsageError(f'"{model}" names the stage {named}, and stage (--stage) says {stage}: drop one of them')
         return load_config(str(path), cfg_options, stage=stage or named), f'config "{path}"'
     if model is None:
-        text = checkpoint and (checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
-                               or checkpoint.get('meta', {}).get('cfg'))
-        if not text:
-            raise UsageError(f'checkpoint "{weights}" carries no config: give one (--model)' if checkpoint else
-                             'no config is given: give a model (--model), or a checkpoint that contains its config '
+        if checkpoint is None:
+            raise UsageError('no config is given: give a model (--model), or a checkpoint that contains its config '
                              '(--weights)')
-        label = f'the config in checkpoint "{weights}"'
-        try:
-            cfg = Config.fromstring(text, file_format='.py')
-        except Exception as error:  # a config is code, which can raise anything
-            raise UsageError(f'{label} cannot be read: {type(error).__name__}: {error}; give one (--model)') from error
-        cfg.load_from = None  # the initial weights of that training
-    elif isinstance(model, Config):
+        cfg, label = config_of_checkpoint(checkpoint, str(weights), stage)
+        merge_options(cfg, cfg_options, label)
+        return cfg, label
+    if isinstance(model, Config):
         cfg, label = model, 'the config'
     elif isinstance(model, dict):
         cfg, label = Config(dict(model)), 'the config'

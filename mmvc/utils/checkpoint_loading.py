@@ -6,6 +6,7 @@ If ``torch.load(weights_only=True)`` fails, mmengine loads the file as a trusted
 """
 
 import contextlib
+import logging
 import os
 import pickle
 import re
@@ -23,6 +24,7 @@ from mmengine.utils import digit_version
 
 from . import safetensors_files
 from .errors import CheckpointError
+from .literal_config import parse_config_text
 from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
 
 TRUST_VARIABLE = 'MMVC_TRUST_CHECKPOINTS'
@@ -40,6 +42,11 @@ def trust_checkpoints() -> None:
     Setting the environment variable ``MMVC_TRUST_CHECKPOINTS=1`` has the same effect.
     """
     os.environ[TRUST_VARIABLE] = '1'
+
+
+def checkpoints_are_trusted() -> bool:
+    """Whether the user allows checkpoints to run code, see :func:`trust_checkpoints`."""
+    return os.environ.get(TRUST_VARIABLE, '0').lower() in ('1', 'true', 'yes', 'on')
 
 
 def load_from_local(filename: str | os.PathLike, map_location: MapLocation = None, mmap: bool = False) -> Any:
@@ -63,7 +70,7 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
         raise FileNotFoundError(f'checkpoint "{filename}" does not exist')
     if filename.endswith(safetensors_files.SUFFIX):
         device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
-        return safetensors_files.load(filename, device)
+        return _with_inert_config(safetensors_files.load(filename, device), filename)
     return _load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename))
 
 
@@ -96,12 +103,12 @@ def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = No
     """Load a file of ``torch.save``; error messages call it ``name``."""
     name = name or getattr(file, 'name', 'the checkpoint')
     try:
-        return load_weights_only(file, map_location, **kwargs)
+        return _with_inert_config(load_weights_only(file, map_location, **kwargs), name)
     except pickle.UnpicklingError as error:
         reason = refusal_reason(error)
         if not _is_pickled(file):
             raise _broken(name, error) from error
-        if os.environ.get(TRUST_VARIABLE, '0').lower() not in ('1', 'true', 'yes', 'on'):
+        if not checkpoints_are_trusted():
             raise CheckpointError(
                 f'checkpoint "{name}" is refused: it contains objects other than weights and training state, and '
                 f'loading them could run code of its author ({reason}). If you trust its source, use '
@@ -112,6 +119,24 @@ def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = No
     if hasattr(file, 'seek'):
         file.seek(0)
     return torch.load(file, map_location=map_location, weights_only=False)
+
+
+def _with_inert_config(checkpoint: Any, name: Any) -> Any:
+    """Replace the text ``meta.config`` of old checkpoints, which mmengine runs when it resumes, by what it reads there.
+
+    It reads ``gpu_ids``, to compare the number of GPUs.
+    """
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if not isinstance(meta, dict) or 'config' not in meta or checkpoints_are_trusted():
+        return checkpoint
+    config = meta.pop('config')
+    try:
+        config = parse_config_text(config, f'meta.config of checkpoint "{name}"') if isinstance(config, str) else config
+    except CheckpointError as error:
+        print_log(f'{error}. The rest of the checkpoint is used without it', 'current', level=logging.WARNING)
+    if isinstance(config, dict) and isinstance(config.get('gpu_ids'), (list, tuple)):
+        meta['config'] = f'gpu_ids = {list(range(len(config["gpu_ids"])))}'
+    return checkpoint
 
 
 def _is_pickled(file: str | BinaryIO) -> bool:

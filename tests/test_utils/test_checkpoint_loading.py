@@ -176,6 +176,40 @@ def test_a_trusted_file_runs_its_code(tmp_path, load, monkeypatch):
     assert (tmp_path / 'trace').exists()
 
 
+@pytest.mark.parametrize('old_config, left', [
+    ('gpu_ids = [0, 1]\nwork_dir = "w"', 'gpu_ids = [0, 1]'),
+    ('gpu_ids = range(2)', None),
+    ('__import__("os").mkdir("TRACE")', None),
+    ('custom_imports = dict(imports=["antigravity"])', None),
+    ('_base_ = "TRACE"', None),
+    (dict(gpu_ids=(5, )), 'gpu_ids = [0]'),
+    (3, None),
+])
+def test_the_config_that_mmengine_runs_when_it_resumes(tmp_path, load, monkeypatch, old_config, left):
+    """``meta.config``, which mmcv wrote, is kept as data."""
+    if isinstance(old_config, str):
+        old_config = old_config.replace('TRACE', str(tmp_path / 'trace'))
+    whole = _runner(tmp_path, resume=False)
+    whole.train()
+    path = tmp_path / 'iter_2.pth'
+    content = torch.load(path, weights_only=False)
+    content['meta']['config'] = old_config
+    torch.save(content, path)
+    assert load(path)['meta'].get('config') == left
+    (tmp_path / 'iter_4.pth').unlink()
+    (tmp_path / 'last_checkpoint').write_text(str(path))
+    resumed = _runner(tmp_path, resume=True)
+    if left == 'gpu_ids = [0, 1]':  # the check of mmengine that this is for
+        with pytest.raises(RuntimeError, match='Number of GPUs'):
+            resumed.train()
+        return
+    resumed.train()
+    assert resumed.iter == 4 and not (tmp_path / 'trace').exists()
+    if isinstance(old_config, str) and 'mkdir' in old_config:
+        trust_checkpoints()
+        assert load(path)['meta']['config'] == old_config
+
+
 def test_missing_and_broken_files_are_named(tmp_path, load):
     with pytest.raises(FileNotFoundError, match='absent.pth'):
         load(tmp_path / 'absent.pth')
