@@ -13,7 +13,6 @@ import re
 import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
-from urllib.parse import urlparse
 
 import mmengine.runner.checkpoint
 import torch
@@ -23,6 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
 from . import safetensors_files
+from .downloads import download, find_download
 from .errors import CheckpointError
 from .literal_config import parse_config_text
 from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
@@ -88,15 +88,15 @@ def load_from_http(filename: str, map_location: MapLocation = None, model_dir: s
         dict: The checkpoint.
 
     Raises:
-        CheckpointError: As for :func:`load_from_local`.
+        CheckpointError: The address gives no checkpoint, or as for :func:`load_from_local`.
     """
     folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
-    path = os.path.join(folder, os.path.basename(urlparse(filename).path))
-    if get_local_rank() == 0 and not os.path.exists(path):
-        os.makedirs(folder, exist_ok=True)
-        torch.hub.download_url_to_file(filename, path, progress=progress)
-    barrier()
-    return load_from_local(path, map_location)
+    try:
+        if get_local_rank() == 0:
+            download(filename, folder, progress)
+    finally:
+        barrier()  # also after an error: the other processes wait here
+    return load_from_local(find_download(filename, folder), map_location)
 
 
 def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = None, **kwargs: Any) -> Any:
@@ -122,16 +122,17 @@ def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = No
 
 
 def _with_inert_config(checkpoint: Any, name: Any) -> Any:
-    """Replace the text ``meta.config`` of old checkpoints, which mmengine runs when it resumes, by what it reads there.
+    """Reduce the text ``meta.config`` of old checkpoints to ``gpu_ids``, which is all that mmengine reads of it.
 
-    It reads ``gpu_ids``, to compare the number of GPUs.
+    When a training resumes, mmengine runs this text.
     """
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     if not isinstance(meta, dict) or 'config' not in meta or checkpoints_are_trusted():
         return checkpoint
     config = meta.pop('config')
     try:
-        config = parse_config_text(config, f'meta.config of checkpoint "{name}"') if isinstance(config, str) else config
+        if isinstance(config, str):
+            config = parse_config_text(config, f'meta.config of checkpoint "{name}"')
     except CheckpointError as error:
         print_log(f'{error}. The rest of the checkpoint is used without it', 'current', level=logging.WARNING)
     if isinstance(config, dict) and isinstance(config.get('gpu_ids'), (list, tuple)):

@@ -1,0 +1,167 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Downloading checkpoints into a cache. Each address has a file of its own."""
+
+import errno
+import hashlib
+import logging
+import os
+import pickle
+import re
+import time
+import zipfile
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from mmengine.logging import print_log
+from torch.hub import tqdm
+
+from .atomic import atomic_path
+from .errors import CheckpointError
+from .safetensors_files import SUFFIX, is_complete
+
+_TIMEOUT = 60.  # seconds without a byte
+_MIN_SPEED = 1024  # bytes per second, over the last _TIMEOUT seconds
+_CHUNK = 1 << 17
+_HASH = re.compile(r'-([0-9a-f]{8,64})\.')  # resnet50-0676ba61.pth: the start of the SHA-256 of the file
+_MAX_NAME = 100
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+
+
+def download(url: str, folder: str | os.PathLike, progress: bool = True) -> str:
+    """Download a checkpoint, unless it is in the folder already.
+
+    Args:
+        url (str): Address.
+        folder (str | PathLike): Folder for the file; created if missing.
+        progress (bool): Whether to show a progress bar. Defaults to True.
+
+    Returns:
+        str: Path of the file.
+
+    Raises:
+        CheckpointError: The server does not answer, is too slow, or sends something else than a whole checkpoint.
+    """
+    known = find_download(url, folder, default=None)
+    if known is not None:
+        return known
+    path = _cached_file(url, folder)
+    with atomic_path(path, keep_suffix=True) as draft:
+        try:
+            _transfer(url, draft, progress)
+        except (HTTPException, OSError, ValueError) as error:
+            if isinstance(error, OSError) and (error.errno in _DISK_ERRORS or error.filename == str(draft)):
+                raise
+            raise CheckpointError(f'"{_shown(url)}" cannot be downloaded: {_reason(error, url)}. Check the address '
+                                  'and the connection, or download the file by hand and give its path') from error
+        _require_checkpoint(draft, url)
+    return str(path)
+
+
+def find_download(url: str, folder: str | os.PathLike, default: Any = ...) -> Any:
+    """Find the file of an address in the folder of downloads.
+
+    Args:
+        url (str): Address.
+        folder (str | PathLike): Folder of downloads.
+        default (Any): What to return if there is no file. Defaults to ``...``: raise an error.
+
+    Returns:
+        str: Path of the file. A file that torch downloaded, called by the last part of the address, counts if that
+        part contains the hash of the file.
+
+    Raises:
+        CheckpointError: There is no such file.
+    """
+    path = _cached_file(url, folder)
+    if path.is_file():
+        return str(path)
+    by_torch = Path(folder, _last_part(url))
+    if by_torch.is_file() and _hash_fits(by_torch, _last_part(url)):
+        return str(by_torch)
+    if default is ...:
+        raise CheckpointError(f'"{_shown(url)}" is not in "{folder}": its download failed on the first process of '
+                              'this machine, whose message says why')
+    return default
+
+
+def _cached_file(url: str, folder: str | os.PathLike) -> Path:
+    return Path(folder, f'{hashlib.sha256(url.encode()).hexdigest()[:16]}-{_last_part(url)}')
+
+
+def _last_part(url: str) -> str:
+    """Last part of an address as the name of a file."""
+    name = unquote(urlsplit(url).path.rpartition('/')[2])
+    return re.sub(r'[^\w.+-]', '_', name)[-_MAX_NAME:].lstrip('.') or 'checkpoint'
+
+
+def _shown(url: str) -> str:
+    """The address without user, password and query, which may hold a key."""
+    parts = urlsplit(url)
+    return f'{parts.scheme}://{parts.netloc.rpartition("@")[2]}{parts.path}'
+
+
+def _reason(error: Exception, url: str) -> str:
+    """An error in one line, without the parts of the address that may hold a key."""
+    parts = urlsplit(url)
+    text = str(getattr(error, 'reason', None) or error) or type(error).__name__
+    code = getattr(error, 'code', None)
+    for secret in (url, parts.query, parts.netloc.rpartition('@')[0]):
+        text = text.replace(secret, '***') if secret else text
+    text = re.sub(r'[^ -~\w]+', ' ', text).strip()[:200]
+    return f'{code} {text}' if isinstance(code, int) else text
+
+
+def _transfer(url: str, draft: Path, progress: bool) -> None:
+    request = Request(url, headers={'User-Agent': 'mmvc'})
+    with urlopen(request, timeout=_TIMEOUT) as reply, open(draft, 'wb') as file:
+        length = reply.headers.get('Content-Length', '')
+        total = int(length) if length.isdigit() and not reply.headers.get('Content-Encoding') else None
+        started, received, before = time.monotonic(), 0, 0
+        with tqdm(total=total, disable=not progress, unit='B', unit_scale=True, unit_divisor=1024) as bar:
+            while chunk := reply.read1(_CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+                received += len(chunk)
+                if time.monotonic() - started > _TIMEOUT:
+                    if received - before < _MIN_SPEED * _TIMEOUT:
+                        raise TimeoutError(f'the server sent less than {_MIN_SPEED} bytes per second')
+                    started, before = time.monotonic(), received
+    if total is not None and received != total:
+        raise ValueError(f'{received} of {total} bytes came')
+
+
+def _require_checkpoint(draft: Path, url: str) -> None:
+    """Raise an error unless a download is a whole checkpoint; it is not kept then."""
+    with open(draft, 'rb') as file:
+        start = file.read(512)
+    if start.lstrip(b'\xef\xbb\xbf \t\r\n')[:1] == b'<':
+        raise CheckpointError(f'"{_shown(url)}" gives a web page, not a checkpoint: open the address in a browser. It '
+                              'may ask for a login, or point to the page of the file instead of the file')
+    if draft.suffix == SUFFIX:
+        whole = is_complete(draft)
+    elif zipfile.is_zipfile(draft):
+        with zipfile.ZipFile(draft) as archive:
+            whole = archive.testzip() is None
+    else:
+        whole = start[:1] == pickle.PROTO  # as torch < 1.6 wrote, without checksums
+    if not whole:
+        raise CheckpointError(f'"{_shown(url)}" gives no checkpoint, or only a part of one: check the address, and '
+                              'try again')
+    if not _hash_fits(draft, _last_part(url), missing=True):
+        print_log(f'"{_shown(url)}" has another SHA-256 than its name says: the file at this address was replaced',
+                  'current', level=logging.WARNING)
+
+
+def _hash_fits(path: Path, name: str, missing: bool = False) -> bool:
+    """Whether a file has the hash that a name contains; ``missing`` if it contains none."""
+    match = _HASH.search(name)
+    if match is None:
+        return missing
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest().startswith(match[1])
