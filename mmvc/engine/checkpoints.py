@@ -15,7 +15,8 @@ from mmvc.utils import safetensors_files
 from mmvc.utils.checkpoint_loading import load_from_local
 from mmvc.utils.errors import CheckpointError, UsageError
 
-_PERIODIC_NAME = re.compile(r'^(?!best_).*_(\d+)\.pth$')  # iter_100.pth, epoch_3.pth; best_* hold no optimizer state
+_PERIODIC_NAME = re.compile(r'(?!best_)[^/\\\0]*_(\d+)\.pth')  # iter_100.pth, epoch_3.pth; best_*: no optimizer state
+_OWN_NAME = re.compile(r'((iter|epoch)_\d+|best_[^/\\\0]+)\.pth')
 
 
 def is_intact_checkpoint(path: str | Path) -> bool:
@@ -68,8 +69,17 @@ def periodic_checkpoints(folder: str | Path) -> list[Path]:
         list[Path]: Files, in descending order of iteration or epoch.
     """
     numbered = [(int(match[1]), path) for path in Path(folder).glob('*.pth')
-                if (match := _PERIODIC_NAME.match(path.name)) and path.is_file()]
+                if (match := _PERIODIC_NAME.fullmatch(path.name)) and path.is_file()]
     return [path for _, path in sorted(numbered, reverse=True)]
+
+
+def is_training_checkpoint(name: str) -> bool:
+    """Whether a training gives such a name to its checkpoints: ``iter_100.pth``, ``best_vss_mIoU_iter_100.pth``.
+
+    Args:
+        name (str): Name of a file, without folder.
+    """
+    return _OWN_NAME.fullmatch(name) is not None
 
 
 def why_not_resumable(path: str | Path) -> str | None:
@@ -98,23 +108,33 @@ def last_good_checkpoint(work_dir: str | Path) -> str | None:
     """Find the newest checkpoint that can be resumed. Broken or foreign ones are skipped with a warning.
 
     Args:
-        work_dir (str | Path): Work dir of a training. If it has no checkpoint, the folder of the path in its file
-            ``last_checkpoint`` is searched (a checkpoint hook with its own ``out_dir`` writes there).
+        work_dir (str | Path): Work dir of a training. If it has no checkpoint, the folder that its file
+            ``last_checkpoint`` names is searched (a checkpoint hook with its own ``out_dir`` writes there).
 
     Returns:
         str | None: Path of the checkpoint, or None if none can be resumed.
     """
-    candidates = periodic_checkpoints(work_dir)
-    pointer = Path(work_dir) / 'last_checkpoint'
-    if not candidates and pointer.is_file():
-        candidates = periodic_checkpoints(Path(pointer.read_text().strip()).parent)
-    for path in candidates:
+    for path in periodic_checkpoints(work_dir) or _checkpoints_elsewhere(Path(work_dir)):
         problem = why_not_resumable(path)
         if problem is None:
             return str(path)
         print_log(f'Checkpoint "{path}" {problem}: ignored, the one before it is used instead', logger='current',
                   level=logging.WARNING)
     return None
+
+
+def _checkpoints_elsewhere(work_dir: Path) -> list[Path]:
+    """Checkpoints in the folder that ``last_checkpoint`` of a work dir names, newest first."""
+    pointer = work_dir / 'last_checkpoint'
+    if not pointer.is_file():
+        return []
+    target = Path(pointer.read_bytes().decode('utf-8', 'replace').strip())
+    is_own = target.is_absolute() or target.parent.name == work_dir.resolve().name  # not any of the current folder
+    if not (is_own and _PERIODIC_NAME.fullmatch(target.name) and target.is_file()):
+        print_log(f'"{pointer}" names no checkpoint of this training ("{target}"): ignored', logger='current',
+                  level=logging.WARNING)
+        return []
+    return periodic_checkpoints(target.parent)
 
 
 def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_missing: bool = False) -> list[str]:

@@ -14,7 +14,8 @@ from mmengine.runner import Runner
 from mmvc.registry import RUNNERS
 from mmvc.utils.errors import UsageError
 
-from .distributed import wrap_for_cpu
+from .checkpoints import last_good_checkpoint
+from .distributed import on_main_process, wrap_for_cpu
 from .stage_config import resolve_stage, stage_names
 
 #: name on the command line -> class, package to install, module that it imports
@@ -288,5 +289,8 @@ def build_runner(cfg: Config) -> Runner:
         length = (cfg.get('train_cfg') or {}).get(key, 1)
         if not isinstance(length, int) or length < 1:
             raise UsageError(f'train_cfg.{key} must be a whole number from 1, found {length!r}')
+    if cfg.get('resume') and not cfg.get('load_from'):  # otherwise mmengine takes any file that last_checkpoint names
+        cfg.load_from = on_main_process(lambda: last_good_checkpoint(cfg.work_dir))
+        cfg.resume = cfg.load_from is not None
     wrap_for_cpu(cfg)
     return RUNNERS.build(cfg)

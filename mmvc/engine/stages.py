@@ -24,7 +24,7 @@ from mmengine.runner import Runner
 from mmvc.utils.atomic import atomic_write, remove_drafts
 from mmvc.utils.errors import UsageError
 
-from .checkpoints import is_intact_checkpoint, last_good_checkpoint, periodic_checkpoints
+from .checkpoints import is_intact_checkpoint, is_training_checkpoint, last_good_checkpoint, periodic_checkpoints
 from .config import build_runner
 from .distributed import on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook
@@ -107,11 +107,16 @@ class Stage:
         atomic_write(Path(self.work_dir, MARKER), json.dumps(content, indent=2).encode())
 
     def discard_results(self) -> None:
-        """Remove marker and checkpoints, but no logs. The marker goes first, so that the rest never looks finished."""
+        """Remove marker and checkpoints, but no logs and no files that the user put there.
+
+        The marker goes first, so that the rest never looks finished.
+        """
         Path(self.work_dir, MARKER).unlink(missing_ok=True)
-        for pattern in ('*.pth', 'last_checkpoint'):
-            for path in Path(self.work_dir).glob(pattern):
+        for path in Path(self.work_dir).glob('*.pth'):
+            if is_training_checkpoint(path.name) and not path.is_dir():
                 path.unlink()
+        Path(self.work_dir, 'last_checkpoint').unlink(missing_ok=True)
+        for pattern in ('*.pth', 'last_checkpoint'):
             remove_drafts(self.work_dir, pattern)
 
 

@@ -115,12 +115,19 @@ class TestBestCheckpoint:
         runner.save_checkpoint = lambda folder, filename, *args, **kwargs: Path(folder, filename).write_text('x')
         hook.before_train(runner)
 
+        def resume(**runtime_info):
+            """Start again from a checkpoint that says so."""
+            runner.message_hub.runtime_info.clear()
+            runner.message_hub.runtime_info.update(runtime_info)
+            hook.out_dir = None
+            hook.before_train(runner)
+
         def validate(iteration, *scores):
             runner.iter = iteration
             hook.after_val_epoch(runner, dict(zip(names, scores)))
             return sorted(path.name for path in tmp_path.glob('best_*'))
 
-        return SimpleNamespace(validate=validate, runner=runner, folder=tmp_path)
+        return SimpleNamespace(validate=validate, resume=resume, runner=runner, folder=tmp_path)
 
     def test_only_the_best_is_kept(self, hook):
         assert hook.validate(2, 0.5) == ['best_score_iter_2.pth']
@@ -148,6 +155,71 @@ class TestBestCheckpoint:
         """As when a validation that the checkpoint knows of is repeated with a better score."""
         hook.validate(2, 0.5)
         assert hook.validate(2, 0.6) == ['best_score_iter_2.pth']
+
+
+    @pytest.mark.parametrize('hook', [['score'], ['score', 'loss']], indirect=True)
+    @pytest.mark.parametrize('path', [
+        'DIR/other/best_score_iter_9.pth', 'DIR/precious', 'DIR/precious/thesis.tex', '../other/best_score_iter_9.pth',
+        'DIR/work/sub/../../other/best_score_iter_9.pth', 'DIR/work/own.pth', 'DIR/work', '..', '/', '', '\0', 3, None,
+        'best_/../../other/best_score_iter_9.pth', ['DIR/precious']
+    ])
+    def test_a_checkpoint_does_not_say_what_is_removed(self, hook, path):
+        """A copied work dir names the files of the original one, a checkpoint of a stranger may name anything."""
+        hook.runner.work_dir = str(hook.folder / 'work')
+        kept = [hook.folder / name for name in (
+            'other/best_score_iter_9.pth', 'precious/thesis.tex', 'precious/iter_3.pth', 'work/own.pth', 'iter_2.pth')]
+        for file in (*kept, hook.folder / 'work/best_score_iter_9.pth'):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text('years of work')
+        path = path.replace('DIR', str(hook.folder)) if isinstance(path, str) else path
+        hook.resume(best_ckpt=path, best_ckpt_score=path, best_score=0., best_score_score=0.,
+                    outdated_ckpts=[path] * 2, keep_ckpt_ids=[str(path), '../iter_2', 7])
+        hook.validate(10, 0.6, 0.6)
+        hook.validate(12, 0.7, 0.5)
+        assert all(file.is_file() for file in kept)
+
+    def test_a_copied_work_dir_removes_its_own(self, hook):
+        original, copy = hook.folder / 'original', hook.folder / 'copy'
+        for folder in (original, copy):
+            folder.mkdir()
+            (folder / 'best_score_iter_9.pth').write_text('x')
+        hook.runner.work_dir = str(copy)
+        hook.resume(best_ckpt=str(original / 'best_score_iter_9.pth'), best_score=0.)
+        hook.validate(10, 0.6)
+        assert [path.name for path in copy.iterdir()] == ['best_score_iter_10.pth']
+        assert [path.name for path in original.iterdir()] == ['best_score_iter_9.pth']
+
+    @pytest.mark.parametrize('outdated', [None, 3, [3], 'iter_2.pth'])
+    def test_state_of_the_wrong_kind(self, hook, outdated):
+        hook.resume(best_ckpt=outdated, outdated_ckpts=outdated, keep_ckpt_ids=outdated)
+        assert hook.validate(2, 0.5) == ['best_score_iter_2.pth']
+
+
+@pytest.mark.parametrize('pointer', [
+    b'', b'work_di', b'\xff', b'\0', b'iter_4.pth', b'./iter_4.pth', b'/', b'..', b'../other/iter_4.pth', b'DIR/other',
+    b'DIR/other/iter_4.pt', b'DIR/other/iter_5.pth', b'DIR/other/notes_4.txt'
+])
+def test_pointers_to_nowhere_are_no_checkpoints_of_the_current_folder(tmp_path, monkeypatch, pointer):
+    logged = []
+    monkeypatch.setattr('mmvc.engine.checkpoints.print_log', lambda message, **kwargs: logged.append(message))
+    monkeypatch.chdir(tmp_path)
+    for folder in ('new', 'other'):
+        (tmp_path / folder).mkdir()
+    for path in ('iter_4.pth', 'other/iter_4.pth'):
+        save(tmp_path / path)
+    (tmp_path / 'new/last_checkpoint').write_bytes(pointer.replace(b'DIR', bytes(tmp_path)))
+    assert last_good_checkpoint('new') is None
+    assert len(logged) == 1 and 'last_checkpoint' in logged[0]
+
+
+def test_pointer_with_a_relative_path(tmp_path, monkeypatch):
+    """As of a training with ``out_dir='elsewhere'``, which gets a folder with the name of the work dir."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ('new', 'elsewhere/new'):
+        Path(folder).mkdir(parents=True)
+    save(tmp_path / 'elsewhere/new/iter_4.pth')
+    Path('new/last_checkpoint').write_text('elsewhere/new/iter_4.pth')
+    assert last_good_checkpoint('new') == 'elsewhere/new/iter_4.pth'
 
 
 def test_last_good_checkpoint_of_a_hook_with_its_own_folder(tmp_path):

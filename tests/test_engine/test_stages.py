@@ -125,6 +125,30 @@ class TestRunStages:
         assert run_stages(stages, resume=True) == numbers
         assert_same(weights(broken), weights(original / 'offline/iter_4.pth'))
 
+    def test_code_in_a_checkpoint_is_not_run(self, trained, tmp_path, monkeypatch):
+        """``meta.config`` is what mmengine runs when it resumes, ``meta.cfg`` what an inferencer reads."""
+        config, original, numbers = trained
+        monkeypatch.delenv('MMVC_TRUST_CHECKPOINTS', raising=False)
+        work_dir = copy_of(original, tmp_path / 'work')
+        for name in ('offline/iter_4.pth', 'offline/finished.json'):
+            (work_dir / name).unlink()
+        path = work_dir / 'offline/iter_2.pth'
+        content = torch.load(path, weights_only=False)
+        code = f'__import__("os").mkdir({str(tmp_path / "trace")!r})'
+        content['meta'].update(config=code, cfg=code)
+        torch.save(content, path)
+        assert run_stages(load_tiny_stages(config, work_dir), resume=True) == numbers
+        assert not (tmp_path / 'trace').exists()
+        assert_same(weights(work_dir / 'offline/iter_4.pth'), weights(original / 'offline/iter_4.pth'))
+
+    def test_overwriting_leaves_the_files_of_others(self, trained, tmp_path):
+        config, original, _ = trained
+        work_dir = copy_of(original, tmp_path / 'work')
+        for name in ('pretrained.pth', 'coco_50.pth'):
+            (work_dir / 'offline' / name).write_text('of the user')
+        plan_stages(load_tiny_stages(config, work_dir), ['offline'], overwrite=True)
+        assert sorted(path.name for path in work_dir.glob('offline/*.pth')) == ['coco_50.pth', 'pretrained.pth']
+
     def test_resume_after_a_change_of_stages(self, trained, tmp_path):
         """As after a kill before the first checkpoint of a stage."""
         config, original, numbers = trained

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
 import os.path as osp
+import re
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -9,6 +10,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from mmvc.engine.checkpoints import is_training_checkpoint
 from mmvc.registry import HOOKS
 
 _OUTDATED = 'outdated_ckpts'
@@ -18,11 +20,13 @@ _OUTDATED = 'outdated_ckpts'
 class AtomicCheckpointHook(CheckpointHook):
     """Checkpoint hook that keeps an intact checkpoint on disk whenever the process is killed.
 
-    It differs from mmengine's hook in three ways:
+    It differs from mmengine's hook in four ways:
 
     - Checkpoints on local disk and ``last_checkpoint`` are written atomically.
     - An outdated checkpoint, including ``best_*``, is removed only after the new one is complete. If the process is
       killed between the two, the resumed training removes it.
+    - A checkpoint that it resumes from cannot make it remove or read other files: the paths that it took from there
+      count by their names, as files of the folder that it saves to.
     - Before rank 0 saves, the hook calls ``gather_for_checkpoint(runner)`` of all hooks that have this method, on all
       ranks. :class:`RandomStateHook` needs it.
 
@@ -44,15 +48,23 @@ class AtomicCheckpointHook(CheckpointHook):
         """Select atomic storage, unless ``out_dir`` is remote (``s3://...``), and remove outdated checkpoints."""
         if self.backend_args is None and self.file_client_args is None and '://' not in str(self.out_dir or ''):
             self.backend_args = dict(backend='atomic_local')
+        info = runner.message_hub.runtime_info  # of the checkpoint that is resumed
+        if 'keep_ckpt_ids' in info:
+            info['keep_ckpt_ids'] = [step for step in _as_list(info['keep_ckpt_ids']) if type(step) is int]
         super().before_train(runner)
-        self._remove([path for path in runner.message_hub.runtime_info.get(_OUTDATED, ())
-                      if osp.dirname(path) == osp.dirname(self.file_backend.join_path(self.out_dir, '_'))])
+        self._set_best([self._own_path(path) for path in self._best()])
+        self._remove([path for path in map(self._own_path, _as_list(info.get(_OUTDATED))) if path is not None])
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if not self.by_epoch and self.interval > 0 and self.interval % steps:
             print_log(f'Every {self.interval} iterations a checkpoint is saved, every {steps} the optimizer steps. '
                       'Gradients accumulated in between are not saved, so a resumed training would differ. Set '
                       'default_hooks.checkpoint.interval to a multiple of optim_wrapper.accumulative_counts',
                       logger='current', level=logging.WARNING)
+
+    def _own_path(self, path: Any) -> str | None:
+        """The file of the same name in the folder of this training; None if a training gives no such name."""
+        name = re.split(r'[/\\]', path)[-1] if isinstance(path, str) else ''
+        return self.file_backend.join_path(self.out_dir, name) if is_training_checkpoint(name) else None
 
     def save_if_missing(self, runner: Runner) -> str:
         """Save the final weights, unless they are saved already. A training that stops early does not save them.
@@ -102,7 +114,7 @@ class AtomicCheckpointHook(CheckpointHook):
     def _remove(self, paths: list[str]) -> None:
         """Remove the given checkpoints that exist; only rank 0 does so."""
         for path in paths if is_main_process() else ():
-            if self.file_backend.isfile(path):
+            if self.file_backend.isfile(path) or osp.islink(path):
                 self.file_backend.remove(path)
             elif self.file_backend.isdir(path):  # a checkpoint of DeepSpeed is a folder
                 self.file_backend.rmtree(path)
@@ -129,14 +141,16 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _best(self) -> list[str | None]:
         """Paths of the best checkpoints, one per metric of ``save_best``."""
+        if not self.save_best:
+            return []
         if len(self.key_indicators) == 1:
             return [self.best_ckpt_path]
         return [self.best_ckpt_path_dict[key] for key in self.key_indicators]
 
     def _set_best(self, paths: list[str | None]) -> None:
-        if len(self.key_indicators) == 1:
+        if self.save_best and len(self.key_indicators) == 1:
             self.best_ckpt_path, = paths
-        else:
+        elif self.save_best:
             self.best_ckpt_path_dict = dict(zip(self.key_indicators, paths))
 
     def _replaced_best(self) -> list[str]:
@@ -145,3 +159,7 @@ class AtomicCheckpointHook(CheckpointHook):
             return []
         return [earlier for earlier, new in zip(self._earlier_best, self._best())
                 if earlier and new and new != earlier]
+
+
+def _as_list(value: Any) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else []
