@@ -30,7 +30,8 @@ def fingerprint(settings: Any, files: Iterable[PathLike] = ()) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for path in map(Path, files):
         status = path.stat()
-        digest.update(f'\n{path.parent.name}/{path.name} {status.st_size} {status.st_mtime_ns}'.encode())
+        line = f'\n{path.parent.name}/{path.name} {status.st_size} {status.st_mtime_ns}'
+        digest.update(line.encode('utf-8', 'backslashreplace'))
     return digest.hexdigest()
 
 
@@ -43,7 +44,7 @@ def write_record(path: PathLike, digest: str, content: Any) -> None:
         content (Any): The result, as JSON can hold it.
     """
     text = json.dumps(dict(fingerprint=digest, content=content), indent=1, ensure_ascii=False)
-    atomic_write(path, text.encode())
+    atomic_write(path, text.encode('utf-8', 'backslashreplace'))  # names of files may be no UTF-8
 
 
 def read_record(path: PathLike, digest: str) -> Any | None:

@@ -2,6 +2,7 @@
 """A server that speaks the chat protocol, with answers or failures as a test wants them."""
 
 import base64
+import contextlib
 import json
 import threading
 import time
@@ -14,7 +15,8 @@ class ChatServer:
 
     Args:
         reply (Callable): ``(question, picture, number of the request) -> reply``: text to answer, a number to fail
-            with as HTTP status, ``('wait', seconds)`` to be slow, or bytes to send as the body.
+            with as HTTP status, ``(status, bytes)`` for its body, ``('wait', seconds)`` to be slow, ``('drops',
+            pause, number)`` to send so many bytes with pauses, or bytes to send as the body.
     """
 
     def __init__(self, reply: Callable) -> None:
@@ -36,6 +38,11 @@ class ChatServer:
 
             def send_reply(self, answer):
                 status, headers = 200, {}
+                if isinstance(answer, tuple) and answer[0] == 'drops':
+                    self.send_drops(*answer[1:])
+                    return
+                if isinstance(answer, tuple) and isinstance(answer[0], int):
+                    status, answer = answer
                 if isinstance(answer, tuple):
                     time.sleep(answer[1])
                     answer = 'too late'
@@ -58,6 +65,15 @@ class ChatServer:
                     self.wfile.write(content)
                 except OSError:
                     pass  # the client did not wait
+
+            def send_drops(self, pause, number):
+                self.send_response(200)
+                self.end_headers()
+                with contextlib.suppress(OSError):  # the client did not wait
+                    for _ in range(number):
+                        self.wfile.write(b' ')
+                        self.wfile.flush()
+                        time.sleep(pause)
 
             def log_message(self, *args):
                 pass

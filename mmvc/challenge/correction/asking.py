@@ -91,7 +91,7 @@ class Asker:
         self._unreached = 0
         self.asked += 1
         record = dict(model=self.backend.name, question=question, answer=answer)
-        atomic_write(path, json.dumps(record, indent=1, ensure_ascii=False).encode())
+        atomic_write(path, json.dumps(record, indent=1, ensure_ascii=False).encode('utf-8', 'backslashreplace'))
         return answer
 
     def _path(self, picture: bytes, question: str) -> Path:

@@ -67,8 +67,8 @@ class Audit:
         """Write ``audit.json`` and ``audit.html``."""
         self._written = len(self._records)
         text = json.dumps(self._records, indent=1, ensure_ascii=False) + '\n'
-        atomic_write(self.folder / f'{self.name}.json', text.encode())
-        atomic_write(self.folder / f'{self.name}.html', self._to_html().encode())
+        atomic_write(self.folder / f'{self.name}.json', text.encode('utf-8', 'backslashreplace'))
+        atomic_write(self.folder / f'{self.name}.html', self._to_html().encode('utf-8', 'xmlcharrefreplace'))
 
     def outcomes(self) -> dict[str, int]:
         """Return the number of segments by outcome."""

@@ -5,8 +5,12 @@ import base64
 import io
 import json
 import os
+import queue
+import re
+import threading
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import torch
 from PIL import Image
@@ -15,6 +19,8 @@ from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
 
 MAX_ANSWER_TOKENS = 32
+_MAX_ERROR = 300  # characters
+T = TypeVar('T')
 
 
 class BackendError(UsageError):
@@ -79,7 +85,7 @@ class OpenAIBackend(MultimodalBackend):
             ``OPENAI_BASE_URL``, or OpenAI if it is not set.
         api_key_env (str): Environment variable that holds the API key. A server at a ``base_url`` may need no key.
             Defaults to ``'OPENAI_API_KEY'``.
-        timeout (float): Seconds to wait for an answer. Defaults to 60.
+        timeout (float): Seconds to wait for a whole answer. Defaults to 60.
         options (dict, optional): Further arguments of a request. Reasoning models need for example
             ``dict(max_completion_tokens=2000)``. Defaults to None: ``dict(temperature=0, max_tokens=32)``.
 
@@ -106,13 +112,14 @@ class OpenAIBackend(MultimodalBackend):
             raise BackendError(f'the environment variable {api_key_env} holds no key: set it, or give the base_url of '
                                'a server that needs no key')
         self._openai = openai
-        self._model = model
+        self._model, self._key, self._timeout = model, key, timeout
         self._options = dict(temperature=0, max_tokens=MAX_ANSWER_TOKENS) if options is None else options
         # no retries here: Asker retries, and keeps the rate limit
         self._client = openai.OpenAI(api_key=key or 'none', base_url=base_url, timeout=timeout, max_retries=0)
-        # the name is written to files: leave out passwords
+        # the name is written to files: leave out passwords and keys
         address = self._client.base_url.copy_with(userinfo=b'', query=None)
-        super().__init__(':'.join([f'openai:{model}@{address}', *([] if options is None else [json.dumps(options)])]))
+        public = {name: value for name, value in (options or {}).items() if name != 'extra_headers'}
+        super().__init__(':'.join([f'openai:{model}@{address}', *([] if options is None else [json.dumps(public)])]))
 
     def ask(self, picture: bytes, question: str) -> str:
         """Ask the server; see :meth:`MultimodalBackend.ask`."""
@@ -120,10 +127,19 @@ class OpenAIBackend(MultimodalBackend):
         content = [dict(type='text', text=question), dict(type='image_url', image_url=dict(url=url))]
         messages: Any = [dict(role='user', content=content)]  # the client's type hints ask for its own TypedDicts
         try:
-            reply = self._client.chat.completions.create(
-                model=self._model,
-                messages=messages,
-                **self._options)
+            return self._clean(_text(self._request(messages)))
+        except BackendError as error:
+            text = re.sub(r'(?i)\b(bearer|basic) +[^\s\'"]{8,}', r'\1 ***', self._clean(str(error)))
+            error.args = (' '.join(text.split())[:_MAX_ERROR], )
+            raise
+
+    def _request(self, messages: Any) -> Any:
+        try:
+            return _in_time(
+                lambda: self._client.chat.completions.create(model=self._model, messages=messages, **self._options),
+                self._timeout)
+        except BackendError:
+            raise
         except (self._openai.RateLimitError, self._openai.InternalServerError) as error:
             raise TemporaryBackendError(f'server: {error}', _retry_after(error.response)) from error
         except self._openai.APIConnectionError as error:  # includes timeouts
@@ -134,9 +150,15 @@ class OpenAIBackend(MultimodalBackend):
             raise BackendError(f'model "{self._model}": {error}') from error
         except TypeError as error:  # the client does not know one of the options
             raise BackendError(f'options {self._options} of a request: {error}') from error
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise TemporaryBackendError(f'the reply is not valid JSON ({error})') from error
-        return _text(reply)
+
+    def _clean(self, text: str) -> str:
+        """Text of a server as it may be shown and written: no key, no control characters, no half characters."""
+        if self._key:
+            text = text.replace(self._key, '***')
+        text = text.encode('utf-8', 'replace').decode()
+        return ''.join(letter if letter.isprintable() or letter in '\n\t' else ' ' for letter in text)
 
 
 class TransformersBackend(MultimodalBackend):
@@ -206,6 +228,30 @@ def _text(reply: Any) -> str:
     if not isinstance(text, str):
         raise TemporaryBackendError(f'the reply is not a chat completion (its content {text!r} is not text)')
     return text
+
+
+def _in_time(function: Callable[[], T], seconds: float) -> T:
+    """Call a function in another thread. The timeout of a client counts from one byte to the next.
+
+    Raises:
+        UnreachableError: It has not returned in time. The thread goes on until the client gives up.
+    """
+    results: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            results.put((function(), None))
+        except Exception as error:  # it belongs to the thread that waits
+            results.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result, error = results.get(timeout=seconds)
+    except queue.Empty:
+        raise UnreachableError(f'server not reached: no whole reply within {seconds:g} s') from None
+    if error is not None:
+        raise error
+    return cast(T, result)
 
 
 def _retry_after(response: Any) -> float | None:

@@ -1,7 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
+import os
 import runpy
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -22,6 +24,8 @@ from mmvc.challenge.correction import (
     correct_folders,
     correct_video,
 )
+from mmvc.challenge.correction.backends import RefusedError
+from mmvc.challenge.records import read_record, write_record
 from tests.helpers.chat_server import ChatServer
 
 TOOL = Path(__file__).parents[3] / 'tools/correct_categories.py'
@@ -273,6 +277,63 @@ def test_answers_of_another_server_are_not_taken(serve, tmp_path):
     assert answers == ['lake', 'sea']
     name = OpenAIBackend('toy', 'http://user:pass@localhost:1/v1?token=key').name
     assert name == 'openai:toy@http://localhost:1/v1/'
+
+
+def test_a_key_in_the_options_is_not_part_of_the_name():
+    options = dict(max_tokens=5, extra_headers={'api-key': 'sesame'})
+    assert OpenAIBackend('toy', 'http://localhost:1/v1', options=options).name == \
+        'openai:toy@http://localhost:1/v1/:{"max_tokens": 5}'
+
+
+def completion(text: str) -> bytes:
+    return json.dumps(dict(choices=[dict(index=0, message=dict(role='assistant', content=text))])).encode()
+
+
+@pytest.mark.parametrize('reply, expected', [
+    (completion('sea\ud800'), 'sea?'),
+    (completion('sea\x1b]0;title\x07 and\nland'), 'sea ]0;title  and\nland'),
+    (completion('my key is secret'), 'my key is ***'),
+    (b'[' * 100000, TemporaryBackendError),
+    (b'{"a":"\xff"}', TemporaryBackendError),
+    (b'{"choices": ' + b'9' * 5000 + b'}', TemporaryBackendError),
+])
+def test_odd_replies(serve, tmp_path, reply, expected):
+    server, backend = serve(lambda *request: reply)
+    ask = asker(backend, tmp_path, retries=0).ask
+    if isinstance(expected, str):
+        assert ask(b'picture', 'Is it?') == expected
+        assert ask(b'picture', 'Is it?') == expected and len(server.requests) == 1  # from the cache
+    else:
+        with pytest.raises(expected) as caught:
+            ask(b'picture', 'Is it?')
+        assert len(str(caught.value)) <= 300 and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize('status, kind', [(400, RefusedError), (401, BackendError), (500, TemporaryBackendError)])
+def test_errors_hold_no_key(serve, tmp_path, status, kind, monkeypatch):
+    message = 'key Bearer sk-sesame-0123, Bearer other-sesame \x1b]0;title\x07\n' + 'x' * 1000
+    server, _ = serve(lambda *request: (status, json.dumps(dict(error=dict(message=message))).encode()))
+    monkeypatch.setenv('OPENAI_API_KEY', 'sk-sesame-0123')
+    with pytest.raises(kind) as caught:
+        asker(OpenAIBackend('toy', server.url), tmp_path, retries=0).ask(b'picture', 'Is it?')
+    text = str(caught.value)
+    assert 'sesame' not in text and text.isprintable() and len(text) <= 300 and '***' in text
+
+
+def test_a_reply_in_drops_ends_in_time(serve, tmp_path):
+    _, backend = serve(lambda *request: ('drops', 0.02, 100), timeout=0.2)
+    start = time.monotonic()
+    with pytest.raises(UnreachableError, match='no whole reply within 0.2 s'):
+        asker(backend, tmp_path, retries=0).ask(b'picture', 'Is it?')
+    assert time.monotonic() - start < 1.5
+
+
+def test_names_that_are_no_text(tmp_path):
+    """Names of files of another encoding reach records as half characters."""
+    name = os.fsdecode(b'caf\xe9')
+    path = tmp_path / 'record.json'
+    write_record(path, 'digest', dict(video=name))
+    assert read_record(path, 'digest') == dict(video=name)
 
 
 def test_waiting_has_an_end(tmp_path, monkeypatch):
