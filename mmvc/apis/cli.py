@@ -2,6 +2,7 @@
 """The command line of :class:`VideoSegInferencer`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.image_files import SIZE_VARIABLE
 from mmvc.visualization import FPS_RANGE
 
 from .inferencer import VideoSegInferencer
@@ -80,6 +82,9 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                         help='use every N-th frame; default: 1')
     frames.add_argument('--max-frames', type=NumberArgument(1, whole=True), metavar='N',
                         help='stop after N frames; default: all')
+    frames.add_argument('--max-megapixels', type=NumberArgument(0, above=True), metavar='N',
+                        help='largest size of an image in millions of pixels, which keeps a small file from filling '
+                        f'the memory; default: {SIZE_VARIABLE} of the environment, or 178')
     frames.add_argument('--skip-broken', action='store_true', help='report and skip frames that cannot be read or '
                         'differ in size, instead of stopping')
     speed = parser.add_argument_group('speed and memory')
@@ -112,6 +117,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     keep_freed_memory()
     if args.trust_checkpoint:
         trust_checkpoints()
+    if args.max_megapixels is not None:
+        os.environ[SIZE_VARIABLE] = str(args.max_megapixels)
     inputs = args.inputs[0] if len(args.inputs) == 1 else args.inputs
     try:
         with report_errors():

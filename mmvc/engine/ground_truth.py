@@ -2,13 +2,14 @@
 from copy import deepcopy
 from typing import Any
 
-import mmcv
+import cv2
 import numpy as np
 
 from mmvc.datasets import BaseVideoDataset
 from mmvc.datasets.transforms import LoadFrameInstances, LoadVideoSegAnnotations
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.image_files import read_image
 from mmvc.utils.tasks import VSS, task_of
 from mmvc.visualization.segment_map import SegmentMap
 
@@ -78,7 +79,7 @@ class GroundTruth:
 
     def image(self, video_id: str, frame_id: int) -> np.ndarray:
         """Read a frame: RGB, uint8, (H, W, 3)."""
-        return mmcv.imread(self.frames(video_id)[frame_id], channel_order='rgb')
+        return cv2.cvtColor(read_image(self.frames(video_id)[frame_id]), cv2.COLOR_BGR2RGB)
 
     def segments(self, video_id: str, frame_id: int, size: tuple[int, int]) -> SegmentMap | None:
         """Read the ground truth of a frame.

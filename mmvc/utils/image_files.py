@@ -1,25 +1,49 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Detection of damaged image files that decoders accept: they fill missing rows with grey or decode wrong values."""
+"""Reading image files: what decoders would accept although it is damaged, or too large for the memory.
 
+Decoders fill missing rows with grey or decode wrong values.
+"""
+
+import io
+import os
+import re
 import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .errors import DataError, UsageError
 
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 JPEG_START = b'\xff\xd8'
+#: environment variable with the largest size of an image in megapixels
+SIZE_VARIABLE = 'MMVC_MAX_MEGAPIXELS'
+_MAX_MEGAPIXELS = 178.  # half a gigabyte in colour; from here on, Pillow refuses by itself
 _JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'
 
 
 def find_damage(content: bytes) -> str | None:
-    """Look for damage in an image file without decoding it.
+    """Look for damage in an image file, and for a size that fills the memory, without decoding it.
 
     Args:
         content (bytes): Content of the file.
 
     Returns:
-        str | None: The damage: an empty file, a truncated PNG, a PNG with a wrong checksum, or a truncated JPEG. None
-        otherwise. Flipped bytes in a JPEG are not detected, because JPEG has no checksums.
+        str | None: The damage: an empty file, more pixels than the limit, a truncated PNG, a PNG with a wrong
+        checksum, or a truncated JPEG. None otherwise. Flipped bytes in a JPEG are not detected, because JPEG has no
+        checksums.
+
+    Raises:
+        UsageError: The environment variable ``MMVC_MAX_MEGAPIXELS`` is not a number.
     """
     if not content:
         return 'the file is empty'
+    limit, size = max_megapixels(), _pixels(content) / 1e6
+    if size > limit:
+        return (f'its {size:.0f} megapixels are more than the limit of {limit:g}: if they fit the memory, set the '
+                f'environment variable {SIZE_VARIABLE}={np.ceil(size):.0f}')
     if content.startswith(PNG_SIGNATURE):
         return _find_png_damage(memoryview(content))
     # The end marker cannot occur within the data of a scan, where each byte 0xff is followed by 0. Without a scan,
@@ -27,6 +51,63 @@ def find_damage(content: bytes) -> str | None:
     if content.startswith(JPEG_START) and content.rfind(_JPEG_END) <= content.rfind(_JPEG_SCAN):
         return 'the JPEG is cut off'
     return None
+
+
+def max_megapixels() -> float:
+    """Largest size of an image in millions of pixels: 178, or the value of ``MMVC_MAX_MEGAPIXELS``.
+
+    Raises:
+        UsageError: That value is not a number above 0.
+    """
+    text = os.environ.get(SIZE_VARIABLE, str(_MAX_MEGAPIXELS))
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.
+    if not limit > 0:
+        raise UsageError(f'the environment variable {SIZE_VARIABLE} must be a number above 0, found "{text}"')
+    return limit
+
+
+def read_image(path: str | os.PathLike, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Read an image file.
+
+    Args:
+        path (str | PathLike): File.
+        flags (int): As for :func:`cv2.imread`. Defaults to ``cv2.IMREAD_COLOR``.
+
+    Returns:
+        np.ndarray: Image, (H, W, 3) in BGR or (H, W), as the flags say.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: The file is damaged, too large or not an image.
+    """
+    content = Path(path).read_bytes()
+    damage, image = find_damage(content), None
+    if damage is None:
+        try:
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        except cv2.error as error:
+            damage = str(error).strip()
+    if image is None:
+        raise DataError(f'image "{path}" cannot be decoded ({damage or "it is not an image"}): restore the file')
+    return image
+
+
+def _pixels(content: bytes) -> int:
+    """Number of pixels that the header of an image says; 0 if it is no image."""
+    if content.startswith(PNG_SIGNATURE):
+        return int.from_bytes(content[16:20], 'big') * int.from_bytes(content[20:24], 'big')
+    # Pillow has a limit of its own: it warns from here on, and raises an error from the double
+    Image.MAX_IMAGE_PIXELS = max(1, int(min(max_megapixels() * 1e6, 1 << 40)))
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return image.width * image.height
+    except Image.DecompressionBombError as error:
+        return int(re.findall(r'\d+', str(error))[0])
+    except Exception:  # the decoder says what is wrong with it
+        return 0
 
 
 def _find_png_damage(content: memoryview) -> str | None:

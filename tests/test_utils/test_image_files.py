@@ -1,9 +1,18 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from mmvc.utils.image_files import find_damage
+from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.image_files import SIZE_VARIABLE, find_damage, read_image
 
 
 def encode(suffix: str, *flags: int) -> bytes:
@@ -64,3 +73,85 @@ def test_damage_of_other_content(content):
     """Files of other formats are left to their decoders; the start of a JPEG without its end is damage."""
     expected = 'the JPEG is cut off' if content == b'\xff\xd8' else None
     assert find_damage(content) == expected
+
+
+def huge(suffix: str, side: int = 30000) -> bytes:
+    """A small file whose header says ``side`` x ``side`` pixels."""
+    if suffix == 'png':
+        def chunk(kind, data):
+            return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        header = struct.pack('>IIBBBBB', side, side, 8, 0, 0, 0, 0)
+        return b''.join([b'\x89PNG\r\n\x1a\n', chunk(b'IHDR', header), chunk(b'IDAT', zlib.compress(bytes(1000))),
+                         chunk(b'IEND', b'')])
+    buffer = io.BytesIO()
+    Image.new('L', (16, 16)).save(buffer, dict(jpg='JPEG').get(suffix, suffix.upper()))
+    content = bytearray(buffer.getvalue())
+    if suffix == 'jpg':
+        at = content.index(b'\xff\xc0') + 5
+        content[at:at + 4] = struct.pack('>HH', side, side)
+    elif suffix == 'bmp':
+        content[18:26] = struct.pack('<ii', side, side)
+    else:
+        content = content.replace(b'16 16', b'%d %d' % (side, side))
+    return bytes(content)
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'bmp', 'ppm'])
+def test_sizes_over_the_limit(suffix, tmp_path, monkeypatch):
+    content = huge(suffix)
+    expected = f'its 900 megapixels are more than the limit of 178: .* {SIZE_VARIABLE}=900'
+    with monkeypatch.context() as patch:
+        patch.delenv(SIZE_VARIABLE, raising=False)
+        (tmp_path / 'image').write_bytes(content)
+        with pytest.raises(DataError, match=f'image".* cannot be decoded .{expected}'):
+            read_image(tmp_path / 'image')
+        assert find_damage(huge(suffix, 13000)) is None or 'megapixels' not in find_damage(huge(suffix, 13000))
+    monkeypatch.setenv(SIZE_VARIABLE, '900')
+    assert 'megapixels' not in str(find_damage(content))
+    monkeypatch.setenv(SIZE_VARIABLE, '0.001')
+    assert 'more than the limit of 0.001' in find_damage(huge(suffix, 100))
+    for text in ('many', '0', '-1', 'nan', ''):
+        monkeypatch.setenv(SIZE_VARIABLE, text)
+        with pytest.raises(UsageError, match=f'{SIZE_VARIABLE} must be a number above 0'):
+            find_damage(content)
+
+
+def test_all_readers_refuse_them(tmp_path):
+    """In little memory, since the size is in the header."""
+    for suffix in ('png', 'jpg', 'bmp'):
+        (tmp_path / f'image.{suffix}').write_bytes(huge(suffix))
+    code = f"""
+import resource
+from pathlib import Path
+from mmvc.datasets.converters.files import open_image
+from mmvc.datasets.transforms import LoadFrameFromFile
+from mmvc.formats.label_maps import read_label_map, read_panoptic_map
+from mmvc.utils.errors import DataError
+from mmvc.utils.image_files import read_image
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for suffix in ('png', 'jpg', 'bmp'):
+    path = r'{tmp_path}/image.' + suffix
+    for read in (lambda path: LoadFrameFromFile()(dict(img_path=path)), read_label_map, read_panoptic_map,
+                 lambda path: open_image(Path(path)), read_image):
+        try:
+            read(path)
+        except DataError as error:
+            assert path in str(error) and '900 megapixels' in str(error), error
+        else:
+            raise AssertionError(path)
+assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+"""
+    done = subprocess.run([sys.executable, '-c', code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_read_image(tmp_path, png, jpeg):
+    for name, content in (('a.png', png), ('a.jpg', jpeg)):
+        path = tmp_path / name
+        path.write_bytes(content)
+        for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE):
+            np.testing.assert_array_equal(read_image(path, flags), cv2.imread(str(path), flags))
+    for content in (b'', b'no image', png[:-20]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match='a.jpg" cannot be decoded'):
+            read_image(path)

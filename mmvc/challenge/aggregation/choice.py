@@ -14,6 +14,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import IMAGE_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.image_files import read_image
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.natural_order import natural_key
 
@@ -191,7 +192,4 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
 def _read_frame(files: tuple[Path, tuple[Path, ...]]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Read the grey image of a frame and the label maps of all models."""
     image, predictions = files
-    grey = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
-    if grey is None:
-        raise DataError(f'image "{image}" cannot be decoded: restore the file')
-    return grey, [read_label_map(str(path)) for path in predictions]
+    return read_image(image, cv2.IMREAD_GRAYSCALE), [read_label_map(str(path)) for path in predictions]

@@ -14,6 +14,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import IMAGE_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.image_files import read_image
 from mmvc.utils.natural_order import natural_key
 from mmvc.utils.typing import PathLike
 
@@ -122,9 +123,7 @@ class _VideoFiles:
 
     def read_image(self, index: int) -> np.ndarray:
         """Read an image in BGR, resized to the size of the label maps, uint8 (H, W, 3)."""
-        image = cv2.imread(str(self.images[index]))
-        if image is None:
-            raise DataError(f'image "{self.images[index]}" cannot be decoded: restore the file')
+        image = read_image(self.images[index])
         height, width = self.labels.shape[1:]
         if image.shape[:2] == (height, width):
             return image

@@ -10,6 +10,7 @@ import cv2
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_path
 from mmvc.utils.errors import DataError
+from mmvc.utils.image_files import read_image
 from mmvc.utils.progress import ProgressBars
 from mmvc.utils.typing import PathLike
 
@@ -51,10 +52,7 @@ def _size_of(image: Path) -> tuple:
     """Height and width of an image."""
     if not image.is_file():
         raise FileNotFoundError(f'image "{image}" does not exist')
-    decoded = cv2.imread(str(image), cv2.IMREAD_GRAYSCALE)
-    if decoded is None:
-        raise DataError(f'image "{image}" cannot be decoded: restore the file')
-    return decoded.shape
+    return read_image(image, cv2.IMREAD_GRAYSCALE).shape
 
 
 def _check(file: Path, expected: tuple, num_classes: int) -> None:
