@@ -108,8 +108,9 @@ def _registered_name(name: str, label: str, path: str, default_scope: str) -> st
 
 def _find(name: str, default_scope: str) -> tuple[Any, str] | None:
     """Find a registered object by its name, with or without scope, or its path; return it and its registered name."""
-    package, *modules, last = [*[None] * ('.' not in name), *name.split('.')]
-    is_path = bool(modules) or package not in (None, *_SCOPES)
+    parts = name.split('.')
+    last, package = parts[-1], parts[0] if len(parts) > 1 else ''
+    is_path = len(parts) > 2 or package not in ('', *_SCOPES)
     for registry in _registries(package if package in _SCOPES else default_scope):
         for key, registered in registry.module_dict.items():
             if is_path and last in (key, getattr(registered, '__name__', None)) and _package(registered) == package:
