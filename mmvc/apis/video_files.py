@@ -12,11 +12,13 @@ import numpy as np
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
+from .edit_lists import count_shown_frames
+
 #: (position, image (BGR) or reason for a failure, number of frames that the failure concerns)
 Decoded = tuple[int, np.ndarray | str, int]
 # OpenCV reports the end of the video at a packet that it cannot decode. If it is asked again, it goes on.
 _ATTEMPTS = 64
-# The number of frames in the header may be an estimate, or include frames that an edit list hides.
+# The number of frames in the header may be an estimate.
 _TOLERATED_LOSS = 0.05
 
 
@@ -28,7 +30,7 @@ class OpenCVVideo:
 
     Attributes:
         fps (float | None): Frames per second; None if not known.
-        num_frames (int | None): Number of frames according to the header; None if not known.
+        num_frames (int | None): Number of frames that are shown according to the header; None if not known.
     """
 
     def __init__(self, path: str | int) -> None:
@@ -38,6 +40,8 @@ class OpenCVVideo:
         # cameras and streams that do not know their rate may report 90000
         self.fps: float | None = fps if 0 < fps <= FPS_RANGE[1] else None
         self.num_frames: int | None = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
+        if self.num_frames is not None and isinstance(path, str) and Path(path).is_file():
+            self.num_frames = min(self.num_frames, count_shown_frames(path) or self.num_frames)
 
     @property
     def is_readable(self) -> bool:
