@@ -16,6 +16,7 @@ from prettytable import PrettyTable
 
 from mmvc.engine import on_main_process, setup_distributed
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.children import start_child
 from mmvc.utils.errors import UsageError
 
 from .data import make_data
@@ -170,8 +171,7 @@ class AblationRunner:
         path = self._log(self.trainings[number].key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, 'a') as log:
-            return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                    env=environment)
+            return start_child(command, environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
     def _report_state(self, key: str, state: str, started: float | None) -> None:
         """Print the new state of a training; rewrite the results if it ended."""

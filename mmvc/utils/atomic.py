@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from .children import is_running
+
 _HOST = re.sub(r'\W', '_', socket.gethostname())
 _COUNTER = count()
 
@@ -135,18 +137,8 @@ def _remove_orphaned_drafts(target: Path) -> None:
     with os.scandir(target.parent) as entries:
         drafts = [(entry.path, match) for entry in entries if (match := draft_name.match(entry.name))]
     for path, match in drafts:
-        if not _is_running(int(match[1])):
+        if not is_running(int(match[1])):
             shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # the process belongs to another user
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

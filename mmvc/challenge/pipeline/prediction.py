@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Predict videos with a model, by running ``tools/test.py`` in another process."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from mmengine.config import ConfigDict
 
 from mmvc.engine import load_config, require_dataloader
 from mmvc.models.tta import make_tta_pipeline
+from mmvc.utils.children import run_child
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import find_shipped
 
@@ -86,7 +86,7 @@ def run_model(model: ModelPlan, dataset: dict, videos: list[str], output_dir: Pa
     if processes > 1:
         command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
         arguments += ['--launcher', 'pytorch']
-    status = subprocess.run([*command, *arguments], check=False).returncode
+    status = run_child([*command, *arguments])
     if status:
         raise UsageError(f'model "{model.name}": tools/test.py failed with status {status}, see its output above. Run '
                          'the pipeline again to go on with the videos that are left')
