@@ -15,6 +15,8 @@ from mmvc.registry import RUNNERS
 from mmvc.utils.errors import UsageError
 
 from .distributed import wrap_for_cpu
+from .loaders import guard_loaders
+from .rank_comparison import require_same_settings
 from .stage_config import resolve_stage, stage_names
 
 #: name on the command line -> class, package to install, module that it imports
@@ -282,11 +284,15 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UsageError: The number of iterations or epochs is not a whole number from 1.
+        UsageError: The number of iterations or epochs is not a whole number from 1, or the ranks have different
+            settings.
     """
     for key in ('max_iters', 'max_epochs'):
         length = (cfg.get('train_cfg') or {}).get(key, 1)
         if not isinstance(length, int) or length < 1:
             raise UsageError(f'train_cfg.{key} must be a whole number from 1, found {length!r}')
+    require_same_settings(cfg)
     wrap_for_cpu(cfg)
-    return RUNNERS.build(cfg)
+    runner = RUNNERS.build(cfg)
+    guard_loaders(runner)
+    return runner
