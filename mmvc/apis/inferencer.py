@@ -21,7 +21,7 @@ from torch import Tensor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.progress import ProgressBars
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
@@ -141,7 +141,8 @@ class VideoSegInferencer:
                  stride: int = 1,
                  max_frames: int | None = None,
                  skip_broken: bool = False,
-                 return_frames: bool = True) -> list[VideoResult]:
+                 return_frames: bool = True,
+                 keep_going: bool = False) -> list[VideoResult]:
         """Segment videos.
 
         Args:
@@ -167,19 +168,22 @@ class VideoSegInferencer:
                 result lists them. Defaults to False: they are an error.
             return_frames (bool): Whether to return the segments of the frames, run-length encoded: some kilobytes per
                 frame. Defaults to True.
+            keep_going (bool): Whether to go on with the other videos if one cannot be read. Its result then has an
+                ``error`` and no files. Defaults to False: it is an error.
 
         Returns:
             list[VideoResult]: One result per video.
 
         Raises:
-            UsageError: An input cannot be read, an argument is out of range, or ``out_dir`` cannot be written to.
+            UsageError: An input cannot be read (with ``keep_going`` only if none can be opened), an argument is out of
+                range, or ``out_dir`` cannot be written to.
         """
         check_number('alpha', alpha, 0, 1)
         check_number('score_thr', score_thr, 0, 1)
         if fps is not None:
             check_number('fps', fps, *FPS_RANGE)
         readers = [FrameReader(source, stride, max_frames, skip_broken)
-                   for source in open_sources(inputs, self._load_image)]
+                   for source in open_sources(inputs, self._load_image, keep_going)]
         writers = {}
         if out_dir is not None:
             settings = WriterSettings(Path(out_dir), self.task, alpha=alpha, score_thr=score_thr,
@@ -193,7 +197,7 @@ class VideoSegInferencer:
                        [path for reader in readers for path in reader.source.files])
         with ProgressBars(enabled=self.show_progress) as progress:
             return [
-                self._segment(reader, video, writers, online, return_frames, progress.track)
+                self._segment(reader, video, writers, online, return_frames, progress.track, keep_going)
                 for reader, video in zip(readers, videos)
             ]
 
@@ -238,8 +242,17 @@ class VideoSegInferencer:
         return with_warnings()
 
     def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
-                 track: TrackProgress) -> VideoResult:
-        """Segment a video, write the files, and return a description of them."""
+                 track: TrackProgress, keep_going: bool) -> VideoResult:
+        """Segment a video, write the files, and return a description of them, or of what is wrong with the video."""
+        try:
+            return self._segment_intact(reader, video, writers, online, return_frames, track)
+        except (DataError, UsageError) as error:
+            if not keep_going:
+                raise
+            return VideoResult(video.name, video.source, self.task, fps=reader.fps, error=str(error))
+
+    def _segment_intact(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
+                        track: TrackProgress) -> VideoResult:
         result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
         with ExitStack() as files:
             files.enter_context(_ended_by_interrupt(reader))
