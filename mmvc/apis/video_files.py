@@ -27,16 +27,16 @@ class OpenCVVideo:
 
     Args:
         path (str | int): File, address or camera number.
-        decoder (int): OpenCV's number of the library that decodes. Defaults to ``cv2.CAP_ANY``.
+        decoder (int, optional): OpenCV's number of the library that decodes. Defaults to None: any that can.
 
     Attributes:
         fps (float | None): Frames per second; None if not known.
         num_frames (int | None): Number of frames that are shown according to the header; None if not known.
     """
 
-    def __init__(self, path: str | int, decoder: int = cv2.CAP_ANY) -> None:
+    def __init__(self, path: str | int, decoder: int | None = None) -> None:
         self.path = path
-        self._capture = cv2.VideoCapture(path, decoder)
+        self._capture = cv2.VideoCapture(path) if decoder is None else cv2.VideoCapture(path, decoder)
         fps, num_frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         # cameras and streams that do not know their rate may report 90000
         self.fps: float | None = fps if 0 < fps <= FPS_RANGE[1] else None

@@ -94,7 +94,7 @@ def _explain_loader(text: str) -> str | None:
         return f'a data worker cannot pass on its batch, since too many files are open: raise "ulimit -n", or {less}'
     if _NO_SHARED_MEMORY.search(text):
         try:
-            size = f' of {shutil.disk_usage(SHARED_MEMORY).total / 2**20:.0f} MiB'
+            size = f' of {shutil.disk_usage(SHARED_MEMORY).total / 2**20:.3g} MiB'
         except OSError:
             size = ''
         return (f'a data worker has no room for its batch in the shared memory{size}, {SHARED_MEMORY}: make it larger '
