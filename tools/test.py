@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Evaluate a checkpoint and, on request, write its predictions and videos to watch."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import json
 import os

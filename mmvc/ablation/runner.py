@@ -153,8 +153,9 @@ class AblationRunner:
         logs = self.out_dir / 'slurm'
         logs.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, '-u', *_without_modes(argv)]
-        Path(path).write_text(slurm_script(self.plan.title, self.trainings, command, os.getcwd(), str(logs),
-                                           1 if gpus is None else gpus))
+        script = slurm_script(self.plan.title, self.trainings, command, os.getcwd(), str(logs),
+                              1 if gpus is None else gpus)
+        atomic_write(path, script.encode())
         print(f'{path}: submits {len(self.trainings)} trainings; start it with "bash {path} [options of sbatch]"')
 
     def _start(self, number: int, argv: Sequence[str], threads: int, gpus: Sequence[str]) -> subprocess.Popen:

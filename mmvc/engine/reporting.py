@@ -45,14 +45,16 @@ def report_errors() -> Iterator[None]:
     with exit_on_signals(), _record_failed_builds() as failed_builds:
         try:
             yield
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             sys.exit(128 + signal.SIGINT)
         except Exception as error:
-            if isinstance(error, BrokenPipeError) and error.filename is None:
+            if isinstance(error, OSError) and error.filename is None and not _can_print():
                 _abandon_output()
-                sys.exit(128 + signal.SIGPIPE)
+                if isinstance(error, BrokenPipeError):
+                    sys.exit(128 + signal.SIGPIPE)
             message = explain(error, failed_builds.get(error))
             if message is not None:
                 exit_with_message(message)
@@ -106,6 +108,14 @@ def _explain_loader(text: str) -> str | None:
         return (f'a data worker was ended from outside ({text.splitlines()[0]}). If the machine is short of memory, '
                 f'{less}')
     return None
+
+
+def _can_print() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _abandon_output() -> None:
