@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmvc.registry import RUNNERS
+from mmvc.utils.atomic import remove_orphaned_drafts
 from mmvc.utils.errors import UsageError
 
 from .distributed import wrap_for_cpu
@@ -292,6 +294,8 @@ def build_runner(cfg: Config) -> Runner:
         if not isinstance(length, int) or length < 1:
             raise UsageError(f'train_cfg.{key} must be a whole number from 1, found {length!r}')
     require_same_settings(cfg)
+    if is_main_process():
+        remove_orphaned_drafts(cfg.work_dir)
     wrap_for_cpu(cfg)
     runner = RUNNERS.build(cfg)
     guard_loaders(runner)

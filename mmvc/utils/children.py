@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .atomic import is_running
+
 #: tells a child that runs a tool whom to watch, where the kernel cannot be asked to end it
 PARENT_VARIABLE = 'MMVC_PARENT_PROCESS'
 #: how long a child may take to end by itself
@@ -104,21 +106,6 @@ def watch_parent() -> None:
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is not None and _death_signal_setter() is None:
         _watch(lambda: is_running(int(parent)))
-
-
-def is_running(process: int) -> bool:
-    """Whether there is a process of this number on this machine.
-
-    Args:
-        process (int): Its number.
-    """
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # the process belongs to another user
-    return True
 
 
 def _death_signal_setter() -> Callable[[], Any] | None:

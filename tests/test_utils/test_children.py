@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
+import mmvc
 import mmvc.utils.children
 from mmvc.utils.children import end_children, is_running, run_child
 
-# A parent with a child of each kind. It loads the module alone, because the whole package takes seconds.
+# A parent with a child of each kind. It does without the __init__ of the packages, which take seconds.
 PARENT = f'''
-import importlib.util, multiprocessing, sys, time
-spec = importlib.util.spec_from_file_location('children', {mmvc.utils.children.__file__!r})
-children = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(children)
+import multiprocessing, sys, time, types
+for name, folder in (('mmvc', {mmvc.__path__[0]!r}), ('mmvc.utils', {mmvc.utils.__path__[0]!r})):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [folder]
+from mmvc.utils import children
 if 'elsewhere' in sys.argv:
     children._death_signal_setter = lambda: None
     children._POLL_SECONDS = 0.1
