@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
@@ -297,9 +298,12 @@ class VideoSegInferencer:
             frames = buffer.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
         first = next(windows)  # reading a frame sets the reader's size
-        with torch.no_grad(), self._autocast():
+        steps = _tracked_modules(self.model.final_steps(), track, f'{name}: refine')
+        with steps, torch.no_grad(), self._autocast():
             prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
+        if self.task == 'vps':  # the segments of a video are known only after a pass over all masks
+            prediction.track = partial(track, total=len(prediction), description=f'{name}: compare masks')
         samples = self._stepped(self.model.postprocessor.frames(prediction))
         decoded = 0
         # zip() asks for the frame first, so the source is read to its end, where the reader may skip broken frames
@@ -384,6 +388,24 @@ class VideoSegInferencer:
     def _result(self, reader: FrameReader, frame: Frame, sample: Any) -> FrameResult:
         return FRAME_RESULTS[self.task](reader.source.name, frame.index, frame.name, frame.image, sample,
                                         self.dataset_meta['classes'])
+
+
+@contextmanager
+def _tracked_modules(modules: Sequence[nn.Module], track: Track, description: str) -> Iterator[None]:
+    """Show a bar of modules that are called one after the other in the block."""
+    begun = track(modules, len(modules), description)
+
+    def show(*_: Any) -> None:
+        next(begun, None)
+
+    handles = [module.register_forward_pre_hook(show) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if modules:
+        deque(begun, maxlen=0)  # the last one is done
 
 
 @contextmanager

@@ -55,7 +55,9 @@ def _start_worker(initialize: Callable[[int], None] | None, number: int) -> None
 
 def _send_error(queue: Queue, error: Exception, item: Any) -> None:
     """Send an error in place of a batch, (position, batch), that cannot be sent."""
-    where = f'in DataLoader worker process {get_worker_info().id}'
+    worker = get_worker_info()
+    assert worker is not None  # torch has set it before this process began to load
+    where = f'in DataLoader worker process {worker.id}'
     queue.put((item[0], ExceptionWrapper((type(error), error, error.__traceback__), where)))
 
 

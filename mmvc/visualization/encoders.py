@@ -5,7 +5,7 @@ import errno
 import shutil
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -42,8 +42,8 @@ class H264Encoder:
             raise ImportError('the installed PyAV has no H.264 encoder (libx264)')
         self._frame = av.VideoFrame
         # with faststart, players can start before the whole file is loaded
-        self._container = av.open(str(path), 'w', options=dict(movflags='faststart'))
-        self._stream = self._container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1000))
+        self._container: Any = av.open(str(path), 'w', options=dict(movflags='faststart'))
+        self._stream: Any = self._container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1000))
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = 'yuv420p'
 
