@@ -263,5 +263,5 @@ def _without_modes(argv: Sequence[str]) -> list[str]:
 
 def _last_line(path: Path) -> str:
     """Return the last line of a log that is not empty."""
-    lines = [line.strip() for line in path.read_text(errors='replace').splitlines() if line.strip()]
+    lines = [line.strip() for line in path.read_text(encoding='utf-8', errors='replace').splitlines() if line.strip()]
     return lines[-1] if lines else 'no output'

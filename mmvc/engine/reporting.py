@@ -2,6 +2,7 @@
 """Errors that the user can fix: the tools print them in one line, without a traceback."""
 
 import errno
+import io
 import os
 import re
 import shutil
@@ -42,6 +43,9 @@ def report_errors() -> Iterator[None]:
     :func:`exit_on_signals` says. Nobody who reads standard output any more (``| head``) is no error.
     """
     watch_parent()
+    for stream in (sys.stdout, sys.stderr):  # a locale such as C cannot print every name of a video
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != 'utf-8':
+            stream.reconfigure(errors='backslashreplace')
     with exit_on_signals(), _record_failed_builds() as failed_builds:
         try:
             yield
@@ -77,6 +81,9 @@ def explain(error: Exception, failed_build: str | None = None) -> str | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (f'{error}. Free some space and run the command again: files that were complete stay as they were, and '
                 'a training continues from its last checkpoint with --resume')
+    if isinstance(error, UnicodeEncodeError):
+        return (f'{ascii(error.object)} cannot be written in the encoding "{error.encoding}" of the locale: set '
+                'LC_ALL=C.UTF-8, or PYTHONUTF8=1')
     if isinstance(error, RuntimeError) and (problem := _explain_loader(str(error))) is not None:
         return problem
     if isinstance(error, (UsageError, DataError, NonFiniteError, WeightMismatchError, OSError)):

@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import errno
+import io
 import os
 import signal
 import sys
@@ -120,6 +121,20 @@ def test_the_output_is_full(monkeypatch):
         monkeypatch.setattr(sys, 'stdout', output)
         assert 'No space left on device. Free some space' in message_of(lambda: print('a line'))
         print('goes nowhere', flush=True)
+
+
+@pytest.mark.parametrize('how', ['print', 'file'])
+def test_names_that_the_locale_does_not_know(monkeypatch, how):
+    """As with LC_ALL=C and without Python's UTF-8 mode."""
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(content, 'ascii'))
+    if how == 'print':
+        with report_errors():
+            print('stra\u00dfe')
+        assert content.getvalue() == b'stra\\xdfe\n'
+    else:
+        message = message_of(lambda: 'stra\u00dfe'.encode('ascii'))
+        assert message.startswith("error: 'stra\\xdfe' cannot be written") and 'LC_ALL=C.UTF-8' in message
 
 
 def test_there_is_no_output(monkeypatch):
