@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -303,7 +302,7 @@ class VideoSegInferencer:
             prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
         if self.task == 'vps':  # the segments of a video are known only after a pass over all masks
-            prediction.track = partial(track, total=len(prediction), description=f'{name}: compare masks')
+            prediction.track = lambda masks: track(masks, len(prediction), f'{name}: compare masks')
         samples = self._stepped(self.model.postprocessor.frames(prediction))
         decoded = 0
         # zip() asks for the frame first, so the source is read to its end, where the reader may skip broken frames
@@ -391,7 +390,7 @@ class VideoSegInferencer:
 
 
 @contextmanager
-def _tracked_modules(modules: Sequence[nn.Module], track: Track, description: str) -> Iterator[None]:
+def _tracked_modules(modules: Sequence[nn.Module], track: TrackProgress, description: str) -> Iterator[None]:
     """Show a bar of modules that are called one after the other in the block."""
     begun = track(modules, len(modules), description)
 
