@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """For each video, choose the model whose label maps follow the motion in the images, and copy its predictions."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import csv
 import io
@@ -107,6 +112,8 @@ def main() -> None:
         choices = aggregate_folders(args.images, args.pred, args.out, args.treatment, args.window, args.workers,
                                     args.records)
         rows = as_rows(choices)
+        if args.table:  # first: the standard output may be closed or full
+            write_table(args.table, rows)
         table = PrettyTable(list(rows[0]), align='l')
         for row in rows:
             table.add_row(['-' if value is None else f'{value:.5f}' if isinstance(value, float) else value
@@ -114,8 +121,6 @@ def main() -> None:
         print(table)
         for name in args.pred:
             print(f'{name}: chosen for {sum(choice.chosen == name for choice in choices)} of {len(choices)} videos')
-        if args.table:
-            write_table(args.table, rows)
         print(f'written: {args.out}')
 
 

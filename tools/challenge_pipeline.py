@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Predict videos with several models, vote, choose a model per video, correct categories, and pack a submission."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 
 from mmengine.config import Config

@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Ask a multimodal model about segments whose class is in doubt, and correct their class in the whole video."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import json
 from collections.abc import Sequence
@@ -143,29 +148,29 @@ def main() -> None:
             build_backend(args), args.cache or args.audit / 'cache', args.requests_per_minute, args.retries)
         audit = correct_folders(args.images, args.pred, None if args.dry_run else args.out, args.audit, table, asker,
                                 settings, args.margins, args.resume)
-    counts = audit.count()
-    for finding in audit.findings:
-        change = f'{finding.old} -> {finding.new}' if finding.new else finding.old
-        print(f'{finding.video}, segment {finding.segment} ({finding.reason}): {change}, {finding.outcome}')
-        if args.dry_run:
-            for inquiry in finding.inquiries:
-                print(f'  frame {inquiry.frame}: {inquiry.question}')
-    print(f'{len(audit.findings)} segments in doubt, {counts["questions"]} questions; '
-          + ', '.join(f'{number} {outcome}' for outcome, number in sorted(audit.outcomes().items())))
-    if args.prices:
-        input_price, output_price = args.prices
-        limit = MAX_ANSWER_TOKENS if args.backend == 'transformers' else answer_limit(args.options)
-        cost = audit.estimate_cost(input_price, output_price, args.picture_tokens, limit or 0)
-        print(f'cost: at most about {cost:.2f}' if limit is not None else
-              f'cost: at least about {cost:.2f} (only the questions: --options sets no limit for the answers)')
-    if asker is not None:
-        print(f'{asker.asked} answers asked for, {asker.cached} from the cache; {counts["unusable"]} answers name '
-              f'none of the classes and change nothing, {counts["refused"]} questions were refused')
-        print(f'written: {args.out}')
-    print(f'record: {args.audit / audit.name}.html')
-    if counts['failed']:
-        raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record: run again to ask them; '
-                         f'the last error: {audit.last_error()}')
+        counts = audit.count()
+        for finding in audit.findings:
+            change = f'{finding.old} -> {finding.new}' if finding.new else finding.old
+            print(f'{finding.video}, segment {finding.segment} ({finding.reason}): {change}, {finding.outcome}')
+            if args.dry_run:
+                for inquiry in finding.inquiries:
+                    print(f'  frame {inquiry.frame}: {inquiry.question}')
+        print(f'{len(audit.findings)} segments in doubt, {counts["questions"]} questions; '
+              + ', '.join(f'{number} {outcome}' for outcome, number in sorted(audit.outcomes().items())))
+        if args.prices:
+            input_price, output_price = args.prices
+            limit = MAX_ANSWER_TOKENS if args.backend == 'transformers' else answer_limit(args.options)
+            cost = audit.estimate_cost(input_price, output_price, args.picture_tokens, limit or 0)
+            print(f'cost: at most about {cost:.2f}' if limit is not None else
+                  f'cost: at least about {cost:.2f} (only the questions: --options sets no limit for the answers)')
+        if asker is not None:
+            print(f'{asker.asked} answers asked for, {asker.cached} from the cache; {counts["unusable"]} answers name '
+                  f'none of the classes and change nothing, {counts["refused"]} questions were refused')
+            print(f'written: {args.out}')
+        print(f'record: {args.audit / audit.name}.html')
+        if counts['failed']:
+            raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record: run again to ask '
+                             f'them; the last error: {audit.last_error()}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Score a folder of predictions of any model. Needs no model and no config."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -118,9 +123,10 @@ def main() -> None:
         if args.out:  # fail before the scoring, not after it
             require_writable(Path(args.out).parent)
         report = evaluate(args)
+        files = report.save(args.out) if args.out else []  # first: the standard output may be closed or full
         print(report.to_text(args.worst))
-        if args.out:
-            print('written:', *report.save(args.out))
+        if files:
+            print('written:', *files)
 
 
 if __name__ == '__main__':

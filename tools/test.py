@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Evaluate a checkpoint and, on request, write its predictions and videos to watch."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import json
 import os
@@ -28,7 +33,7 @@ from mmvc.evaluation import VideoMetric
 from mmvc.registry import METRICS
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
-from mmvc.utils.atomic import atomic_write
+from mmvc.utils.atomic import atomic_write, remove_orphaned_drafts
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
 from mmvc.utils.tasks import TASKS
@@ -167,6 +172,9 @@ def run(args: argparse.Namespace) -> None:
         if args.tta:
             enable_tta(cfg)
         setup_distributed(args.launcher, cfg)
+        if is_main_process():
+            for folder in filter(None, (args.out_dir, args.show_dir)):
+                remove_orphaned_drafts(folder)
         runner = build_runner(cfg)
         runner.register_hook(CheckWeightsHook())
         if args.show_dir:

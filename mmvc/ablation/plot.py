@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mmvc.utils.atomic import atomic_path
+
 
 def plot_results(results: dict[str, Any], path: str) -> None:
     """Plot for each metric the values of all seeds, and the differences to the baseline with confidence intervals.
@@ -31,7 +33,8 @@ def plot_results(results: dict[str, Any], path: str) -> None:
         values.set_yticks(range(len(variants)), variants)
         differences.set_yticks(range(len(variants)), [])
     figure.suptitle(results['title'])
-    figure.savefig(path, dpi=120)
+    with atomic_path(path, keep_suffix=True) as draft:
+        figure.savefig(draft, dpi=120)
 
 
 def _draw_values(axis: Axes, results: dict[str, Any], variants: list[str], metric: str) -> None:

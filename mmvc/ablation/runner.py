@@ -16,6 +16,7 @@ from prettytable import PrettyTable
 
 from mmvc.engine import on_main_process, setup_distributed
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.children import start_child
 from mmvc.utils.errors import UsageError
 
 from .data import make_data
@@ -152,8 +153,9 @@ class AblationRunner:
         logs = self.out_dir / 'slurm'
         logs.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, '-u', *_without_modes(argv)]
-        Path(path).write_text(slurm_script(self.plan.title, self.trainings, command, os.getcwd(), str(logs),
-                                           1 if gpus is None else gpus))
+        script = slurm_script(self.plan.title, self.trainings, command, os.getcwd(), str(logs),
+                              1 if gpus is None else gpus)
+        atomic_write(path, script.encode())
         print(f'{path}: submits {len(self.trainings)} trainings; start it with "bash {path} [options of sbatch]"')
 
     def _start(self, number: int, argv: Sequence[str], threads: int, gpus: Sequence[str]) -> subprocess.Popen:
@@ -170,8 +172,7 @@ class AblationRunner:
         path = self._log(self.trainings[number].key)
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, 'a') as log:
-            return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                    env=environment)
+            return start_child(command, environment, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
 
     def _report_state(self, key: str, state: str, started: float | None) -> None:
         """Print the new state of a training; rewrite the results if it ended."""
@@ -262,5 +263,5 @@ def _without_modes(argv: Sequence[str]) -> list[str]:
 
 def _last_line(path: Path) -> str:
     """Return the last line of a log that is not empty."""
-    lines = [line.strip() for line in path.read_text(errors='replace').splitlines() if line.strip()]
+    lines = [line.strip() for line in path.read_text(encoding='utf-8', errors='replace').splitlines() if line.strip()]
     return lines[-1] if lines else 'no output'

@@ -5,6 +5,8 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
+from mmvc.utils.children import end_children
+
 STARTED, DONE, FAILED, BLOCKED = 'started', 'done', 'failed', 'blocked'
 
 
@@ -51,8 +53,5 @@ def run_processes(jobs: Mapping[str, str | None],
             if running:
                 time.sleep(poll_seconds)
     finally:  # after an interruption, the checkpoints are kept and the next run resumes from them
-        for _, process in running.values():
-            process.terminate()
-        for _, process in running.values():
-            process.wait()
+        end_children([process for _, process in running.values()])
     return states

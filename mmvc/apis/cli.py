@@ -10,6 +10,7 @@ from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.errors import UsageError, named
 from mmvc.utils.image_files import SIZE_VARIABLE
 from mmvc.visualization import FPS_RANGE
 
@@ -23,7 +24,7 @@ DESCRIPTION = """Segment videos of any length. The config decides the task: clas
 
 Inputs are video files, folders of frames, images, quoted patterns ('clips/*.mp4'), addresses (rtsp://...) and camera
 numbers. Frames are resized and normalised by the test pipeline of the config. Output files appear only when they are
-complete."""
+complete. An input that cannot be read does not keep the others from being segmented; the exit status then is 1."""
 
 EXAMPLES = """examples:
   draw the prediction over a video (out/street.mp4):
@@ -111,7 +112,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         prog (str, optional): Name of the command in its help. Defaults to None: the name of the script.
 
     Raises:
-        SystemExit: With a message after an error of the user or the data; with 130 after Ctrl-C.
+        SystemExit: With a message after an error of the user or the data, even if it concerns only one of several
+            inputs; with 130 after Ctrl-C.
     """
     args = build_parser(prog).parse_args(argv)
     keep_freed_memory()
@@ -120,9 +122,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     if args.max_megapixels is not None:
         os.environ[SIZE_VARIABLE] = str(args.max_megapixels)
     inputs = args.inputs[0] if len(args.inputs) == 1 else args.inputs
-    try:
-        with report_errors():
-            open_sources(inputs)  # find mistyped names before the model is built
+    with report_errors():
+        try:
+            open_sources(inputs, keep_going=True)  # mistyped names are found before the model is built
             inferencer = VideoSegInferencer(args.model, args.weights, args.device, args.window_size, args.max_memory,
                                             args.amp, args.compile, args.cfg_options, stage=args.stage)
             results = inferencer(
@@ -136,12 +138,22 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 stride=args.stride,
                 max_frames=args.max_frames,
                 skip_broken=args.skip_broken,
-                return_frames=False)
-    except KeyboardInterrupt:
-        print('interrupted: the video in progress was not written', file=sys.stderr)
-        sys.exit(130)
-    for result in results:
-        print(describe(result))
+                return_frames=False,
+                keep_going=True)
+        except KeyboardInterrupt:
+            print('interrupted: the video in progress was not written', file=sys.stderr)
+            sys.exit(130)
+        for result in results:
+            if result.error is None:
+                print(describe(result))
+        failed = [result for result in results if result.error is not None]
+        if len(results) == 1 and failed:
+            raise UsageError(failed[0].error)
+        if failed:
+            for result in failed:
+                print(f'not segmented: {result.video}: {result.error}', file=sys.stderr)
+            raise UsageError(f'{len(failed)} of {len(results)} inputs could not be segmented: '
+                             f'{named([result.video for result in failed])}. See above for the reasons')
 
 
 def describe(result: VideoResult) -> str:

@@ -16,12 +16,12 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.progress import ProgressBars
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
@@ -141,7 +141,8 @@ class VideoSegInferencer:
                  stride: int = 1,
                  max_frames: int | None = None,
                  skip_broken: bool = False,
-                 return_frames: bool = True) -> list[VideoResult]:
+                 return_frames: bool = True,
+                 keep_going: bool = False) -> list[VideoResult]:
         """Segment videos.
 
         Args:
@@ -167,19 +168,22 @@ class VideoSegInferencer:
                 result lists them. Defaults to False: they are an error.
             return_frames (bool): Whether to return the segments of the frames, run-length encoded: some kilobytes per
                 frame. Defaults to True.
+            keep_going (bool): Whether to go on with the other videos if one cannot be read. Its result then has an
+                ``error`` and no files. Defaults to False: it is an error.
 
         Returns:
             list[VideoResult]: One result per video.
 
         Raises:
-            UsageError: An input cannot be read, an argument is out of range, or ``out_dir`` cannot be written to.
+            UsageError: An input cannot be read (with ``keep_going`` only if none can be opened), an argument is out of
+                range, or ``out_dir`` cannot be written to.
         """
         check_number('alpha', alpha, 0, 1)
         check_number('score_thr', score_thr, 0, 1)
         if fps is not None:
             check_number('fps', fps, *FPS_RANGE)
         readers = [FrameReader(source, stride, max_frames, skip_broken)
-                   for source in open_sources(inputs, self._load_image)]
+                   for source in open_sources(inputs, self._load_image, keep_going)]
         writers = {}
         if out_dir is not None:
             settings = WriterSettings(Path(out_dir), self.task, alpha=alpha, score_thr=score_thr,
@@ -193,7 +197,7 @@ class VideoSegInferencer:
                        [path for reader in readers for path in reader.source.files])
         with ProgressBars(enabled=self.show_progress) as progress:
             return [
-                self._segment(reader, video, writers, online, return_frames, progress.track)
+                self._segment(reader, video, writers, online, return_frames, progress.track, keep_going)
                 for reader, video in zip(readers, videos)
             ]
 
@@ -238,8 +242,17 @@ class VideoSegInferencer:
         return with_warnings()
 
     def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
-                 track: TrackProgress) -> VideoResult:
-        """Segment a video, write the files, and return a description of them."""
+                 track: TrackProgress, keep_going: bool) -> VideoResult:
+        """Segment a video, write the files, and return a description of them, or of what is wrong with the video."""
+        try:
+            return self._segment_intact(reader, video, writers, online, return_frames, track)
+        except (DataError, UsageError) as error:
+            if not keep_going:
+                raise
+            return VideoResult(video.name, video.source, self.task, fps=reader.fps, error=str(error))
+
+    def _segment_intact(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
+                        track: TrackProgress) -> VideoResult:
         result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
         with ExitStack() as files:
             files.enter_context(_ended_by_interrupt(reader))
@@ -284,9 +297,12 @@ class VideoSegInferencer:
             frames = buffer.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
         first = next(windows)  # reading a frame sets the reader's size
-        with torch.no_grad(), self._autocast():
+        steps = _tracked_modules(self.model.final_steps(), track, f'{name}: refine')
+        with steps, torch.no_grad(), self._autocast():
             prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
+        if self.task == 'vps':  # the segments of a video are known only after a pass over all masks
+            prediction.track = lambda masks: track(masks, len(prediction), f'{name}: compare masks')
         samples = self._stepped(self.model.postprocessor.frames(prediction))
         decoded = 0
         # zip() asks for the frame first, so the source is read to its end, where the reader may skip broken frames
@@ -371,6 +387,24 @@ class VideoSegInferencer:
     def _result(self, reader: FrameReader, frame: Frame, sample: Any) -> FrameResult:
         return FRAME_RESULTS[self.task](reader.source.name, frame.index, frame.name, frame.image, sample,
                                         self.dataset_meta['classes'])
+
+
+@contextmanager
+def _tracked_modules(modules: Sequence[nn.Module], track: TrackProgress, description: str) -> Iterator[None]:
+    """Show a bar of modules that are called one after the other in the block."""
+    begun = track(modules, len(modules), description)
+
+    def show(*_: Any) -> None:
+        next(begun, None)
+
+    handles = [module.register_forward_pre_hook(show) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if modules:
+        deque(begun, maxlen=0)  # the last one is done
 
 
 @contextmanager

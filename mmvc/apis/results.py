@@ -231,6 +231,7 @@ class VideoResult:
         skipped (list[SkippedFrame]): Frames that could not be read.
         files (dict[str, Path]): Written files and folders, by format.
         frames (list[FrameSegments]): The prediction, run-length encoded; empty with ``return_frames=False``.
+        error (str, optional): Why the video could not be segmented, with ``keep_going=True``; None if it was.
     """
 
     video: str
@@ -242,6 +243,7 @@ class VideoResult:
     skipped: list[SkippedFrame] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
     frames: list[FrameSegments] = field(default_factory=list)
+    error: str | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -19,7 +19,7 @@ from mmvc.utils.files import IMAGE_SUFFIXES
 from mmvc.utils.natural_order import natural_key
 
 from .results import SkippedFrame
-from .video_files import open_video
+from .video_files import open_pipe, open_video
 
 #: addresses of what has no end by its nature
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp')
@@ -127,6 +127,43 @@ class VideoFile(FrameSource):
             yield from _numbered(video.read(stride), self.path)
 
 
+class Pipe(FrameSource):
+    """A named pipe, or ``/dev/stdin`` behind a pipe: a video that can be read once, from its first byte to its last.
+
+    Args:
+        path (str): The pipe.
+    """
+
+    live = True
+    repeatable = False
+
+    def __init__(self, path: str) -> None:
+        super().__init__(Path(path).name, path)
+        self.path = path
+
+    def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
+        """See :meth:`FrameSource.read`."""
+        with open_pipe(self.path) as video:
+            yield from _numbered(video.read(stride), self.path)
+
+
+class BrokenSource(FrameSource):
+    """An input that cannot be opened, among others that can.
+
+    Args:
+        name (str): Name of its output, which it will not have.
+        error (UsageError): Why it cannot be opened.
+    """
+
+    def __init__(self, name: str, error: UsageError) -> None:
+        super().__init__(name, name)
+        self.error = error
+
+    def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
+        """Raise the error."""
+        raise self.error
+
+
 class Camera(FrameSource):
     """A local camera.
 
@@ -178,21 +215,24 @@ class Arrays(FrameSource):
 
 
 def open_sources(inputs: Source | Sequence[Source],
-                 load_image: Callable[[str], np.ndarray] | None = None) -> list[FrameSource]:
+                 load_image: Callable[[str], np.ndarray] | None = None,
+                 keep_going: bool = False) -> list[FrameSource]:
     """Open inputs of any kind, and check that they can be read.
 
     Args:
         inputs: One input or a list of inputs. A string or path is a video file, a folder of frames, an image, a glob
-            pattern, an address (``rtsp://...``, ``https://...``, ``file://...``) or a camera number. An array
-            (H, W, 3) is one image. An array (T, H, W, 3), a list of arrays or an iterator of arrays is one video. A
-            list of image files, or a pattern that matches only images, is one video as well.
+            pattern, a named pipe, an address (``rtsp://...``, ``https://...``, ``file://...``) or a camera number.
+            An array (H, W, 3) is one image. An array (T, H, W, 3), a list of arrays or an iterator of arrays is one
+            video. A list of image files, or a pattern that matches only images, is one video as well.
         load_image (Callable, optional): See :class:`ImageFiles`.
+        keep_going (bool): Whether an input that cannot be opened becomes a :class:`BrokenSource`, if another one can
+            be opened. Defaults to False: it is an error.
 
     Returns:
         list[FrameSource]: One source per video, with unique names.
 
     Raises:
-        UsageError: An input does not exist, is empty, or is of another kind.
+        UsageError: An input does not exist, is empty, or is of another kind; with ``keep_going`` only if all are so.
     """
     items: Sequence[Any] = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     if not items:
@@ -204,6 +244,9 @@ def open_sources(inputs: Source | Sequence[Source],
         sources = [_image_files([Path(item) for item in items], load_image)]
     else:
         sources = [source for item in items for source in _open(item, load_image)]
+    broken = [source for source in sources if isinstance(source, BrokenSource)]
+    if broken and (not keep_going or len(broken) == len(sources)):
+        raise broken[0].error
     taken = set()
     for source in sources:  # clips with the same name in two folders, or clip.avi and clip.mp4
         stem, number = source.name, 2
@@ -214,6 +257,14 @@ def open_sources(inputs: Source | Sequence[Source],
 
 
 def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
+    try:
+        return _open_intact(item, load_image)
+    except UsageError as error:
+        name = Path(item).stem if isinstance(item, (str, Path)) else ''
+        return [BrokenSource(name or 'input', error)]
+
+
+def _open_intact(item: Source, load_image: Callable | None) -> list[FrameSource]:
     if isinstance(item, np.ndarray):
         if item.ndim not in (3, 4):
             raise UsageError(f'an array of frames must have the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
@@ -239,12 +290,18 @@ def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
         if path.stat().st_size == 0:
             raise UsageError(f'"{path}" is empty: copy or download it again')
         return [_image_files([path], load_image) if _is_image(path) else VideoFile(text)]
+    if path.is_fifo() or path.is_socket():
+        return [Pipe(text)]
+    if path.is_char_device() and (number := re.fullmatch(r'/dev/video(\d+)', str(path.resolve()))):
+        return [Camera(int(number[1]))]
     if text.isdecimal():
         return [Camera(int(text))]
     if '://' in text:
         return [VideoFile(text)]
     if re.search(r'[*?\[]', text):
         return _matches(text, load_image)
+    if path.exists():
+        raise UsageError(f'"{path}" is a device without a video: give a file, a folder, a pipe or a camera number')
     raise UsageError(f'"{path}" does not exist: give a file, a folder, a pattern, an address or a camera number')
 
 

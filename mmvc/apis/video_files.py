@@ -12,11 +12,13 @@ import numpy as np
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
+from .edit_lists import count_shown_frames
+
 #: (position, image (BGR) or reason for a failure, number of frames that the failure concerns)
 Decoded = tuple[int, np.ndarray | str, int]
 # OpenCV reports the end of the video at a packet that it cannot decode. If it is asked again, it goes on.
 _ATTEMPTS = 64
-# The number of frames in the header may be an estimate, or include frames that an edit list hides.
+# The number of frames in the header may be an estimate.
 _TOLERATED_LOSS = 0.05
 
 
@@ -25,19 +27,27 @@ class OpenCVVideo:
 
     Args:
         path (str | int): File, address or camera number.
+        decoder (int, optional): OpenCV's number of the library that decodes. Defaults to None: any that can.
 
     Attributes:
         fps (float | None): Frames per second; None if not known.
-        num_frames (int | None): Number of frames according to the header; None if not known.
+        num_frames (int | None): Number of frames that are shown according to the header; None if not known.
     """
 
-    def __init__(self, path: str | int) -> None:
+    def __init__(self, path: str | int, decoder: int | None = None) -> None:
         self.path = path
-        self._capture = cv2.VideoCapture(path)
+        self._capture = cv2.VideoCapture(path) if decoder is None else cv2.VideoCapture(path, decoder)
         fps, num_frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         # cameras and streams that do not know their rate may report 90000
         self.fps: float | None = fps if 0 < fps <= FPS_RANGE[1] else None
         self.num_frames: int | None = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
+        if self.num_frames is not None and isinstance(path, str) and Path(path).is_file():
+            self.num_frames = min(self.num_frames, count_shown_frames(path) or self.num_frames)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is a video; its frames may still be broken."""
+        return self._capture.isOpened()
 
     @property
     def is_readable(self) -> bool:
@@ -176,6 +186,27 @@ def open_video(path: str | int) -> OpenCVVideo | PyAVVideo:
     if '://' in path:
         raise UsageError(f'the address "{path}" cannot be opened: check the address and the network')
     return _open_by_pyav(path)
+
+
+def open_pipe(path: str) -> OpenCVVideo:
+    """Open a named pipe once, since what is read from it is gone.
+
+    Args:
+        path (str): The pipe.
+
+    Returns:
+        OpenCVVideo: The video, for use in a ``with`` statement.
+
+    Raises:
+        UsageError: What comes out of the pipe is no video.
+    """
+    video = OpenCVVideo(path, cv2.CAP_FFMPEG)  # other decoders would open it again if this one fails
+    if not video.is_open:
+        video.close()
+        raise UsageError(f'what comes out of the pipe "{path}" cannot be decoded. Send a format without seeking, '
+                         'such as mkv: ffmpeg -i IN -c copy -f matroska - | ...')
+    video.num_frames = None  # the header of a stream announces nothing that could be relied on
+    return video
 
 
 def _open_by_pyav(path: str) -> PyAVVideo:

@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmvc.registry import RUNNERS
+from mmvc.utils.atomic import remove_orphaned_drafts
 from mmvc.utils.errors import UsageError
 
 from .checkpoints import last_good_checkpoint
 from .distributed import on_main_process, wrap_for_cpu
+from .loaders import guard_loaders
+from .rank_comparison import require_same_settings
 from .stage_config import resolve_stage, stage_names
 
 #: name on the command line -> class, package to install, module that it imports
@@ -283,7 +287,8 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UsageError: The number of iterations or epochs is not a whole number from 1.
+        UsageError: The number of iterations or epochs is not a whole number from 1, or the ranks have different
+            settings.
     """
     for key in ('max_iters', 'max_epochs'):
         length = (cfg.get('train_cfg') or {}).get(key, 1)
@@ -292,5 +297,10 @@ def build_runner(cfg: Config) -> Runner:
     if cfg.get('resume') and not cfg.get('load_from'):  # otherwise mmengine takes any file that last_checkpoint names
         cfg.load_from = on_main_process(lambda: last_good_checkpoint(cfg.work_dir))
         cfg.resume = cfg.load_from is not None
+    require_same_settings(cfg)
+    if is_main_process():
+        remove_orphaned_drafts(cfg.work_dir)
     wrap_for_cpu(cfg)
-    return RUNNERS.build(cfg)
+    runner = RUNNERS.build(cfg)
+    guard_loaders(runner)
+    return runner

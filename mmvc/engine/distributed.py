@@ -2,11 +2,14 @@
 """Training and testing with several processes, with or without GPUs."""
 
 import datetime
+import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import torch
@@ -14,27 +17,41 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, get_rank, init_dist, is_distributed
 from mmengine.utils.dl_utils import set_multi_processing
 
+from mmvc.utils.children import die_with_parent
 from mmvc.utils.errors import UsageError
+
+from .rank_comparison import require_same_settings
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 SECONDS_FOR_LAUNCHER = 5  # within which a launcher ends the other processes, once rank 0 has failed
+SECONDS_FOR_OTHER_RANK = 30  # within which the rank that failed first has ended, and the launcher has noticed it
 T = TypeVar('T')
+_LOST_PEER = re.compile(r'gloo/transport|Connection (reset|closed) by peer|Broken pipe|NCCL|Socket Timeout', re.I)
 
 
 def setup_distributed(launcher: str, cfg: Config) -> None:
     """Create the process group before a runner is built: NCCL on GPUs, gloo without GPUs.
 
-    mmengine's own initialiser selects a GPU for each process and so fails without GPUs.
+    mmengine's own initialiser selects a GPU for each process and so fails without GPUs. The process ends with torchrun
+    from here on, even if that is killed.
 
     Args:
         launcher (str): ``none`` (does nothing), ``pytorch`` (torchrun) or ``slurm`` (srun).
         cfg (Config): Config whose ``env_cfg`` (``mp_cfg``, ``dist_cfg``) is used.
 
     Raises:
-        UsageError: The launcher's environment variables are missing, or there are more processes than GPUs.
+        UsageError: The launcher's environment variables are missing, there are more processes than GPUs, or the
+            ranks have different settings, see :func:`require_same_settings`.
     """
     if launcher == 'none' or is_distributed():
         return
+    if launcher == 'pytorch':  # srun ends its processes itself
+        die_with_parent()
+    _init_process_group(launcher, cfg)
+    require_same_settings(cfg)
+
+
+def _init_process_group(launcher: str, cfg: Config) -> None:
     needed = dict(pytorch=('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
                   slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'))[launcher]
     missing = [name for name in needed if name not in os.environ]
@@ -113,12 +130,59 @@ def exit_with_message(message: str) -> NoReturn:
     Raises:
         SystemExit: Always, with a non-zero exit status.
     """
+    rank, local_rank = _own_ranks()
+    if rank == 0:
+        _leave(f'error: {message}')
+    time.sleep(SECONDS_FOR_LAUNCHER * (1 + (local_rank > 0)))  # on a machine without rank 0, local rank 0 prints it
+    _leave(f'error on rank {rank}: {message}')
+
+
+def exit_without_peer(error: Exception) -> NoReturn:
+    """End this process because another rank has gone, whose own message tells why.
+
+    It waits until the launcher has noticed that one, so that torchrun ends with that message and not with this one.
+
+    Args:
+        error (Exception): What the lost connection raised here.
+
+    Raises:
+        SystemExit: Always, with a non-zero exit status.
+    """
+    time.sleep(SECONDS_FOR_OTHER_RANK)
+    lines = str(error).splitlines() or [type(error).__name__]
+    sys.exit(f'error on rank {_own_ranks()[0]}: the connection to another rank is lost ({lines[0]}). Look for the '
+             'message of the rank that ended first')
+
+
+def is_lost_peer(error: BaseException) -> bool:
+    """Whether an error says that another rank has gone, or no longer answers.
+
+    Args:
+        error (BaseException): Any error.
+    """
+    if not is_distributed():
+        return False
+    return isinstance(error, (torch.distributed.DistBackendError, torch.distributed.DistNetworkError)) or (
+        isinstance(error, RuntimeError) and _LOST_PEER.search(str(error)) is not None)
+
+
+def _own_ranks() -> tuple[int, int]:
+    """Rank of this process among all, and among those of this machine; known before there is a process group."""
     names = ('RANK', 'LOCAL_RANK') if 'RANK' in os.environ else ('SLURM_PROCID', 'SLURM_LOCALID')
     rank, local_rank = (int(os.environ.get(name, 0)) for name in names)
-    if rank == 0:
-        sys.exit(f'error: {message}')
-    time.sleep(SECONDS_FOR_LAUNCHER * (1 + (local_rank > 0)))  # on a machine without rank 0, local rank 0 prints it
-    sys.exit(f'error on rank {rank}: {message}')
+    return rank, local_rank
+
+
+def _leave(message: str) -> NoReturn:
+    """Print a message and end; torchrun, which prints much after it, repeats the message at its end."""
+    path = os.environ.get('TORCHELASTIC_ERROR_FILE')
+    if path is not None:
+        content = dict(message=message, extraInfo=dict(timestamp=str(int(time.time()))))
+        try:
+            Path(path).write_text(json.dumps(dict(message=content)), encoding='utf-8')
+        except OSError:
+            pass  # the message is printed anyway
+    sys.exit(message)
 
 
 def _require_gpu(local_rank: int, num_gpus: int) -> None:

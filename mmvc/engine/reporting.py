@@ -2,6 +2,12 @@
 """Errors that the user can fix: the tools print them in one line, without a traceback."""
 
 import errno
+import io
+import os
+import re
+import shutil
+import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,16 +17,20 @@ from typing import Any
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
+from mmvc.utils.children import watch_parent
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.signals import exit_on_signals
 from mmvc.utils.worker_errors import message_of
 
-from .distributed import exit_with_message
+from .distributed import exit_with_message, exit_without_peer, is_lost_peer
 from .hooks import NonFiniteError, WeightMismatchError
 
 #: mmengine's methods that build objects; the first argument of each is the part of the config to build
 _BUILDERS = ((Registry, 'build'), (Runner, 'build_train_loop'), (Runner, 'build_val_loop'),
              (Runner, 'build_test_loop'), (Runner, 'build_optim_wrapper'), (Runner, 'build_param_scheduler'))
 _MAX_SHOWN = 200  # characters of a config in a message
+SHARED_MEMORY = '/dev/shm'
+_NO_SHARED_MEMORY = re.compile(r'shared memory(\(shm\))? (for )?(file|object)|bytes from file </torch_|Bus error')
 
 
 @contextmanager
@@ -28,16 +38,33 @@ def report_errors() -> Iterator[None]:
     """End the process with one line for an error that the user can fix; any other error keeps its traceback.
 
     The user can fix wrong arguments and configs, damaged or missing files, a full disk, weights that do not fit the
-    model, and NaN or infinite losses. If all ranks have the same error, only the first rank prints it.
+    model, and NaN or infinite losses. If all ranks have the same error, only the first rank prints it, and a rank that
+    loses another one leaves the last word to that. Ctrl-C ends with one line, too. SIGTERM ends the process as
+    :func:`exit_on_signals` says. Nobody who reads standard output any more (``| head``) is no error.
     """
-    with _record_failed_builds() as failed_builds:
+    watch_parent()
+    for stream in (sys.stdout, sys.stderr):  # a locale such as C cannot print every name of a video
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != 'utf-8':
+            stream.reconfigure(errors='backslashreplace')
+    with exit_on_signals(), _record_failed_builds() as failed_builds:
         try:
             yield
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            print('interrupted', file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
         except Exception as error:
+            if isinstance(error, OSError) and error.filename is None and not _can_print():
+                _abandon_output()
+                if isinstance(error, BrokenPipeError):
+                    sys.exit(128 + signal.SIGPIPE)
             message = explain(error, failed_builds.get(error))
-            if message is None:
-                raise
-            exit_with_message(message)
+            if message is not None:
+                exit_with_message(message)
+            if is_lost_peer(error):
+                exit_without_peer(error)
+            raise
 
 
 def explain(error: Exception, failed_build: str | None = None) -> str | None:
@@ -54,6 +81,11 @@ def explain(error: Exception, failed_build: str | None = None) -> str | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (f'{error}. Free some space and run the command again: files that were complete stay as they were, and '
                 'a training continues from its last checkpoint with --resume')
+    if isinstance(error, UnicodeEncodeError):
+        return (f'{ascii(error.object)} cannot be written in the encoding "{error.encoding}" of the locale: set '
+                'LC_ALL=C.UTF-8, or PYTHONUTF8=1')
+    if isinstance(error, RuntimeError) and (problem := _explain_loader(str(error))) is not None:
+        return problem
     if isinstance(error, (UsageError, DataError, NonFiniteError, WeightMismatchError, OSError)):
         return message_of(error)
     if failed_build is None:
@@ -61,6 +93,41 @@ def explain(error: Exception, failed_build: str | None = None) -> str | None:
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     return (f'the config cannot be built: {failed_build}: {type(error).__name__}: {error} '
             f'(raised in {frame.f_code.co_filename}:{line})')
+
+
+def _explain_loader(text: str) -> str | None:
+    """Explain an error of torch that concerns the data workers: they ran out of memory, or are stuck."""
+    less = 'lower batch_size or num_workers of the dataloader, or set num_workers=0 ' \
+           '(--cfg-options train_dataloader.num_workers=0 train_dataloader.persistent_workers=False)'
+    if 'Too many open files' in text:
+        return f'a data worker cannot pass on its batch, since too many files are open: raise "ulimit -n", or {less}'
+    if _NO_SHARED_MEMORY.search(text):
+        try:
+            size = f' of {shutil.disk_usage(SHARED_MEMORY).total / 2**20:.3g} MiB'
+        except OSError:
+            size = ''
+        return (f'a data worker has no room for its batch in the shared memory{size}, {SHARED_MEMORY}: make it larger '
+                f'(docker run --shm-size=8g), or {less}')
+    if timed_out := re.search(r'DataLoader timed out after (\d+) seconds', text):
+        return (f'no batch arrived within {timed_out[1]} seconds: the disk does not answer, or a transform is stuck. '
+                'Set timeout of the dataloader to more seconds if its samples take longer')
+    if 'DataLoader worker' in text and ('exited unexpectedly' in text or 'is killed by signal' in text):
+        return (f'a data worker was ended from outside ({text.splitlines()[0]}). If the machine is short of memory, '
+                f'{less}')
+    return None
+
+
+def _can_print() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _abandon_output() -> None:
+    """Let what is still to be printed go nowhere: Python would complain again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

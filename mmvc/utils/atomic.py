@@ -13,6 +13,7 @@ from pathlib import Path
 
 _HOST = re.sub(r'\W', '_', socket.gethostname())
 _COUNTER = count()
+_DRAFT_LEVELS = 2  # of folders below one with results: those of formats and of videos
 
 
 @contextmanager
@@ -104,6 +105,8 @@ def atomic_folder(target: str | Path, inner: str | None = None) -> Iterator[Path
 def require_writable(folder: str | Path) -> None:
     """Create a folder and check that it is writable. Call it before computing the results that go there.
 
+    Drafts that killed processes left there are removed, see :func:`remove_orphaned_drafts`.
+
     Args:
         folder (str | Path): The folder.
 
@@ -112,6 +115,7 @@ def require_writable(folder: str | Path) -> None:
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()
+    remove_orphaned_drafts(folder)
 
 
 def remove_drafts(folder: str | Path, pattern: str) -> None:
@@ -125,6 +129,24 @@ def remove_drafts(folder: str | Path, pattern: str) -> None:
         draft.unlink(missing_ok=True)
 
 
+def remove_orphaned_drafts(folder: str | Path) -> None:
+    """Remove the drafts that killed processes of this machine left in a folder, and in folders up to two levels below.
+
+    Args:
+        folder (str | Path): The folder; it may be missing.
+    """
+    draft_name = re.compile(rf'\..+\.{re.escape(_HOST)}-(\d+)-\d+\.(tmp|partial)')
+    top = Path(folder)
+    for parent, folders, files in os.walk(top):
+        for name in [*folders, *files]:
+            match = draft_name.match(name)
+            if match is not None and not is_running(int(match[1])):
+                path = Path(parent, name)
+                shutil.rmtree(path, ignore_errors=True) if name in folders else path.unlink(missing_ok=True)
+        if len(Path(parent).relative_to(top).parts) == _DRAFT_LEVELS:
+            folders.clear()
+
+
 def _own_tag() -> str:
     return f'{_HOST}-{os.getpid()}-{next(_COUNTER)}'
 
@@ -135,11 +157,16 @@ def _remove_orphaned_drafts(target: Path) -> None:
     with os.scandir(target.parent) as entries:
         drafts = [(entry.path, match) for entry in entries if (match := draft_name.match(entry.name))]
     for path, match in drafts:
-        if not _is_running(int(match[1])):
+        if not is_running(int(match[1])):
             shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether a process of this machine has not ended.
+
+    Args:
+        process (int): Its id.
+    """
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -22,9 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
 from . import safetensors_files
-from .downloads import download, find_download
 from .errors import CheckpointError
-from .literal_config import parse_config_text
 from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
 
 TRUST_VARIABLE = 'MMVC_TRUST_CHECKPOINTS'
@@ -90,6 +88,7 @@ def load_from_http(filename: str, map_location: MapLocation = None, model_dir: s
     Raises:
         CheckpointError: The address gives no checkpoint, or as for :func:`load_from_local`.
     """
+    from .downloads import download, find_download  # most checkpoints are files
     folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
     try:
         if get_local_rank() == 0:
@@ -132,6 +131,7 @@ def _with_inert_config(checkpoint: Any, name: Any) -> Any:
     config = meta.pop('config')
     try:
         if isinstance(config, str):
+            from .literal_config import parse_config_text  # only old checkpoints hold text
             config = parse_config_text(config, f'meta.config of checkpoint "{name}"')
     except CheckpointError as error:
         print_log(f'{error}. The rest of the checkpoint is used without it', 'current', level=logging.WARNING)

@@ -21,7 +21,8 @@ JPEG_START = b'\xff\xd8'
 #: environment variable with the largest size of an image in megapixels
 SIZE_VARIABLE = 'MMVC_MAX_MEGAPIXELS'
 _MAX_MEGAPIXELS = 178.  # half a gigabyte in colour; from here on, Pillow refuses by itself
-_JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'
+_JPEG_MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]', re.DOTALL)
+_JPEG_END, _JPEG_TEMPORARY = 0xd9, 0x01  # last byte of the marker at the end, and of one without a length
 
 
 def find_damage(content: bytes) -> str | None:
@@ -46,9 +47,7 @@ def find_damage(content: bytes) -> str | None:
                 f'environment variable {SIZE_VARIABLE}={np.ceil(size):.0f}')
     if content.startswith(PNG_SIGNATURE):
         return _find_png_damage(memoryview(content))
-    # The end marker cannot occur within the data of a scan, where each byte 0xff is followed by 0. Without a scan,
-    # both positions are -1.
-    if content.startswith(JPEG_START) and content.rfind(_JPEG_END) <= content.rfind(_JPEG_SCAN):
+    if content.startswith(JPEG_START) and not _has_jpeg_end(content):
         return 'the JPEG is cut off'
     return None
 
@@ -108,6 +107,18 @@ def _pixels(content: bytes) -> int:
         return int(re.findall(r'\d+', str(error))[0])
     except Exception:  # the decoder says what is wrong with it
         return 0
+def _has_jpeg_end(content: bytes) -> bool:
+    """Whether a JPEG reaches its end marker. What stands behind it, such as the clip of a motion photo, is ignored."""
+    position = len(JPEG_START)
+    # The marker may occur within a segment (a thumbnail), so segments are skipped by their lengths. The data of a scan
+    # follow its segment: in them, 0xff comes only before 0 and in restart markers, which the pattern passes over.
+    while (marker := _JPEG_MARKER.search(content, position)) is not None:
+        position = marker.end()
+        if marker[0][-1] == _JPEG_END:
+            return True
+        if marker[0][-1] != _JPEG_TEMPORARY:
+            position += int.from_bytes(content[position:position + 2], 'big')
+    return False
 
 
 def _find_png_damage(content: memoryview) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 
 from .arguments import check_number
+from .children import die_with_parent
 from .memory import keep_freed_memory
 from .progress import ProgressBars
 
@@ -75,5 +76,6 @@ def _map(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
 
 
 def _start_worker() -> None:
+    die_with_parent()
     cv2.setNumThreads(1)
     keep_freed_memory()

@@ -55,7 +55,8 @@ class ProgressBars:
             SpeedColumn(unit),
             TimeRemainingColumn(elapsed_when_finished=True),
             console=Console(stderr=True),
-            redirect_stdout=sys.stdout.isatty(),  # text for a file or a pipe must not go to the console
+            # text for a file or a pipe must not go to the console
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
             disable=not enabled)
 
     def __enter__(self) -> 'ProgressBars':

@@ -1,9 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Encoders of mp4 files."""
 
+import errno
+import shutil
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -40,19 +42,27 @@ class H264Encoder:
             raise ImportError('the installed PyAV has no H.264 encoder (libx264)')
         self._frame = av.VideoFrame
         # with faststart, players can start before the whole file is loaded
-        self._container = av.open(str(path), 'w', options=dict(movflags='faststart'))
-        self._stream = self._container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1000))
+        self._container: Any = av.open(str(path), 'w', options=dict(movflags='faststart'))
+        self._stream: Any = self._container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1000))
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = 'yuv420p'
 
     def write(self, frame: np.ndarray) -> None:
         """See :class:`Encoder`."""
-        self._container.mux(self._stream.encode(self._frame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')))
+        self._mux(self._stream.encode(self._frame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')))
 
     def close(self) -> None:
         """See :class:`Encoder`."""
-        self._container.mux(self._stream.encode())
-        self._container.close()
+        if self._container is not None:
+            self._mux(self._stream.encode())
+            self._container.close()
+
+    def _mux(self, packets: list) -> None:
+        try:
+            self._container.mux(packets)
+        except OSError:
+            self._container = self._stream = None  # PyAV crashes if a file that it could not write to is completed
+            raise
 
 
 class MPEG4Encoder:
@@ -69,6 +79,7 @@ class MPEG4Encoder:
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         fps = round(fps, 2) if fps > 65 else fps  # OpenCV stores it in 16 bits, which above 65 leave two decimals
+        self._path, self._num_frames = path, 0
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
         if not self._writer.isOpened():
             raise OSError('OpenCV cannot open it; make the folder writable, install PyAV (pip install av), or install '
@@ -77,10 +88,22 @@ class MPEG4Encoder:
     def write(self, frame: np.ndarray) -> None:
         """See :class:`Encoder`."""
         self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        self._num_frames += 1
 
     def close(self) -> None:
-        """See :class:`Encoder`."""
+        """See :class:`Encoder`.
+
+        Raises:
+            OSError: The file is not complete: OpenCV says nothing of a full disk.
+        """
         self._writer.release()
+        capture = cv2.VideoCapture(str(self._path))
+        written = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))  # 0 if the index, which is written last, is missing
+        capture.release()
+        if written != self._num_frames:
+            free = shutil.disk_usage(self._path.parent).free / 2**20
+            raise OSError(errno.ENOSPC, f'OpenCV wrote {max(written, 0)} of {self._num_frames} frames; the disk has '
+                          f'{free:.0f} MiB left, and a limit of the size of files ("ulimit -f", a quota) counts, too')
 
 
 def open_encoder(path: Path, fps: float, size: tuple[int, int]) -> Encoder:

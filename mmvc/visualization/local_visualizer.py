@@ -1,13 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from pathlib import Path
 from typing import Any
 
-import mmcv
+import cv2
 import numpy as np
 from mmengine.dist import master_only
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer
 
 from mmvc.registry import VISUALIZERS
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 
 from .panel import PanelDrawer
@@ -80,7 +82,8 @@ class VideoSegLocalVisualizer(Visualizer):
         if show:
             self.show(panel, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(panel[..., ::-1], out_file)
+            picture = cv2.imencode(Path(out_file).suffix, panel[..., ::-1])[1].tobytes()
+            atomic_write(out_file, picture, sync=False)
         else:
             self.add_image(name, panel, step)
 

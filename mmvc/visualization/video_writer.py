@@ -72,6 +72,9 @@ class VideoWriter:
                  traceback: TracebackType | None) -> None:
         if self._encoder is None:
             self._open.pop_all()  # no frame was written, so there is no draft to rename
+        if error is not None:  # it names the file already, or has nothing to do with it
+            self._open.__exit__(kind, error, traceback)
+            return
         with self._named_errors():  # encoders write their last frames when they are closed
             self._open.__exit__(kind, error, traceback)
 
@@ -80,4 +83,6 @@ class VideoWriter:
         try:
             yield
         except OSError as error:
-            raise OSError(f'the video "{self.path}" cannot be written: {error}') from error
+            if error.errno is None:
+                raise OSError(f'the video "{self.path}" cannot be written: {error}') from error
+            raise OSError(error.errno, f'the video "{self.path}" cannot be written: {error.strerror}') from error

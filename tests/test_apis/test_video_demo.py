@@ -60,7 +60,8 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
     assert given['init'] == (None, None, None, None, None, None, False, None)
     assert given['call'] == dict(
         inputs=str(video_file), out_dir='outputs', formats=['overlay'], online=False, fps=None, alpha=0.6,
-        score_thr=0.3, stride=1, max_frames=None, skip_broken=False, return_frames=False)
+        score_thr=0.3, stride=1, max_frames=None, skip_broken=False, return_frames=False,
+        keep_going=True)
     assert given['stage'] is None
     main([str(video_file), '--model', 'm', '--stage', 's', '--weights', 'w', '--device', 'd', '--window-size', '2',
           '--max-memory', '0.5', '--amp', 'bf16', '--compile', '--cfg-options', 'a.b=1', '--out-dir', 'o', '--formats',
@@ -69,7 +70,7 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
     assert given['init'] == ('m', 'w', 'd', 2, 0.5, 'bf16', True, {'a.b': 1}) and given['stage'] == 's'
     assert given['call'] == dict(
         inputs=str(video_file), out_dir='o', formats=['rle', 'masks'], online=True, fps=5, alpha=0.1, score_thr=0.2,
-        stride=3, max_frames=7, skip_broken=True, return_frames=False)
+        stride=3, max_frames=7, skip_broken=True, return_frames=False, keep_going=True)
 
 
 @pytest.mark.parametrize('arguments, message', [

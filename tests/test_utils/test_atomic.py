@@ -4,7 +4,14 @@ import sys
 
 import pytest
 
-from mmvc.utils.atomic import atomic_folder, atomic_path, atomic_write, remove_drafts, require_writable
+from mmvc.utils.atomic import (
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    remove_drafts,
+    remove_orphaned_drafts,
+    require_writable,
+)
 
 
 def names(folder):
@@ -87,6 +94,21 @@ def test_drafts_of_killed_processes_are_removed_and_those_of_running_ones_stay(t
         assert running.exists()
     remove_drafts(tmp_path, '*')
     assert names(tmp_path) == ['a']
+
+
+def test_drafts_of_killed_processes_are_removed_before_a_folder_is_used(tmp_path):
+    """Those of any file, and those two levels below."""
+    for name in ('a', 'masks/clip/000.png'):
+        kill_while_writing('atomic_path', tmp_path / name)
+    kill_while_writing('atomic_folder', tmp_path / 'masks/clip')
+    (tmp_path / 'masks/.notes.tmp').touch()
+    with atomic_path(tmp_path / 'b') as running:
+        running.touch()
+        require_writable(tmp_path)
+        assert running.exists()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*')) == [
+        'b', 'masks', 'masks/.notes.tmp', 'masks/clip']
+    remove_orphaned_drafts(tmp_path / 'missing')
 
 
 def test_an_error_of_another_file_keeps_its_name(tmp_path):

@@ -40,6 +40,20 @@ def test_bytes_behind_the_end_are_allowed(png, jpeg):
     assert find_damage(jpeg + b'more') is None
 
 
+def test_a_clip_behind_a_jpeg_is_allowed(jpeg):
+    """A motion photo. Compressed video looks like random bytes, in which each marker occurs by chance."""
+    for seed in range(20):
+        assert find_damage(jpeg + np.random.RandomState(seed).bytes(200_000) + b'\xff\xda') is None
+
+
+def test_a_thumbnail_does_not_end_a_jpeg(jpeg):
+    thumbnail = encode('.jpg', cv2.IMWRITE_JPEG_QUALITY, 10)
+    segment = b'\xff\xe1' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
+    content = jpeg[:2] + segment + jpeg[2:]
+    assert find_damage(content) is None
+    assert find_damage(content[:-2]) == find_damage(content[:len(segment) + 2]) == 'the JPEG is cut off'
+
+
 def test_an_empty_file():
     assert find_damage(b'') == 'the file is empty'
 

@@ -4,6 +4,11 @@
 By default, the tool shows clips of the training pipeline, augmented and masked as in training.
 """
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 from collections.abc import Iterable, Iterator
 

@@ -4,6 +4,11 @@
 No model is run: predictions are read from folders in the official formats.
 """
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 from pathlib import Path
 

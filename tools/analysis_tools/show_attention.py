@@ -5,6 +5,11 @@ The tool draws the attention of foreground queries to the queries of the segment
 Attention (OMA). It measures the share of the weight that goes to background queries.
 """
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import json
 from pathlib import Path

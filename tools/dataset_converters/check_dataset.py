@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Check that a dataset is complete, readable and consistent, before a training on it."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import json
 import sys
@@ -12,8 +17,9 @@ from mmengine.registry import init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.datasets.checks import CheckReport, check_config, check_vipseg, check_vis, check_vspw
-from mmvc.engine import OverrideAction, load_config
+from mmvc.engine import OverrideAction, load_config, report_errors
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
 
 CHECKS: dict[str, Callable] = dict(
@@ -102,14 +108,20 @@ def check(args: argparse.Namespace) -> CheckReport:
 
 def main() -> None:
     args = parse_args()
+    with report_errors():
+        run(args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Check as the command line says; the exit status tells what was found."""
     try:
         report = check(args)
-        print(report.to_text(args.limit))
-        if args.json is not None:
-            args.json.write_text(json.dumps(report.to_dict(), indent=1) + '\n', encoding='utf-8')
+        if args.json is not None:  # first: the standard output may be closed or full
+            atomic_write(args.json, (json.dumps(report.to_dict(), indent=1) + '\n').encode())
     except (DataError, OSError, UsageError) as error:  # the exit status 1 means problems of the data
         print(f'error: {error}', file=sys.stderr)
         raise SystemExit(2) from error
+    print(report.to_text(args.limit))
     raise SystemExit(1 if report.problems else 0)
 
 

@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Write a synthetic dataset of labelled videos: no download, exact labels, any size."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import time
 
@@ -117,10 +122,10 @@ def main() -> None:
             with_objects=args.with_objects,
             workers=args.workers,
             overwrite=args.overwrite)
-    for root in roots.values():
-        print(f'{root}: complete')
-    print(f'{args.num_train} training and {args.num_val} validation videos of {args.num_frames} frames '
-          f'({time.time() - start:.1f} s)')
+        for root in roots.values():
+            print(f'{root}: complete')
+        print(f'{args.num_train} training and {args.num_val} validation videos of {args.num_frames} frames '
+              f'({time.time() - start:.1f} s)')
 
 
 if __name__ == '__main__':

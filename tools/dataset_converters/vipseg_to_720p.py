@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Convert the download of VIPSeg to 720p frames, panoptic colour masks and panoptic_gt_VIPSeg_{train,val}.json."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 from pathlib import Path
 

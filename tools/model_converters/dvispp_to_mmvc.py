@@ -1,6 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Convert weights of DVIS++ and of the projects that it builds on to a checkpoint for mmvc."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
+
 import argparse
 import hashlib
 import io

@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Predict videos with a model, by running ``tools/test.py`` in another process."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,8 @@ from mmengine.config import ConfigDict
 
 from mmvc.engine import load_config, require_dataloader
 from mmvc.models.tta import make_tta_pipeline
+from mmvc.utils.atomic import atomic_path, atomic_write
+from mmvc.utils.children import run_child
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import find_shipped
 
@@ -65,14 +66,15 @@ def run_model(model: ModelPlan, dataset: dict, videos: list[str], output_dir: Pa
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     video_list = (work_dir / 'videos.txt').resolve()
-    video_list.write_text('\n'.join(videos) + '\n', encoding='utf-8')
+    atomic_write(video_list, ('\n'.join(videos) + '\n').encode())
     cfg = prepare_config(model, dict(dataset, ann_file=str(video_list)))
     if cfg.get('tta_model', {}).get('voting') == 'majority' and model.tta:
         cfg.tta_model.with_margin = True
         hook = dict(type='VoteMarginHook', output_dir=str(work_dir / MARGINS))
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     config = work_dir / 'config.py'
-    cfg.dump(str(config))
+    with atomic_path(config, keep_suffix=True) as draft:
+        cfg.dump(str(draft))
     tool = find_shipped('tools/test.py')
     if tool is None:
         raise UsageError('tools/test.py, which predicts the videos, is missing: install mmvc again')
@@ -86,7 +88,7 @@ def run_model(model: ModelPlan, dataset: dict, videos: list[str], output_dir: Pa
     if processes > 1:
         command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
         arguments += ['--launcher', 'pytorch']
-    status = subprocess.run([*command, *arguments], check=False).returncode
+    status = run_child([*command, *arguments])
     if status:
         raise UsageError(f'model "{model.name}": tools/test.py failed with status {status}, see its output above. Run '
                          'the pipeline again to go on with the videos that are left')

@@ -1,6 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
-import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -88,7 +87,7 @@ def convert_vipseg(src: Path,
         vipseg.write_annotations(dst / vipseg.ann_file(split),
                                  [record for video, record in loaded.items() if video in names], categories)
         if split:
-            shutil.copyfile(src / list_file(split), dst / list_file(split))
+            atomic_write(dst / list_file(split), (src / list_file(split)).read_bytes())
     return counts
 
 

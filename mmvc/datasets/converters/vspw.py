@@ -1,5 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import shutil
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -68,7 +67,7 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
     convert = partial(_convert_video, src, dst, height, quality)
     summary = sum(run_jobs(convert, videos, workers), VSPWSummary())
     for split in lists:
-        shutil.copyfile(src / vspw.list_file(split), dst / vspw.list_file(split))
+        atomic_write(dst / vspw.list_file(split), (src / vspw.list_file(split)).read_bytes())
     return summary
 
 

@@ -3,6 +3,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import mmcv
 import numpy as np
 from mmengine.hooks import Hook
@@ -12,6 +13,7 @@ from mmengine.structures import BaseDataElement
 
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.registry import HOOKS
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.patch_mask import expand_patch_mask
 from mmvc.visualization import PanelDrawer, SegmentMap, VideoSegLocalVisualizer, VideoWriter, hide_pixels
 
@@ -118,7 +120,8 @@ class VideoSegVisualizationHook(Hook):
                     columns['prediction'] = drawer.draw(image, prediction)
                 panel = drawer.compose_panel(columns, legend)
                 video.write(panel)
-                mmcv.imwrite(panel[..., ::-1], str(folder / f'{Path(frame.img_path).stem}.jpg'))
+                picture = cv2.imencode('.jpg', panel[..., ::-1])[1].tobytes()
+                atomic_write(folder / f'{Path(frame.img_path).stem}.jpg', picture, sync=False)
 
     def _prediction(self, frame: BaseDataElement, meta: dict) -> SegmentMap | None:
         return SegmentMap.from_sample(frame, len(meta['classes']), self.score_thr)

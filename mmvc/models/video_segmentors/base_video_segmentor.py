@@ -8,7 +8,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvc.registry import TASK_UTILS
 from mmvc.utils.errors import DataError
@@ -120,6 +120,10 @@ class BaseVideoSegmentor(BaseModel):
             Q, c), or None if ``mask_features`` are mask logits.
         """
         return outputs['cls_scores'][0].float().mean(dim=0).softmax(dim=-1), None
+
+    def final_steps(self) -> Sequence[nn.Module]:
+        """Modules that :meth:`finalize` calls one after the other, each of which takes long on a long video."""
+        return ()
 
     @abstractmethod
     def optimize_for_inference(self, compile: bool = False) -> None:

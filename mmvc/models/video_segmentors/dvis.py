@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from mmdet.structures import TrackDataSample
 from mmengine.logging import MessageHub
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmvc.registry import MODELS
 
@@ -134,6 +134,10 @@ class DVISOffline(BaseDVIS):
             # clone the slice: a view would keep its whole base tensor alive until the video ends
             empty_scores=segmented['cls_scores'].softmax(dim=-1)[..., -1].clone(),
             mask_features=segmented['mask_features']), state
+
+    def final_steps(self) -> Sequence[nn.Module]:
+        """The layers of the refiner; see the base class."""
+        return self.refiner.layers
 
     def finalize(self, outputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Refine the objects with the whole video in view; see the base class."""

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,7 @@ class VideoPrediction:
         padded_shape (tuple[int, int]): Height and width of the network's input, padding included.
         img_shape (tuple[int, int]): Height and width of the input without the padding.
         ori_shape (tuple[int, int]): Height and width of the final masks.
+        track (Callable): Called with the mask features, and yields them; may show how far a pass over them is.
     """
 
     class_probs: Tensor
@@ -38,6 +39,7 @@ class VideoPrediction:
     padded_shape: tuple[int, int]
     img_shape: tuple[int, int]
     ori_shape: tuple[int, int]
+    track: Callable[[Iterable], Iterator] = iter
 
     def __len__(self) -> int:
         return len(self.mask_features)
@@ -66,7 +68,7 @@ class VideoPrediction:
         Yields:
             Iterator[Tensor]: Strips of the next frame, from top to bottom, float32, shape (q, rows, ori_width).
         """
-        for t, features in enumerate(self.mask_features):
+        for t, features in enumerate(self.track(self.mask_features)):
             yield self._strips_of(self._logits(t, features, queries), probabilities)
 
     def _logits(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
