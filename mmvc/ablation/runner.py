@@ -17,6 +17,8 @@ from prettytable import PrettyTable
 from mmvc.engine import on_main_process, setup_distributed
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folder
+from mmvc.utils.outputs import protect_inputs
 
 from .data import make_data
 from .job import run_training
@@ -107,7 +109,7 @@ class AblationRunner:
             int: Exit status, 0 if all trainings are done.
 
         Raises:
-            UsageError: There are not enough GPUs.
+            UsageError: There are not enough GPUs, or another process runs this plan in the same work dir.
         """
         gpus = _gpus_per_job(gpus)
         visible = _visible_gpus()
@@ -130,8 +132,9 @@ class AblationRunner:
         def report(key: str, state: str) -> None:
             self._report_state(key, state, started.get(key))
 
-        states = run_processes(todo, start, jobs, report)
-        self.report()
+        with hold_folder(self.out_dir):
+            states = run_processes(todo, start, jobs, report)
+            self.report()
         self._report_failures(states)
         return 0 if all(state == DONE for state in states.values()) else 1
 
@@ -148,12 +151,14 @@ class AblationRunner:
             argv (Sequence[str]): Command line of the tool.
             gpus (int, optional): Number of GPUs per training. Defaults to None: 1, because this machine may have none.
         """
+        protect_inputs([path], [self.plan.path], '--slurm-script')
         make_data(self.plan.data)
         logs = self.out_dir / 'slurm'
         logs.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, '-u', *_without_modes(argv)]
-        Path(path).write_text(slurm_script(self.plan.title, self.trainings, command, os.getcwd(), str(logs),
-                                           1 if gpus is None else gpus))
+        script = slurm_script(self.plan.title, self.trainings, command, os.getcwd(), str(logs),
+                              1 if gpus is None else gpus)
+        atomic_write(path, script.encode())
         print(f'{path}: submits {len(self.trainings)} trainings; start it with "bash {path} [options of sbatch]"')
 
     def _start(self, number: int, argv: Sequence[str], threads: int, gpus: Sequence[str]) -> subprocess.Popen:

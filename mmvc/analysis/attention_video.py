@@ -14,6 +14,7 @@ from mmvc.apis import FrameResult, VideoSegInferencer
 from mmvc.engine import load_config
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.errors import UsageError
+from mmvc.utils.names import output_path
 from mmvc.visualization import PanelDrawer, SegmentMap
 
 from .attention import VideoAttention, record_attention
@@ -108,7 +109,7 @@ class AttentionVideo:
                           for attention in attentions.values() for masked in (False, True)
                           for frame in range(len(attention.background)))
             head = next(frames)
-            frames, name = chain([head], frames), (name or head.video).replace('/', '_')
+            frames, name = chain([head], frames), name or head.video
             with PictureWriter(out_dir, name, self.drawer, form=form, fps=fps) as writer:
                 for index, frame in enumerate(frames):
                     writer.add(frame.name, self._columns(frame, index, attentions, layer, float(maximum)))
@@ -116,7 +117,7 @@ class AttentionVideo:
         for model, attention in attentions.items():
             curves[f'{model}, plain'] = attention.background_share().mean(dim=0).tolist()
             curves[f'{model}, OMA'] = attention.background_share(masked=True).mean(dim=0).tolist()
-        chart = Path(out_dir, f'{name}_share.png')
+        chart = output_path(out_dir, name, suffix='_share.png')
         plot_share(chart, curves)
         numbers = dict(video=name, models={model: attention.numbers() for model, attention in attentions.items()})
         return dict(numbers=numbers, files=[writer.path, chart])
