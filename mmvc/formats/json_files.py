@@ -26,7 +26,8 @@ class Fault(NamedTuple):
     """A contradiction in an annotation file.
 
     Attributes:
-        kind (str): ``'unknown id'`` if an id is not defined, otherwise ``'annotation'``.
+        kind (str): ``'unknown id'`` if an id is not defined, ``'name'`` if a name leads out of its folder,
+            otherwise ``'annotation'``.
         what (str): A sentence that names the file and the entry.
     """
     kind: str
@@ -172,7 +173,7 @@ def find_bad_names(values: Iterable, key: str, path: str | Path) -> Iterator[Fau
     for value in values:
         message = find_name_fault(value, where) if isinstance(value, str) else None
         if message is not None:
-            yield Fault('annotation', message)
+            yield Fault('name', message)
 
 
 def _is_a(value: Any, kind: type) -> bool:
