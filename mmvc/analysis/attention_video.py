@@ -109,7 +109,7 @@ class AttentionVideo:
                           for attention in attentions.values() for masked in (False, True)
                           for frame in range(len(attention.background)))
             head = next(frames)
-            frames, name = chain([head], frames), name or head.video
+            frames, name = chain([head], frames), (name or head.video).replace('/', '_')
             with PictureWriter(out_dir, name, self.drawer, form=form, fps=fps) as writer:
                 for index, frame in enumerate(frames):
                     writer.add(frame.name, self._columns(frame, index, attentions, layer, float(maximum)))

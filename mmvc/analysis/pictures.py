@@ -54,6 +54,7 @@ class PictureWriter:
         self.drawer = drawer
         self.legend = legend
         self._form = form
+        name = name.replace('/', '_')
         self.path = output_path(out_dir, name, suffix=dict(sheet='.png', frames='', video='.mp4')[form])
         self._video = VideoWriter(self.path, fps) if form == 'video' else None
         self._rows: list[np.ndarray] = []

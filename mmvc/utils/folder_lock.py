@@ -25,14 +25,15 @@ _held: set[int] = set()  # descriptors of locked files
 
 
 @contextmanager
-def hold_folder(folder: PathLike, patience: float = PATIENCE) -> Iterator[None]:
+def hold_folder(folder: PathLike, patience: float | None = None) -> Iterator[None]:
     """Lock a folder against other processes while the block runs.
 
     The lock ends with the process, however that ends. Children of the process do not keep it.
 
     Args:
         folder (str | Path): The folder. It is created if missing.
-        patience (float): Seconds to wait for the owner of the lock, which may be about to end. Defaults to 5.
+        patience (float, optional): Seconds to wait for the owner of the lock, which may be about to end. Defaults to
+            None: ``PATIENCE``.
 
     Raises:
         UsageError: Another process holds the folder. The message names it.
@@ -40,6 +41,7 @@ def hold_folder(folder: PathLike, patience: float = PATIENCE) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    patience = PATIENCE if patience is None else patience
     deadline = time.monotonic() + patience
     while (release := _try_lock(folder)) is None:
         if time.monotonic() > deadline:

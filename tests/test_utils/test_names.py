@@ -4,8 +4,8 @@ import pytest
 from mmvc.utils.errors import DataError
 from mmvc.utils.names import check_name, output_path
 
-REFUSED = ['', '.', './', '..', '../x', 'a/../../x', 'a/..', '/etc/x', 'a\nb', 'a\0b', 'a\x1b[2J', 'a\u2028b', 'a\x7fb',
-           'a\\..\\x', 'C:/x', 'C:', ' ', 'x' * 256, 'a/' + 'é' * 128, 'a\ud800b']
+REFUSED = ['', '.', './', '..', '../x', 'a/../../x', 'a/..', '/etc/x', 'a\nb', 'a\0b', 'a\x1b[2J', 'a\u2028b',
+           'a\x7fb', 'a\\..\\x', 'C:/x', 'C:', ' ', 'x' * 256, 'a/' + 'é' * 128, 'a\ud800b']
 ACCEPTED = ['left', 'street/left', '1001_5z_ijQjUf_0', '-5sqmCF8OFU', '..x', 'x..', '.x', 'ünï cödé', '视频', 'a: b',
             'x' * 255]
 

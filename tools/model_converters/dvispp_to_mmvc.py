@@ -127,7 +127,8 @@ def main() -> None:
     with report_errors():
         if not args.dst.endswith('.pth'):
             raise UsageError(f'"{args.dst}": the checkpoint to write must be a .pth file')
-        protect_inputs([args.dst], [args.src, args.config], 'DST')
+        protect_inputs([args.dst], {args.src: 'source and destination are the same file'}, 'DST')
+        protect_inputs([args.dst], [args.config], 'DST')
         weights = convert_official_weights(
             load_official_checkpoint(args.src), args.drop_class_head, args.segmenter_only)
         print(summarize(weights))

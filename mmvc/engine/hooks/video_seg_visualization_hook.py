@@ -104,7 +104,7 @@ class VideoSegVisualizationHook(Hook):
             truth = _true_segments(frame, ground_truth)
             legend.add(truth).add(self._prediction(frame, meta))
             has_truth |= truth is not None
-        name = str(frames[0].video_id)
+        name = str(frames[0].video_id).replace('/', '_')
         folder = output_path(root, name)
         folder.mkdir(parents=True, exist_ok=True)
         with VideoWriter(output_path(root, name, suffix='.mp4'), self.fps) as video:
