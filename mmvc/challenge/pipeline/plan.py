@@ -15,6 +15,7 @@ from mmvc.models.tta import VOTINGS
 from mmvc.registry import DATASETS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
+from mmvc.utils.names import find_name_fault
 
 from ..aggregation.ssim import TREATMENTS, WINDOW, require_window
 from ..correction import (
@@ -218,6 +219,9 @@ def load_plan(cfg: Config) -> ChallengePlan:
                          'semantic segmentation: set it to VSPWDataset or another subclass of BaseVideoSegDataset')
     models = {}
     for name, entry in cfg.models.items():
+        fault = find_name_fault(name, 'models of the config')
+        if fault is not None:  # it becomes that of a folder
+            raise UsageError(fault)
         model = _build(f'models["{name}"]', ModelPlan, dict(entry, name=name))
         if model.config:
             model.config = osp.normpath(osp.join(osp.dirname(path), model.config))
