@@ -41,11 +41,12 @@ def protect_inputs(outputs: Iterable[PathLike | None],
         if output is None:
             continue
         first, *folders = _with_folders(output)
-        touched = own.get(first, around.get(first))
+        touched, words = own.get(first, around.get(first)), ''
         if touched is None:
-            touched = next((own[folder] for folder in folders if folder in own), None)
+            touched, words = next((own[folder] for folder in folders if folder in own), None), ', since it is inside it'
         if touched is not None:
-            words = f' ({inputs[touched]})' if isinstance(inputs, Mapping) else ''
+            if isinstance(inputs, Mapping):
+                words = f' ({inputs[touched]}){words}'
             raise UsageError(f'the output "{output}" would overwrite or mix with the input "{touched}"{words}: choose '
                              f'another place ({option})')
 

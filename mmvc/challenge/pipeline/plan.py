@@ -60,7 +60,8 @@ class ModelPlan:
     predictions: str | None = None
 
     def __post_init__(self) -> None:
-        if osp.basename(self.name) != self.name or self.name in ('', '.', '..', AGGREGATION, CORRECTION):
+        if osp.basename(self.name) != self.name or find_name_fault(self.name, 'models') is not None \
+                or self.name in (AGGREGATION, CORRECTION):
             raise UsageError('the name is used for a folder, so it must be a plain one and not that of a step: choose '
                              'another one')
         if self.predictions is None:
@@ -219,9 +220,6 @@ def load_plan(cfg: Config) -> ChallengePlan:
                          'semantic segmentation: set it to VSPWDataset or another subclass of BaseVideoSegDataset')
     models = {}
     for name, entry in cfg.models.items():
-        fault = find_name_fault(name, 'models of the config')
-        if fault is not None:  # it becomes that of a folder
-            raise UsageError(fault)
         model = _build(f'models["{name}"]', ModelPlan, dict(entry, name=name))
         if model.config:
             model.config = osp.normpath(osp.join(osp.dirname(path), model.config))

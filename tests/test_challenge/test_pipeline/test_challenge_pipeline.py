@@ -389,9 +389,10 @@ def test_steps_do_not_write_over_the_dataset_or_given_predictions(build, data, l
         build()
 
 
-def test_the_name_of_a_model_stays_in_the_work_dir(build, data):
-    with pytest.raises(UsageError, match="models of the config: the name '../given' leads out of its folder"):
-        build(models={'../given': dict(predictions=str(data / 'given'))})
+@pytest.mark.parametrize('name', ['..', '../given', 'a\nb', ''])
+def test_the_name_of_a_model_stays_in_the_work_dir(build, data, name):
+    with pytest.raises(UsageError, match='it must be a plain one'):
+        build(models={name: dict(predictions=str(data / 'given'))})
 
 
 def test_two_pipelines_do_not_share_a_work_dir(monkeypatch, data):
