@@ -43,7 +43,8 @@ def protect_inputs(outputs: Iterable[PathLike | None],
         first, *folders = _with_folders(output)
         touched, words = own.get(first, around.get(first)), ''
         if touched is None:
-            touched, words = next((own[folder] for folder in folders if folder in own), None), ', since it is inside it'
+            touched = next((own[folder] for folder in folders if folder in own), None)
+            words = ', since it is inside it'
         if touched is not None:
             if isinstance(inputs, Mapping):
                 words = f' ({inputs[touched]}){words}'

@@ -162,13 +162,13 @@ def tree(root):
 @pytest.mark.parametrize('option, target', [
     ('--out-dir', 'videos/data'), ('--out-dir', 'videos'), ('--out-dir', 'link'),
     ('--out-dir', 'videos/data/left/mask'), ('--show-dir', 'videos/data/left/origin/show'),
-    ('--out', 'videos/val.txt'), ('--out', 'toy.pth')])
+    ('--out', 'videos/val.txt'), ('--out', 'tiny.pth')])
 def test_outputs_over_inputs_are_refused(run, tmp_path, option, target):
     (tmp_path / 'link').symlink_to('videos/data')
     before = tree(tmp_path / 'videos')
     with pytest.raises(SystemExit, match='would overwrite or mix with the input'):
         run(option, tmp_path / target)
-    assert tree(tmp_path / 'videos') == before and torch.load(tmp_path / 'toy.pth')
+    assert tree(tmp_path / 'videos') == before and torch.load(tmp_path / 'tiny.pth')
 
 
 @pytest.mark.parametrize('name', ['../up', '/abs'])
