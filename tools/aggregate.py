@@ -21,6 +21,7 @@ from mmvc.challenge.aggregation.ssim import TREATMENTS, WINDOW
 from mmvc.engine import report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write, require_writable
+from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """
 Predictions are FOLDER/<video>/<frame>.png, class indices, as tools/test.py --out-dir writes them. All models must
@@ -108,6 +109,7 @@ def main() -> None:
     cv2.setNumThreads(1)  # the parallel work is per video
     with report_errors():
         if args.table:  # check before hours of work
+            protect_inputs([args.table], args.pred.values(), '--table')
             check_writable(args.table)
         choices = aggregate_folders(args.images, args.pred, args.out, args.treatment, args.window, args.workers,
                                     args.records)

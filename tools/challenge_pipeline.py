@@ -14,6 +14,7 @@ import mmvc  # noqa: F401  registers the scope
 from mmvc.engine import OverrideAction, default_work_dir, load_config, report_errors
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.folder_lock import hold_folder
 
 EPILOG = """
 A config has these entries (examples: configs/challenge/):
@@ -85,8 +86,9 @@ def main() -> None:
             for step in pipeline.steps:
                 print(f'{step}: {len(pipeline.unfinished(step))} of {len(pipeline.images)} videos left')
             return
-        pipeline.discard(args.redo)
-        print(pipeline.run().to_text())
+        with hold_folder(pipeline.work_dir):
+            pipeline.discard(args.redo)
+            print(pipeline.run().to_text())
 
 
 if __name__ == '__main__':

@@ -28,6 +28,7 @@ from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
 from mmvc.engine import load_config, report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.errors import UsageError
+from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """
 Predictions are PRED/<video>/<frame>.png, class indices, as tools/test.py --out-dir writes them. A segment is in doubt
@@ -143,6 +144,7 @@ def main() -> None:
     args = parse_args()
     settings = CorrectionSettings(args.questions, args.picture, args.min_area, args.min_change, args.max_margin)
     with report_errors():
+        protect_inputs([args.cache], [args.pred, args.margins], '--cache')
         table = GroupTable(*load_groups(args.config))
         asker = None if args.dry_run else Asker(
             build_backend(args), args.cache or args.audit / 'cache', args.requests_per_minute, args.retries)

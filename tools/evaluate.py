@@ -12,12 +12,13 @@ from pathlib import Path
 
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
 from mmvc.engine import report_errors
-from mmvc.evaluation.files import ScoreReport, evaluate_vis, evaluate_vps, evaluate_vss
+from mmvc.evaluation.files import ScoreReport, evaluate_vis, evaluate_vps, evaluate_vss, report_files
 from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import require_writable
 from mmvc.utils.files import read_names
+from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """
 predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):
@@ -116,11 +117,23 @@ def evaluate(args: argparse.Namespace) -> ScoreReport:
     return evaluate_vis(youtube_vis.results_file(args.pred), ann_file, args.workers)
 
 
+def input_files(args: argparse.Namespace) -> list[Path]:
+    """Files that are read and that a report could overwrite."""
+    lists = (getattr(args, name, None) for name in ('list', 'ann_file'))
+    ground_truth = [args.gt / name for name in (*lists, vipseg.ann_file(args.split),
+                                                *(name.format(split=args.split) for name in youtube_vis.ANN_FILES))
+                    if name is not None]
+    predictions = [args.pred / name for name in (vipseg.PREDICTED_SEGMENTS, youtube_vis.RESULTS)]
+    classes = [Path(name) for name in getattr(args, 'classes', None) or ()]
+    return [path for path in (args.gt, args.pred, *ground_truth, *predictions, *classes) if path.is_file()]
+
+
 def main() -> None:
     args = parse_args()
     keep_freed_memory()
     with report_errors():
         if args.out:  # fail before the scoring, not after it
+            protect_inputs(report_files(args.out), input_files(args), '--out')
             require_writable(Path(args.out).parent)
         report = evaluate(args)
         files = report.save(args.out) if args.out else []  # first: the standard output may be closed or full

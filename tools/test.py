@@ -21,7 +21,9 @@ from mmvc.engine import (
     LAUNCHERS,
     OverrideAction,
     build_runner,
+    data_files,
     default_work_dir,
+    hold_on_main_process,
     load_config,
     report_errors,
     require_checkpoint,
@@ -36,6 +38,7 @@ from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write, remove_orphaned_drafts
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
+from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.tasks import TASKS
 from mmvc.visualization import FPS_RANGE
 
@@ -147,6 +150,13 @@ def check_data(runner: Runner) -> None:
                 metric.check_video(dataset.get_data_info(index))
 
 
+def output_folders(runner: Runner) -> list[str]:
+    """Folders that metrics and hooks write predictions, pictures and margins to."""
+    writers = [*runner.test_loop.evaluator.metrics, *runner.hooks]
+    folders = (getattr(writer, name, None) for writer in writers for name in ('output_dir', 'show_dir'))
+    return [str(folder) for folder in folders if folder is not None]
+
+
 def enable_tta(cfg: Config) -> None:
     """Wrap the model and its pipeline for test-time augmentation."""
     from mmvc.models.tta import make_tta_pipeline  # slow to import, and rarely needed
@@ -180,7 +190,11 @@ def run(args: argparse.Namespace) -> None:
         if args.show_dir:
             runner.register_hook(VideoSegVisualizationHook(args.show_dir, args.show_fps))
         check_data(runner)
-        metrics = runner.test()
+        folders = output_folders(runner)
+        protect_inputs([*folders, args.out], data_files(runner.test_loop.dataloader.dataset))
+        protect_inputs([args.out], [args.config, args.checkpoint], '--out')
+        with hold_on_main_process(folders):
+            metrics = runner.test()
         if args.out and is_main_process():
             numbers = {name: float(value) for name, value in metrics.items()}
             atomic_write(args.out, json.dumps(numbers, indent=2).encode())

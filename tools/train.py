@@ -24,6 +24,7 @@ from mmvc.engine import (
     enable_auto_scale_lr,
     enable_backends,
     enable_deterministic,
+    hold_on_main_process,
     last_good_checkpoint,
     load_config,
     load_stages,
@@ -132,13 +133,14 @@ def run(args: argparse.Namespace) -> None:
         names = stage_names(read_config(args.config))
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
         setup_distributed(args.launcher, cfg)
-        if names:
-            stages = load_stages(names, cfg.work_dir, lambda name: prepare(args, name))
-            run_stages(stages, args.stage, args.resume, args.overwrite)
-        elif args.stage or args.overwrite:
+        if not names and (args.stage or args.overwrite):
             raise UsageError(f'config "{args.config}" has no stages: --stage and --overwrite do not apply')
-        else:
-            train_alone(cfg, args.resume)
+        with hold_on_main_process([cfg.work_dir]):
+            if names:
+                stages = load_stages(names, cfg.work_dir, lambda name: prepare(args, name))
+                run_stages(stages, args.stage, args.resume, args.overwrite)
+            else:
+                train_alone(cfg, args.resume)
 
 
 def main() -> None:

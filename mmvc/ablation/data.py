@@ -1,13 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The generated videos of a plan."""
 
-import fcntl
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from mmvc.datasets.synthetic import PRESETS, SyntheticVideoConfig, make_synthetic_dataset
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folder
 
 _DATASET_KEYS = ('formats', 'num_train', 'num_val', 'seed', 'jpeg_quality', 'with_objects')
 
@@ -32,9 +33,7 @@ def make_data(data: dict[str, Any] | None) -> None:
     if unknown:
         raise UsageError(f'data of the plan has the unknown entries {", ".join(unknown)}: remove them, or see '
                          'SyntheticVideoConfig and make_synthetic_dataset for the names')
-    out_dir.mkdir(parents=True, exist_ok=True)
-    with open(out_dir / '.lock', 'w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # of jobs that start at once, the first one writes and the others wait
+    with hold_folder(out_dir, patience=math.inf):  # of jobs that start at once, the first one writes, the others wait
         try:
             make_synthetic_dataset(out_dir, SyntheticVideoConfig(**{**PRESETS[preset], **entries}), **arguments)
         except (TypeError, ValueError, FileExistsError) as error:

@@ -2,7 +2,6 @@
 """Run one training and the evaluations of its weights."""
 
 import copy
-import fcntl
 import gc
 import resource
 import time
@@ -14,9 +13,8 @@ from numbers import Real
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
-from mmengine.logging import print_log
 
-from mmvc.engine import Stage, build_runner, on_main_process, run_stages, setup_distributed
+from mmvc.engine import Stage, build_runner, hold_on_main_process, on_main_process, run_stages, setup_distributed
 from mmvc.engine.hooks import CheckWeightsHook
 from mmvc.utils.errors import UsageError
 
@@ -38,7 +36,7 @@ def run_training(training: Training, store: Store, launcher: str = 'none') -> No
     """
     setup_distributed(launcher, training.cfg)
     on_main_process(lambda: _check_parent(training, store))
-    with _locked(training, store), _measured(training, store):
+    with hold_on_main_process([store.folder(training)]), _measured(training, store):
         stages = [store.stage(training.parent)] if training.parent is not None else []
         stages.append(_stage_to_run(training, store, launcher))
         if not on_main_process(lambda: store.is_trained(training)):
@@ -97,24 +95,6 @@ def _check_parent(training: Training, store: Store) -> None:
     if training.parent is not None and not store.is_trained(training.parent):
         raise UsageError(f'training "{training.key}" starts from "{training.parent.key}", which is not finished in '
                          f'"{store.root}": run that first')
-
-
-@contextmanager
-def _locked(training: Training, store: Store) -> Iterator[None]:
-    """Lock the folder of a training against a second process. The lock ends with the process, even if it is killed."""
-    if not is_main_process():
-        yield
-        return
-    store.folder(training).mkdir(parents=True, exist_ok=True)
-    with open(store.folder(training) / '.lock', 'w') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f'"{store.folder(training)}" is in use by another process: wait until it ends') from error
-        except OSError as error:  # the file system has no locks
-            print_log(f'"{store.folder(training)}" cannot be locked ({error}): do not start the same plan twice',
-                      logger='current')
-        yield
 
 
 @contextmanager

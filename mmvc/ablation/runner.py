@@ -18,6 +18,8 @@ from mmvc.engine import on_main_process, setup_distributed
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.children import start_child
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folder
+from mmvc.utils.outputs import protect_inputs
 
 from .data import make_data
 from .job import run_training
@@ -108,7 +110,7 @@ class AblationRunner:
             int: Exit status, 0 if all trainings are done.
 
         Raises:
-            UsageError: There are not enough GPUs.
+            UsageError: There are not enough GPUs, or another process runs this plan in the same work dir.
         """
         gpus = _gpus_per_job(gpus)
         visible = _visible_gpus()
@@ -131,8 +133,9 @@ class AblationRunner:
         def report(key: str, state: str) -> None:
             self._report_state(key, state, started.get(key))
 
-        states = run_processes(todo, start, jobs, report)
-        self.report()
+        with hold_folder(self.out_dir):
+            states = run_processes(todo, start, jobs, report)
+            self.report()
         self._report_failures(states)
         return 0 if all(state == DONE for state in states.values()) else 1
 
@@ -149,6 +152,7 @@ class AblationRunner:
             argv (Sequence[str]): Command line of the tool.
             gpus (int, optional): Number of GPUs per training. Defaults to None: 1, because this machine may have none.
         """
+        protect_inputs([path], [self.plan.path], '--slurm-script')
         make_data(self.plan.data)
         logs = self.out_dir / 'slurm'
         logs.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from mmvc.apis import FrameResult, VideoSegInferencer
 from mmvc.engine import load_config
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.errors import UsageError
+from mmvc.utils.names import output_path
 from mmvc.visualization import PanelDrawer, SegmentMap
 
 from .attention import VideoAttention, record_attention
@@ -116,7 +117,7 @@ class AttentionVideo:
         for model, attention in attentions.items():
             curves[f'{model}, plain'] = attention.background_share().mean(dim=0).tolist()
             curves[f'{model}, OMA'] = attention.background_share(masked=True).mean(dim=0).tolist()
-        chart = Path(out_dir, f'{name}_share.png')
+        chart = output_path(out_dir, name, suffix='_share.png')
         plot_share(chart, curves)
         numbers = dict(video=name, models={model: attention.numbers() for model, attention in attentions.items()})
         return dict(numbers=numbers, files=[writer.path, chart])

@@ -12,6 +12,7 @@ from mmdet.structures import TrackDataSample
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
+from mmvc.engine.data_files import data_files
 from mmvc.engine.ground_truth import GroundTruth, dataset_task
 from mmvc.registry import DATASETS, TRANSFORMS
 from mmvc.utils.patch_mask import draw_patch_mask, expand_patch_mask
@@ -97,6 +98,11 @@ class TrainingClips:
 
     def __len__(self) -> int:
         return len(self._dataset)
+
+    @property
+    def files(self) -> list[str]:
+        """Where the files of the dataset are, see :func:`data_files`."""
+        return data_files(self._dataset)
 
     def __getitem__(self, index: int) -> tuple[str, list[BrowsedFrame]]:
         """Sample a clip.

@@ -9,6 +9,7 @@ import numpy as np
 
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
+from mmvc.utils.names import output_path
 from mmvc.visualization import Legend, PanelDrawer, VideoWriter
 
 FORMS = ('sheet', 'frames', 'video')
@@ -54,7 +55,7 @@ class PictureWriter:
         self.legend = legend
         self._form = form
         name = name.replace('/', '_')
-        self.path = Path(out_dir, dict(sheet=f'{name}.png', frames=name, video=f'{name}.mp4')[form])
+        self.path = output_path(out_dir, name, suffix=dict(sheet='.png', frames='', video='.mp4')[form])
         self._video = VideoWriter(self.path, fps) if form == 'video' else None
         self._rows: list[np.ndarray] = []
 
@@ -77,7 +78,7 @@ class PictureWriter:
         if self._video is not None:
             self._video.write(panel)
         else:
-            _write_png(self.path / f'{frame}.png', panel)
+            _write_png(output_path(self.path, frame, suffix='.png'), panel)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:

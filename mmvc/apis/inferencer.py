@@ -22,11 +22,12 @@ from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.folder_lock import hold_folder
+from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.progress import ProgressBars
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
-from .check_outputs import protect_inputs
 from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .loading import frame_transforms, load_model
@@ -176,7 +177,8 @@ class VideoSegInferencer:
 
         Raises:
             UsageError: An input cannot be read (with ``keep_going`` only if none can be opened), an argument is out of
-                range, or ``out_dir`` cannot be written to.
+                range, ``out_dir`` cannot be written to, an output would overwrite an input, or another process writes
+                to ``out_dir``.
         """
         check_number('alpha', alpha, 0, 1)
         check_number('score_thr', score_thr, 0, 1)
@@ -195,7 +197,10 @@ class VideoSegInferencer:
         ]
         protect_inputs([writer.target(video) for video in videos for writer in writers.values()],
                        [path for reader in readers for path in reader.source.files])
-        with ProgressBars(enabled=self.show_progress) as progress:
+        with ExitStack() as stack:
+            if out_dir is not None:
+                stack.enter_context(hold_folder(out_dir))
+            progress = stack.enter_context(ProgressBars(enabled=self.show_progress))
             return [
                 self._segment(reader, video, writers, online, return_frames, progress.track, keep_going)
                 for reader, video in zip(readers, videos)

@@ -15,6 +15,8 @@ from PIL import Image
 from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils.atomic import atomic_folder, atomic_path, atomic_write, require_writable
 from mmvc.utils.errors import UsageError
+from mmvc.utils.files import PREDICTION_SUFFIXES
+from mmvc.utils.names import output_path
 from mmvc.visualization import PanelDrawer, SegmentMap, VideoWriter, legend_strip, stable_colors
 
 from .results import FrameResult, InstanceFrame, PanopticFrame, SemanticFrame
@@ -86,7 +88,7 @@ class OverlayWriter(Writer):
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return self.settings.out_dir / (f'{video.name}.png' if video.is_image else f'{video.name}.mp4')
+        return output_path(self.settings.out_dir, video.name, suffix='.png' if video.is_image else '.mp4')
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
@@ -125,12 +127,12 @@ class MaskWriter(Writer):
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return self.settings.out_dir / 'masks' / video.name
+        return output_path(self.settings.out_dir, 'masks', video.name)
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        with atomic_folder(self.target(video)) as folder:
+        with atomic_folder(self.target(video), replaces=PREDICTION_SUFFIXES) as folder:
             if self.settings.task == 'vss':
                 colors = np.asarray(self.settings.palette, np.uint8)[:256]
             else:
@@ -144,7 +146,7 @@ class MaskWriter(Writer):
                 else:
                     image = Image.fromarray(ids.astype(np.uint8))
                     image.putpalette(colors.tobytes())
-                image.save(folder / f'{result.name}.png')
+                image.save(output_path(folder, result.name, suffix='.png'))
 
             yield add
 
@@ -158,7 +160,7 @@ class RLEWriter(Writer):
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return self.settings.out_dir / f'{video.name}.json'
+        return output_path(self.settings.out_dir, video.name, suffix='.json')
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
@@ -184,12 +186,12 @@ class VSPWWriter(Writer):
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return self.settings.out_dir / 'vspw' / video.name
+        return output_path(self.settings.out_dir, 'vspw', video.name)
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        with atomic_folder(self.target(video)) as folder:
+        with atomic_folder(self.target(video), replaces=PREDICTION_SUFFIXES) as folder:
             writer = vspw.PredictionWriter(folder)
 
             def add(result: FrameResult) -> None:
@@ -217,7 +219,7 @@ class VIPSegWriter(Writer):
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
-        with atomic_folder(self.target(video)) as folder:
+        with atomic_folder(self.target(video), replaces=PREDICTION_SUFFIXES) as folder:
             writer = vipseg.PredictionWriter(folder, video.name)
 
             def add(result: FrameResult) -> None:

@@ -18,7 +18,8 @@ from .config import (
     read_config,
     require_dataloader,
 )
-from .distributed import LAUNCHERS, on_main_process, setup_distributed
+from .data_files import data_files
+from .distributed import LAUNCHERS, hold_on_main_process, on_main_process, setup_distributed
 from .reporting import report_errors
 from .stage_config import resolve_stage, stage_names
 from .stages import Stage, load_stages, run_stages
@@ -31,6 +32,6 @@ __all__ = [
     # checkpoints
     'last_good_checkpoint', 'require_checkpoint', 'weight_mismatches',
     # running
-    'LAUNCHERS', 'Stage', 'build_runner', 'load_stages', 'on_main_process', 'report_errors', 'run_stages',
-    'setup_distributed'
+    'LAUNCHERS', 'Stage', 'build_runner', 'data_files', 'hold_on_main_process', 'load_stages', 'on_main_process',
+    'report_errors', 'run_stages', 'setup_distributed'
 ]

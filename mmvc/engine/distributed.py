@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -19,6 +20,8 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from mmvc.utils.children import die_with_parent
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folders
+from mmvc.utils.typing import PathLike
 
 from .rank_comparison import require_same_settings
 
@@ -116,6 +119,23 @@ def on_main_process(function: Callable[[], T]) -> T:
     if shared[1] is not None:
         raise UsageError(shared[1])
     return shared[0]
+
+
+@contextmanager
+def hold_on_main_process(folders: Iterable[PathLike | None]) -> Iterator[None]:
+    """Lock folders for all processes of a job while the block runs: rank 0 takes the locks.
+
+    A rank 0 that a launcher has just replaced gets some seconds to end.
+
+    Args:
+        folders (Iterable[str | Path | None]): The folders, see :func:`mmvc.utils.folder_lock.hold_folders`.
+
+    Raises:
+        UsageError: Another job holds one of the folders.
+    """
+    with ExitStack() as stack:
+        on_main_process(lambda: stack.enter_context(hold_folders(folders)))
+        yield
 
 
 def exit_with_message(message: str) -> NoReturn:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mmvc.utils.typing import PathLike
 
-from .json_files import FLAG, ID, Fault, find_repeats, raise_first, read_json
+from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
 
 _IMAGE = {'id': ID, 'file_name': str}
 # Masks are checked when they are decoded.
@@ -51,6 +51,8 @@ def find_faults(content: dict, path: PathLike) -> Iterator[Fault]:
     """
     for key, what in (('images', 'image'), ('categories', 'category'), ('annotations', 'annotation')):
         yield from find_repeats((entry['id'] for entry in content[key]), f'{what} id', f'id in {key}', path)
+    for key in ('id', 'file_name'):
+        yield from find_bad_names((image[key] for image in content['images']), f'{key} in images', path)
     for key, entries in dict(image_id=content['images'], category_id=content['categories']).items():
         known = {entry['id'] for entry in entries}
         for annotation in content['annotations']:

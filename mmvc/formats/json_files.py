@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import mmengine.fileio as fileio
 
 from mmvc.utils.errors import DataError
+from mmvc.utils.names import find_name_fault
 
 ID = (int, str)
 FLAG = (int, bool)
@@ -25,7 +26,8 @@ class Fault(NamedTuple):
     """A contradiction in an annotation file.
 
     Attributes:
-        kind (str): ``'unknown id'`` if an id is not defined, otherwise ``'annotation'``.
+        kind (str): ``'unknown id'`` if an id is not defined, ``'name'`` if a name leads out of its folder,
+            otherwise ``'annotation'``.
         what (str): A sentence that names the file and the entry.
     """
     kind: str
@@ -157,6 +159,21 @@ def find_repeats(values: Iterable, what: str, key: str, path: str | Path) -> Ite
         if str(value) in seen:
             yield Fault('annotation', f'"{path}" has the {what} {value!r} twice ({key}); remove or rename one of them')
         seen.add(str(value))
+
+
+def find_bad_names(values: Iterable, key: str, path: str | Path) -> Iterator[Fault]:
+    """Yield a fault for each value that becomes a path and must not, see :func:`mmvc.utils.names.check_name`.
+
+    Args:
+        values (iterable): Names of videos or files; numbers are no danger.
+        key (str): Their place in the file, for the error.
+        path (str | Path): The file that they are from.
+    """
+    where = f'"{path}", {key}'
+    for value in values:
+        message = find_name_fault(value, where) if isinstance(value, str) else None
+        if message is not None:
+            yield Fault('name', message)
 
 
 def _is_a(value: Any, kind: type) -> bool:

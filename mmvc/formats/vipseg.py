@@ -16,9 +16,10 @@ import numpy as np
 
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
+from mmvc.utils.names import output_path
 from mmvc.utils.typing import PathLike
 
-from .json_files import FLAG, ID, Fault, find_repeats, raise_first, read_json
+from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
 from .label_maps import encode_panoptic_map
 
 FRAMES, MASKS = 'images', 'panomasksRGB'
@@ -113,9 +114,9 @@ def read_annotations(path: PathLike,
 def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = None) -> Iterator[Fault]:
     """Find the contradictions in an annotation file that fits the schema.
 
-    These are videos, frames, categories and segments that are listed twice; videos without frames; categories that
-    are not 0 .. K - 1, or not the classes; annotations of videos or frames that are not listed; segments of categories
-    that are not listed; and segments that change their category.
+    These are names that lead out of their folders; videos, frames, categories and segments that are listed twice;
+    videos without frames; categories that are not 0 .. K - 1, or not the classes; annotations of videos or frames that
+    are not listed; segments of categories that are not listed; and segments that change their category.
 
     Args:
         content (dict): Content of the file.
@@ -128,6 +129,7 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     videos = content.get('videos')
     if videos is not None and not videos:
         yield Fault('annotation', f'"{path}" has no videos; convert the dataset again')
+    yield from _find_bad_names(content, path)
     for key, what in (('videos', 'video'), ('annotations', 'annotated video')):
         ids = (str(video['video_id']) for video in content.get(key) or ())
         yield from find_repeats(ids, what, f'video_id in {key}', path)
@@ -141,6 +143,14 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         yield from _find_orphans(videos, content['annotations'], path)
     yield from _find_segment_faults(content['annotations'], len(content['categories']), path)
     yield from _find_changed_categories(content['annotations'], path)
+
+
+def _find_bad_names(content: dict, path: PathLike) -> Iterator[Fault]:
+    for key, frames in (('videos', 'images'), ('annotations', 'annotations')):
+        for video in content.get(key) or ():
+            yield from find_bad_names([video['video_id']], f'video_id in {key}', path)
+            names = (frame['file_name'] for frame in video[frames])
+            yield from find_bad_names(names, f'{key} of video "{video["video_id"]}"', path)
 
 
 def _find_category_faults(categories: list[dict], path: PathLike, classes: Sequence[str] | None) -> Iterator[Fault]:
@@ -327,6 +337,7 @@ def read_predictions(folder: PathLike, num_classes: int) -> Predictions:
     path = Path(folder, PREDICTED_SEGMENTS)
     content = read_json(path, {'annotations': _ANNOTATIONS}, f'the segments of the PNGs in "{PREDICTED_MASKS}", '
                         'beside it')
+    raise_first(_find_bad_names(content, path))
     videos = (str(video['video_id']) for video in content['annotations'])
     raise_first(find_repeats(videos, 'video', 'video_id in annotations', path))
     raise_first(_find_segment_faults(content['annotations'], num_classes, path))
@@ -360,7 +371,7 @@ class PredictionWriter:
                 frame are left out, as the script refuses them.
         """
         areas = dict(zip(*(values.tolist() for values in np.unique(ids, return_counts=True))))
-        self._write(self._folder / f'{name}.png', encode_panoptic_map(ids))
+        self._write(output_path(self._folder, name, suffix='.png'), encode_panoptic_map(ids))
         self._frames.append(dict(file_name=f'{name}.png', segments_info=[
             dict(id=int(segment['id']), category_id=int(segment['category_id']), iscrowd=0, area=areas[segment['id']])
             for segment in segments if segment['id'] in areas]))
@@ -368,7 +379,7 @@ class PredictionWriter:
 
 def predicted_masks(folder: PathLike, video: str) -> Path:
     """Folder of a video's predicted masks in a folder of predictions."""
-    return Path(folder, PREDICTED_MASKS, video)
+    return output_path(folder, PREDICTED_MASKS, video)
 
 
 def write_predicted_segments(folder: PathLike, entries: Sequence[dict]) -> None:

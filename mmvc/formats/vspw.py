@@ -14,6 +14,7 @@ import numpy as np
 
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import FRAME_SUFFIXES, files_in, read_names, require_placeholder
+from mmvc.utils.names import check_name, output_path
 from mmvc.utils.natural_order import natural_key
 from mmvc.utils.typing import PathLike
 
@@ -54,13 +55,15 @@ def read_video_list(path: PathLike) -> list[str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        DataError: It is not text, empty, or has a name twice.
+        DataError: It is not text, empty, has a name twice, or has a name that leads out of its folder.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'"{path}" does not exist; it must be a text file with one video name per line')
     videos = read_names(path)
     if not videos:
         raise DataError(f'video list "{path}" is empty; write one video name per line')
+    for video in videos:
+        check_name(video, f'video list "{path}"')
     if len(set(videos)) != len(videos):
         twice = sorted({video for video in videos if videos.count(video) > 1})
         raise DataError(f'video list "{path}" names videos twice: {", ".join(twice)}')
@@ -137,7 +140,7 @@ def prediction_file(folder: PathLike, video: str, name: str) -> Path:
         video (str): Name of the video.
         name (str): Name of the frame, without suffix.
     """
-    return Path(folder, video, f'{name}.png')
+    return output_path(folder, video, name, suffix='.png')
 
 
 class PredictionWriter:
@@ -158,4 +161,4 @@ class PredictionWriter:
             name (str): Name of the frame, without suffix.
             labels (np.ndarray): Class indices, 255 = no prediction, integer, shape (H, W).
         """
-        self._write(self._folder / f'{name}.png', encode_label_map(labels))
+        self._write(output_path(self._folder, name, suffix='.png'), encode_label_map(labels))

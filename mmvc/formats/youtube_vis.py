@@ -20,7 +20,7 @@ from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.typing import PathLike
 
-from .json_files import FLAG, ID, Fault, find_repeats, raise_first, read_json
+from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
 from .rle import to_rles
 
 # Names under which the annotations and frames of a split are found, in releases and in projects.
@@ -139,8 +139,9 @@ def read_annotations(path: PathLike,
 def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = None) -> Iterator[Fault]:
     """Find the contradictions in an annotation file that fits the schema.
 
-    These are videos, categories and tracks that are listed twice; categories that are not the classes; videos without
-    frames; and tracks of videos or categories that are not listed, or without one mask (or null) for each frame.
+    These are names that lead out of their folders; videos, categories and tracks that are listed twice; categories
+    that are not the classes; videos without frames; and tracks of videos or categories that are not listed, or without
+    one mask (or null) for each frame.
 
     Args:
         content (dict): Content of the file.
@@ -160,7 +161,9 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         yield from _find_other_classes(names, classes, path)
     if not videos:
         yield Fault('annotation', f'"{path}" has no videos; download it again')
+    yield from find_bad_names((video['id'] for video in videos), 'id in videos', path)
     for video in videos:
+        yield from find_bad_names(video['file_names'], f'file_names of video {video["id"]!r}', path)
         if not video['file_names']:
             yield Fault('annotation', f'"{path}": video {video["id"]} has no frames (file_names is empty); remove it')
     num_frames = {video['id']: len(video['file_names']) for video in videos}

@@ -1,17 +1,23 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Atomic writing: a file or folder appears under its name only when it is complete, even if the process is killed."""
 
+import ctypes
 import os
 import re
 import shutil
 import socket
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-_HOST = re.sub(r'\W', '_', socket.gethostname())
+from .errors import UsageError
+
+HOST = socket.gethostname()
+_HOST = re.sub(r'\W', '_', HOST)
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2: paths are relative to the current folder; what it is to do
 _COUNTER = count()
 _DRAFT_LEVELS = 2  # of folders below one with results: those of formats and of videos
 
@@ -75,31 +81,102 @@ def atomic_write(path: str | Path, content: bytes | memoryview, sync: bool = Tru
 
 
 @contextmanager
-def atomic_folder(target: str | Path, inner: str | None = None) -> Iterator[Path]:
+def atomic_folder(target: str | Path, inner: str | None = None,
+                  replaces: Sequence[str] | None = None) -> Iterator[Path]:
     """Yield an empty draft folder, which replaces the target when the block ends without an error.
 
-    Drafts of the same target that killed processes left are removed.
+    On Linux, there is no moment without a complete folder under the name. Elsewhere there is a short one; a folder
+    that a process lost in it is put back by the next call. Drafts that killed processes left are removed.
 
     Args:
         target (str | Path): Folder to write.
         inner (str, optional): Path within the draft that becomes ``target``. Defaults to None: the whole draft.
+        replaces (Sequence[str], optional): Suffixes, in lower case, of the files that a folder may hold which is to be
+            replaced. Defaults to None: it may hold anything.
 
     Yields:
         Path: Path of the draft folder.
+
+    Raises:
+        UsageError: The target is a file, or holds something that ``replaces`` does not name.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
+    _restore_folders(target.parent)
     _remove_orphaned_drafts(target)
-    draft, old = (target.with_name(f'.{target.name}.{_own_tag()}.{state}') for state in ('partial', 'old'))
+    if replaces is not None:
+        _check_replaceable(target, replaces)
+    draft = target.with_name(f'.{target.name}.{_own_tag()}.partial')
     draft.mkdir()
     try:
         yield draft
-        if target.exists():
-            target.rename(old)
-        (draft / inner if inner else draft).rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        _replace_folder(target, draft / inner if inner else draft)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _replace_folder(target: Path, new: Path) -> None:
+    """Put a new folder in the place of the target, if there is one; the old one is removed."""
+    if not os.path.lexists(target):
+        new.rename(target)
+        return
+    if _exchange(new, target):
+        old = new
+    else:
+        old = target.with_name(f'.{target.name}.{_own_tag()}.old')
+        target.rename(old)
+        try:
+            new.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+    _remove(old)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two folders in one step, so that at any time both names are there; False if the system cannot."""
+    if not sys.platform.startswith('linux'):
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), 'renameat2', None)  # glibc has it since 2.28
+    if rename is None:
+        return False
+    paths = (_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second))
+    return rename(*paths, ctypes.c_uint(_RENAME_EXCHANGE)) == 0
+
+
+def _check_replaceable(target: Path, suffixes: Sequence[str]) -> None:
+    if target.exists() and not target.is_dir():
+        raise UsageError(f'"{target}" is a file, but a folder is to be written there: choose another output folder')
+    if not target.is_dir():
+        return
+    with os.scandir(target) as entries:
+        strange = sorted(entry.name for entry in entries if not entry.name.startswith('.')
+                         and (entry.is_dir() or not entry.name.lower().endswith(tuple(suffixes))))
+    if strange:
+        raise UsageError(f'"{target}" would be replaced, but it holds "{strange[0]}", which is no such output: choose '
+                         'another output folder')
+
+
+def _restore_folders(parent: Path) -> None:
+    """Put back the folders whose replacement an ended process of this machine did not complete."""
+    name = re.compile(rf'\.(.+)\.{re.escape(_HOST)}-(\d+)-\d+\.old')
+    with os.scandir(parent) as entries:
+        found = [(entry.path, match) for entry in entries if (match := name.fullmatch(entry.name))]
+    for path, match in found:
+        if is_running(int(match[2])):
+            continue
+        if not os.path.lexists(parent / match[1]):
+            os.rename(path, parent / match[1])
+        else:
+            _remove(Path(path))
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a folder, or a link without what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def require_writable(folder: str | Path) -> None:
@@ -158,7 +235,7 @@ def _remove_orphaned_drafts(target: Path) -> None:
         drafts = [(entry.path, match) for entry in entries if (match := draft_name.match(entry.name))]
     for path, match in drafts:
         if not is_running(int(match[1])):
-            shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else Path(path).unlink(missing_ok=True)
+            _remove(Path(path))
 
 
 def is_running(process: int) -> bool:

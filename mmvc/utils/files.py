@@ -11,6 +11,8 @@ from .errors import DataError, UsageError
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 #: endings of the frames of a downloaded dataset
 FRAME_SUFFIXES = ('.jpg', '.jpeg', '.png')
+#: endings of predicted masks
+PREDICTION_SUFFIXES = ('.png', )
 
 
 def files_in(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
@@ -59,7 +61,7 @@ def read_names(path: str | Path) -> list[str]:
         DataError: The file is not UTF-8 text.
     """
     try:
-        lines = Path(path).read_text(encoding='utf-8').splitlines()
+        lines = Path(path).read_text(encoding='utf-8').split('\n')  # splitlines() also splits at odd characters
     except UnicodeDecodeError as error:
         raise DataError(f'"{path}" is not text in UTF-8 ({error}): write one name per line') from error
     return [line.strip() for line in lines if line.strip()]

@@ -12,6 +12,7 @@ from pycocotools import mask as mask_utils
 from mmvc.apis.writers import FORMATS
 from mmvc.formats.label_maps import read_panoptic_map
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.tiny_inference import CLASSES, PALETTE
 
 
@@ -211,3 +212,21 @@ def test_a_folder_that_cannot_be_written_to(make_inferencer, frames, tmp_path):
         inferencer(frames, out_dir=tmp_path / 'file')
     with pytest.raises(UsageError, match='formats are overlay, masks, rle, official; got gif'):
         inferencer(frames, out_dir=tmp_path / 'out', formats=['gif'])
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(make_inferencer, frame_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmvc.utils.folder_lock.PATIENCE', 0.)
+    inferencer = make_inferencer()
+    with hold_folder(tmp_path / 'out'), pytest.raises(UsageError, match='is in use by process'):
+        inferencer(str(frame_folder), out_dir=tmp_path / 'out')
+    inferencer(str(frame_folder), out_dir=tmp_path / 'out')
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['clip.mp4']
+
+
+def test_a_folder_of_other_things_is_not_replaced_by_masks(make_inferencer, frame_folder, tmp_path):
+    photo = tmp_path / 'out/masks/clip/photo.jpg'
+    photo.parent.mkdir(parents=True)
+    photo.touch()
+    with pytest.raises(UsageError, match='photo.jpg'):
+        make_inferencer()(str(frame_folder), out_dir=tmp_path / 'out', formats='masks')
+    assert photo.exists()

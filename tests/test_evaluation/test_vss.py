@@ -319,3 +319,25 @@ def test_format_only(tmp_path):
     assert metric.evaluate(1) == {}
     for t, pred in enumerate(preds):
         np.testing.assert_array_equal(read_label_map(str(tmp_path / f'out/a/{t:05d}.png')), pred)
+
+
+@pytest.mark.parametrize('folder', ['Annotations', 'Annotations/left', '.'])
+def test_predictions_are_not_written_over_the_masks(tmp_path, folder):
+    path = tmp_path / 'Annotations/left/0.png'
+    path.parent.mkdir(parents=True)
+    Image.fromarray(np.ones((4, 6), np.uint8)).save(path)
+    metric = VSSMetric(num_classes=2, label_offset=0, output_dir=str(tmp_path / folder))
+    sample = dict(video_id='left', img_path='0.jpg', seg_map_path=str(path),
+                  pred_sem_seg=dict(sem_seg=torch.zeros(1, 4, 6, dtype=torch.uint8)))
+    with pytest.raises(ValueError, match='would overwrite or mix with the input'):
+        metric.process(None, [dict(video_data_samples=[sample])])
+    assert (read_label_map(str(path)) == 1).all()
+
+
+@pytest.mark.parametrize('video', ['/abs', '../up', 'a\nb'])
+def test_a_video_that_leaves_the_folder_is_not_written(tmp_path, video):
+    metric = VSSMetric(num_classes=2, label_offset=0, output_dir=str(tmp_path / 'out'), format_only=True)
+    sample = dict(video_id=video, img_path='0.jpg', pred_sem_seg=dict(sem_seg=torch.zeros(1, 4, 6, dtype=torch.uint8)))
+    with pytest.raises(ValueError, match='the name'):
+        metric.process(None, [dict(video_data_samples=[sample])])
+    assert list(tmp_path.iterdir()) == []

@@ -31,3 +31,10 @@ def test_all_faults_are_found(content):
     for fault, what in zip(faults, ('image id 1 twice', 'annotation 6 has the image_id 9',
                                     'annotation 7 has the category_id 9')):
         assert what in fault.what and '"file"' in fault.what
+
+
+@pytest.mark.parametrize('change', [dict(file_name='../1.jpg'), dict(file_name='/1.jpg'), dict(id='../../1')])
+def test_names_that_leave_their_folder_are_faults(content, change):
+    content['images'][1].update(change)
+    (fault, ) = coco.find_faults(content, 'file')
+    assert fault.kind == 'name' and fault.what.startswith('"file", ')

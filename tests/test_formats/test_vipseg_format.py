@@ -88,3 +88,24 @@ def test_isthing_of():
     assert vipseg.isthing_of(CATEGORIES) == [False, True]
     with pytest.raises(ValueError, match=r'category ids must be 0..0, got \[1\]'):
         vipseg.isthing_of(CATEGORIES[:1])
+
+
+@pytest.mark.parametrize('change', [
+    lambda content: content['videos'][0].update(video_id='../a'),
+    lambda content: content['annotations'][0].update(video_id='/a'),
+    lambda content: content['videos'][0]['images'][0].update(file_name='../../1.png'),
+    lambda content: content['annotations'][0]['annotations'][0].update(file_name='/etc/1.png'),
+])
+def test_names_that_leave_their_folders_are_faults(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    assert [fault.kind for fault in vipseg.find_faults(content, path)][0] == 'name'
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r'panoptic_gt_VIPSeg_val.json", .* the name .*(out of its folder|absolute)'):
+        vipseg.read_annotations(path)
+    (path.parent / 'pred.json').write_text(json.dumps(content))
+    if content['videos'][0]['video_id'] == 'a' and content['videos'][0]['images'][0]['file_name'] == '1.png':
+        with pytest.raises(ValueError, match='pred.json", .* the name'):
+            vipseg.read_predictions(path.parent, 2)
+    with pytest.raises(ValueError, match='the name'):
+        vipseg.predicted_masks(path.parent, '../a')

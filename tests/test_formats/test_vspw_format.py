@@ -4,6 +4,7 @@ import pytest
 
 from mmvc.formats import vspw
 from mmvc.formats.label_maps import read_label_map
+from mmvc.utils.errors import DataError
 
 
 @pytest.fixture
@@ -65,3 +66,14 @@ def test_predictions_round_trip(tmp_path):
         path = vspw.prediction_file(tmp_path, 'v', f'{t:03d}')
         np.testing.assert_array_equal(read_label_map(str(path)), of_frame)
     assert written == sorted((tmp_path / 'v').iterdir()) and len(written) == 3
+
+
+@pytest.mark.parametrize('name', ['/abs/left', '../left', 'a/../../left', '.', 'a\x0bb', 'a\0b'])
+def test_names_that_leave_the_dataset_are_refused_on_reading_and_writing(tmp_path, name):
+    (tmp_path / 'val.txt').write_text(f'left\n{name}\n')
+    with pytest.raises(DataError, match='val.txt": the name'):
+        vspw.read_video_list(tmp_path / 'val.txt')
+    with pytest.raises(DataError, match='the name'):
+        vspw.prediction_file(tmp_path, name, '0')
+    with pytest.raises(DataError, match='the name'):
+        vspw.PredictionWriter(tmp_path).add(name, np.zeros((1, 1), np.uint8))

@@ -122,3 +122,15 @@ def test_what_the_ids_mean_can_be_read_as_annotations(tmp_path):
 
 def test_numbers_come_before_names():
     assert sorted(['b', 10, 'a', 9], key=youtube_vis.video_order) == [9, 10, 'a', 'b']
+
+
+@pytest.mark.parametrize('change', [
+    dict(id='../1'), dict(id='/1'), dict(file_names=['a/0.jpg', 'a/1.jpg', '../2.jpg']),
+    dict(file_names=['/etc/0.jpg', 'a/1.jpg', 'a/2.jpg'])])
+@pytest.mark.parametrize('with_tracks', [True, False])
+def test_names_that_leave_their_folders_are_refused(path, change, with_tracks):
+    content = json.loads(path.read_text())
+    content['videos'][1].update(change)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='valid.json", .* the name .*(out of its folder|absolute)'):
+        youtube_vis.read_annotations(path, with_tracks=with_tracks)

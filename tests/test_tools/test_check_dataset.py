@@ -214,3 +214,17 @@ def test_a_config_on_the_command_line(convert, roots, capsys, arguments, status,
     assert convert('check_dataset', *words) == status
     printed = capsys.readouterr()
     assert text in printed.out + printed.err
+
+
+@pytest.mark.parametrize('name', ['vspw', 'vipseg', 'ytvis'])
+def test_names_that_leave_the_dataset_are_reported_and_not_opened(roots, name):
+    if name == 'vspw':
+        path = roots['vspw'] / 'train.txt'
+        path.write_text(path.read_text() + '../vspw/data/train_00000\n')
+    else:
+        path = next(roots[name].glob('*_train.json' if name == 'vipseg' else 'train/*.json'))
+        content = json.loads(path.read_text())
+        content['videos'][0].update(dict(video_id='../x\0') if name == 'vipseg' else dict(id='../x\0'))
+        path.write_text(json.dumps(content))
+    problems = check(roots, name).problems
+    assert [kind for kind, _ in problems if kind == 'name'] == ['name']

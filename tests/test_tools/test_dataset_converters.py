@@ -14,6 +14,8 @@ from mmvc.datasets.converters.files import size_at_height
 from mmvc.datasets.converters.panoptic_ids import SegmentIds
 from mmvc.datasets.converters.vipseg import CATEGORIES
 from mmvc.formats.label_maps import read_panoptic_map
+from mmvc.utils.folder_lock import hold_folder
+from tests.helpers.tiny_datasets import write_vspw
 
 GOLDEN_CASES = ('basic', 'short', 'tooshort', 'emptypred', 'predvoid', 'firstthing', 'catswitch')
 
@@ -318,3 +320,31 @@ def test_damaged_coco(convert, coco_source, tmp_path):
 def test_help_has_examples(convert, capsys, name):
     assert convert(name, '--help') == 0
     assert 'examples:' in capsys.readouterr().out
+
+
+def contents(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('options', [(), ('--overwrite', )])
+@pytest.mark.parametrize('place', ['itself', 'link', 'inside', 'around', 'linked folder'])
+@pytest.mark.parametrize('name', ['vspw_to_480p', 'vipseg_to_720p'])
+def test_a_dataset_is_not_converted_onto_itself(convert, vipseg_source, tmp_path, name, place, options):
+    src, linked = vipseg_source[0], 'panomasks'
+    if name == 'vspw_to_480p':
+        src, linked = tmp_path / 'vspw', 'data'
+        write_vspw(src)
+    (tmp_path / 'link').symlink_to(src)
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other' / linked).symlink_to(src / linked)
+    dst = {'itself': src, 'link': tmp_path / 'link', 'inside': src / 'small', 'around': src.parent,
+           'linked folder': tmp_path / 'other'}[place]
+    before = contents(src)
+    assert 'would overwrite or mix with the input' in convert(name, src, dst, '--height', 6, *options)
+    assert contents(src) == before
+
+
+def test_two_conversions_do_not_mix(convert, vipseg_source, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmvc.utils.folder_lock.PATIENCE', 0.)
+    with hold_folder(tmp_path / 'out'):
+        assert 'is in use by process' in convert('vipseg_to_720p', vipseg_source[0], tmp_path / 'out')

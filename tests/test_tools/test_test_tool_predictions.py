@@ -3,6 +3,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.formats.vspw import list_masks
 from mmvc.registry import METRICS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.tiny_vss import TinyVSS, write_config, write_videos
 
 TOOL = Path(__file__).parents[2] / 'tools/test.py'
@@ -151,3 +153,35 @@ def test_tta_without_settings_uses_the_papers_scales(tool):
     assert cfg.model.type == 'VideoSegTTAModel' and cfg.model.module.type == 'TinyVSS'
     scales, flips, _ = cfg.test_dataloader.dataset.pipeline[-1].transforms
     assert len(scales) == 4 and len(flips) == 2
+
+
+def tree(root):
+    return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in root.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('option, target', [
+    ('--out-dir', 'videos/data'), ('--out-dir', 'videos'), ('--out-dir', 'link'),
+    ('--out-dir', 'videos/data/left/mask'), ('--show-dir', 'videos/data/left/origin/show'),
+    ('--out', 'videos/val.txt'), ('--out', 'tiny.pth')])
+def test_outputs_over_inputs_are_refused(run, tmp_path, option, target):
+    (tmp_path / 'link').symlink_to('videos/data')
+    before = tree(tmp_path / 'videos')
+    with pytest.raises(SystemExit, match='would overwrite or mix with the input'):
+        run(option, tmp_path / target)
+    assert tree(tmp_path / 'videos') == before and torch.load(tmp_path / 'tiny.pth')
+
+
+@pytest.mark.parametrize('name', ['../up', '/abs'])
+def test_a_video_that_leaves_the_dataset_is_refused(run, tmp_path, name):
+    (tmp_path / 'videos/val.txt').write_text(f'left\n{name}\n')
+    with pytest.raises(SystemExit, match='val.txt": the name'):
+        run('--out-dir', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_predictions_that_another_process_writes_are_left_alone(run, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmvc.utils.folder_lock.PATIENCE', 0.)
+    with hold_folder(tmp_path / 'out'), pytest.raises(SystemExit, match=f'in use by process {os.getpid()} on'):
+        run('--out-dir', tmp_path / 'out')
+    run('--out-dir', tmp_path / 'out')
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['left', 'right']

@@ -9,6 +9,7 @@ import cv2
 import pytest
 import torch
 
+from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.child_environment import child_environment
 from tests.helpers.tiny_vss import write_config, write_videos
 
@@ -122,3 +123,11 @@ def test_two_processes(run, paths, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / 'numbers.json').read_text())['vss/mIoU'] == pytest.approx(100)
     assert len(list((tmp_path / 'show').glob('*.mp4'))) == 2  # one from each process
+
+
+def test_a_second_training_in_one_work_dir_is_refused(run, paths, monkeypatch):
+    config, data_root, work_dir = paths
+    monkeypatch.setattr('mmvc.utils.folder_lock.PATIENCE', 0.)
+    with hold_folder(work_dir):
+        message = error_of(run, 'train', config, '--data-root', data_root, '--work-dir', work_dir)
+    assert f'"{work_dir}" is in use by process {os.getpid()} on' in message and not list(work_dir.glob('*.pth'))

@@ -1,9 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from mmvc.utils import atomic
 from mmvc.utils.atomic import (
     atomic_folder,
     atomic_path,
@@ -12,6 +14,7 @@ from mmvc.utils.atomic import (
     remove_orphaned_drafts,
     require_writable,
 )
+from mmvc.utils.errors import UsageError
 
 
 def names(folder):
@@ -122,3 +125,81 @@ def test_a_folder_below_a_file_is_not_writable(tmp_path):
         require_writable(tmp_path / 'file/folder')
     require_writable(tmp_path / 'folder')
     assert list((tmp_path / 'folder').iterdir()) == []
+
+
+@pytest.mark.parametrize('exchanges', [True, False])
+def test_a_new_folder_takes_the_place_of_the_old_one(tmp_path, monkeypatch, exchanges):
+    """Also if the target is a link, whose folder stays as it is."""
+    if not exchanges:
+        monkeypatch.setattr(atomic, '_exchange', lambda first, second: False)
+    (tmp_path / 'real').mkdir()
+    (tmp_path / 'real/old').touch()
+    (tmp_path / 'link').symlink_to('real')
+    for target in ('link', 'real'):
+        with atomic_folder(tmp_path / target, inner='b') as folder:
+            (folder / 'b').mkdir()
+            (folder / 'b/new').touch()
+        if target == 'link':
+            assert names(tmp_path / 'real') == ['old'] and not (tmp_path / 'link').is_symlink()
+    assert names(tmp_path) == ['link/new', 'real/new'] and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='other systems cannot exchange folders')
+def test_there_is_no_moment_without_a_folder(tmp_path, monkeypatch):
+    """Nothing but one exchange touches the name."""
+    (tmp_path / 'a').mkdir()
+    monkeypatch.setattr(Path, 'rename', lambda *_: pytest.fail('renamed'))
+    with atomic_folder(tmp_path / 'a') as folder:
+        (folder / 'new').touch()
+    assert names(tmp_path) == ['a/new']
+
+
+def test_the_old_folder_comes_back_if_the_new_one_cannot_be_renamed(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, '_exchange', lambda first, second: False)
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a/old').touch()
+    rename, calls = Path.rename, []
+
+    def fail_second(self, other):
+        calls.append(self)
+        if len(calls) == 2:
+            raise OSError(116, 'Stale file handle')
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, 'rename', fail_second)
+    with pytest.raises(OSError, match='Stale'), atomic_folder(tmp_path / 'a') as folder:
+        (folder / 'new').touch()
+    assert names(tmp_path) == ['a/old'] and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize('there', [True, False])
+def test_a_folder_that_a_killed_process_put_away_comes_back(tmp_path, there):
+    ended = subprocess.Popen(['true'])
+    ended.wait()
+    (tmp_path / f'.a.{atomic._HOST}-{ended.pid}-1.old').mkdir()
+    (tmp_path / f'.a.{atomic._HOST}-{ended.pid}-1.old/old').touch()
+    if there:
+        (tmp_path / 'a').mkdir()
+    with atomic_folder(tmp_path / 'b'):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'b']
+    assert names(tmp_path) == ([] if there else ['a/old'])
+
+
+@pytest.mark.parametrize('strange', ['0.jpg', 'mask/0.png', 'mask'])
+def test_a_folder_of_other_things_is_not_replaced(tmp_path, strange):
+    path = tmp_path / 'a' / strange
+    path.parent.mkdir(parents=True)
+    path.touch() if path.suffix else path.mkdir()
+    with pytest.raises(UsageError, match='choose another'), atomic_folder(tmp_path / 'a', replaces=('.png', )):
+        pytest.fail('the block must not run')
+    assert path.exists()
+
+
+def test_a_folder_of_the_same_outputs_is_replaced(tmp_path):
+    (tmp_path / 'a').mkdir()
+    for name in ('0.png', '1.PNG', '.DS_Store'):
+        (tmp_path / 'a' / name).touch()
+    with atomic_folder(tmp_path / 'a', replaces=('.png', )) as folder:
+        (folder / '0.png').touch()
+    assert names(tmp_path) == ['a/0.png']

@@ -14,3 +14,9 @@ def test_names_of_a_text_file(tmp_path):
     path.write_bytes(b'\xff\xfe')
     with pytest.raises(DataError, match=f'"{re.escape(str(path))}" is not text'):
         read_names(path)
+
+
+def test_only_line_breaks_separate_names(tmp_path):
+    path = tmp_path / 'train.txt'
+    path.write_bytes('a\x0bb\u2028c\r\nd\n'.encode())
+    assert read_names(path) == ['a\x0bb\u2028c', 'd']

@@ -18,9 +18,10 @@ from mmengine.registry import init_default_scope
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
 from mmvc.analysis.pictures import FORMS, frames_to_show, spread
-from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
+from mmvc.engine import OverrideAction, data_files, load_config, report_errors, require_dataloader
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.outputs import protect_inputs
 from mmvc.visualization import FPS_RANGE, PanelDrawer
 
 EXAMPLES = """examples:
@@ -90,14 +91,15 @@ def browse(args: argparse.Namespace) -> None:
     clips: Iterator[tuple[str, Iterable[BrowsedFrame]]]
     if whole:
         truth = GroundTruth(loader.dataset)
-        meta = truth.dataset.metainfo
+        files, meta = data_files(truth.dataset), truth.dataset.metainfo
         max_frames = frames_to_show(args.form, args.max_frames)
         names = args.videos or [truth.videos[index] for index in spread(len(truth.videos), args.num)]
         clips = ((name, WholeVideo(truth, name, max_frames, masking(args))) for name in names)
     else:
         source = TrainingClips(loader.dataset, masking(args))
-        meta = source.metainfo
+        files, meta = source.files, source.metainfo
         clips = (source[index] for index in np.random.permutation(len(source))[:args.num])
+    protect_inputs([args.out_dir], files)
     drawer = PanelDrawer(meta['classes'], meta['palette'], args.alpha)
     for number, (name, frames) in enumerate(clips):
         print(draw_clip(frames, drawer, args.out_dir, f'{number:03d}_{name}', args.form, args.fps), flush=True)

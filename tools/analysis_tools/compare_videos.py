@@ -18,9 +18,10 @@ import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.comparison import VideoComparison
 from mmvc.analysis.pictures import FORMS, frames_to_show
 from mmvc.analysis.predictions import open_predictions
-from mmvc.engine import OverrideAction, load_config, report_errors, require_dataloader
+from mmvc.engine import OverrideAction, data_files, load_config, report_errors, require_dataloader
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.outputs import protect_inputs
 from mmvc.visualization import FPS_RANGE, PanelDrawer
 
 EXAMPLES = """
@@ -84,6 +85,7 @@ def compare(args: argparse.Namespace) -> None:
     init_default_scope(cfg.get('default_scope') or 'mmvc')
     dataset = GroundTruth(require_dataloader(cfg, args.split).dataset)
     meta = dataset.dataset.metainfo
+    protect_inputs([args.out_dir], [*data_files(dataset.dataset), *(folder for _, folder in args.pred)])
     models = {name: open_predictions(folder, dataset, args.score_thr) for name, folder in args.pred}
     comparison = VideoComparison(dataset, models, PanelDrawer(meta['classes'], meta['palette'], args.alpha))
     max_frames = frames_to_show(args.form, args.max_frames)

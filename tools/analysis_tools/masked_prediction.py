@@ -16,6 +16,7 @@ from mmvc.engine import OverrideAction, report_errors
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.outputs import protect_inputs
 from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
 
     from mmvc.analysis.masked_prediction import MaskedPrediction, summarize
     from mmvc.apis.loading import load_model, test_dataset
-    from mmvc.engine import load_config
+    from mmvc.engine import data_files, load_config
     from mmvc.registry import DATASETS
     from mmvc.visualization import PanelDrawer
     cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
     dataset = test_dataset(cfg)
     analysis = MaskedPrediction(model, DATASETS.build(dataset), GroundTruth(dataset), args.mask_ratio, args.patch_size,
                                 args.tube, args.score_thr)
+    protect_inputs([args.out_dir], data_files(analysis.ground_truth.dataset))
     drawer = PanelDrawer(meta['classes'], meta['palette'])
     max_frames = frames_to_show(args.form, args.max_frames)
     results = {}

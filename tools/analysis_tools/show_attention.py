@@ -19,6 +19,7 @@ from mmvc.analysis.pictures import FORMS
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.outputs import protect_inputs
 from mmvc.visualization import FPS_RANGE
 
 EXAMPLES = """
@@ -73,6 +74,11 @@ def show(args: argparse.Namespace) -> None:
     pairs: list[tuple[str, str]] = [(args.config, args.checkpoint), *([args.baseline] if args.baseline else [])]
     video = AttentionVideo.from_files(dict(zip(names, pairs)), args.cfg_options, args.data_root, args.device)
     name, source = (None, args.input) if args.input else video.dataset_video(args.video)
+    if args.input:
+        stem = Path(args.out_dir, Path(args.input).stem)
+        protect_inputs([stem, *(stem.with_name(stem.name + suffix) for suffix in ('.mp4', '.png'))], [args.input])
+    else:
+        protect_inputs([args.out_dir], {Path(file).parent for file in source})
     result = video.write(args.out_dir, source, name, args.form, args.fps, args.layer, args.max_frames, args.drop_ratio,
                          args.seed)
     path = Path(args.out_dir, 'attention.json')

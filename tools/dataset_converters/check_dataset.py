@@ -18,9 +18,11 @@ from mmengine.registry import init_default_scope
 import mmvc  # noqa: F401  registers the scope
 from mmvc.datasets.checks import CheckReport, check_config, check_vipseg, check_vis, check_vspw
 from mmvc.engine import OverrideAction, load_config, report_errors
+from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.outputs import protect_inputs
 
 CHECKS: dict[str, Callable] = dict(
     vspw=check_vspw,
@@ -106,6 +108,16 @@ def check(args: argparse.Namespace) -> CheckReport:
     return CHECKS[args.dataset](args.root, own=args.own, **options)
 
 
+def input_files(args: argparse.Namespace) -> list[Path]:
+    """Configs, lists and annotation files that are read and that the report could overwrite."""
+    if args.is_config:
+        return [Path(args.dataset)]
+    names = [name for split in ('', 'train', 'val', 'valid', 'test')
+             for name in (vspw.list_file(split), vipseg.ann_file(split),
+                          *(template.format(split=split) for template in youtube_vis.ANN_FILES))]
+    return [path for path in (args.root / name for name in names) if path.is_file()]
+
+
 def main() -> None:
     args = parse_args()
     with report_errors():
@@ -115,6 +127,7 @@ def main() -> None:
 def run(args: argparse.Namespace) -> None:
     """Check as the command line says; the exit status tells what was found."""
     try:
+        protect_inputs([args.json], input_files(args), '--json')
         report = check(args)
         if args.json is not None:  # first: the standard output may be closed or full
             atomic_write(args.json, (json.dumps(report.to_dict(), indent=1) + '\n').encode())

@@ -28,6 +28,7 @@ from mmvc.models.official_weights import (
 from mmvc.registry import MODELS
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
+from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """sources, recognised by their keys:
   DVIS++ online and offline, CTVIS and MinVIS segmenters   .pth
@@ -131,8 +132,8 @@ def main() -> None:
     with report_errors():
         if not args.dst.endswith('.pth'):
             raise UsageError(f'"{args.dst}": the checkpoint to write must be a .pth file')
-        if Path(args.dst).resolve() == Path(args.src).resolve():
-            raise UsageError(f'"{args.dst}": source and destination are the same file')
+        protect_inputs([args.dst], {args.src: 'source and destination are the same file'}, 'DST')
+        protect_inputs([args.dst], [args.config], 'DST')
         weights = convert_official_weights(
             load_official_checkpoint(args.src), args.drop_class_head, args.segmenter_only)
         print(summarize(weights))

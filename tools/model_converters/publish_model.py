@@ -33,6 +33,7 @@ from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
+from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """The file is named <config>_<stage>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors; without
 <stage> if the config has no stages. It holds only weights: no optimizer, no history, no class memory of the refiner's
@@ -123,6 +124,7 @@ def main() -> None:
         digest = hashlib.sha256(content).hexdigest()
         name = '_'.join([Path(args.config).stem, *([stage] if stage else []), date])
         path = Path(args.out_dir) / f'{name}-{digest[:8]}.{suffix}'
+        protect_inputs([path], [args.checkpoint], 'OUT_DIR')
         atomic_write(path, content)
         parameters = sum(value.numel() for value in weights.values())
         print(f'{path}: {len(weights)} tensors, {parameters:,} values, {len(content) / 2**20:.1f} MiB, '

@@ -13,10 +13,13 @@ import numpy as np
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import IMAGE_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.image_files import read_image
 from mmvc.utils.jobs import prefetch, run_jobs
+from mmvc.utils.names import output_path
 from mmvc.utils.natural_order import natural_key
+from mmvc.utils.outputs import protect_inputs
 
 from ..records import fingerprint, read_record, write_record
 from .motion import estimate_motion, warp_labels
@@ -109,8 +112,8 @@ def aggregate_folders(images: str,
 
     Raises:
         FileNotFoundError: A folder or an image is missing, or the models predicted different frames.
-        UsageError: There are fewer than two models, an argument is out of range, or the output folder is one of the
-            input folders or inside one.
+        UsageError: There are fewer than two models, an argument is out of range, the output folder is one of the
+            input folders, contains one or is inside one, or another process writes to it.
         DataError: A file is damaged, or the label maps of a video differ in size.
     """
     require_window(window)
@@ -118,14 +121,14 @@ def aggregate_folders(images: str,
         raise UsageError(f'{len(predictions)} folder(s) of predictions leave nothing to choose: give two or more')
     require_placeholder(images)
     output_dir = Path(output_dir)
-    for name, folder in predictions.items():
-        if Path(folder).resolve() in (output_dir.resolve(), *output_dir.resolve().parents):
-            raise UsageError(f'the output folder "{output_dir}" is that of model "{name}" or inside it: choose '
-                             'another one')
+    protect_inputs([output_dir, record_dir],
+                   {folder: f'that of model "{name}"' for name, folder in predictions.items()}, '--out, --records')
     jobs = list(_list_videos(images, {name: Path(folder) for name, folder in predictions.items()}))
+    protect_inputs([output_dir, record_dir], {path.parent for job in jobs for path in job.images}, '--out, --records')
     choose = partial(_choose, output_dir=output_dir, treatment=treatment, window=window,
                      record_dir=None if record_dir is None else Path(record_dir))
-    return list(run_jobs(choose, jobs, workers))
+    with hold_folder(output_dir):
+        return list(run_jobs(choose, jobs, workers))
 
 
 class _Video(NamedTuple):
@@ -164,9 +167,9 @@ def _list_videos(images: str, folders: dict[str, Path]) -> Iterator[_Video]:
 
 def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record_dir: Path | None) -> VideoChoice:
     """Score the models on one video and copy the best prediction."""
-    target = output_dir / video.name
+    target = output_path(output_dir, video.name)
     if record_dir is not None:
-        record = record_dir / f'{video.name}.json'
+        record = output_path(record_dir, video.name, suffix='.json')
         settings = dict(models=list(video.predictions), treatment=treatment, window=window)
         files = [*video.images, *(path for paths in video.predictions.values() for path in paths)]
         digest = fingerprint(settings, files)
@@ -180,7 +183,7 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
         raise DataError(f'video "{video.name}": {error}') from error
     # undefined scores count less than the lowest SSIM, -1
     chosen = max(video.predictions, key=lambda name: -2.0 if np.isnan(scores[name]) else scores[name])
-    with atomic_folder(target) as draft:
+    with atomic_folder(target, replaces=PREDICTION_SUFFIXES) as draft:
         for path in video.predictions[chosen]:
             shutil.copyfile(path, draft / path.name)
     choice = VideoChoice(video.name, len(video.images), scores, chosen)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.names import output_path
 from mmvc.utils.typing import PathLike
 
 from .findings import Finding, Inquiry
@@ -48,8 +49,10 @@ class Audit:
         for finding in findings:
             record = finding.to_dict()
             for inquiry, written in zip(finding.inquiries, record['inquiries']):
-                written['picture'] = f'{self._pictures}/{finding.video}_{finding.segment:03d}_{inquiry.frame:05d}.jpg'
-                atomic_write(self.folder / written['picture'], inquiry.picture, sync=False)
+                name = f'{finding.video}_{finding.segment:03d}_{inquiry.frame:05d}'
+                path = output_path(self.folder, self._pictures, name, suffix='.jpg')
+                written['picture'] = path.relative_to(self.folder).as_posix()
+                atomic_write(path, inquiry.picture, sync=False)
                 inquiry.picture = b''  # it is on disk now
             records.append(record)
         self._extend(findings, records)

@@ -13,9 +13,12 @@ from mmengine.utils import ProgressBar
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import IMAGE_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.folder_lock import hold_folders
 from mmvc.utils.image_files import read_image
+from mmvc.utils.names import output_path
 from mmvc.utils.natural_order import natural_key
+from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.typing import PathLike
 
 from ..records import fingerprint, read_record, write_record
@@ -61,29 +64,33 @@ def correct_folders(images: str,
     Raises:
         FileNotFoundError: A folder or file is missing.
         DataError: A file is damaged, or the files of a video differ in size.
-        UsageError: The output folder is missing or is the folder of the predictions.
+        UsageError: The output folder is missing; it or that of the record is one of the inputs, contains one or is
+            inside one; or another process writes there.
         BackendError: The model cannot be used as configured.
     """
     require_placeholder(images)
     pred_dir, output_dir = Path(pred_dir), None if output_dir is None else Path(output_dir)
     if output_dir is None and asker is not None:
         raise UsageError('there is no output folder for the corrected predictions: give output_dir (--out)')
-    if output_dir is not None and pred_dir.resolve() == output_dir.resolve():
-        raise UsageError(f'the output folder "{output_dir}" is that of the predictions: choose another one')
+    videos = videos_in(pred_dir)
+    margins = margins_dir.values() if isinstance(margins_dir, Mapping) else [margins_dir]
+    protect_inputs([output_dir, audit_dir], {pred_dir: 'that of the predictions'}, '--out, --audit')
+    protect_inputs([output_dir, audit_dir], [*(images.replace('{video}', video) for video in videos), *margins],
+                   '--out, --audit')
     settings = settings or CorrectionSettings()
     audit = Audit(audit_dir, dry_run=asker is None)
-    videos = videos_in(pred_dir)
-    progress = ProgressBar(len(videos))
-    try:
-        for name in videos:
-            video = _find_files(name, images, pred_dir, margins_dir)
-            if asker is None or output_dir is None:  # a dry run
-                audit.add(_correct(video, table, None, settings)[1])
-            else:
-                _correct_and_write(video, table, asker, settings, output_dir / name, audit, resume)
-            progress.update()
-    finally:  # also if the server gives up
-        audit.write()
+    with hold_folders([audit_dir, output_dir]):
+        progress = ProgressBar(len(videos))
+        try:
+            for name in videos:
+                video = _find_files(name, images, pred_dir, margins_dir)
+                if asker is None or output_dir is None:  # a dry run
+                    audit.add(_correct(video, table, None, settings)[1])
+                else:
+                    _correct_and_write(video, table, asker, settings, output_path(output_dir, name), audit, resume)
+                progress.update()
+        finally:  # also if the server gives up
+            audit.write()
     print()  # the progress bar does not end its line
     return audit
 
@@ -163,7 +170,7 @@ def _correct(video: _VideoFiles, table: GroupTable, asker: Asker | None,
 def _correct_and_write(video: _VideoFiles, table: GroupTable, asker: Asker, settings: CorrectionSettings,
                        output_dir: Path, audit: Audit, resume: bool) -> None:
     """Correct a video, write its predictions and add it to the audit; skip it if ``resume`` finds it finished."""
-    record = audit.folder / 'videos' / f'{video.name}.json'
+    record = output_path(audit.folder / 'videos', video.name, suffix='.json')
     groups = [asdict(group) for group in table.groups]
     digest = fingerprint([asker.backend.name, asdict(settings), table.classes, groups],
                          [*video.predictions.values(), *video.images, *video.margins])
@@ -173,7 +180,7 @@ def _correct_and_write(video: _VideoFiles, table: GroupTable, asker: Asker, sett
         return
     corrected, findings = _correct(video, table, asker, settings)
     records = audit.add(findings)
-    with atomic_folder(output_dir) as draft:
+    with atomic_folder(output_dir, replaces=PREDICTION_SUFFIXES) as draft:
         for path, label_map in zip(video.predictions.values(), corrected):
             (draft / path.name).write_bytes(cv2.imencode('.png', label_map)[1].tobytes())
     inquiries = [inquiry for finding in findings for inquiry in finding.inquiries]

@@ -9,6 +9,7 @@ from mmvc.evaluation.files import evaluate_vss
 from mmvc.evaluation.files.completeness import compare_files
 from mmvc.utils.errors import UsageError, named
 from mmvc.utils.files import files_in, videos_in
+from mmvc.utils.outputs import protect_inputs
 
 from ..aggregation import aggregate_folders
 from ..correction import Asker, CorrectionSettings, MultimodalBackend, correct_folders
@@ -61,6 +62,7 @@ class ChallengePipeline:
         self._backend, self._predict = backend, predict
         self._chosen: dict[str, str] = {}  # chosen model by video, after the aggregation
         self._list_frames()
+        self._protect_inputs()
 
     @property
     def steps(self) -> list[str]:
@@ -150,6 +152,15 @@ class ChallengePipeline:
         if without:
             self.masks = {}
             self.report.ground_truth = f'no numbers: {without} of {frames} frames have no ground truth'
+
+    def _protect_inputs(self) -> None:
+        """Raise an error if a step would write over the dataset or over predictions that were made elsewhere."""
+        given = [model.predictions for model in self.plan.models.values()]
+        own = [self.folder(step) for step in self.steps
+               if step not in self.plan.models or self.plan.models[step].predictions is None]
+        files = [path for paths in (*self.images.values(), *self.masks.values()) for path in paths]
+        protect_inputs([*own, self.work_dir / CORRECTION, self.work_dir / 'records'],
+                       [*{Path(path).parent for path in files}, *given], '--work-dir')
 
     def _record(self, step: str) -> Path:
         """Return the file with the fingerprint of the inputs of a step."""

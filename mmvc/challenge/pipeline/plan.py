@@ -15,6 +15,7 @@ from mmvc.models.tta import VOTINGS
 from mmvc.registry import DATASETS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
+from mmvc.utils.names import find_name_fault
 
 from ..aggregation.ssim import TREATMENTS, WINDOW, require_window
 from ..correction import (
@@ -59,7 +60,8 @@ class ModelPlan:
     predictions: str | None = None
 
     def __post_init__(self) -> None:
-        if osp.basename(self.name) != self.name or self.name in ('', '.', '..', AGGREGATION, CORRECTION):
+        if osp.basename(self.name) != self.name or find_name_fault(self.name, 'models') is not None \
+                or self.name in (AGGREGATION, CORRECTION):
             raise UsageError('the name is used for a folder, so it must be a plain one and not that of a step: choose '
                              'another one')
         if self.predictions is None:

@@ -11,6 +11,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_path
 from mmvc.utils.errors import DataError
 from mmvc.utils.image_files import read_image
+from mmvc.utils.names import output_path
 from mmvc.utils.progress import ProgressBars
 from mmvc.utils.typing import PathLike
 
@@ -42,7 +43,7 @@ def write_submission(pred_dir: PathLike, images: Mapping[str, Sequence[PathLike]
         for video, frames in progress.track(images.items(), len(images), 'packing'):
             expected = _size_of(Path(frames[0]))
             for frame in frames:
-                file = Path(pred_dir, video, f'{Path(frame).stem}.png')
+                file = output_path(pred_dir, video, Path(frame).stem, suffix='.png')
                 _check(file, expected, num_classes)
                 archive.write(file, f'{video}/{file.name}')
     return path

@@ -21,6 +21,7 @@ REMEDIES = {
     'frame without mask': 'download or convert the masks again, or remove the frames',
     'mask without frame': 'download the frames again, or remove the masks',
     'size': 'frame and mask (or annotation) must have one size: convert both from the same release',
+    'name': 'names in the list or annotation file that lead out of the dataset: rename these videos or files',
     'unknown id': 'ids that the dataset does not define: correct the mask or the annotation file; check a dataset of '
                   'your own with --own',
     'annotation': 'the annotation file contradicts itself or its masks: convert or download it again',
@@ -59,10 +60,17 @@ class CheckReport:
         except (OSError, ValueError) as error:
             self.add(kind, str(error))
 
-    def add_faults(self, faults: Iterable[Fault]) -> None:
-        """Add the faults of an annotation file as problems."""
+    def add_faults(self, faults: Iterable[Fault]) -> bool:
+        """Add the faults of an annotation file as problems.
+
+        Returns:
+            bool: Whether its files may be opened, since no name leads out of its folder.
+        """
+        kinds = set()
         for fault in faults:
             self.add(fault.kind, fault.what)
+            kinds.add(fault.kind)
+        return 'name' not in kinds
 
     def read_json(self, path: Path, schema: Any) -> Any:
         """Read an annotation file. If it is unreadable or does not fit the schema, add a problem and return None."""

@@ -46,7 +46,8 @@ def check_vipseg(root: Path,
         names = {category['id']: category['name'] for category in content['categories']}
         if not own and names != dict(enumerate(VSPW_CLASSES)):
             report.add('annotation', f'{path}: the categories are not the 124 classes of VIPSeg in their order')
-        report.add_faults(vipseg.find_faults(content, path))
+        if not report.add_faults(vipseg.find_faults(content, path)):
+            continue
         annotations = {video['video_id']: video['annotations'] for video in content['annotations']}
         jobs = [(video, annotations.get(video['video_id'])) for video in content['videos']]
         for video_report in run_jobs(partial(_check_video, root, split, quick), jobs, workers):

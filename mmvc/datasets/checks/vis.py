@@ -56,7 +56,8 @@ def check_vis(root: Path,
         if not own and names != set(CLASSES[benchmark]):
             report.add('annotation', f'{path}: the categories are not the classes of the benchmark; they differ by '
                                      f'{sorted(names ^ set(CLASSES[benchmark]))}')
-        report.add_faults(youtube_vis.find_faults(content, path))
+        if not report.add_faults(youtube_vis.find_faults(content, path)):
+            continue
         if not content.get('annotations'):
             if split == 'train':
                 report.add('annotation', f'{path}: has no annotations to train on')

@@ -12,6 +12,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import files_in, read_names
 from mmvc.utils.jobs import run_jobs
+from mmvc.utils.names import find_name_fault
 
 from .report import CheckReport
 
@@ -52,6 +53,11 @@ def check_vspw(root: Path,
         except DataError as error:
             report.add('unreadable file', str(error))
             continue
+        for video in list(names):
+            fault = find_name_fault(video, str(path))
+            if fault is not None:
+                report.add('name', fault)
+                del names[video]
         for video, times in names.items():
             if times > 1:
                 report.add('list', f'{path}: names video "{video}" {times} times')

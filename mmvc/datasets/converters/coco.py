@@ -7,6 +7,7 @@ from mmvc.datasets.coco_pseudo_video import TARGETS, map_coco_classes
 from mmvc.formats.coco import read_annotations
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
+from mmvc.utils.outputs import protect_inputs
 
 
 def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> dict:
@@ -27,7 +28,9 @@ def convert_coco(src: Path, dst: Path, target: str, dry_run: bool = False) -> di
     Raises:
         FileNotFoundError: There is no such file.
         DataError: The file does not hold instance annotations of COCO.
+        UsageError: ``dst`` is ``src``.
     """
+    protect_inputs([dst], [src], 'DST')
     content = read_annotations(src, with_sizes=True)
     metainfo, mapping = TARGETS[target]
     try:

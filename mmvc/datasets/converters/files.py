@@ -71,6 +71,11 @@ def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
     return lists
 
 
+def copy_list(src: Path, dst: Path, split: str) -> None:
+    """Copy the list of a split from one root to another."""
+    atomic_write(dst / list_file(split), (src / list_file(split)).read_bytes())
+
+
 def open_image(path: Path) -> Image.Image:
     """Open and decode an image.
 

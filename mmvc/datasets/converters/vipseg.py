@@ -9,14 +9,24 @@ import numpy as np
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
 from mmvc.formats import vipseg
 from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
-from mmvc.formats.vspw import list_file
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
+from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.jobs import run_jobs
+from mmvc.utils.outputs import protect_inputs
 
-from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
+from .files import (
+    copy_list,
+    encode_frame,
+    encode_mask,
+    is_whole,
+    keep_settings,
+    open_image,
+    read_lists,
+    size_at_height,
+)
 from .panoptic_ids import SegmentIds
 
 CATEGORIES = tuple(
@@ -56,12 +66,15 @@ def convert_vipseg(src: Path,
 
     Raises:
         FileNotFoundError: ``src`` is not VIPSeg, or a frame of a labelled video has no mask.
-        UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one.
+        UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one, is ``src``
+            or within it, or is in use by another process.
         DataError: A file cannot be decoded, frame and mask differ in size, or a mask has a value without a class.
     """
     check_number('height', height, 1, whole=True)
     check_number('quality', quality, 1, 100, whole=True)
     videos = videos_in(src / SOURCE_FRAMES)
+    folders = (dst / folder / video for video in videos for folder in (vipseg.FRAMES, vipseg.RAW_MASKS, vipseg.MASKS))
+    protect_inputs([dst, dst / RECORDS, *folders], [src], 'DST')
     lists = read_lists(src, videos)
     records = {video: dst / RECORDS / f'{video}.json' for video in videos}
     noted = [] if overwrite else [video for video in videos if records[video].exists()]
@@ -74,20 +87,21 @@ def convert_vipseg(src: Path,
         already_there=len(finished))
     if dry_run:
         return counts
-    if overwrite:  # before the settings are noted: no video of others counts as finished then
-        for record in records.values():
-            record.unlink(missing_ok=True)
-    keep_settings(dst, dict(height=height, quality=quality), overwrite)
-    convert = partial(_convert_video, src, dst, height, quality, categories)
-    for video, record in run_jobs(convert, [video for video in videos if video not in finished], workers):
-        atomic_write(records[video], json.dumps(record).encode())
-    loaded = {video: json.loads(path.read_bytes()) for video, path in records.items()}
-    lists[''] = {video for video, record in loaded.items() if record['annotation'] is not None}
-    for split, names in lists.items():
-        vipseg.write_annotations(dst / vipseg.ann_file(split),
-                                 [record for video, record in loaded.items() if video in names], categories)
-        if split:
-            atomic_write(dst / list_file(split), (src / list_file(split)).read_bytes())
+    with hold_folder(dst):
+        if overwrite:  # before the settings are noted: no video of others counts as finished then
+            for record in records.values():
+                record.unlink(missing_ok=True)
+        keep_settings(dst, dict(height=height, quality=quality), overwrite)
+        convert = partial(_convert_video, src, dst, height, quality, categories)
+        for video, record in run_jobs(convert, [video for video in videos if video not in finished], workers):
+            atomic_write(records[video], json.dumps(record).encode())
+        loaded = {video: json.loads(path.read_bytes()) for video, path in records.items()}
+        lists[''] = {video for video, record in loaded.items() if record['annotation'] is not None}
+        for split, names in lists.items():
+            vipseg.write_annotations(dst / vipseg.ann_file(split),
+                                     [record for video, record in loaded.items() if video in names], categories)
+            if split:
+                copy_list(src, dst, split)
     return counts
 
 

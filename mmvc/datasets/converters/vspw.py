@@ -10,9 +10,20 @@ from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
+from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.jobs import run_jobs
+from mmvc.utils.outputs import protect_inputs
 
-from .files import encode_frame, encode_mask, is_whole, keep_settings, open_image, read_lists, size_at_height
+from .files import (
+    copy_list,
+    encode_frame,
+    encode_mask,
+    is_whole,
+    keep_settings,
+    open_image,
+    read_lists,
+    size_at_height,
+)
 
 
 @dataclass
@@ -46,28 +57,32 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
 
     Raises:
         FileNotFoundError: ``src`` is not VSPW, lacks a video of a list or the mask of a training or validation frame.
-        UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one.
+        UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one, is ``src``
+            or within it, or is in use by another process.
         DataError: A file cannot be decoded, or frame and mask differ in size.
     """
     check_number('height', height, 1, whole=True)
     check_number('quality', quality, 1, 100, whole=True)
     videos = videos_in(src / vspw.VIDEOS)
+    folders = (vspw.folder_of(dst, folder, video) for video in videos for folder in (vspw.FRAMES, vspw.MASKS))
+    protect_inputs([dst, *folders], [src], 'DST')
     lists = read_lists(src, videos)
     for split in lists.keys() & {'train', 'val'}:
         for video in sorted(lists[split]):
             _check_masks(src, split, video)
     if dry_run:
         return sum(map(_count, run_jobs(partial(_todo, src, dst, height), videos, workers)), VSPWSummary())
-    if overwrite:  # before the settings are noted: no file of others is left then
-        for video in videos:
-            for _, frame_target, _, mask_target in _pairs(src, dst, video):
-                frame_target.unlink(missing_ok=True)
-                mask_target.unlink(missing_ok=True)
-    keep_settings(dst, dict(height=height, quality=quality), overwrite)
-    convert = partial(_convert_video, src, dst, height, quality)
-    summary = sum(run_jobs(convert, videos, workers), VSPWSummary())
-    for split in lists:
-        atomic_write(dst / vspw.list_file(split), (src / vspw.list_file(split)).read_bytes())
+    with hold_folder(dst):
+        if overwrite:  # before the settings are noted: no file of others is left then
+            for video in videos:
+                for _, frame_target, _, mask_target in _pairs(src, dst, video):
+                    frame_target.unlink(missing_ok=True)
+                    mask_target.unlink(missing_ok=True)
+        keep_settings(dst, dict(height=height, quality=quality), overwrite)
+        convert = partial(_convert_video, src, dst, height, quality)
+        summary = sum(run_jobs(convert, videos, workers), VSPWSummary())
+        for split in lists:
+            copy_list(src, dst, split)
     return summary
 
 

@@ -14,6 +14,7 @@ from mmengine.structures import BaseDataElement
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.registry import HOOKS
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.names import output_path
 from mmvc.utils.patch_mask import expand_patch_mask
 from mmvc.visualization import PanelDrawer, SegmentMap, VideoSegLocalVisualizer, VideoWriter, hide_pixels
 
@@ -106,9 +107,9 @@ class VideoSegVisualizationHook(Hook):
             legend.add(truth).add(self._prediction(frame, meta))
             has_truth |= truth is not None
         name = str(frames[0].video_id).replace('/', '_')
-        folder = root / name
+        folder = output_path(root, name)
         folder.mkdir(parents=True, exist_ok=True)
-        with VideoWriter(root / f'{name}.mp4', self.fps) as video:
+        with VideoWriter(output_path(root, name, suffix='.mp4'), self.fps) as video:
             for frame in frames:
                 image = mmcv.imread(frame.img_path, channel_order='rgb')
                 columns = dict(input=_masked_input(image, frame))
@@ -121,7 +122,7 @@ class VideoSegVisualizationHook(Hook):
                 panel = drawer.compose_panel(columns, legend)
                 video.write(panel)
                 picture = cv2.imencode('.jpg', panel[..., ::-1])[1].tobytes()
-                atomic_write(folder / f'{Path(frame.img_path).stem}.jpg', picture, sync=False)
+                atomic_write(output_path(folder, Path(frame.img_path).stem, suffix='.jpg'), picture, sync=False)
 
     def _prediction(self, frame: BaseDataElement, meta: dict) -> SegmentMap | None:
         return SegmentMap.from_sample(frame, len(meta['classes']), self.score_thr)

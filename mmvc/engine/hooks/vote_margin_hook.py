@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmvc.registry import HOOKS
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.names import output_path
 
 
 @HOOKS.register_module()
@@ -34,5 +35,5 @@ class VoteMarginHook(Hook):
         for sample in outputs or ():
             for frame in sample:
                 margin = frame.pred_sem_seg.margin[0].cpu().numpy()
-                path = self.output_dir / frame.video_id / f'{Path(frame.img_path).stem}.png'
+                path = output_path(self.output_dir, frame.video_id, Path(frame.img_path).stem, suffix='.png')
                 atomic_write(path, cv2.imencode('.png', margin)[1].tobytes(), sync=False)

@@ -87,16 +87,25 @@ class ScoreReport:
         Returns:
             list[Path]: The files.
         """
-        path = Path(path)
-        stem = path.with_suffix('') if path.suffix == '.json' else path
-        files = {
-            stem.with_name(f'{stem.name}.json'): json.dumps(self.to_dict(), indent=1) + '\n',
-            stem.with_name(f'{stem.name}_classes.csv'): _to_csv(self.classes),
-            stem.with_name(f'{stem.name}_videos.csv'): _to_csv(self.videos),
-        }
-        for file, content in files.items():
+        files = report_files(path)
+        contents = (json.dumps(self.to_dict(), indent=1) + '\n', _to_csv(self.classes), _to_csv(self.videos))
+        for file, content in zip(files, contents):
             atomic_write(file, content.encode())
-        return list(files)
+        return files
+
+
+def report_files(path: str | Path) -> list[Path]:
+    """Files of a report.
+
+    Args:
+        path (str | Path): With or without ``.json``.
+
+    Returns:
+        list[Path]: ``<path>.json``, ``<path>_classes.csv`` and ``<path>_videos.csv``.
+    """
+    path = Path(path)
+    stem = path.with_suffix('') if path.suffix == '.json' else path
+    return [stem.with_name(f'{stem.name}{ending}') for ending in ('.json', '_classes.csv', '_videos.csv')]
 
 
 def _in_percent(row: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from mmvc.evaluation.tables import log_rows
 from mmvc.formats.label_maps import VOID_ID, read_label_map
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.names import check_name
 
 from .frames import frame_name, panoptic_map, semantic_map
 from .video_metric import VideoEntry, VideoMetric
@@ -110,6 +111,7 @@ class ObjectMetric(VideoMetric):
 
     def start_video(self, video_id: str) -> _Video:
         """Read the objects of a video."""
+        check_name(video_id, 'ObjectMetric, video_id')
         path = osp.join(self.object_dir, f'{video_id}.json')
         try:
             objects = json.loads(fileio.get_text(path, backend_args=self.backend_args))

@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
+from mmvc.utils.outputs import protect_inputs
 
 from .frames import as_dict, meta
 
@@ -103,6 +104,7 @@ class VideoMetric(BaseMetric):
         if not len(frames):
             raise UsageError(f'{type(self).__name__} got a video without frames: remove it from the list of videos')
         video_id = str(meta(as_dict(frames[0]), 'video_id'))
+        self._protect_inputs(as_dict(frames[0]))
         state = self.start_video(video_id)
         for frame in frames:
             self.add_frame(state, as_dict(frame))
@@ -111,6 +113,7 @@ class VideoMetric(BaseMetric):
     def _process_frame(self, frame: dict) -> None:
         video_id = str(meta(frame, 'video_id'))
         if video_id not in self._open:
+            self._protect_inputs(frame)
             self._open[video_id] = _OpenVideo(self.start_video(video_id))
         video = self._open[video_id]
         if meta(frame, 'frame_id') != video.num_frames:
@@ -123,6 +126,12 @@ class VideoMetric(BaseMetric):
         if video.num_frames == meta(frame, 'video_length'):
             self.results.append(VideoEntry(video_id, video.num_frames, self.finish_video(video.state)))
             del self._open[video_id]
+
+    def _protect_inputs(self, frame: dict) -> None:
+        """Raise an error if the predictions would be written over the images or the ground truth."""
+        if self.output_dir is not None:
+            files = (frame.get(key) for key in ('img_path', 'seg_map_path'))
+            protect_inputs([self.output_dir], [*files, getattr(self, 'ann_file', None)])
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Compute the numbers over the videos of all ranks.

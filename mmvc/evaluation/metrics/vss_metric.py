@@ -2,7 +2,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
@@ -13,6 +12,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.formats.vspw import PredictionWriter
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.names import output_path
 
 from .frames import frame_name, ground_truth_path, require_ground_truth, semantic_map
 from .video_metric import VideoEntry, VideoMetric, write_file
@@ -82,7 +82,7 @@ class VSSMetric(VideoMetric):
                                                            self.window_sizes)
         writer = None
         if self.output_dir is not None:
-            writer = PredictionWriter(Path(self.output_dir, video_id), write_file)
+            writer = PredictionWriter(output_path(self.output_dir, video_id), write_file)
         return _Video(video_id, counter, writer)
 
     def add_frame(self, state: _Video, frame: dict) -> None:

@@ -12,6 +12,7 @@ import pytest
 import mmvc.challenge.aggregation.choice as choice_module
 from mmvc.challenge.aggregation import aggregate_folders, estimate_motion, motion_consistency, warp_labels
 from mmvc.datasets.synthetic import SyntheticVideoConfig, generate_video
+from mmvc.utils.errors import UsageError
 
 TOOL = Path(__file__).parents[3] / 'tools/aggregate.py'
 
@@ -236,3 +237,22 @@ def test_tool_errors(run, folders, capsys):
         with pytest.raises(SystemExit):
             run(*arguments)
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('place', ['a', 'a/one', 'frames', 'frames/one', 'frames/one/origin', '.'])
+def test_the_output_is_neither_at_nor_around_nor_in_an_input(folders, tmp_path, place):
+    output_dir = Path(folders['images'].split('{')[0] + place.removeprefix('frames')) if 'frames' in place \
+        else tmp_path / place
+    before = sorted(tmp_path.rglob('*'))
+    for key in ('output_dir', 'record_dir'):
+        with pytest.raises(UsageError, match='would overwrite or mix with the input'):
+            aggregate_folders(**{**folders, 'output_dir': tmp_path / 'out', key: output_dir})
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+def test_a_folder_that_holds_other_things_is_not_replaced(folders, tmp_path):
+    (tmp_path / 'out/one').mkdir(parents=True)
+    (tmp_path / 'out/one/photo.jpg').touch()
+    with pytest.raises(UsageError, match='photo.jpg'):
+        aggregate_folders(**folders)
+    assert (tmp_path / 'out/one/photo.jpg').exists()

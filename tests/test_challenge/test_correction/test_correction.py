@@ -548,3 +548,14 @@ def test_tool_errors(run, folders, capsys):
     (folders / 'groups.py').write_text('groups = [dict(stuff="water", answers=("sea", ))]')
     with pytest.raises(SystemExit, match='error: config'):
         run('--dry-run')
+
+
+@pytest.mark.parametrize('place', ['pred', 'pred/one', 'images', 'images/one', '.'])
+def test_outputs_over_inputs_are_refused(folders, place):
+    arguments = dict(images=str(folders / 'images/{video}'), pred_dir=folders / 'pred', output_dir=folders / 'out',
+                     audit_dir=folders / 'audit', table=TABLE, asker=None)
+    before = sorted(folders.rglob('*'))
+    for key in ('output_dir', 'audit_dir'):
+        with pytest.raises(ValueError, match='would overwrite or mix with the input'):
+            correct_folders(**{**arguments, key: folders / place})
+    assert sorted(folders.rglob('*')) == before

@@ -21,6 +21,7 @@ from mmvc.challenge.pipeline.prediction import prepare_config
 from mmvc.evaluation.files import evaluate_vss
 from mmvc.formats.vspw import list_masks
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.child_environment import child_environment
 from tests.helpers.tiny_vss import TinyVSS, write_config
 
@@ -376,3 +377,27 @@ models = dict(tiny=dict(config='tiny.py', checkpoint='{data}/tiny.pth', tta=dict
     (data / 'tiny.pth').write_bytes(b'damaged')
     with pytest.raises(SystemExit, match='damaged|tiny.pth|--redo tiny'):
         run_tool(monkeypatch, data / 'challenge.py', '--work-dir', data / 'work')
+
+
+@pytest.mark.parametrize('link, target', [
+    ('work/aggregation', 'given'), ('work/correction/predictions', 'data/one/origin'), ('work/records', 'data'),
+    ('work/predictions/steady', 'data/one/mask')])
+def test_steps_do_not_write_over_the_dataset_or_given_predictions(build, data, link, target):
+    (data / link).parent.mkdir(parents=True)
+    (data / link).symlink_to(data / target)
+    with pytest.raises(UsageError, match='would overwrite or mix with the input'):
+        build()
+
+
+@pytest.mark.parametrize('name', ['..', '../given', 'a\nb', ''])
+def test_the_name_of_a_model_stays_in_the_work_dir(build, data, name):
+    with pytest.raises(UsageError, match='it must be a plain one'):
+        build(models={name: dict(predictions=str(data / 'given'))})
+
+
+def test_two_pipelines_do_not_share_a_work_dir(monkeypatch, data):
+    monkeypatch.setattr('mmvc.utils.folder_lock.PATIENCE', 0.)
+    monkeypatch.setattr(sys, 'argv', ['challenge_pipeline.py', str(data / 'challenge.py'), '--work-dir',
+                                      str(data / 'work')])
+    with hold_folder(data / 'work'), pytest.raises(SystemExit, match='is in use by process'):
+        runpy.run_path(str(ROOT / 'tools/challenge_pipeline.py'), run_name='__main__')
