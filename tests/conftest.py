@@ -1,7 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +62,21 @@ def process_state(forget_runs):
     sys.path[:] = path
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
     torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.fixture(autouse=True)
+def only_temporary_folders_are_deleted(monkeypatch):
+    """Refuse to delete folders that are not temporary: a bug that a test finds must not cost the machine its files."""
+    real, temporary = shutil.rmtree, [Path(folder).resolve() for folder in (tempfile.gettempdir(), '/dev/shm')]
+
+    def rmtree(path, *args, **kwargs):
+        target = Path(os.fsdecode(path)).resolve()
+        if not any(folder in target.parents for folder in temporary):
+            raise AssertionError(f'a test was about to delete "{target}", which is not in a temporary folder')
+        return real(path, *args, **kwargs)
+
+    rmtree.avoids_symlink_attacks = real.avoids_symlink_attacks
+    monkeypatch.setattr(shutil, 'rmtree', rmtree)
 
 
 @pytest.fixture(params=['cpu', 'cuda'])

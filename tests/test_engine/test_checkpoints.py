@@ -156,15 +156,16 @@ class TestBestCheckpoint:
         hook.validate(2, 0.5)
         assert hook.validate(2, 0.6) == ['best_score_iter_2.pth']
 
-
     @pytest.mark.parametrize('hook', [['score'], ['score', 'loss']], indirect=True)
     @pytest.mark.parametrize('path', [
         'DIR/other/best_score_iter_9.pth', 'DIR/precious', 'DIR/precious/thesis.tex', '../other/best_score_iter_9.pth',
-        'DIR/work/sub/../../other/best_score_iter_9.pth', 'DIR/work/own.pth', 'DIR/work', '..', '/', '', '\0', 3, None,
+        'DIR/work/sub/../../other/best_score_iter_9.pth', 'DIR/work/own.pth', 'DIR/work', '..', 'DIR', '', '\0', 3, None,
         'best_/../../other/best_score_iter_9.pth', ['DIR/precious']
     ])
-    def test_a_checkpoint_does_not_say_what_is_removed(self, hook, path):
+    def test_a_checkpoint_does_not_say_what_is_removed(self, hook, path, monkeypatch):
         """A copied work dir names the files of the original one, a checkpoint of a stranger may name anything."""
+        (hook.folder / 'current').mkdir()
+        monkeypatch.chdir(hook.folder / 'current')  # what '..' leads to is temporary, too
         hook.runner.work_dir = str(hook.folder / 'work')
         kept = [hook.folder / name for name in (
             'other/best_score_iter_9.pth', 'precious/thesis.tex', 'precious/iter_3.pth', 'work/own.pth', 'iter_2.pth')]
