@@ -14,7 +14,8 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
     """Base class of video datasets: one item per video, checked classes, and errors that name the file.
 
     An item is ``dict(video_id=str, video_length=int, images=[...])``. An image is ``dict(img_path=str,
-    frame_id=int)``, with the optional keys ``seg_map_path`` (str), ``segments_info`` (VPS) and ``instances`` (VIS).
+    frame_id=int)``, with the optional keys ``frame_name`` (str, name of its prediction), ``seg_map_path`` (str),
+    ``segments_info`` (VPS), ``instances`` (VIS) and ``ann_shape`` (height and width that the annotations are for).
     ``SampleClip`` or ``SampleAllFrames`` must be the first transform.
 
     The list of videos is built once and kept serialised, so that data workers share its memory. Images, masks and

@@ -4,6 +4,7 @@ import pytest
 
 from mmvc.formats import vspw
 from mmvc.formats.label_maps import read_label_map
+from mmvc.utils.files import files_in
 
 
 @pytest.fixture
@@ -21,8 +22,8 @@ def root(tmp_path):
 def test_the_layout(root):
     assert (root / 'val.txt').exists() and (root / 'data/a/origin/10.jpg').exists()
     assert vspw.read_video_list(root / 'val.txt') == ['b', 'a']
-    assert vspw.frame_names(root / 'data/a/origin', '.jpg') == ['1', '2', '10']
-    assert vspw.frame_names(root / 'nowhere', '.jpg') == []
+    assert list(files_in(root / 'data/a/origin', ('.jpg', ))) == ['1', '2', '10']
+    assert files_in(root / 'nowhere', ('.jpg', )) == {}
     masks = vspw.list_masks(root)
     assert masks == {video: [f'{root}/data/{video}/mask/{name}.png' for name in ('2', '10')] for video in ('b', 'a')}
     assert vspw.find_unlabelled(root, masks) == ['b/1', 'a/1']

@@ -11,8 +11,8 @@ from mmvc.utils.errors import UsageError
 
 
 def frame_name(frame: dict) -> str:
-    """Return the name of a frame: the name of its image file, without folder and extension."""
-    return os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
+    """Return the name of a frame: as the dataset says, or that of its image without folder and extension."""
+    return frame.get('frame_name') or os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
 
 
 def as_dict(sample: Any) -> dict:
