@@ -266,7 +266,8 @@ class ChallengePipeline:
         path = self.work_dir / 'records' / 'scores' / f'{step}.json'
         numbers = read_record(path, digest)
         if numbers is None:
-            report = evaluate_vss(folder, self.masks, classes, offset, self._workers)
-            numbers = {metric: 100 * report.numbers[metric] for metric in REPORTED}
+            report = evaluate_vss(folder, self.masks, classes, offset, self._workers,
+                                  void_values=self.dataset.void_values, mask_ending=self.dataset.seg_map_suffix)
+            numbers = {metric: 100 * report.numbers[metric] for metric in METRICS}
             write_record(path, digest, numbers)
         return numbers
