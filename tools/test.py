@@ -8,7 +8,6 @@ import os.path as osp
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import record
 
 import mmvc  # noqa: F401  registers the scope
@@ -132,16 +131,6 @@ def check_task(cfg: Config, tta: bool) -> None:
         raise UsageError(f'--tta votes on class maps, but this model has a {postprocessor}: drop --tta')
 
 
-def check_data(runner: Runner) -> None:
-    """Raise an error before the inference if a metric cannot score a video of the dataset."""
-    loop = runner.test_loop
-    dataset = loop.dataloader.dataset
-    for metric in loop.evaluator.metrics:
-        if isinstance(metric, VideoMetric):
-            for index in range(len(dataset)):
-                metric.check_video(dataset.get_data_info(index))
-
-
 def enable_tta(cfg: Config) -> None:
     """Wrap the model and its pipeline for test-time augmentation."""
     from mmvc.models.tta import make_tta_pipeline  # slow to import, and rarely needed
@@ -171,7 +160,6 @@ def run(args: argparse.Namespace) -> None:
         runner.register_hook(CheckWeightsHook())
         if args.show_dir:
             runner.register_hook(VideoSegVisualizationHook(args.show_dir, args.show_fps))
-        check_data(runner)
         metrics = runner.test()
         if args.out and is_main_process():
             numbers = {name: float(value) for name, value in metrics.items()}

@@ -14,8 +14,8 @@ from mmengine.runner import Runner
 from mmvc.registry import RUNNERS
 from mmvc.utils.errors import UsageError
 
-from .checkpoints import last_good_checkpoint
-from .distributed import on_main_process, wrap_for_cpu
+from .distributed import wrap_for_cpu
+from .hooks.check_data_hook import CheckDataHook
 from .stage_config import resolve_stage, stage_names
 
 #: name on the command line -> class, package to install, module that it imports
@@ -274,7 +274,7 @@ def enable_backends(cfg: Config, names: Sequence[str]) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config (mmengine's, or the one that ``runner_type`` names).
+    """Build the runner of a config (mmengine's, or the one that ``runner_type`` names), with a :class:`CheckDataHook`.
 
     Args:
         cfg (Config): With ``work_dir``, and ``launcher`` if there are several processes.
@@ -293,4 +293,6 @@ def build_runner(cfg: Config) -> Runner:
         cfg.load_from = on_main_process(lambda: last_good_checkpoint(cfg.work_dir))
         cfg.resume = cfg.load_from is not None
     wrap_for_cpu(cfg)
-    return RUNNERS.build(cfg)
+    runner = RUNNERS.build(cfg)
+    runner.register_hook(CheckDataHook())
+    return runner

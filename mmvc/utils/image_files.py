@@ -14,12 +14,6 @@ import re
 import zlib
 from pathlib import Path
 
-import cv2
-import numpy as np
-from PIL import Image
-
-from .errors import DataError, UsageError
-
 from PIL import Image
 
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
@@ -146,3 +140,16 @@ def size_of(image: Image.Image) -> tuple[int, int]:
     """
     turned = image.format != 'TIFF' and orientation_of(image) >= 5  # Pillow turns TIFF itself
     return image.size[::-1] if turned else image.size
+
+
+def read_size(path: str | Path) -> tuple[int, int] | None:
+    """Width and height of an image file when it is loaded, from its header; None if it cannot be read.
+
+    Args:
+        path (str | Path): The file.
+    """
+    try:
+        with Image.open(path) as image:
+            return size_of(image)
+    except Exception:  # a damaged file can fail in any way
+        return None

@@ -66,8 +66,9 @@ def evaluate_vps(pred_dir: PathLike,
 
     Raises:
         FileNotFoundError: A folder or file is missing, or a frame of a video has no ground truth.
-        DataError: A file is damaged or contradicts itself, a mask is of a frame that is not annotated, a prediction has another size than the ground truth, a PNG
-            has an id that the JSON does not list, or a category does not exist.
+        DataError: A file is damaged or contradicts itself, a mask is of a frame that is not annotated, a prediction
+            has another size than the ground truth, a PNG has an id that the JSON does not list, or a category does not
+            exist.
     """
     require_placeholder(masks)
     truth = read_annotations(ann_file, list_videos=False)

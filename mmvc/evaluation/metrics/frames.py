@@ -2,12 +2,14 @@
 """Accessors to a frame's data sample, for the metrics."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from mmengine.structures import BaseDataElement
 
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import UsageError, named
+from mmvc.utils.files import missing_files
 
 
 def frame_name(frame: dict) -> str:
@@ -43,11 +45,34 @@ def ground_truth_path(frame: dict) -> str:
 
 
 def require_ground_truth(video: dict) -> None:
-    """Raise an error unless each frame of a video (an item of a dataset, or a single frame) has a mask."""
-    for frame in video.get('images', [video]):
+    """Raise an error unless each frame of a video (an item of a dataset, or a single frame) has a mask.
+
+    Raises:
+        UsageError: A frame has none.
+        FileNotFoundError: Files of masks do not exist.
+    """
+    frames = video.get('images', [video])
+    for frame in frames:
         if frame.get('seg_map_path') is None:
             raise UsageError(f'frame "{frame.get("img_path")}" of video "{video.get("video_id")}" has no ground '
                              'truth: add its mask, or predict only (format_only=True, --format-only)')
+    require_files([frame['seg_map_path'] for frame in frames], f'masks of video "{video.get("video_id")}"')
+
+
+def require_files(paths: Iterable[str], what: str) -> None:
+    """Raise an error unless files exist.
+
+    Args:
+        paths (Iterable[str]): The files.
+        what (str): What they are, for the error.
+
+    Raises:
+        FileNotFoundError: Some do not exist.
+    """
+    missing = missing_files(paths)
+    if missing:
+        raise FileNotFoundError(f'{len(missing)} {what} do not exist: {named(missing)}. Restore them, or take them out '
+                                'of the dataset')
 
 
 def meta(frame: dict, key: str) -> Any:
