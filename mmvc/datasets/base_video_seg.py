@@ -117,7 +117,9 @@ class BaseVideoSegDataset(BaseVideoDataset):
         Only folders are listed. Files are opened when a clip is loaded.
         """
         self._check_ann_file('a text file with one video name per line')
-        return [self._load_video(video) for video in read_video_list(self.ann_file)]
+        videos = [self._load_video(video) for video in read_video_list(self.ann_file)]
+        self._warn_of_others(videos)
+        return videos
 
     def get_data_info(self, idx: int) -> dict:
         """Return the ``idx``-th video, with the table from mask values to class indices (``label_lut``)."""

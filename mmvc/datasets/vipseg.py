@@ -65,7 +65,9 @@ class VIPSegDataset(BaseVideoDataset):
             raise DataError(f'{type(self).__name__}: metainfo["thing_classes"] and the categories with isthing=1 in '
                             f'"{self.ann_file}" differ by {sorted(things ^ set(self._metainfo["thing_classes"]))}')
         self._metainfo['thing_classes'] = tuple(name for name in truth.class_names if name in things)
-        return [self._load_video(video, truth) for video in truth.videos]
+        videos = [self._load_video(video, truth) for video in truth.videos]
+        self._warn_of_others(videos)
+        return videos
 
     def _load_video(self, video: dict, truth: vipseg.Annotations) -> dict:
         video_id = str(video['video_id'])

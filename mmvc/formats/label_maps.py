@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import JPEG_START, PNG_SIGNATURE, find_damage, orientation_of
+from mmvc.utils.typing import PathLike
 
 #: class index of pixels without a class
 VOID_LABEL = 255
@@ -160,15 +161,24 @@ def _read(path: str, backend_args: dict | None) -> bytes:
     damage = find_damage(content)
     if damage is not None:
         raise DataError(f'"{path}" cannot be decoded ({damage}): restore the file')
-    if content.startswith(JPEG_START):
-        raise DataError(f'mask "{path}" is a JPEG, whose compression changes the values: save masks as PNG')
-    if not content.startswith(PNG_SIGNATURE) or b'eXIf' in content:
-        _require_plain(content, path)
+    require_exact(content, path)
     return content
 
 
-def _require_plain(content: bytes, path: str) -> None:
-    """Raise an error if an image has been compressed with a loss, or is to be turned before it is shown."""
+def require_exact(content: bytes, path: PathLike) -> None:
+    """Raise an error unless the values of a mask are those that were saved, at the place where they are seen.
+
+    Args:
+        content (bytes): Content of the file.
+        path (str | Path): The file, for the error.
+
+    Raises:
+        DataError: The image is compressed with a loss, or has an EXIF orientation by which viewers turn it.
+    """
+    if content.startswith(JPEG_START):
+        raise DataError(f'mask "{path}" is a JPEG, whose compression changes the values: save masks as PNG')
+    if content.startswith(PNG_SIGNATURE) and b'eXIf' not in content:
+        return
     try:
         with Image.open(io.BytesIO(content)) as image:
             kind, compression = image.format, str(image.info.get('compression'))

@@ -3,7 +3,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from .errors import DataError, UsageError
@@ -49,6 +49,22 @@ def files_in(folder: str | Path, endings: Sequence[str]) -> dict[str, Path]:
                             'of them')
         found[frame] = name
     return {frame: folder / found[frame] for frame in sorted(found, key=natural_key)}
+
+
+def other_images(folder: str | Path, taken: Collection[str]) -> list[str]:
+    """List the images of a folder that are not among some files. Hidden files are skipped.
+
+    Args:
+        folder (str | Path): The folder; if it is missing, the result is empty.
+        taken (Collection[str]): Names of the files to leave out.
+
+    Returns:
+        list[str]: Paths, in natural order.
+    """
+    if not os.path.isdir(folder):
+        return []
+    names = (name for name in os.listdir(folder) if name not in taken and not name.startswith('.'))
+    return [f'{folder}/{name}' for name in sorted(names, key=natural_key) if name.lower().endswith(IMAGE_SUFFIXES)]
 
 
 def missing_files(paths: Iterable[str | Path]) -> list[str]:
