@@ -107,7 +107,8 @@ def void_values(args: argparse.Namespace, num_classes: int) -> list[int] | None:
     """Mask values of void from the command line; None for all that are not classes."""
     if args.void_values is not None or args.label_offset != vspw.LABEL_OFFSET:
         return args.void_values
-    return [value for value in vspw.VOID_VALUES if value not in range(args.label_offset, args.label_offset + num_classes)]
+    labels = range(args.label_offset, args.label_offset + num_classes)
+    return [value for value in vspw.VOID_VALUES if value not in labels]
 
 
 def evaluate(args: argparse.Namespace) -> ScoreReport:

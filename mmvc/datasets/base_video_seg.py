@@ -18,8 +18,8 @@ class BaseVideoSegDataset(BaseVideoDataset):
     """Videos stored as folders of frames, with one semantic mask per frame.
 
     One item per video: ``dict(video_id, video_length, label_lut, images=[...])``, with ``dict(img_path, frame_id,
-    seg_map_path)`` for each image. ``SampleClip`` or ``SampleAllFrames`` must be the first transform. Frames are sorted by name, with numbers by value. An ending
-    fits in capital and in small letters.
+    seg_map_path)`` for each image. ``SampleClip`` or ``SampleAllFrames`` must be the first transform. Frames are
+    sorted by name, with numbers by value. An ending fits in capital and in small letters.
 
     Class attributes of a subclass describe the layout of the folders. Arguments of the same meaning override them, so
     that a config alone can describe an own dataset:

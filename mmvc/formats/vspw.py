@@ -7,7 +7,6 @@ in the place of a video's name.
 
 import os
 import posixpath
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mmvc.utils.errors import DataError, named
-from mmvc.utils.files import FRAME_SUFFIXES, files_in, read_names, require_placeholder
+from mmvc.utils.files import FRAME_SUFFIXES, files_in, files_of, read_names, require_placeholder
 from mmvc.utils.typing import PathLike
 
 from .label_maps import VOID_LABEL, encode_label_map
@@ -124,21 +123,6 @@ def frame_of(path: PathLike, ending: str = MASK_SUFFIX) -> str:
     return name[:-len(ending)] if name.lower().endswith(ending.lower()) else os.path.splitext(name)[0]
 
 
-def shared_ending(paths: Sequence[PathLike]) -> str:
-    """The longest ending of all names of files that begins with a dot, a hyphen or an underscore.
-
-    Args:
-        paths (Sequence[str | Path]): The files, at least one.
-
-    Example:
-        >>> shared_ending(['left/0_labelIds.png', 'left/1_labelIds.png'])
-        '_labelIds.png'
-    """
-    backwards = os.path.commonprefix([os.path.basename(path)[::-1] for path in paths])
-    separator = re.search('[-._]', backwards[::-1])
-    return backwards[::-1][separator.start():] if separator else ''
-
-
 def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: str = FRAMES,
                     mask_ending: str = MASK_SUFFIX, image_endings: Sequence[str] = FRAME_SUFFIXES) -> list[str]:
     """List the frames that have an image and no mask, ``<video>/<frame>``.
@@ -157,10 +141,8 @@ def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: 
     unlabelled = []
     for video, paths in masks.items():
         folder = folder_of(root, images, video)
-        frames = files_in(folder, image_endings)
         labelled = [frame_of(path, mask_ending) for path in paths]
-        if frames and frames.keys().isdisjoint(labelled):  # such as 0_leftImg8bit.jpg
-            frames = files_in(folder, (shared_ending(list(frames.values())), ))
+        frames = files_of(folder, image_endings, labelled)
         unlabelled += [f'{video}/{frame}' for frame in frames if frame not in labelled]
         if frames:
             require_frames(video, folder, frames, labelled)

@@ -51,6 +51,43 @@ def files_in(folder: str | Path, endings: Sequence[str]) -> dict[str, Path]:
     return {frame: folder / found[frame] for frame in sorted(found, key=natural_key)}
 
 
+def files_of(folder: str | Path, endings: Sequence[str], names: Collection[str]) -> dict[str, Path]:
+    """List the files of frames whose names are known, see :func:`files_in`.
+
+    Args:
+        folder (str | Path): The folder; if it is missing, the result is empty.
+        endings (Sequence[str]): The endings. If no file has one of the names then, the ending that all these files
+            share is taken off, such as ``_leftImg8bit.jpg``.
+        names (Collection[str]): Names of the frames.
+
+    Returns:
+        dict[str, Path]: File by the name of its frame, in natural order; frames of other names, too.
+
+    Raises:
+        DataError: Two files have the same name of a frame.
+    """
+    files = files_in(folder, endings)
+    if files and files.keys().isdisjoint(names):
+        shared = files_in(folder, (shared_ending(list(files.values())), ))
+        files = files if shared.keys().isdisjoint(names) else shared
+    return files
+
+
+def shared_ending(paths: Sequence[str | Path]) -> str:
+    """The longest ending of all names of files that begins with a dot, a hyphen or an underscore.
+
+    Args:
+        paths (Sequence[str | Path]): The files, at least one.
+
+    Example:
+        >>> shared_ending(['left/0_labelIds.png', 'left/1_labelIds.png'])
+        '_labelIds.png'
+    """
+    backwards = os.path.commonprefix([os.path.basename(path)[::-1] for path in paths])
+    separator = re.search('[-._]', backwards[::-1])
+    return backwards[::-1][separator.start():] if separator else ''
+
+
 def other_images(folder: str | Path, taken: Collection[str]) -> list[str]:
     """List the images of a folder that are not among some files. Hidden files are skipped.
 

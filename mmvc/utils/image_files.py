@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Image files before they are decoded.
 
-Damage that decoders accept: they fill missing rows with grey or decode wrong values. And the EXIF orientation, by which
-a frame is turned wherever it is loaded, converted or checked.
+Here is the detection of damage that decoders accept: they fill missing rows with grey or decode wrong values. And the
+EXIF orientation, by which a frame is turned wherever it is loaded, converted or checked.
 """
 
 Decoders fill missing rows with grey or decode wrong values.

@@ -162,8 +162,8 @@ def _check_video(name: str, transforms: list, quick: bool, video: dict) -> tuple
     labelled = [bool(frame.get('seg_map_path')) or frame.get('instances') is not None for frame in frames]
     report.count(name, videos=1, frames=len(frames), labelled=sum(labelled))
     if any(frame.get('seg_map_path') for frame in frames):  # JSONs of instances often list a part of the images
-        taken = {Path(path).name for frame in frames for path in (frame['img_path'], frame.get('seg_map_path')) if path}
-        report.others += other_images(Path(frames[0]['img_path']).parent, taken)
+        taken = [frame.get(key) for frame in frames for key in ('img_path', 'seg_map_path')]
+        report.others += other_images(Path(frames[0]['img_path']).parent, {Path(path).name for path in taken if path})
     sizes = set()
     for frame, is_labelled in zip(frames, labelled):
         size = report.image_size(Path(frame['img_path']), quick=True)

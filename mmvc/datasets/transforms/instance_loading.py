@@ -26,8 +26,8 @@ class LoadFrameInstances(BaseTransform):
     (int64 (N,)), ``gt_instances_ids`` (int64 (N,)) and ``gt_ignore_flags`` (bool (N,)).
 
     Raises:
-        DataError: The frame has no ``instances`` or another size than ``ann_shape``, or a mask is missing, differs in size from the frame, or is not a
-            valid RLE or polygon.
+        DataError: The frame has no ``instances`` or another size than ``ann_shape``, or a mask is missing, differs in
+            size from the frame, or is not a valid RLE or polygon.
     """
 
     def transform(self, results: dict) -> dict:

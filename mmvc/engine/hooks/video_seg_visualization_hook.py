@@ -118,7 +118,8 @@ class VideoSegVisualizationHook(Hook):
                     columns['prediction'] = drawer.draw(image, prediction)
                 panel = drawer.compose_panel(columns, legend)
                 video.write(panel)
-                mmcv.imwrite(panel[..., ::-1], str(folder / f'{Path(frame.img_path).stem}.jpg'))
+                frame_name = frame.get('frame_name') or Path(frame.img_path).stem
+                mmcv.imwrite(panel[..., ::-1], str(folder / f'{frame_name}.jpg'))
 
     def _prediction(self, frame: BaseDataElement, meta: dict) -> SegmentMap | None:
         return SegmentMap.from_sample(frame, len(meta['classes']), self.score_thr)

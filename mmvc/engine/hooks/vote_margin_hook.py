@@ -34,5 +34,5 @@ class VoteMarginHook(Hook):
         for sample in outputs or ():
             for frame in sample:
                 margin = frame.pred_sem_seg.margin[0].cpu().numpy()
-                path = self.output_dir / frame.video_id / f'{Path(frame.img_path).stem}.png'
+                path = self.output_dir / frame.video_id / f'{frame.get("frame_name") or Path(frame.img_path).stem}.png'
                 atomic_write(path, cv2.imencode('.png', margin)[1].tobytes(), sync=False)

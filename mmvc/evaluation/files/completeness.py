@@ -5,9 +5,9 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from mmvc.formats.vspw import MASK_SUFFIX, frame_of, shared_ending
+from mmvc.formats.vspw import MASK_SUFFIX, frame_of
 from mmvc.utils.errors import named
-from mmvc.utils.files import files_in
+from mmvc.utils.files import files_in, shared_ending
 
 
 def compare_files(folder: Path,

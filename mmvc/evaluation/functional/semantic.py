@@ -74,7 +74,7 @@ class ConfusionMatrix:
             pred (np.ndarray): Class indices in [0, K), or 255 for no prediction, uint8, shape (H, W).
 
         Raises:
-            ValueError: If the shapes differ, a predicted value is not a class, or a true one is neither class nor void.
+            ValueError: If the shapes differ, a predicted value is no class, or a true one neither class nor void.
         """
         if gt.shape != pred.shape:
             raise ValueError(f'prediction of size {pred.shape} for a ground truth of size {gt.shape}: resize the '

@@ -71,8 +71,8 @@ def require_files(paths: Iterable[str], what: str) -> None:
     """
     missing = missing_files(paths)
     if missing:
-        raise FileNotFoundError(f'{len(missing)} {what} do not exist: {named(missing)}. Restore them, or take them out '
-                                'of the dataset')
+        raise FileNotFoundError(f'{len(missing)} {what} do not exist: {named(missing)}. Restore them, or take them '
+                                'out of the dataset')
 
 
 def meta(frame: dict, key: str) -> Any:

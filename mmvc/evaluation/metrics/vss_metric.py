@@ -73,7 +73,7 @@ class VSSMetric(VideoMetric):
         self.window_sizes = tuple(window_sizes)
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a frame of a video that must be scored has no mask, or if files cannot hold the classes."""
+        """Raise an error if a frame of a video to be scored has no mask, or if files cannot hold the classes."""
         if self.output_dir is not None:
             require_label_map(self._num_classes())
         if not self.format_only:
