@@ -66,3 +66,20 @@ def test_predictions_round_trip(tmp_path):
         path = vspw.prediction_file(tmp_path, 'v', f'{t:03d}')
         np.testing.assert_array_equal(read_label_map(str(path)), of_frame)
     assert written == sorted((tmp_path / 'v').iterdir()) and len(written) == 3
+
+
+def test_names_of_a_list_are_normalised(tmp_path):
+    path = tmp_path / 'val.txt'
+    path.write_bytes('\ufeff./left\nright/\na//b\n'.encode())
+    assert vspw.read_video_list(path) == ['left', 'right', 'a/b']
+    path.write_text('left\n./left\n')
+    assert vspw.listed_videos(path) == ['left', 'left']
+    with pytest.raises(ValueError, match='names videos twice: left'):
+        vspw.read_video_list(path)
+
+
+def test_masks_without_a_frame(root):
+    masks = vspw.list_masks(root)
+    (root / 'data/a/origin/2.jpg').unlink()
+    with pytest.raises(ValueError, match='video "a": 1 masks have no frame in ".*data/a/origin": 2'):
+        vspw.find_unlabelled(root, masks)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from mmengine.structures import BaseDataElement
 
-from mmvc.utils.errors import UsageError, named
+from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.files import missing_files
+from mmvc.utils.image_files import read_size
 
 
 def frame_name(frame: dict) -> str:
@@ -50,6 +51,7 @@ def require_ground_truth(video: dict) -> None:
     Raises:
         UsageError: A frame has none.
         FileNotFoundError: Files of masks do not exist.
+        DataError: The mask of the first frame has another size than the frame.
     """
     frames = video.get('images', [video])
     for frame in frames:
@@ -57,6 +59,10 @@ def require_ground_truth(video: dict) -> None:
             raise UsageError(f'frame "{frame.get("img_path")}" of video "{video.get("video_id")}" has no ground '
                              'truth: add its mask, or predict only (format_only=True, --format-only)')
     require_files([frame['seg_map_path'] for frame in frames], f'masks of video "{video.get("video_id")}"')
+    size, mask_size = (read_size(frames[0].get(key) or '') for key in ('img_path', 'seg_map_path'))
+    if size is not None and mask_size is not None and size != mask_size:
+        raise DataError(f'mask "{frames[0]["seg_map_path"]}" (width, height = {mask_size}) differs in size from its '
+                        f'frame "{frames[0]["img_path"]}" {size}; write both at the same size')
 
 
 def require_files(paths: Iterable[str], what: str) -> None:

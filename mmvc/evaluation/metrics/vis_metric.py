@@ -103,6 +103,7 @@ class VISMetric(VideoMetric):
     def check_video(self, video: dict) -> None:
         """Raise an error if a video is not in the annotation file, has other frames than there, or a damaged mask."""
         entry = self._entry(str(video['video_id']))
+        self._category_ids()
         frames = video.get('images', [video])
         expected = len(entry['file_names'])
         if video.get('video_length', len(frames)) != expected:

@@ -96,9 +96,14 @@ class VPSMetric(VideoMetric):
             self._class_names, self._isthing, self._segments = truth.class_names, truth.isthing, truth.segments
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a video that must be scored, or a frame of it, is not annotated or has no mask."""
+        """Raise an error if a video to be scored, or a frame of it, is not annotated or has no mask."""
         if self.format_only:
             return
+        classes = list((self.dataset_meta or {}).get('classes', self._class_names))
+        if classes != self._class_names:
+            raise UsageError(f'the classes of the dataset are not the categories of {self.ann_file}, by id: they '
+                             f'differ in {sorted(set(classes) ^ set(self._class_names)) or "their order"}. Evaluate '
+                             'with the annotations of the dataset')
         video_id = str(video['video_id'])
         self._require_annotated(video_id)
         require_ground_truth(video)
