@@ -12,7 +12,16 @@ from mmvc.datasets import BaseVideoSegDataset
 from mmvc.datasets.checks import check_vipseg, check_vspw
 from mmvc.datasets.converters import convert_coco, convert_vspw
 from mmvc.utils.errors import DataError
-from tests.helpers.tiny_datasets import HEIGHT, WIDTH, build, write_coco, write_image, write_vipseg, write_vis, write_vspw
+from tests.helpers.tiny_datasets import (
+    HEIGHT,
+    WIDTH,
+    build,
+    write_coco,
+    write_image,
+    write_vipseg,
+    write_vis,
+    write_vspw,
+)
 
 
 def rewrite(path, change):
