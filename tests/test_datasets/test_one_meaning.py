@@ -124,7 +124,8 @@ def test_an_object_without_a_mask(tmp_path):
     write_coco(tmp_path)
     rewrite(tmp_path / 'train.json', lambda content: content['annotations'][0].update(segmentation=[]))
     rewrite(tmp_path / 'train.json', lambda content: content['images'][0].update(height=12, width=16))
-    for read in (lambda: build('coco', tmp_path), lambda: convert_coco(tmp_path / 'train.json', tmp_path / 'x', 'ovis')):
+    for read in (lambda: build('coco', tmp_path),
+                 lambda: convert_coco(tmp_path / 'train.json', tmp_path / 'x', 'ovis')):
         with pytest.raises(DataError, match='annotation 5 has no mask'):
             read()
 

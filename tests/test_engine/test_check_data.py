@@ -103,7 +103,8 @@ def test_objects_of_other_frames(tmp_path):
     for video in ('left', 'right'):
         (tmp_path / f'objects/{video}.json').write_text(json.dumps([dict(id=1, category=0, visible=[1])]))
     dataset = build('vspw', tmp_path, test_mode=True)
-    refuses(runner_of(dataset, ObjectMetric(str(tmp_path / 'objects'))), 'shares for 1 frames, its video has 2', DataError)
+    runner = runner_of(dataset, ObjectMetric(str(tmp_path / 'objects')))
+    refuses(runner, 'shares for 1 frames, its video has 2', DataError)
 
 
 def test_a_video_that_was_never_predicted(tmp_path):

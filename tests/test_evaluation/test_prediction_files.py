@@ -366,7 +366,7 @@ def test_vss_predictions_without_ground_truth(vss):
 def test_vss_values_that_are_neither_class_nor_void(vss):
     pred, gt = vss
     with pytest.raises(DataError, match=r'the mask values \[2\] are neither classes nor void'):
-        evaluate_vss(pred, {'b': list_masks(gt)['b']}, CLASSES[:1], void_values=(0, 255))
+        evaluate_vss(pred, {'b': list_masks(gt)['b']}, CLASSES[:2], 3, void_values=(0, 255))
     with pytest.raises(ValueError, match=r'the void values \[1\] are also classes'):
         evaluate_vss(pred, list_masks(gt), CLASSES[:2], void_values=(1, ))
 
