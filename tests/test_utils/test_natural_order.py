@@ -20,6 +20,6 @@ from mmvc.utils.natural_order import natural_key
     ('x²', '²'),  # not a decimal digit
 ])
 def test_numbers_are_sorted_by_value(names):
-    assert sorted(names[::-1], key=natural_key) == list(names)
+    assert sorted(set(names), key=natural_key) == list(names)
     paths = [Path('folder.10', name) for name in names]
-    assert sorted(paths[::-1], key=natural_key) == paths
+    assert sorted(set(paths), key=natural_key) == paths

@@ -273,6 +273,6 @@ class ChallengePipeline:
         if numbers is None:
             report = evaluate_vss(folder, self.masks, classes, offset, self._workers,
                                   void_values=self.dataset.void_values, mask_ending=self.dataset.seg_map_suffix)
-            numbers = {metric: 100 * report.numbers[metric] for metric in METRICS}
+            numbers = {metric: 100 * report.numbers[metric] for metric in REPORTED}
             write_record(path, digest, numbers)
         return numbers
