@@ -122,3 +122,18 @@ def test_two_processes(run, paths, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / 'numbers.json').read_text())['vss/mIoU'] == pytest.approx(100)
     assert len(list((tmp_path / 'show').glob('*.mp4'))) == 2  # one from each process
+
+
+def test_missing_frames_and_masks_are_errors_before_the_first_step(run, paths, tmp_path):
+    config, data_root, work_dir = paths
+    left = Path(data_root, 'data/left')
+    (left / 'origin/002.png').rename(left / 'origin/002.PNG')  # an ending in capitals is the same
+    run('train', config, '--data-root', data_root, '--work-dir', work_dir, '--cfg-options', 'train_cfg.max_iters=2')
+    Path(left, 'mask/001.png').unlink()
+    message = error_of(run, 'train', config, '--data-root', data_root, '--work-dir', tmp_path / 'again')
+    assert 'left/origin/001.png" of video "left" has no ground truth' in message
+    assert not list((tmp_path / 'again').glob('*.pth'))
+    Path(left, 'origin/003.png').unlink()
+    for arguments in (('train', config), ('test', config, work_dir / 'iter_2.pth')):
+        message = error_of(run, *arguments, '--data-root', data_root, '--work-dir', tmp_path / 'again')
+        assert 'video "left": 1 masks have no frame in' in message and ': 003.' in message

@@ -99,6 +99,7 @@ class VPSMetric(VideoMetric):
         """Raise an error if a video to be scored, or a frame of it, is not annotated or has no mask."""
         if self.format_only:
             return
+        assert self.ann_file is not None  # it is needed to score
         classes = list((self.dataset_meta or {}).get('classes', self._class_names))
         if classes != self._class_names:
             raise UsageError(f'the classes of the dataset are not the categories of {self.ann_file}, by id: they '
