@@ -6,6 +6,7 @@ of predictions is ``pan_pred/<video>/*.png`` and ``pred.json``.
 """
 
 import json
+import os.path as osp
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -173,7 +174,7 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     if videos is not None and not videos:
         yield Fault('annotation', f'"{path}" has no videos; convert the dataset again')
     for key, what in (('videos', 'video'), ('annotations', 'annotated video')):
-        ids = (str(video['video_id']) for video in content.get(key) or ())
+        ids = (osp.normpath(str(video['video_id'])) for video in content.get(key) or ())  # folders
         yield from find_repeats(ids, what, f'video_id in {key}', path)
     yield from _find_category_faults(content['categories'], path, classes)
     for video in videos or ():

@@ -164,7 +164,8 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     for video in videos:
         if not video['file_names']:
             yield Fault('annotation', f'"{path}": video {video["id"]} has no frames (file_names is empty); remove it')
-        yield from find_repeats(video['file_names'], 'frame', f'file_names of video {video["id"]}', path)
+        frames = map(osp.normpath, video['file_names'])
+        yield from find_repeats(frames, 'frame', f'file_names of video {video["id"]}', path)
         if min(video['height'], video['width']) < 1:
             yield Fault('annotation', f'"{path}": video {video["id"]} has the height {video["height"]} and the width '
                                       f'{video["width"]}; both must be at least 1')
