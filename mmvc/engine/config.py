@@ -14,7 +14,8 @@ from mmengine.runner import Runner
 from mmvc.registry import RUNNERS
 from mmvc.utils.errors import UsageError
 
-from .distributed import wrap_for_cpu
+from .checkpoints import last_good_checkpoint
+from .distributed import on_main_process, wrap_for_cpu
 from .hooks.check_data_hook import CheckDataHook
 from .stage_config import resolve_stage, stage_names
 

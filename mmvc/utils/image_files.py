@@ -1,11 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Image files before they are decoded.
+"""Reading image files: what decoders would accept although it is damaged, or too large for the memory.
 
-Here is the detection of damage that decoders accept: they fill missing rows with grey or decode wrong values. And the
-EXIF orientation, by which a frame is turned wherever it is loaded, converted or checked.
-"""
-
-Decoders fill missing rows with grey or decode wrong values.
+Decoders fill missing rows with grey or decode wrong values. A frame is turned as its EXIF orientation says, wherever
+it is loaded, converted or checked.
 """
 
 import io
@@ -14,11 +11,18 @@ import re
 import zlib
 from pathlib import Path
 
+import cv2
+import numpy as np
 from PIL import Image
+
+from .errors import DataError, UsageError
 
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 JPEG_START = b'\xff\xd8'
 _ORIENTATION = 0x112  # EXIF tag
+#: environment variable with the largest size of an image in megapixels
+SIZE_VARIABLE = 'MMVC_MAX_MEGAPIXELS'
+_MAX_MEGAPIXELS = 178.  # half a gigabyte in colour; from here on, Pillow refuses by itself
 _JPEG_SCAN, _JPEG_END = b'\xff\xda', b'\xff\xd9'
 
 

@@ -14,6 +14,7 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import IMAGE_SUFFIXES, files_in, files_of, require_placeholder, videos_in
+from mmvc.utils.image_files import read_image
 from mmvc.utils.typing import PathLike
 
 from ..records import fingerprint, read_record, write_record

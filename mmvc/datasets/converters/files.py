@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -14,7 +13,7 @@ from mmvc.formats.label_maps import require_exact
 from mmvc.formats.vspw import SPLITS, list_file, read_video_list
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.image_files import find_damage, orientation_of, size_of
+from mmvc.utils.image_files import find_damage, orientation_of, read_image, size_of
 
 SETTINGS = '.settings.json'  # the settings with which a folder was converted
 
@@ -100,10 +99,7 @@ def open_frame(path: Path) -> Image.Image:
     image = open_image(path)
     if orientation_of(image) == 1 and image.mode in ('RGB', 'RGBA', 'L', 'LA', 'P'):
         return image
-    decoded = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise DataError(f'cannot decode "{path}": download it again')
-    return Image.fromarray(np.ascontiguousarray(decoded[..., ::-1]))
+    return Image.fromarray(np.ascontiguousarray(read_image(path)[..., ::-1]))
 
 
 def open_mask(path: Path) -> Image.Image:
