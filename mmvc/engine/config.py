@@ -18,6 +18,7 @@ from mmvc.utils.errors import UsageError
 
 from .checkpoints import last_good_checkpoint
 from .distributed import on_main_process, wrap_for_cpu
+from .hooks.check_data_hook import CheckDataHook
 from .loaders import guard_loaders
 from .rank_comparison import require_same_settings
 from .stage_config import resolve_stage, stage_names
@@ -278,7 +279,7 @@ def enable_backends(cfg: Config, names: Sequence[str]) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config (mmengine's, or the one that ``runner_type`` names).
+    """Build the runner of a config (mmengine's, or the one that ``runner_type`` names), with a :class:`CheckDataHook`.
 
     Args:
         cfg (Config): With ``work_dir``, and ``launcher`` if there are several processes.
@@ -303,4 +304,5 @@ def build_runner(cfg: Config) -> Runner:
     wrap_for_cpu(cfg)
     runner = RUNNERS.build(cfg)
     guard_loaders(runner)
+    runner.register_hook(CheckDataHook())
     return runner
