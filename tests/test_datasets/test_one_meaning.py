@@ -172,6 +172,7 @@ def test_masks_that_lose_values(tmp_path):
     mask = Image.open(tmp_path / 'data/left/mask/0.png').convert('RGB')
     mask.save(tmp_path / 'data/left/mask/0.png', 'WEBP')
     assert 'changes the values' in check(tmp_path).problems[0][1]
-    for read in (lambda: build('vspw', tmp_path)[0], lambda: convert_vspw(tmp_path, beside(tmp_path, 'small'), height=6)):
+    target = beside(tmp_path, 'small')
+    for read in (lambda: build('vspw', tmp_path)[0], lambda: convert_vspw(tmp_path, target, height=6)):
         with pytest.raises(ValueError, match='changes the values'):
             read()
