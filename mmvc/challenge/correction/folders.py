@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from mmengine.utils import ProgressBar
 
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
@@ -18,6 +17,7 @@ from mmvc.utils.folder_lock import hold_folders
 from mmvc.utils.image_files import read_image
 from mmvc.utils.names import output_path
 from mmvc.utils.outputs import protect_inputs
+from mmvc.utils.progress import ProgressBars
 from mmvc.utils.typing import PathLike
 
 from ..records import fingerprint, read_record, write_record
@@ -78,19 +78,16 @@ def correct_folders(images: str,
                    '--out, --audit')
     settings = settings or CorrectionSettings()
     audit = Audit(audit_dir, dry_run=asker is None)
-    with hold_folders([audit_dir, output_dir]):
-        progress = ProgressBar(len(videos))
+    with hold_folders([audit_dir, output_dir]), ProgressBars('videos') as progress:
         try:
-            for name in videos:
+            for name in progress.track(videos, len(videos), 'correcting'):
                 video = _find_files(name, images, pred_dir, margins_dir)
                 if asker is None or output_dir is None:  # a dry run
                     audit.add(_correct(video, table, None, settings)[1])
                 else:
                     _correct_and_write(video, table, asker, settings, output_path(output_dir, name), audit, resume)
-                progress.update()
         finally:  # also if the server gives up
             audit.write()
-    print()  # the progress bar does not end its line
     return audit
 
 

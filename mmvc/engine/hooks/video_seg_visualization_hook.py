@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from mmvc.engine.ground_truth import GroundTruth
+from mmvc.evaluation.metrics.frames import frame_name
 from mmvc.registry import HOOKS
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.names import output_path
@@ -122,8 +123,7 @@ class VideoSegVisualizationHook(Hook):
                 panel = drawer.compose_panel(columns, legend)
                 video.write(panel)
                 picture = cv2.imencode('.jpg', panel[..., ::-1])[1].tobytes()
-                frame_name = frame.get('frame_name') or Path(frame.img_path).stem
-                atomic_write(output_path(folder, frame_name, suffix='.jpg'), picture, sync=False)
+                atomic_write(output_path(folder, frame_name(frame.metainfo), suffix='.jpg'), picture, sync=False)
 
     def _prediction(self, frame: BaseDataElement, meta: dict) -> SegmentMap | None:
         return SegmentMap.from_sample(frame, len(meta['classes']), self.score_thr)

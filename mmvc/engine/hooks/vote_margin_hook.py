@@ -7,6 +7,7 @@ from mmdet.structures import TrackDataSample
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmvc.evaluation.metrics.frames import frame_name
 from mmvc.registry import HOOKS
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.names import output_path
@@ -35,6 +36,5 @@ class VoteMarginHook(Hook):
         for sample in outputs or ():
             for frame in sample:
                 margin = frame.pred_sem_seg.margin[0].cpu().numpy()
-                frame_name = frame.get('frame_name') or Path(frame.img_path).stem
-                path = output_path(self.output_dir, frame.video_id, frame_name, suffix='.png')
+                path = output_path(self.output_dir, frame.video_id, frame_name(frame.metainfo), suffix='.png')
                 atomic_write(path, cv2.imencode('.png', margin)[1].tobytes(), sync=False)
