@@ -64,7 +64,7 @@ def convert_encoder_only(state_dict: Mapping[str, Tensor], segmenter_only: bool,
     backbone = finish_encoder(converted, renamed, position_grid, None)
     split_key_bias(converted, renamed, 'decoder.blocks.')
     if kind == _EOMT and 'attn_mask_probs' in state_dict and state_dict['attn_mask_probs'].any():
-        left_out['attn_mask_probs'] = 'Hugging Face masks this share of the attention in a prediction too; here it is 0'
+        left_out['attn_mask_probs'] = 'Hugging Face masks this share of the attention in a prediction too'
     propagation = [name for name, ours in renamed.items() if ours.startswith('propagation.')]
     if segmenter_only and propagation:
         kind = f'segmenter of {kind}'

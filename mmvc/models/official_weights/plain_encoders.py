@@ -114,8 +114,8 @@ def finish_encoder(converted: dict[str, Tensor], renamed: dict[str, str], positi
         str: Description of the encoder.
 
     Raises:
-        OfficialWeightsError: If ``position_grid`` is given and there is no table, the table is not square, or a key has
-            a bias.
+        OfficialWeightsError: If ``position_grid`` is given and there is no table, the table is not square, or a key
+            has a bias.
     """
     dims = len(converted[f'{PREFIX}norm.weight'])
     depth = count_layers(converted, f'{PREFIX}blocks.')
