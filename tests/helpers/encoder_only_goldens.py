@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Numbers of the official code of VidEoMT, PMT and LVMT (``data/encoder_only/<model>_<encoder>.npz``).
 
-Files hold inputs, weights under ``sd/<official name>``, recorded random draws and outputs. A gradient is there with its
-norm and every 97th value. Official masks have the axes (batch, query, time, h, w).
+Files hold inputs, weights under ``sd/<official name>``, recorded random draws and outputs; of a gradient its norm and
+every 97th value. Official masks have the axes (batch, query, time, h, w).
 """
 
 import json

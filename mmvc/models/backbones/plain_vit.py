@@ -96,8 +96,8 @@ class PlainViT(BaseModule):
         """
         height, width = images.shape[-2:]
         if height % self.patch_size or width % self.patch_size:
-            raise ValueError(f'the height and width of frames must be multiples of the patch size {self.patch_size}, '
-                             f'got {height} x {width}: set pad_size_divisor of the data preprocessor to such a multiple')
+            raise ValueError(f'frames of {height} x {width} pixels do not divide into patches of {self.patch_size}: '
+                             'set pad_size_divisor of the data preprocessor to a multiple of the patch size')
         return height // self.patch_size, width // self.patch_size
 
     def embed(self, images: Tensor) -> Tensor:
