@@ -311,7 +311,7 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             queries = learned.expand(shape)
         elif queries.shape != shape:
             raise ValueError(f'the state has the shape {tuple(queries.shape)}, but {shape[0]} clips of this model '
-                             f'need {shape}: it comes from another batch or model. Start the video anew with state None')
+                             f'need {shape}: it is of another batch or model. Begin a video with state None')
         steps = []
         for tokens in by_time:
             step = self._join(frames._replace(tokens=tokens), queries)

@@ -109,9 +109,10 @@ def mean_of_squares(predictions):
     return sum(output.square().mean() for prediction in predictions for output in prediction)
 
 
-@pytest.mark.parametrize(('golden', 'prefix', 'decoder'),
-                         [*((name, '', {}) for name in MODEL_NAMES), ('videomt_dinov3', 'normq/', dict(norm_queries=True))],
-                         indirect=['golden'])
+@pytest.mark.parametrize(
+    ('golden', 'prefix', 'decoder'),
+    [*((name, '', {}) for name in MODEL_NAMES), ('videomt_dinov3', 'normq/', dict(norm_queries=True))],
+    indirect=['golden'])
 def test_training_outputs_and_gradients(golden, prefix, decoder, replay_scales):
     model, part = golden.build(decoder=decoder, official_quirks=True).train(), f'{prefix}train'
     left = replay_scales([golden[key] for key in [f'{part}/rope_log_rescale'] if key in golden])
