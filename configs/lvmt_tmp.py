@@ -3,7 +3,7 @@ max_iters = 350
 model = dict(
     type='EncoderOnlySegmentor', num_classes=10, num_queries=32,
     data_preprocessor=dict(type='VideoSegDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, pad_size_divisor=32),
-    encoder=dict(type='PlainViT', arch=dict(embed_dims=128, depth=6, num_heads=4), position='rope', patch_size=8),
+    encoder=dict(type='PlainViT', arch=dict(embed_dims=128, depth=6, num_heads=4), position='rope', patch_size=8, layer_scale=1.0),
     decoder=dict(type='LateralDecoder', levels=(1, 2, 4, 5), num_blocks=3, mlp_dims=256),
     propagation=dict(type='GRUPropagation'), chunk_size=4,
     criterion=dict(type='MaskClassificationLoss', num_points=1024),
