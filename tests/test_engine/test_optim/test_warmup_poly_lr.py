@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from mmvc.engine import Stage, accumulate_gradients, enable_auto_scale_lr, load_config, run_stages
+from mmvc.engine import Stage, accumulate_gradients, enable_auto_scale_lr, load_config, resolve_stage, run_stages
 from mmvc.registry import MODELS
 from mmvc.utils.errors import UsageError
 from tests.helpers.config_files import CONFIG_DIR
@@ -75,6 +75,15 @@ def test_learning_rate_of_every_parameter_in_every_step(data_dir):
             assert wrapper.get_lr()['base_lr'] == [pytest.approx(1e-4 * schedule[iteration]['new'], rel=1e-9)]
         wrapper.step()  # there are no gradients, so it only counts
         scheduler.step()
+
+
+@pytest.mark.parametrize('top, stage', [('one_phase_schedule', 'two_phase_schedule'),
+                                        ('two_phase_schedule', 'one_phase_schedule')])
+def test_a_stage_can_have_the_other_schedule(top, stage):
+    cfg = base_config()
+    merged = resolve_stage(Config(dict(param_scheduler=cfg[top], stages=dict(first=dict(param_scheduler=cfg[stage])))),
+                           'first')
+    assert merged.param_scheduler == cfg[stage]
 
 
 def test_accumulation_keeps_the_schedule_in_updates():
