@@ -12,7 +12,7 @@ from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
-from mmvc.models.backbones.dinov2_vit import TransformerBlock
+from mmvc.models.layers.transformer_block import TransformerBlock
 from mmvc.models.layers.query_layers import ReferringTrackerLayer, TemporalRefinerLayer
 from mmvc.registry import STRATEGIES
 from mmvc.utils.atomic import atomic_path
