@@ -1,7 +1,8 @@
-# The sizes of VidEoMT, PMT and LVMT for video instance segmentation. Training is as in dvispp_vis.py (short side 320 to
-# 640; half of the clips are cropped; frames of COCO are turned into clips), but the crop stands still, clips are never
-# reversed, and they have 5 frames, or 15 with repetitions for LVMT. Tests are at a short side of 448 (YouTube-VIS), 480
-# (YouTube-VIS with VidEoMT on DINOv3) or 544 (OVIS). Frames are padded after normalisation, in the data preprocessor.
+# The sizes of VidEoMT, PMT and LVMT for video instance segmentation. Training is as in dvispp_vis.py (short side 320
+# to 640; half of the clips are cropped; frames of COCO are turned into clips), but the crop stands still, clips are
+# never reversed, and they have 5 frames, or 15 with repetitions for LVMT. Tests are at a short side of 448
+# (YouTube-VIS), 480 (YouTube-VIS with VidEoMT on DINOv3) or 544 (OVIS). Frames are padded after normalisation, in the
+# data preprocessor.
 _sizes = [(768, short_side) for short_side in (320, 352, 392, 416, 448, 480, 512, 544, 576, 608, 640)]
 _sizes_before_crop = [(1333, short_side) for short_side in (400, 500, 600)]
 _resize = dict(type='RandomChoiceResize', resize_type='mmdet.Resize', keep_ratio=True)
