@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Training, testing and their configs, for the tools. Hooks are in :mod:`mmvc.engine.hooks`."""
 
-from . import atomic_backend, hooks, resumable_train_loop  # noqa: F401  register their classes
+from . import atomic_backend, hooks, optim, resumable_train_loop  # noqa: F401  register their classes
 from .accumulation import accumulate_gradients
 from .checkpoints import last_good_checkpoint, require_checkpoint, weight_mismatches
 from .config import (
