@@ -154,8 +154,8 @@ class LateralDecoder(QueryDecoder):
         super().__init__()
         depth = len(encoder.blocks)
         if not levels or list(levels) != sorted(set(levels)) or not 0 <= levels[0] <= levels[-1] < depth:
-            raise ValueError(f'`levels` of LateralDecoder are blocks of the encoder from 0 to {depth - 1}, in ascending '
-                             f'order; got {list(levels)}')
+            raise ValueError(f'`levels` of LateralDecoder are blocks of the encoder from 0 to {depth - 1}, in '
+                             f'ascending order; got {list(levels)}')
         dims = encoder.embed_dims
         self.levels = tuple(levels)
         self.level_norms = nn.ModuleList(nn.BatchNorm1d(dims) for _ in levels)

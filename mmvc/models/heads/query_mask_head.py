@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Class and mask heads on the tokens of a plain transformer: EoMT, "Your ViT is Secretly an Image Segmentation Model"
-(arXiv 2503.19108)."""
+"""Class and mask heads on the tokens of a plain transformer.
+
+Source: Kerssies et al., "Your ViT is Secretly an Image Segmentation Model" (EoMT, arXiv 2503.19108).
+"""
 
 import math
 

@@ -20,7 +20,8 @@ class RotaryPosition(nn.Module):
 
     The centre of a patch has coordinates (y, x) in (-1, 1). The angles are 2 pi times each coordinate times d / 4
     frequencies from 1 down to nearly 1 / ``base``. In training, one random factor per call scales all coordinates, so
-    that the network learns to work at other resolutions; see :meth:`draw_log_rescale`. Everything is computed in float32, also under autocast.
+    that the network learns to work at other resolutions; see :meth:`draw_log_rescale`. Everything is computed in
+    float32, also under autocast.
 
     Args:
         head_dims (int): Channels d of an attention head; a multiple of 4.

@@ -198,7 +198,7 @@ class BaseVideoSegmentor(BaseModel):
         """
         losses: dict[str, Tensor] = {}
         for name in self.agree_on_passes(data_samples) if passes is None else passes:
-            for part in self.chunks(inputs.shape[1]) if chunk is None else [chunk]:
+            for part in self.chunks(inputs) if chunk is None else [chunk]:
                 for key, value in self._part_loss(inputs, data_samples, name, part).items():
                     losses[key] = losses[key] + value if key in losses else value
         return losses
@@ -219,8 +219,8 @@ class BaseVideoSegmentor(BaseModel):
         prefix, share = 'masked.' if name == MASKED else '', 1.0 if chunk is None else chunk.share
         return {f'{prefix}{key}': value if share == 1 else share * value for key, value in losses.items()}
 
-    def chunks(self, num_frames: int) -> Sequence[Chunk | None]:
-        """Cut clips of ``num_frames`` frames into chunks, each of which has a backward pass of its own.
+    def chunks(self, inputs: Tensor) -> Sequence[Chunk | None]:
+        """Cut clips (B, T, 3, H, W) into chunks of frames, each of which has a backward pass of its own.
 
         By default, there is one pass over all frames: ``[None]``. A model that trains in chunks gets what they carry
         as argument ``carried`` of :meth:`stage_loss`.

@@ -121,15 +121,15 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         name = type(self).__name__
         matches_clips = isinstance(self.matcher, ClipHungarianMatcher)
         if matches_clips != (self.propagation is not None):
-            raise ValueError(f'{name}: with `propagation` the matcher is a ClipHungarianMatcher, one query per object and '
-                             'clip; without it, a HungarianMaskMatcher, which matches each frame by itself. Got '
+            raise ValueError(f'{name}: with `propagation` the matcher is a ClipHungarianMatcher, one query per object '
+                             'and clip; without it, a HungarianMaskMatcher, which matches each frame by itself. Got '
                              f'{type(self.matcher).__name__}')
         if self.chunk_size is not None and (self.propagation is None or self.chunk_size < 1):
-            raise ValueError(f'{name}: `chunk_size` is a number of frames, at least 1, for a model with `propagation`; '
-                             f'got {self.chunk_size}')
+            raise ValueError(f'{name}: `chunk_size` is a number of frames, at least 1, for a model with '
+                             f'`propagation`; got {self.chunk_size}')
         if self.masked_attention is not None and self.propagation is not None:
-            raise ValueError(f'{name}: `masked_attention` belongs to the image stage, which has no `propagation`: remove '
-                             'one of them')
+            raise ValueError(f'{name}: `masked_attention` belongs to the image stage, which has no `propagation`: '
+                             'remove one of them')
         if freeze_encoder and isinstance(self.decoder, JointBlocks):
             raise ValueError(f'{name}: JointBlocks trains the blocks of the encoder: use a LateralDecoder, or set '
                              'freeze_encoder=False')
@@ -146,9 +146,9 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
                     trunc_normal_init(module, std=0.02)
         nn.init.trunc_normal_(self.query_embed.weight, std=0.02)
 
-    def chunks(self, num_frames: int) -> Sequence[Chunk | None]:
+    def chunks(self, inputs: Tensor) -> Sequence[Chunk | None]:
         """Cut clips for truncated query propagation; see the base class."""
-        return [None] if self.chunk_size is None else split_frames(num_frames, self.chunk_size)
+        return [None] if self.chunk_size is None else split_frames(inputs.shape[1], self.chunk_size)
 
     def stage_loss(self,
                    inputs: Tensor,
@@ -310,8 +310,8 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         if queries is None:
             queries = learned.expand(shape)
         elif queries.shape != shape:
-            raise ValueError(f'the state has the shape {tuple(queries.shape)}, but {shape[0]} clips of this model need '
-                             f'{shape}: it comes from another batch or model. Start the video anew with state None')
+            raise ValueError(f'the state has the shape {tuple(queries.shape)}, but {shape[0]} clips of this model '
+                             f'need {shape}: it is of another batch or model. Begin a video with state None')
         steps = []
         for tokens in by_time:
             step = self._join(frames._replace(tokens=tokens), queries)

@@ -62,8 +62,8 @@ class PassedSegmentor(Protocol):
     def agree_on_passes(self, data_samples: Sequence[TrackDataSample]) -> tuple[str, ...]:
         """Passes that all ranks make over a batch; a collective."""
 
-    def chunks(self, num_frames: int) -> Sequence[Chunk | None]:
-        """Chunks of a clip's frames, each with a backward of its own. ``[None]`` for all frames at once."""
+    def chunks(self, inputs: Tensor) -> Sequence[Chunk | None]:
+        """Chunks of clips (B, T, ...), each with a backward of its own. ``[None]`` for all frames at once."""
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum of the losses, and the losses for the log."""
@@ -87,9 +87,8 @@ def train_pass_by_pass(model: BaseModel | MMDistributedDataParallel, module: Pas
     """
     with optim_wrapper.optim_context(model):
         batch = module.data_preprocessor(data, True)
-    num_frames = batch['inputs'].shape[1]
     parts = [(name, chunk) for name in module.agree_on_passes(batch['data_samples'])
-             for chunk in module.chunks(num_frames)]
+             for chunk in module.chunks(batch['inputs'])]
     log_vars: dict[str, Tensor] = {}
     for i, (name, chunk) in enumerate(parts):
         is_last = i == len(parts) - 1

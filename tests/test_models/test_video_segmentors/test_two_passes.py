@@ -75,7 +75,10 @@ class Tiny(BaseModel):
         self.times_asked += 1
         return ('clean', ) if data_samples is None else ('clean', 'masked')
 
-    def forward(self, inputs, data_samples=None, mode='loss', passes=('clean', 'masked')):
+    def chunks(self, inputs):
+        return [None]
+
+    def forward(self, inputs, data_samples=None, mode='loss', passes=('clean', 'masked'), chunk=None):
         assert mode == 'loss'
         self.passes.append(passes)
         clean = dict(loss_a=(self.weight * inputs).sum())
