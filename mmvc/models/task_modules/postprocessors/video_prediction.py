@@ -8,7 +8,7 @@ from torch import Tensor
 from ...cpu.inference import CPUInference
 from ...utils.feature_store import FeatureStore
 from ...utils.queries import decode_masks
-from ...utils.row_resize import resize_columns, resize_rows, row_taps, strips
+from ...utils.row_resize import WideRows, resize_columns, resize_rows, row_taps, strips
 
 # Size of a strip of masks. On CPU it should fit into the cache; on other devices it should keep them busy.
 _STRIP_BYTES = dict(cpu=2**21)
@@ -84,10 +84,11 @@ class VideoPrediction:
         out_height, out_width = self.ori_shape
         inner = row_taps(logits.shape[1], self.padded_shape[0], device)
         outer = row_taps(height, out_height, device)
-        wide = resize_columns(logits, self.padded_shape[1])[..., :width]
+        wide = WideRows(logits, self.padded_shape[1], width)
 
         def rows_of_input(start: int, stop: int) -> Tensor:
-            masks = resize_rows(wide, inner, start, stop)
+            first, last = int(inner.upper[start]), int(inner.lower[stop - 1])
+            masks = resize_rows(wide.get(first, last + 1), inner, start, stop, first)
             return masks.sigmoid_() if probabilities else masks
 
         for start, stop in strips(out_height, self._rows_per_strip(logits)):

@@ -74,4 +74,9 @@ def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
 
 def _best(class_probs: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Largest score of the classes (Q, K) for every pixel (Q, N), and the winning class; both (N,)."""
-    return F.linear(class_probs.T, masks.T).max(dim=0)  # argmax takes twice as long on CPU
+    scores = F.linear(class_probs.T, masks.T)
+    if scores.device.type != 'cpu' or len(scores) > 256:
+        return scores.max(dim=0)
+    best = scores.amax(dim=0)  # with the comparison below, half the time of `max`, which finds the place too
+    last_first = torch.arange(len(scores) - 1, -1, -1, dtype=torch.uint8)[:, None]
+    return best, len(scores) - 1 - ((scores >= best) * last_first).amax(dim=0).long()
