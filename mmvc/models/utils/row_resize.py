@@ -77,6 +77,11 @@ def resize_rows(x: Tensor, taps: RowTaps, start: int, stop: int, first_row: int 
         Tensor: A new tensor, shape (N, stop - start, w).
     """
     upper, lower, share = (tap[start:stop] for tap in taps)
+    if x.device.type == 'cpu':  # without copies of the rows on both sides
+        out = x.new_empty(len(x), stop - start, x.shape[2])
+        for i, (above, below, weight) in enumerate(zip(upper.tolist(), lower.tolist(), share.tolist())):
+            torch.lerp(x[:, above - first_row], x[:, below - first_row], weight, out=out[:, i])
+        return out
     # index_select copies whole rows; x[:, rows] copies element by element
     rows = x.index_select(1, upper - first_row)
     return rows.lerp_(x.index_select(1, lower - first_row), share[:, None])
