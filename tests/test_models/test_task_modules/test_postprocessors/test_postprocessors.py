@@ -259,6 +259,14 @@ def test_vss_does_not_score_classes_that_cannot_win(monkeypatch, sharpness, mino
     torch.testing.assert_close(scores.gather(0, actual[None])[0], scores.amax(0), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize('num_classes', [1, 2, 255, 256, 257])
+def test_vss_takes_the_first_of_equal_classes(num_classes):
+    class_probs = torch.ones(3, num_classes) / num_classes
+    assert not winning_classes(class_probs, torch.rand(3, 4, 5)).any()
+    class_probs[:, -2:] *= 2
+    assert (winning_classes(class_probs, torch.rand(3, 4, 5)) == max(0, num_classes - 2)).all()
+
+
 @pytest.mark.parametrize('task', ['VSSPostprocessor', 'VPSPostprocessor', 'VISPostprocessor'])
 def test_stream_of_frames(golden, task):
     """Frame by frame: the same segments as with the video in view, under ids that follow the queries."""
