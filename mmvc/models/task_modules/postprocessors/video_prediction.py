@@ -57,19 +57,26 @@ class VideoPrediction:
         for frame_strips in self.strips(queries, probabilities):
             yield torch.cat(list(frame_strips), dim=1)
 
-    def strips(self, queries: Tensor | None = None, probabilities: bool = True) -> Iterator[Iterator[Tensor]]:
+    def strips(self,
+               queries: Tensor | None = None,
+               probabilities: bool = True,
+               combine: Callable[[Tensor], Tensor] | None = None) -> Iterator[Iterator[Tensor]]:
         """Decode masks in strips of rows: resize to the padded input, crop the padding, resize to the original size.
 
         Args:
             queries (Tensor, optional): Indices of the queries to decode, shape (q,). Defaults to None: all.
             probabilities (bool): Whether to apply the sigmoid. Like the official code, it comes between the two
                 resizing steps. Defaults to True.
+            combine (Callable, optional): Called with a frame's mask logits (q, h, w) at the size of the features;
+                returns the maps (n, h, w) to resize in their place. Defaults to None: the logits are resized.
 
         Yields:
-            Iterator[Tensor]: Strips of the next frame, from top to bottom, float32, shape (q, rows, ori_width).
+            Iterator[Tensor]: Strips of the next frame, from top to bottom, float32, shape (q, rows, ori_width); (n,
+            rows, ori_width) with ``combine``.
         """
         for t, features in enumerate(self.track(self.mask_features)):
-            yield self._strips_of(self._logits(t, features, queries), probabilities)
+            logits = self._logits(t, features, queries)
+            yield self._strips_of(logits if combine is None else combine(logits), probabilities)
 
     def _logits(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
         """Mask logits of a frame at the size of its features, float32 (q, h, w)."""
