@@ -140,9 +140,8 @@ def test_model(name):
 def test_initial_weights(name):
     image, video = (load(f'{name}_{stage}') for stage in STAGES[:2])
     method, size, pretraining, dataset = split(name)
-    encoder = dict(dinov2=f'dinov2_{size}14_reg4', dinov3=f'dinov3_{size}16')[pretraining]
     grid = '_grid80' if image.model.encoder.get('position_grid') else ''
-    assert image.load_from == f'checkpoints/{encoder}{grid}.pth'
+    assert image.load_from == f'checkpoints/{pretraining}_{size}{grid}.pth'
     if name.startswith('mvc/'):
         assert video.load_from == f'checkpoints/{name}_segmenter.pth'
     else:  # LVMT starts from the segmenter of PMT, on YouTube-VIS 2022 from that of 2021
