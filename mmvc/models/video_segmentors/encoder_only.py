@@ -59,8 +59,9 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         freeze_encoder (bool): Whether the encoder is not trained and stays in evaluation mode. Needs
             :class:`LateralDecoder`. Defaults to False.
         chunk_size (int, optional): Truncated query propagation (LVMT): clips are cut into chunks of so many frames.
-            Each chunk has a backward pass of its own, and hands its queries on without gradients. Defaults to None:
-            one pass over all frames.
+            Each chunk has a backward pass of its own, and hands its queries on without gradients. The last chunk may
+            be shorter, and a clip that is not longer is one chunk. Distributed trainings save memory only with the
+            wrapper :class:`TwoPassDistributedDataParallel`. Defaults to None: one pass over all frames.
         masked_attention (dict, optional): Arguments of :class:`MaskAnnealing`: in the image stage of EoMT (arXiv
             2503.19108), each query attends only to the patches inside its own mask, with a probability that falls to 0
             in the course of the training. Never in evaluation mode. Defaults to None.
@@ -109,7 +110,8 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         num_blocks = len(self.decoder.joint_blocks(self.encoder))
         self.masked_attention = None if masked_attention is None else MaskAnnealing(num_blocks, **masked_attention)
         self.query_dropping = None if query_dropping is None else QueryDropping(**query_dropping)
-        self.feature_cache = None if feature_cache is None else SegmenterCache(**feature_cache)
+        self.feature_cache = None if feature_cache is None else SegmenterCache(
+            setting='feature_cache', part='encoder', **feature_cache)
         self.official_quirks = official_quirks
         self._check_settings(freeze_encoder)
         if freeze_encoder:
@@ -133,6 +135,9 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         if freeze_encoder and isinstance(self.decoder, JointBlocks):
             raise ValueError(f'{name}: JointBlocks trains the blocks of the encoder: use a LateralDecoder, or set '
                              'freeze_encoder=False')
+        if self.feature_cache is not None and self.official_quirks and self.encoder.rotary is not None:
+            raise ValueError(f'{name}: with `official_quirks` the features of a frozen encoder vary at random, so '
+                             '`feature_cache` cannot keep them: remove one of them')
         if self.feature_cache is not None and not freeze_encoder:
             raise ValueError(f'{name}: `feature_cache` needs a frozen encoder, whose features stay the same: set '
                              'freeze_encoder=True')
@@ -352,9 +357,13 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             tokens = JoinedTokens(*map(self.decoder.final_norm(self.encoder), tokens))
         return self.head(*tokens, grid)
 
-    @torch.no_grad()
     def _attention_mask(self, block: int, tokens: JoinedTokens, grid: tuple[int, int]) -> Tensor | None:
-        """Mask of a joint block in training: bool, True = attended, broadcast to (N, heads, tokens, tokens)."""
+        """Mask of a joint block in training: bool, True = attended, broadcast to (N, heads, tokens, tokens).
+
+        It has no gradient, but is not computed under ``no_grad``: the autocast of PyTorch before 2.10 would keep the
+        weights that it casts there, and later uses of them would give no gradient.
+        """
+        tokens = JoinedTokens(*(x.detach() for x in tokens))
         num_frames, num_queries, _ = tokens.queries.shape
         num_patches = tokens.patches.shape[1]
         total = num_queries + self.encoder.num_prefix_tokens + num_patches
@@ -369,7 +378,7 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             mask[:, 0, :num_queries, -num_patches:] = inside
         if self.query_dropping is not None:
             queries = self.decoder.final_norm(self.encoder)(tokens.queries) if self._norms_aux else tokens.queries
-            dropped = self.query_dropping(self.head.empty_scores(queries))
+            dropped = self.query_dropping(self.head.empty_scores(queries).detach())
             kept = F.pad(~dropped, (0, total - num_queries), value=True)[:, None, None]
             mask = kept if mask is None else mask & kept
         return mask
