@@ -119,9 +119,9 @@ def finish_encoder(converted: dict[str, Tensor], renamed: dict[str, str], positi
     """
     dims = len(converted[f'{PREFIX}norm.weight'])
     depth = count_layers(converted, f'{PREFIX}blocks.')
-    registers = converted.get(f'{PREFIX}register_tokens')
+    registers = converted.setdefault(f'{PREFIX}register_tokens', torch.zeros(1, 0, dims))
     size = f'ViT ({vit_size(dims, depth)})'
-    with_registers = f'{0 if registers is None else registers.shape[1]} registers'
+    with_registers = f'{registers.shape[1]} registers'
     if f'{PREFIX}pos_embed' in converted:
         side = _finish_positions(converted, position_grid or default_grid)
         return f'DINOv2 {size}, {with_registers}, table of {side} x {side} positions'
