@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvc.engine.distributed import exit_with_message, setup_distributed
+from mmvc.engine.distributed import exit_with_message, setup_distributed, wrap_for_cpu
 from mmvc.utils.errors import UsageError
 from tests.helpers import tiny_vss
 from tests.helpers.checkpoint_comparison import assert_same_training, differences
@@ -118,6 +118,15 @@ def test_sharded_training_is_the_unsharded_one(found_sharded, case):
     for name, value in whole.items():
         torch.testing.assert_close(sharded[name], value, rtol=0, atol=1e-5)
         assert torch.equal(resumed[name], sharded[name]), name
+
+
+@pytest.mark.parametrize('launcher, expected', [('pytorch', None), ('none', 'torch')])
+def test_batch_norms_are_not_synchronised_without_gpus(monkeypatch, launcher, expected):
+    """PyTorch's SyncBatchNorm raises on the CPU. Without other processes mmengine does not use it."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    cfg = Config(dict(launcher=launcher, sync_bn='torch'))
+    wrap_for_cpu(cfg)
+    assert cfg.sync_bn == expected
 
 
 @pytest.mark.parametrize('rank, local_rank, message, seconds', [
