@@ -32,7 +32,7 @@ PATCH_SIZE = 16
 #: pattern of names that are not converted -> reason
 _LEFT_OUT = {
     r'.*mask_token': 'only pretraining uses it',
-    r'(local|global)_cls_norm\..*|cls_norm\..*': 'only pretraining uses it',
+    r'local_cls_norm\.(weight|bias)': 'only pretraining uses it, for small crops',
     r'rope(_embed)?\.(periods|inv_freq)': 'the encoder computes the frequencies of its rotary positions',
 }
 

@@ -14,7 +14,7 @@ from mmvc.models.layers.rotary_position import RotaryPosition, rotate
 def test_angles_equal_those_of_transformers(grid):
     config = DINOv3ViTConfig(hidden_size=32, num_attention_heads=2, patch_size=16)
     images = torch.zeros(1, 3, grid[0] * 16, grid[1] * 16)
-    expected = DINOv3ViTRopePositionEmbedding(config)(images)
+    expected = DINOv3ViTRopePositionEmbedding(config).eval()(images)
     for actual, angles in zip(RotaryPosition(16)(grid, torch.device('cpu')), expected, strict=True):
         torch.testing.assert_close(actual, angles)
 

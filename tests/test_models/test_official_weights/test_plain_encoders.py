@@ -256,6 +256,15 @@ def test_timm_leaves_out_biases_that_are_zero():
     assert not encoder['blocks.1.attn.q_bias'].any() and encoder['blocks.1.attn.v_bias'].shape == (16, )
 
 
+def test_norm_of_small_crops_is_left_out(dinov3):
+    """DINOv3 for satellite images has it; a prediction uses the other norm."""
+    expected = convert_official_weights(dinov3)
+    dinov3.update({'local_cls_norm.weight': torch.ones(16), 'local_cls_norm.bias': torch.zeros(16)})
+    converted = convert_official_weights(dinov3)
+    assert converted.state_dict.keys() == expected.state_dict.keys()
+    assert converted.left_out.keys() - expected.left_out.keys() == {'local_cls_norm.weight', 'local_cls_norm.bias'}
+
+
 def test_bias_of_a_key_is_an_error(dinov3):
     name = 'blocks.1.attn.qkv.bias'
     dinov3[name][20] = 1
