@@ -383,4 +383,5 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
 
 def _stack_frames(frames: Sequence[JoinedTokens]) -> JoinedTokens:
     """Tokens (B, ...) of T successive frames as those of B * T frames, the frames of a clip after each other."""
-    return JoinedTokens(*(torch.stack([frame[i] for frame in frames], dim=1).flatten(0, 1) for i in range(2)))
+    queries, patches = (torch.stack(tokens, dim=1) for tokens in zip(*((f.queries, f.patches) for f in frames)))
+    return JoinedTokens(queries.flatten(0, 1), patches.flatten(0, 1))
