@@ -13,7 +13,9 @@ from mmengine.runner import Runner
 
 from mmvc.registry import RUNNERS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.type_names import type_name
 
+from .class_types import name_types
 from .distributed import wrap_for_cpu
 from .stage_config import resolve_stage, stage_names
 
@@ -56,7 +58,7 @@ def read_config(path: str) -> Config:
     if not osp.isfile(path):
         raise UsageError(f'config "{path}" does not exist')
     try:
-        return Config.fromfile(path)
+        return name_types(Config.fromfile(path))
     except FileNotFoundError as error:  # a file named in _base_
         raise UsageError(f'config "{path}": {error}') from error
     except Exception as error:  # a config is code, which can fail in any way
@@ -211,7 +213,7 @@ def enable_amp(cfg: Config) -> None:
     Raises:
         UsageError: If the optimizer wrapper is one that AMP is not known to replace.
     """
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = type_name(cfg.optim_wrapper) or 'OptimWrapper'
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise UsageError(f'--amp needs optim_wrapper.type OptimWrapper, the config has {kind}')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -266,7 +268,7 @@ def enable_backends(cfg: Config, names: Sequence[str]) -> None:
         kind, package, module = VIS_BACKENDS[name]
         if importlib.util.find_spec(module) is None:
             raise UsageError(f'--watch {name} needs the package {package}: pip install {package}')
-        if kind not in [backend['type'].split('.')[-1] for backend in backends]:
+        if kind not in [type_name(backend) for backend in backends]:
             backends.append(dict(type=kind))
     visualizer['vis_backends'] = backends
 
