@@ -12,17 +12,15 @@ from mmvc.engine import (
     LAUNCHERS,
     VIS_BACKENDS,
     OverrideAction,
+    Stage,
     accumulate_gradients,
-    build_runner,
     default_work_dir,
     enable_amp,
     enable_auto_scale_lr,
     enable_backends,
     enable_deterministic,
-    last_good_checkpoint,
     load_config,
     load_stages,
-    on_main_process,
     read_config,
     report_errors,
     run_stages,
@@ -63,10 +61,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--resume', action='store_true',
                         help='go on from the last intact checkpoint; finished stages are skipped')
     parser.add_argument('--overwrite', action='store_true',
-                        help='discard checkpoints of the stages to be trained (stages only)')
+                        help='discard the checkpoints of the trainings that are to be done, and begin anew')
     parser.add_argument('--stage', '--stages', nargs='+', metavar='NAME',
                         help='train only these stages; the first of them starts from the stage before, or from '
                         'load_from if the work dir does not have that; default: all')
+    parser.add_argument('--allow-random-weights', action='store_true',
+                        help='train a stage without the weights of the one before; without this option, a training '
+                        'whose frozen parts would stay random is refused')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='load checkpoints even if reading them runs code that is in them')
@@ -106,17 +107,6 @@ def prepare(args: argparse.Namespace, stage: str | None = None) -> Config:
     return cfg
 
 
-def train_alone(cfg: Config, resume: bool) -> None:
-    """Train a config without stages."""
-    if resume:
-        checkpoint = on_main_process(lambda: last_good_checkpoint(cfg.work_dir))
-        if checkpoint is None:
-            print(f'No checkpoint to resume from in "{cfg.work_dir}": training starts from the beginning')
-        else:
-            cfg.load_from, cfg.resume = checkpoint, True
-    build_runner(cfg).train()
-
-
 @record  # torchrun ends with the traceback of the process that failed first
 def run(args: argparse.Namespace) -> None:
     """Train as the command line says."""
@@ -129,11 +119,14 @@ def run(args: argparse.Namespace) -> None:
         setup_distributed(args.launcher, cfg)
         if names:
             stages = load_stages(names, cfg.work_dir, lambda name: prepare(args, name))
-            run_stages(stages, args.stage, args.resume, args.overwrite)
-        elif args.stage or args.overwrite:
-            raise UsageError(f'config "{args.config}" has no stages: --stage and --overwrite do not apply')
+            resume = args.resume
+        elif args.stage:
+            raise UsageError(f'config "{args.config}" has no stages: --stage does not apply')
         else:
-            train_alone(cfg, args.resume)
+            stages = [Stage('', cfg, cfg.work_dir)]
+            stages[0].require_training()
+            resume = args.resume or bool(cfg.get('resume'))
+        run_stages(stages, args.stage, resume, args.overwrite, args.allow_random_weights)
 
 
 def main() -> None:

@@ -11,36 +11,43 @@ import gc
 import json
 import logging
 import os.path as osp
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmvc.utils.atomic import atomic_write, remove_drafts
 from mmvc.utils.errors import UsageError
+from mmvc.utils.type_names import type_name
 
-from .checkpoints import is_intact_checkpoint, last_good_checkpoint, periodic_checkpoints
+from .checkpoints import content_digest, is_intact_checkpoint, last_good_checkpoint, periodic_checkpoints
 from .config import build_runner
 from .distributed import on_main_process
-from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook
+from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
 from .summary import format_summary
+from .training_settings import changed_settings, describe_changes, training_settings
 
 MARKER = 'finished.json'
 SUMMARY = 'summary.json'
+UNKNOWN = 'unknown'
+_RESULT = re.compile(r'(best_.+_)?(iter|epoch)_\d+\.pth$')
 
 
 @dataclass
 class Stage:
-    """One training of several.
+    """One training of several, or the only one.
 
     Args:
-        name (str): Name, also of its folder in the work dir.
+        name (str): Name, also of its folder in the work dir; empty for the training of a config without stages.
         cfg (Config): Its config, ready for a runner.
         work_dir (str): Its own work dir.
     """
@@ -49,9 +56,26 @@ class Stage:
     work_dir: str
 
     @property
+    def label(self) -> str:
+        """How messages speak of it."""
+        return f'stage "{self.name}"' if self.name else 'the training'
+
+    @property
+    def option(self) -> str:
+        """How the command line names it: `` --stage NAME``, or nothing."""
+        return f' --stage {self.name}' if self.name else ''
+
+    @property
     def schedule(self) -> dict[str, int]:
         """How long it trains: ``max_iters`` or ``max_epochs``."""
-        return {key: self.cfg.train_cfg[key] for key in ('max_iters', 'max_epochs') if key in self.cfg.train_cfg}
+        train_cfg = self.cfg.get('train_cfg') or {}
+        return {key: train_cfg[key] for key in ('max_iters', 'max_epochs') if key in train_cfg}
+
+    def require_training(self) -> None:
+        """Raise an error if there is nothing to train."""
+        if not self.cfg.get('train_cfg'):
+            raise UsageError(f'config "{self.cfg.filename}": {self.label} has no train_cfg, so there is nothing to '
+                             'train. Add train_cfg to the config')
 
     def holds_results(self) -> bool:
         """Whether its work dir has a marker or a checkpoint."""
@@ -61,26 +85,53 @@ class Stage:
         """Read the marker, without looking at the checkpoint.
 
         Returns:
-            dict | None: ``checkpoint`` (path), ``iter`` and ``metrics``, or None if there is no marker or the stage
-            was trained for another schedule than the config's.
+            dict | None: ``checkpoint`` (path), ``iter`` and ``metrics``, or None if there is no marker, it is damaged
+            or the stage was trained for another schedule than the config's.
         """
         marker = Path(self.work_dir, MARKER)
         if not marker.exists():
             return None
-        content = json.loads(marker.read_text())
-        content['checkpoint'] = osp.normpath(osp.join(self.work_dir, content['checkpoint']))
+        try:
+            content = json.loads(marker.read_text())
+            content['checkpoint'] = osp.normpath(osp.join(self.work_dir, content['checkpoint']))
+            dict(content['schedule']), dict(content['metrics']), int(content['iter'])
+        except (ValueError, KeyError, TypeError) as error:
+            print_log(f'"{marker}" is damaged ({type(error).__name__}: {error}): {self.label} counts as not finished',
+                      logger='current', level=logging.WARNING)
+            return None
         if content['schedule'] != self.schedule:
-            print_log(f'Stage "{self.name}" was trained for {content["schedule"]}, its config says {self.schedule}: '
-                      'not finished', logger='current', level=logging.WARNING)
+            print_log(f'{_capital(self.label)} was trained for {content["schedule"]}, its config says '
+                      f'{self.schedule}: not finished', logger='current', level=logging.WARNING)
             return None
         return content
+
+    def check_made_of(self, start: str | None) -> None:
+        """Raise an error if a finished stage was made of something else than it would be now.
+
+        Args:
+            start (str, optional): Identity of the checkpoint that it would start from, see :func:`start_of`.
+
+        Raises:
+            UsageError: Its config or the checkpoint that it starts from has changed.
+        """
+        content = self.marker()
+        if content is None:
+            return
+        redo = f'Repeat it with --overwrite{self.option}, choose another --work-dir, or undo the change'
+        changes = changed_settings(content['settings'], training_settings(self.cfg)) if 'settings' in content else {}
+        if changes:
+            raise UsageError(f'{self.label} in "{self.work_dir}" is finished, but its config has changed since: '
+                             f'{describe_changes(changes)}. {redo}')
+        if 'start' in content and content['start'] != start and UNKNOWN not in (start, content['start']):
+            raise UsageError(f'{self.label} in "{self.work_dir}" is finished, but it started from other weights than '
+                             f'it would now ({content["start"]} instead of {start}). {redo}')
 
     def finished(self) -> bool:
         """Whether there is a marker and the final checkpoint that it names is intact."""
         content = self.marker()
         if content is not None and not is_intact_checkpoint(content['checkpoint']):
-            print_log(f'Stage "{self.name}": its final checkpoint "{content["checkpoint"]}" is missing or broken: not '
-                      'finished', logger='current', level=logging.WARNING)
+            print_log(f'{_capital(self.label)}: its final checkpoint "{content["checkpoint"]}" is missing or broken: '
+                      'not finished', logger='current', level=logging.WARNING)
             return False
         return content is not None
 
@@ -92,27 +143,31 @@ class Stage:
         """
         content = self.marker()
         if content is None:
-            raise UsageError(f'stage "{self.name}" is not finished: see "{self.work_dir}"')
+            raise UsageError(f'{self.label} is not finished: see "{self.work_dir}"')
         return content['checkpoint']
 
-    def mark_finished(self, checkpoint: str, iteration: int, metrics: dict[str, float]) -> None:
+    def mark_finished(self, checkpoint: str, iteration: int, metrics: dict[str, float], **made_of: Any) -> None:
         """Write the marker: the last thing a stage does.
 
         Args:
             checkpoint (str): Final checkpoint.
             iteration (int): Iteration it was saved at.
             metrics (dict[str, float]): Numbers of the final validation.
+            **made_of: ``settings`` (see :func:`training_settings`) and ``start`` (see :func:`start_of`), so that a
+                change of them is found.
         """
         content = dict(checkpoint=osp.relpath(checkpoint, self.work_dir), iter=iteration, schedule=self.schedule,
-                       metrics=metrics)
+                       metrics=metrics, **made_of)
         atomic_write(Path(self.work_dir, MARKER), json.dumps(content, indent=2).encode())
 
     def discard_results(self) -> None:
         """Remove marker and checkpoints, not logs. The marker goes first: the rest is never taken for finished."""
         Path(self.work_dir, MARKER).unlink(missing_ok=True)
+        start = self.cfg.get('load_from')
         for pattern in ('*.pth', 'last_checkpoint'):
             for path in Path(self.work_dir).glob(pattern):
-                path.unlink()
+                if not (start and osp.exists(start) and osp.samefile(path, start)) and _is_result(path):
+                    path.unlink()
             remove_drafts(self.work_dir, pattern)
 
 
@@ -133,13 +188,20 @@ def load_stages(names: Sequence[str], work_dir: str, load: Callable[[str], Confi
     stages = []
     for name in names:
         cfg = load(name)
-        if not cfg.get('train_cfg'):
-            raise UsageError(f'config "{cfg.filename}": stage "{name}" has no train_cfg, so there is nothing to '
-                             'train. Add train_cfg to the config')
         cfg.work_dir = osp.join(work_dir, name)
         cfg.experiment_name = name
         stages.append(Stage(name, cfg, cfg.work_dir))
+        stages[-1].require_training()
     return stages
+
+
+def _capital(label: str) -> str:
+    return label[0].upper() + label[1:]
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a training has written a file of its work dir, by its name; anything else is not ours to remove."""
+    return path.name == 'last_checkpoint' or _RESULT.match(path.name) is not None
 
 
 @dataclass(frozen=True)
@@ -159,7 +221,8 @@ class Step:
 def plan_stages(stages: Sequence[Stage],
                 selected: Sequence[str] | None = None,
                 resume: bool = False,
-                overwrite: bool = False) -> list[Step]:
+                overwrite: bool = False,
+                allow_random: bool = False) -> list[Step]:
     """Decide from the work dirs what is left to do.
 
     Args:
@@ -167,6 +230,7 @@ def plan_stages(stages: Sequence[Stage],
         selected (Sequence[str], optional): Names of the stages to run. Defaults to None (all).
         resume (bool): Skip finished stages and resume the unfinished one. Defaults to False.
         overwrite (bool): Discard what the selected stages hold and start them anew. Defaults to False.
+        allow_random (bool): Whether a stage may start without the weights of the one before. Defaults to False.
 
     Returns:
         list[Step]: One per selected stage, in the order of training.
@@ -184,18 +248,19 @@ def plan_stages(stages: Sequence[Stage],
     chosen = [stage for stage in stages if selected is None or stage.name in selected]
     used = [stage for stage in chosen if stage.holds_results()]
     if used and not (resume or overwrite):
-        raise UsageError(f'"{used[0].work_dir}" holds results of stage "{used[0].name}": go on with --resume, discard '
+        raise UsageError(f'"{used[0].work_dir}" holds results of {used[0].label}: go on with --resume, discard '
                          'them with --overwrite, or choose another --work-dir')
 
     steps = []
     for stage in chosen:
-        if resume and stage.finished():
-            steps.append(Step(stage.name, 'skip'))
-            continue
         index = names.index(stage.name)
         before = stages[index - 1] if index else None
+        if resume and stage.finished():
+            stage.check_made_of(start_of(stage, before))
+            steps.append(Step(stage.name, 'skip'))
+            continue
         if before is not None and before not in chosen and not before.finished():
-            _check_load_from(stage, before)
+            _check_load_from(stage, before, allow_random)
         stale = [later.name for later in stages[index + 1:]
                  if later.holds_results() and not (overwrite and later in chosen)]
         if stale:
@@ -203,6 +268,11 @@ def plan_stages(stages: Sequence[Stage],
                              f'"{osp.dirname(stage.work_dir)}" were trained from it: discard them with --overwrite '
                              f'--stage {stage.name} {" ".join(stale)}, or choose another --work-dir')
         checkpoint = last_good_checkpoint(stage.work_dir) if resume else None
+        if resume and checkpoint is None and not stage.name:
+            checkpoint = stage.cfg.get('load_from') if stage.cfg.get('resume') else None
+            if checkpoint is None:
+                print_log(f'No checkpoint to resume from in "{stage.work_dir}": training starts from the beginning',
+                          logger='current')
         steps.append(Step(stage.name, 'resume' if checkpoint else 'start', checkpoint))
     if overwrite:
         for stage in reversed(chosen):  # killed in between, no later stage is left without the one it came from
@@ -213,14 +283,19 @@ def plan_stages(stages: Sequence[Stage],
 def run_stages(stages: Sequence[Stage],
                selected: Sequence[str] | None = None,
                resume: bool = False,
-               overwrite: bool = False) -> dict[str, dict[str, float]]:
+               overwrite: bool = False,
+               allow_random: bool = False) -> dict[str, dict[str, float]]:
     """Train stages in turn, then print and write the summary (``summary.json`` beside the stages' work dirs).
+
+    The training of a config without stages is a single one without a name, whose work dir has no summary.
 
     Args:
         stages (Sequence[Stage]): All stages of the config, see :func:`load_stages`.
         selected (Sequence[str], optional): Names of the stages to run. Defaults to None (all).
         resume (bool): Skip finished stages and resume the unfinished one. Defaults to False.
         overwrite (bool): Discard what the selected stages hold. Defaults to False.
+        allow_random (bool): Whether a stage may start without the weights of the one before, and its frozen parts stay
+            random. Defaults to False.
 
     Returns:
         dict[str, dict[str, float]]: Numbers of the final validation of every finished stage.
@@ -228,58 +303,102 @@ def run_stages(stages: Sequence[Stage],
     Raises:
         UsageError: See :func:`plan_stages`.
     """
-    steps = on_main_process(lambda: plan_stages(stages, selected, resume, overwrite))
+    steps = on_main_process(lambda: plan_stages(stages, selected, resume, overwrite, allow_random))
     names = [stage.name for stage in stages]
     for step in steps:
         _check_loop(stages[names.index(step.name)])
     for step in steps:
         index = names.index(step.name)
         if step.action == 'skip':
-            print_log(f'Stage "{step.name}" is finished: skipped', logger='current')
+            print_log(f'{_capital(stages[index].label)} is finished: skipped', logger='current')
             continue
-        init = on_main_process(partial(_weights, stages[index], stages[index - 1])) if index else None
-        _train(stages[index], step, init)
+        before = stages[index - 1] if index else None
+        init = on_main_process(partial(_weights, stages[index], before)) if before else None
+        start = on_main_process(partial(start_of, stages[index], before))
+        _train(stages[index], step, init, start, allow_random)
         if is_main_process():
             _write_summary(stages)
     summary = on_main_process(lambda: _write_summary(stages))
-    if is_main_process():
+    if is_main_process() and stages[0].name:
         print_log('Final validation of each stage:\n' + format_summary(summary), logger='current')
     return summary
 
 
-def _check_load_from(stage: Stage, before: Stage) -> None:
+def start_of(stage: Stage, before: Stage | None) -> str | None:
+    """Identify the weights that a stage starts from.
+
+    Args:
+        stage (Stage): The stage.
+        before (Stage, optional): The one before, or None.
+
+    Returns:
+        str | None: Digest of the checkpoint of the stage before, or else of ``load_from``; its address if that is
+        remote; ``'unknown'`` if the file is gone; None if the weights are random.
+    """
+    path = stage.cfg.get('load_from')
+    if before is not None and before.holds_results():
+        content = before.marker()
+        path = content['checkpoint'] if content is not None else None
+        if path is None:
+            return UNKNOWN
+    if path is None or '://' in path:
+        return path
+    try:
+        return content_digest(path)
+    except OSError:
+        return UNKNOWN
+
+
+def _check_load_from(stage: Stage, before: Stage, allow_random: bool) -> None:
     """Raise an error unless a stage can start from ``load_from``, because the stage before was not trained here."""
     path = stage.cfg.get('load_from')
+    if path is None and allow_random and not before.holds_results():
+        return
     missing = f'stage "{stage.name}" starts from stage "{before.name}", which is not finished in "{before.work_dir}"'
     if before.holds_results() or path is None:
-        raise UsageError(f'{missing}: train it first')
+        raise UsageError(f'{missing}: train it first, or set load_from to a checkpoint of it'
+                         f'{"" if before.holds_results() else " (--allow-random-weights starts without)"}')
     if '://' not in path and not osp.isfile(path):
         raise UsageError(f'{missing}, and there is no file "{path}" (load_from of the stage) to start from instead: '
                          f'train "{before.name}" first, or set load_from')
 
 
-def _weights(stage: Stage, before: Stage) -> str:
+def _weights(stage: Stage, before: Stage) -> str | None:
     """Checkpoint that a stage starts from: of the stage before, or ``load_from`` where that was not trained here."""
-    return before.final_checkpoint() if before.holds_results() else stage.cfg.load_from
+    return before.final_checkpoint() if before.holds_results() else stage.cfg.get('load_from')
 
 
-def _train(stage: Stage, step: Step, init: str | None) -> None:
-    """Train one stage to its end and mark it finished; ``init`` is the checkpoint that it starts from."""
+def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_random: bool) -> None:
+    """Train one stage to its end and mark it finished.
+
+    Args:
+        stage (Stage): The stage.
+        step (Step): What is to be done.
+        init (str, optional): Checkpoint of the stage before, or what takes its place.
+        start (str, optional): See :func:`start_of`.
+        allow_random (bool): Whether its frozen parts may be random.
+    """
     cfg = stage.cfg
+    settings = training_settings(cfg)
     cfg.resume = step.action == 'resume'
     if cfg.resume or init is not None:
         cfg.load_from = step.checkpoint if cfg.resume else init
     runner = build_runner(cfg)
-    if cfg.resume or init is not None:
-        runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume))
+    if cfg.get('load_from') is not None:
+        fine_tunes = not cfg.resume and init is None
+        runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume, allow_other=fine_tunes))
+    elif not allow_random:
+        _check_frozen(stage, runner)
+    runner.register_hook(ResumeHook(settings))
     final = FinalMetricsHook()
     runner.register_hook(final)
     checkpoint_hook = _checkpoint_hook(stage, runner)
     runner.train()
 
-    checkpoint = checkpoint_hook.save_if_missing(runner)
-    if is_main_process():
-        stage.mark_finished(checkpoint, runner.iter, final.metrics)
+    if checkpoint_hook is not None:
+        checkpoint = checkpoint_hook.save_if_missing(runner)
+        if is_main_process():
+            stage.mark_finished(checkpoint, runner.iter, final.metrics, settings=settings, start=start)
     barrier()
     del runner
     gc.collect()  # the runner and its hooks refer to each other
@@ -287,17 +406,33 @@ def _train(stage: Stage, step: Step, init: str | None) -> None:
         torch.cuda.empty_cache()
 
 
-def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook:
+def _check_frozen(stage: Stage, runner: Runner) -> None:
+    """Raise an error if parts of the model are neither trained nor loaded from anywhere."""
+    model = runner.model
+    while is_model_wrapper(model) and not hasattr(model, 'frozen_parts'):
+        model = model.module
+    loaded = [type_name(getattr(part, 'init_cfg', None)) == 'Pretrained' for part in
+              (model, *(getattr(model, name, None) for name in getattr(model, 'frozen_parts', ())))]
+    if len(loaded) > 1 and not loaded[0] and not all(loaded[1:]):
+        raise UsageError(f'{stage.label} leaves {", ".join(model.frozen_parts)} of the model as they are, and nothing '
+                         'loads their weights: set load_from to a checkpoint of the stage before (or '
+                         '--allow-random-weights, if they are to be random)')
+
+
+def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook | None:
     for hook in runner.hooks:
         if isinstance(hook, AtomicCheckpointHook):
             return hook
+    if not stage.name:  # without the hook there is no marker, so it is never taken for finished
+        return None
     raise UsageError(f'stage "{stage.name}" saves no checkpoint for the next one: its config needs '
                      "default_hooks.checkpoint = dict(type='mmvc.AtomicCheckpointHook', ...)")
 
 
 def _check_loop(stage: Stage) -> None:
     """Raise an error if a stage, whose training may be stopped anywhere, names a loop that cannot resume exactly."""
-    if stage.cfg.train_cfg.get('type') == 'IterBasedTrainLoop':
+    kind = stage.cfg.train_cfg.get('type')
+    if stage.name and kind == 'IterBasedTrainLoop':
         raise UsageError(f'stage "{stage.name}": train_cfg.type is IterBasedTrainLoop, which after a resume does not '
                          "train on the same data. Use 'mmvc.ResumableTrainLoop', or 'mmengine.IterBasedTrainLoop' if "
                          'that is what you want')
@@ -306,6 +441,11 @@ def _check_loop(stage: Stage) -> None:
 def _write_summary(stages: Sequence[Stage]) -> dict[str, dict[str, float]]:
     """Write the numbers of the finished stages and return them."""
     finished = {stage.name: content for stage in stages if (content := stage.marker())}
+    for content in finished.values():
+        for key in ('settings', 'start'):
+            content.pop(key, None)
+    if not stages[0].name:
+        return {name: marker['metrics'] for name, marker in finished.items()}
     folder = osp.dirname(stages[0].work_dir)
     content = {name: dict(marker, checkpoint=osp.relpath(marker['checkpoint'], folder))
                for name, marker in finished.items()}

@@ -8,11 +8,12 @@ from .final_metrics_hook import FinalMetricsHook
 from .host_memory_hook import HostMemoryHook
 from .nan_guard_hook import NaNGuardHook, NonFiniteError
 from .random_state_hook import RandomStateHook
+from .resume_hook import ResumeHook
 from .video_seg_visualization_hook import VideoSegVisualizationHook
 from .vote_margin_hook import VoteMarginHook
 
 __all__ = [
     'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckClassesHook', 'CheckWeightsHook',
     'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'NonFiniteError', 'RandomStateHook',
-    'VideoSegVisualizationHook', 'VoteMarginHook', 'WeightMismatchError', 'checkpoint_activations'
+    'ResumeHook', 'VideoSegVisualizationHook', 'VoteMarginHook', 'WeightMismatchError', 'checkpoint_activations'
 ]
