@@ -21,6 +21,7 @@ from mmvc.engine import (
     enable_deterministic,
     load_config,
     load_stages,
+    on_main_process,
     read_config,
     report_errors,
     run_stages,
@@ -125,6 +126,9 @@ def run(args: argparse.Namespace) -> None:
         else:
             stages = [Stage('', cfg, cfg.work_dir)]
             stages[0].require_training()
+            if args.overwrite and not on_main_process(stages[0].holds_results):
+                raise UsageError(f'config "{args.config}" has no stages, and "{cfg.work_dir}" no results to discard: '
+                                 'leave out --overwrite')
             resume = args.resume or bool(cfg.get('resume'))
         run_stages(stages, args.stage, resume, args.overwrite, args.allow_random_weights)
 

@@ -19,6 +19,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from mmvc.models.utils import FeatureStore
+from mmvc.models.utils.finite import naming_video
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
@@ -271,7 +272,12 @@ class VideoSegInferencer:
         frames = track(reader, reader.expected_frames, reader.source.name)
         windows = self._windows(frames, self._window_size(reader), pending)
         first = next(windows)  # reading a frame sets the reader's size
-        for sample in self._stepped(self.model.stream(chain([first], windows), reader.size)):
+        samples = self._stepped(self.model.stream(chain([first], windows), reader.size))
+        while True:
+            with naming_video(reader.source.name):
+                sample = next(samples, None)
+            if sample is None:
+                return
             yield self._result(reader, pending.popleft(), sample)
 
     def _two_passes(self, reader: FrameReader, track: Track) -> Iterator[FrameResult]:
@@ -284,7 +290,7 @@ class VideoSegInferencer:
             frames = buffer.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
         first = next(windows)  # reading a frame sets the reader's size
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), self._autocast(), naming_video(name):
             prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
         samples = self._stepped(self.model.postprocessor.frames(prediction))

@@ -273,6 +273,38 @@ def enable_backends(cfg: Config, names: Sequence[str]) -> None:
     visualizer['vis_backends'] = backends
 
 
+def _check_counts(cfg: Config) -> None:
+    """Raise an error if the config counts iterations or epochs by something that is no whole number from 1."""
+    train_cfg = cfg.get('train_cfg') or {}
+    for key in ('max_iters', 'max_epochs'):
+        _require_count(f'train_cfg.{key}', train_cfg.get(key, 1))
+    how = '. For a training without validation set val_cfg, val_dataloader and val_evaluator to None'
+    _require_count('train_cfg.val_interval', train_cfg.get('val_interval', 1), how)
+    _require_count('train_cfg.val_begin', train_cfg.get('val_begin', 1), lowest=0)
+    for pair in train_cfg.get('dynamic_intervals') or ():
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise UsageError('train_cfg.dynamic_intervals must be a list of (first iteration, val_interval), found '
+                             f'{pair!r} in it')
+        _require_count('train_cfg.dynamic_intervals: the first iteration', pair[0], lowest=0)
+        _require_count('train_cfg.dynamic_intervals: val_interval', pair[1], how)
+    hooks = {f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items()}
+    hooks.update({f'custom_hooks.{index}': hook for index, hook in enumerate(cfg.get('custom_hooks') or ())})
+    for name, hook in hooks.items():
+        if isinstance(hook, dict) and isinstance(interval := hook.get('interval', 1), (int, float)):
+            if name == 'default_hooks.checkpoint':
+                if interval != -1:  # mmengine's way to say: only the last one
+                    _require_count(f'{name}.interval', interval, '. For a checkpoint of the end alone set it to -1')
+            elif interval != -1 or name == 'default_hooks.logger':
+                _require_count(f'{name}.interval', interval)
+    _require_count('optim_wrapper.accumulative_counts',
+                   (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1))
+
+
+def _require_count(key: str, value: Any, remedy: str = '', lowest: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise UsageError(f'{key} must be a whole number from {lowest}, found {value!r}{remedy}')
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the runner of a config (mmengine's, or the one that ``runner_type`` names).
 
@@ -283,11 +315,8 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UsageError: If the training is to have no iterations, or epochs.
+        UsageError: If a number of iterations, or epochs, is none.
     """
-    for key in ('max_iters', 'max_epochs'):
-        length = (cfg.get('train_cfg') or {}).get(key, 1)
-        if not isinstance(length, int) or length < 1:
-            raise UsageError(f'train_cfg.{key} must be a whole number from 1, found {length!r}')
+    _check_counts(cfg)
     wrap_for_cpu(cfg)
     return RUNNERS.build(cfg)

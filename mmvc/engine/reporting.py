@@ -2,6 +2,8 @@
 """How the tools end on an error that the user can mend: with one line instead of a traceback."""
 
 import errno
+import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,11 +13,12 @@ from typing import Any
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
-from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.errors import DataError, NonFiniteError, UsageError
 from mmvc.utils.worker_errors import message_of
 
 from .distributed import exit_with_message
-from .hooks import NonFiniteError, WeightMismatchError
+from .hooks import WeightMismatchError
+from .stopping import TrainingStopped
 
 #: mmengine's methods that build objects; the first argument of each is the part of the config to build
 _BUILDERS = ((Registry, 'build'), (Runner, 'build_train_loop'), (Runner, 'build_val_loop'),
@@ -28,11 +31,17 @@ def report_errors() -> Iterator[None]:
     """End the process with one line for an error that the user can mend; any other error keeps its traceback.
 
     The user can mend wrong arguments and configs, damaged or missing files, a full disk, weights that do not fit the
-    model, and NaN or infinite losses. An error that all ranks meet is printed by the first rank only.
+    model, and NaN or infinite losses. Ctrl-C ends the process with a line, too, and exit status 130. An error that all ranks meet is printed by the first rank only.
     """
     with _record_failed_builds() as failed_builds:
         try:
             yield
+        except TrainingStopped as stopped:
+            print(stopped, file=sys.stderr, flush=True)
+            sys.exit(stopped.exit_status)
+        except KeyboardInterrupt:
+            print('stopped by Ctrl-C', file=sys.stderr, flush=True)
+            sys.exit(128 + signal.SIGINT)
         except Exception as error:
             message = explain(error, failed_builds.get(error))
             if message is None:

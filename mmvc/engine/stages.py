@@ -13,6 +13,7 @@ import logging
 import os.path as osp
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from .checkpoints import content_digest, is_intact_checkpoint, last_good_checkpo
 from .config import build_runner
 from .distributed import on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
+from .stopping import stop_on_signals
 from .summary import format_summary
 from .training_settings import changed_settings, describe_changes, training_settings
 
@@ -393,7 +395,8 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     final = FinalMetricsHook()
     runner.register_hook(final)
     checkpoint_hook = _checkpoint_hook(stage, runner)
-    runner.train()
+    with stop_on_signals() if checkpoint_hook is not None and not checkpoint_hook.by_epoch else nullcontext():
+        runner.train()
 
     if checkpoint_hook is not None:
         checkpoint = checkpoint_hook.save_if_missing(runner)

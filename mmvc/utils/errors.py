@@ -13,6 +13,10 @@ class DataError(ValueError):
     """
 
 
+class NonFiniteError(RuntimeError):
+    """A loss, a gradient or a prediction is NaN or infinite."""
+
+
 class UsageError(ValueError):
     """An argument, a config or a work dir is wrong. The tools print the message in one line, without a traceback."""
 

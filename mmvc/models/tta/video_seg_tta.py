@@ -12,6 +12,7 @@ from mmvc.registry import MODELS
 
 from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
 from ..utils.feature_store import FeatureStore
+from ..utils.finite import naming_video
 from ..video_segmentors import BaseVideoSegmentor
 from .voting import majority_vote, soft_vote, vote_margin
 
@@ -96,7 +97,8 @@ class VideoSegTTAModel(BaseTTAModel):
         for video, sample in zip(videos, samples):
             store = FeatureStore(**dict(self.module.feature_store, memory_limit=memory_limit))
             windows, ori_shape = video.split(self.module.window_size), tuple(sample[0].ori_shape[:2])
-            prediction = self.module.predict_video(windows, ori_shape, store)
+            with naming_video(str(sample[0].get('video_id', sample[0].get('img_path')))):
+                prediction = self.module.predict_video(windows, ori_shape, store)
             sample.set_field(prediction, 'video_prediction', field_type='data')
         return samples
 
