@@ -31,7 +31,8 @@ def report_errors() -> Iterator[None]:
     """End the process with one line for an error that the user can mend; any other error keeps its traceback.
 
     The user can mend wrong arguments and configs, damaged or missing files, a full disk, weights that do not fit the
-    model, and NaN or infinite losses. Ctrl-C ends the process with a line, too, and exit status 130. An error that all ranks meet is printed by the first rank only.
+    model, and NaN or infinite losses. Ctrl-C ends the process with a line, too, and exit status 130. An error that
+    all ranks meet is printed by the first rank only.
     """
     with _record_failed_builds() as failed_builds:
         try:

@@ -9,15 +9,13 @@ again.
 
 import gc
 import json
-import logging
 import os.path as osp
-import re
+import signal
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -26,151 +24,20 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from mmvc.utils.atomic import atomic_write, remove_drafts
+from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
 
-from .checkpoints import content_digest, is_intact_checkpoint, last_good_checkpoint, periodic_checkpoints
+from .checkpoints import last_good_checkpoint
 from .config import build_runner
 from .distributed import on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
-from .stopping import stop_on_signals
+from .stage import Stage, capitalized, start_of
+from .stopping import TrainingStopped, requested_signal, stop_on_signals
 from .summary import format_summary
-from .training_settings import changed_settings, describe_changes, training_settings
+from .training_settings import training_settings
 
-MARKER = 'finished.json'
 SUMMARY = 'summary.json'
-UNKNOWN = 'unknown'
-_RESULT = re.compile(r'(best_.+_)?(iter|epoch)_\d+\.pth$')
-
-
-@dataclass
-class Stage:
-    """One training of several, or the only one.
-
-    Args:
-        name (str): Name, also of its folder in the work dir; empty for the training of a config without stages.
-        cfg (Config): Its config, ready for a runner.
-        work_dir (str): Its own work dir.
-    """
-    name: str
-    cfg: Config
-    work_dir: str
-
-    @property
-    def label(self) -> str:
-        """How messages speak of it."""
-        return f'stage "{self.name}"' if self.name else 'the training'
-
-    @property
-    def option(self) -> str:
-        """How the command line names it: `` --stage NAME``, or nothing."""
-        return f' --stage {self.name}' if self.name else ''
-
-    @property
-    def schedule(self) -> dict[str, int]:
-        """How long it trains: ``max_iters`` or ``max_epochs``."""
-        train_cfg = self.cfg.get('train_cfg') or {}
-        return {key: train_cfg[key] for key in ('max_iters', 'max_epochs') if key in train_cfg}
-
-    def require_training(self) -> None:
-        """Raise an error if there is nothing to train."""
-        if not self.cfg.get('train_cfg'):
-            raise UsageError(f'config "{self.cfg.filename}": {self.label} has no train_cfg, so there is nothing to '
-                             'train. Add train_cfg to the config')
-
-    def holds_results(self) -> bool:
-        """Whether its work dir has a marker or a checkpoint."""
-        return Path(self.work_dir, MARKER).exists() or bool(periodic_checkpoints(self.work_dir))
-
-    def marker(self) -> dict | None:
-        """Read the marker, without looking at the checkpoint.
-
-        Returns:
-            dict | None: ``checkpoint`` (path), ``iter`` and ``metrics``, or None if there is no marker, it is damaged
-            or the stage was trained for another schedule than the config's.
-        """
-        marker = Path(self.work_dir, MARKER)
-        if not marker.exists():
-            return None
-        try:
-            content = json.loads(marker.read_text())
-            content['checkpoint'] = osp.normpath(osp.join(self.work_dir, content['checkpoint']))
-            dict(content['schedule']), dict(content['metrics']), int(content['iter'])
-        except (ValueError, KeyError, TypeError) as error:
-            print_log(f'"{marker}" is damaged ({type(error).__name__}: {error}): {self.label} counts as not finished',
-                      logger='current', level=logging.WARNING)
-            return None
-        if content['schedule'] != self.schedule:
-            print_log(f'{_capital(self.label)} was trained for {content["schedule"]}, its config says '
-                      f'{self.schedule}: not finished', logger='current', level=logging.WARNING)
-            return None
-        return content
-
-    def check_made_of(self, start: str | None) -> None:
-        """Raise an error if a finished stage was made of something else than it would be now.
-
-        Args:
-            start (str, optional): Identity of the checkpoint that it would start from, see :func:`start_of`.
-
-        Raises:
-            UsageError: Its config or the checkpoint that it starts from has changed.
-        """
-        content = self.marker()
-        if content is None:
-            return
-        redo = f'Repeat it with --overwrite{self.option}, choose another --work-dir, or undo the change'
-        changes = changed_settings(content['settings'], training_settings(self.cfg)) if 'settings' in content else {}
-        if changes:
-            raise UsageError(f'{self.label} in "{self.work_dir}" is finished, but its config has changed since: '
-                             f'{describe_changes(changes)}. {redo}')
-        if 'start' in content and content['start'] != start and UNKNOWN not in (start, content['start']):
-            raise UsageError(f'{self.label} in "{self.work_dir}" is finished, but it started from other weights than '
-                             f'it would now ({content["start"]} instead of {start}). {redo}')
-
-    def finished(self) -> bool:
-        """Whether there is a marker and the final checkpoint that it names is intact."""
-        content = self.marker()
-        if content is not None and not is_intact_checkpoint(content['checkpoint']):
-            print_log(f'{_capital(self.label)}: its final checkpoint "{content["checkpoint"]}" is missing or broken: '
-                      'not finished', logger='current', level=logging.WARNING)
-            return False
-        return content is not None
-
-    def final_checkpoint(self) -> str:
-        """Path of the checkpoint that its marker names.
-
-        Raises:
-            UsageError: It is not finished.
-        """
-        content = self.marker()
-        if content is None:
-            raise UsageError(f'{self.label} is not finished: see "{self.work_dir}"')
-        return content['checkpoint']
-
-    def mark_finished(self, checkpoint: str, iteration: int, metrics: dict[str, float], **made_of: Any) -> None:
-        """Write the marker: the last thing a stage does.
-
-        Args:
-            checkpoint (str): Final checkpoint.
-            iteration (int): Iteration it was saved at.
-            metrics (dict[str, float]): Numbers of the final validation.
-            **made_of: ``settings`` (see :func:`training_settings`) and ``start`` (see :func:`start_of`), so that a
-                change of them is found.
-        """
-        content = dict(checkpoint=osp.relpath(checkpoint, self.work_dir), iter=iteration, schedule=self.schedule,
-                       metrics=metrics, **made_of)
-        atomic_write(Path(self.work_dir, MARKER), json.dumps(content, indent=2).encode())
-
-    def discard_results(self) -> None:
-        """Remove marker and checkpoints, not logs. The marker goes first: the rest is never taken for finished."""
-        Path(self.work_dir, MARKER).unlink(missing_ok=True)
-        start = self.cfg.get('load_from')
-        for pattern in ('*.pth', 'last_checkpoint'):
-            for path in Path(self.work_dir).glob(pattern):
-                if not (start and osp.exists(start) and osp.samefile(path, start)) and _is_result(path):
-                    path.unlink()
-            remove_drafts(self.work_dir, pattern)
 
 
 def load_stages(names: Sequence[str], work_dir: str, load: Callable[[str], Config]) -> list[Stage]:
@@ -195,15 +62,6 @@ def load_stages(names: Sequence[str], work_dir: str, load: Callable[[str], Confi
         stages.append(Stage(name, cfg, cfg.work_dir))
         stages[-1].require_training()
     return stages
-
-
-def _capital(label: str) -> str:
-    return label[0].upper() + label[1:]
-
-
-def _is_result(path: Path) -> bool:
-    """Whether a training has written a file of its work dir, by its name; anything else is not ours to remove."""
-    return path.name == 'last_checkpoint' or _RESULT.match(path.name) is not None
 
 
 @dataclass(frozen=True)
@@ -312,7 +170,7 @@ def run_stages(stages: Sequence[Stage],
     for step in steps:
         index = names.index(step.name)
         if step.action == 'skip':
-            print_log(f'{_capital(stages[index].label)} is finished: skipped', logger='current')
+            print_log(f'{capitalized(stages[index].label)} is finished: skipped', logger='current')
             continue
         before = stages[index - 1] if index else None
         init = on_main_process(partial(_weights, stages[index], before)) if before else None
@@ -324,31 +182,6 @@ def run_stages(stages: Sequence[Stage],
     if is_main_process() and stages[0].name:
         print_log('Final validation of each stage:\n' + format_summary(summary), logger='current')
     return summary
-
-
-def start_of(stage: Stage, before: Stage | None) -> str | None:
-    """Identify the weights that a stage starts from.
-
-    Args:
-        stage (Stage): The stage.
-        before (Stage, optional): The one before, or None.
-
-    Returns:
-        str | None: Digest of the checkpoint of the stage before, or else of ``load_from``; its address if that is
-        remote; ``'unknown'`` if the file is gone; None if the weights are random.
-    """
-    path = stage.cfg.get('load_from')
-    if before is not None and before.holds_results():
-        content = before.marker()
-        path = content['checkpoint'] if content is not None else None
-        if path is None:
-            return UNKNOWN
-    if path is None or '://' in path:
-        return path
-    try:
-        return content_digest(path)
-    except OSError:
-        return UNKNOWN
 
 
 def _check_load_from(stage: Stage, before: Stage, allow_random: bool) -> None:
@@ -397,12 +230,15 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     checkpoint_hook = _checkpoint_hook(stage, runner)
     with stop_on_signals() if checkpoint_hook is not None and not checkpoint_hook.by_epoch else nullcontext():
         runner.train()
+        stop = on_main_process(requested_signal)
 
     if checkpoint_hook is not None:
         checkpoint = checkpoint_hook.save_if_missing(runner)
         if is_main_process():
             stage.mark_finished(checkpoint, runner.iter, final.metrics, settings=settings, start=start)
     barrier()
+    if stop:
+        raise TrainingStopped(stop, f'stopped by {signal.Signals(stop).name}; {stage.label} is finished')
     del runner
     gc.collect()  # the runner and its hooks refer to each other
     if torch.cuda.is_available():
