@@ -19,10 +19,9 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from mmvc.models.utils import FeatureStore
-from mmvc.models.utils.finite import naming_video
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import UsageError, naming_video
 from mmvc.utils.progress import ProgressBars
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE

@@ -115,8 +115,8 @@ class Stage:
         """Whether there is a marker and the final checkpoint that it names is intact."""
         content = self.marker()
         if content is not None and not is_intact_checkpoint(content['checkpoint']):
-            print_log(f'{capitalized(self.label)}: its final checkpoint "{content["checkpoint"]}" is missing or broken: '
-                      'not finished', logger='current', level=logging.WARNING)
+            print_log(f'{capitalized(self.label)}: its final checkpoint "{content["checkpoint"]}" is missing or '
+                      'broken: not finished', logger='current', level=logging.WARNING)
             return False
         return content is not None
 

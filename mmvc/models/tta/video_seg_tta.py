@@ -9,10 +9,10 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmvc.registry import MODELS
+from mmvc.utils.errors import naming_video
 
 from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
 from ..utils.feature_store import FeatureStore
-from ..utils.finite import naming_video
 from ..video_segmentors import BaseVideoSegmentor
 from .voting import majority_vote, soft_vote, vote_margin
 

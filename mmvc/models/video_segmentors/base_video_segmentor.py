@@ -11,14 +11,13 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor
 
 from mmvc.registry import TASK_UTILS
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, naming_video
 from mmvc.utils.patch_mask import expand_patch_mask
 
 from ..cpu import cpu_kernels_enabled
 from ..cpu.inference import CPUInference
-from ..task_modules.postprocessors import VideoPrediction
+from ..task_modules.postprocessors.video_prediction import VideoPrediction, require_no_nan
 from ..utils.feature_store import FeatureStore
-from ..utils.finite import naming_video, require_no_nan
 from ..utils.targets import get_sample_weights
 from .two_passes import CLEAN, MASKED, train_pass_by_pass
 

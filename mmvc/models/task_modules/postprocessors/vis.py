@@ -8,9 +8,8 @@ from torch import Tensor
 
 from mmvc.registry import TASK_UTILS
 
-from ...utils.finite import require_no_nan
 from .base_postprocessor import VideoPostprocessor
-from .video_prediction import VideoPrediction
+from .video_prediction import VideoPrediction, require_no_nan
 
 
 @TASK_UTILS.register_module()
