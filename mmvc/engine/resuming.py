@@ -163,7 +163,8 @@ class _Part:
 def _parts(runner: Runner, checkpoint: dict) -> Iterator[_Part]:
     """The optimizers of a training; most have one."""
     wrapper: Any = runner.optim_wrapper
-    state, schedulers = checkpoint['optimizer'], runner.param_schedulers or []
+    state = checkpoint['optimizer']
+    schedulers: Any = runner.param_schedulers or []
     saved = checkpoint.setdefault('param_schedulers', {} if isinstance(schedulers, dict) else [])
     several = isinstance(wrapper, OptimWrapperDict)
     if several == ('param_groups' in state) or isinstance(saved, dict) != isinstance(schedulers, dict):

@@ -9,7 +9,7 @@ from mmvc.engine import Stage, load_config, run_stages
 from mmvc.engine.hooks import WeightMismatchError
 from mmvc.engine.stages import plan_stages
 from mmvc.utils.errors import UsageError
-from tests.helpers.tiny_stages import write_config
+from tests.helpers.tiny_stages import ToyTracker, write_config
 
 POLY = [dict(type='mmengine.PolyLR', by_epoch=False, begin=0, end=4, power=0.9, eta_min=0.)]
 STEP = [dict(type='mmengine.MultiStepLR', by_epoch=False, milestones=[3], gamma=0.1)]
@@ -171,3 +171,35 @@ def test_other_files_of_the_work_dir_are_kept(train, tmp_path):
     stage = Stage('', cfg, str(folder))
     assert [step.action for step in plan_stages([stage], overwrite=True)] == ['start']
     assert sorted(path.name for path in folder.glob('*.pth')) == ['pretrained.pth']
+
+
+def test_a_plateau_of_a_number_that_is_not_defined_does_not_end_a_training(train):
+    folder = train(param_scheduler=[dict(type='mmengine.ReduceOnPlateauLR', monitor='toy/VC16', by_epoch=True)],
+                   train_cfg__val_interval=1)
+    assert (folder / 'iter_4.pth').exists()
+
+
+class TestFrozenParts:
+    """A stage trains on the parts of the one before, which must have weights."""
+
+    @pytest.fixture
+    def frozen(self, train, monkeypatch):
+        monkeypatch.setattr(ToyTracker, 'frozen_parts', ('backbone', 'head'), raising=False)
+        return lambda work_dir='online', **options: train(work_dir, model__type='ToyTracker', **options)
+
+    def test_random_ones_are_refused(self, frozen, tmp_path):
+        with pytest.raises(UsageError, match='leaves backbone, head of the model as they are.*load_from.*'
+                                             '--allow-random-weights'):
+            frozen()
+        stage = Stage('', load_config(str(tmp_path / 'all.py'), {'model.type': 'ToyTracker'}), str(tmp_path / 'w'))
+        stage.cfg.work_dir = stage.work_dir
+        run_stages([stage], allow_random=True)
+        assert stage.finished()
+
+    def test_those_that_the_checkpoint_lacks_are_refused(self, frozen, train, tmp_path):
+        weights = checkpoint(train('first'), 4)['state_dict']
+        torch.save(dict(state_dict={name: value for name, value in weights.items() if 'head' not in name}),
+                   tmp_path / 'part.pth')
+        with pytest.raises(WeightMismatchError, match='(?s)2 weights of the frozen parts.*head.bias'):
+            frozen(load_from=str(tmp_path / 'part.pth'))
+        assert frozen(load_from=str(tmp_path / 'first/iter_4.pth'))
