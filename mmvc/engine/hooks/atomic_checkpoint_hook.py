@@ -66,8 +66,9 @@ class AtomicCheckpointHook(CheckpointHook):
                       if osp.dirname(path) == osp.dirname(self.file_backend.join_path(self.out_dir, '_'))])
         self._last_saved_time = time.monotonic()
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        if not self.by_epoch and self.interval > runner.max_iters:
-            self.interval = math.ceil(runner.max_iters / _PARTS / steps) * steps
+        length = getattr(runner, 'max_iters', math.inf)
+        if not self.by_epoch and self.interval > length:
+            self.interval = math.ceil(length / _PARTS / steps) * steps
         if not self.by_epoch and self.interval > 0 and self.interval % steps:
             print_log(f'Every {self.interval} iterations a checkpoint is saved, every {steps} the optimizer steps. '
                       'Gradients accumulated in between are not saved, so a resumed training would differ. Set '
