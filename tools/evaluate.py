@@ -12,12 +12,19 @@ from pathlib import Path
 
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
 from mmvc.engine import report_errors
-from mmvc.evaluation.files import ScoreReport, evaluate_vis, evaluate_vps, evaluate_vss, report_files
+from mmvc.evaluation.files import (
+    ScoreReport,
+    evaluate_vis,
+    evaluate_vps,
+    evaluate_vss,
+    find_ending,
+    report_files,
+)
 from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import require_writable
-from mmvc.utils.files import read_names
+from mmvc.utils.files import FRAME_SUFFIXES, read_names
 from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """
@@ -64,8 +71,12 @@ def parse_args() -> argparse.Namespace:
     vss.add_argument('--masks', default=vspw.MASKS, metavar='FOLDER',
                      help='masks of a video below --gt (default: %(default)s)')
     vss.add_argument('--images', default=vspw.FRAMES, metavar='FOLDER',
-                     help='images of a video below --gt; if the folder exists, each image must have a mask (default: '
-                     '%(default)s)')
+                     help='images of a video below --gt; if there are, each must have a mask (default: %(default)s)')
+    vss.add_argument('--img-suffix', metavar='ENDING',
+                     help='ending of the image files; default: the usual ones, or the ending that the images share')
+    vss.add_argument('--seg-map-suffix', metavar='ENDING',
+                     help='ending of the mask files, such as _labelIds.png; the rest is the name of the frame. '
+                     'Default: .png, or the ending that the masks share if no prediction is named otherwise')
     classes = vss.add_mutually_exclusive_group()
     classes.add_argument('--classes', nargs='+', metavar='NAME',
                          help='names of the classes, or one file with a name per line (default: those of VSPW)')
@@ -73,6 +84,9 @@ def parse_args() -> argparse.Namespace:
                          help='number of classes, instead of their names')
     vss.add_argument('--label-offset', type=NumberArgument(0, 254, whole=True), default=1,
                      help='mask value of the first class: 1 if 0 is void (default: %(default)s)')
+    vss.add_argument('--void-values', nargs='+', type=NumberArgument(0, 255, whole=True), metavar='VALUE',
+                     help='mask values of unlabelled pixels; another value that is not a class is an error (default: '
+                     'those of VSPW, 0 and 252 to 255; with another --label-offset all that are not classes)')
 
     vps = tasks.add_parser('vps', parents=[common, missing], help='VPQ and STQ (VIPSeg)')
     vps.add_argument('--split', default='val', help='default: %(default)s')
@@ -102,12 +116,25 @@ def class_names(args: argparse.Namespace) -> Sequence[str]:
     return args.classes
 
 
+def void_values(args: argparse.Namespace, num_classes: int) -> list[int] | None:
+    """Mask values of void from the command line; None for all that are not classes."""
+    if args.void_values is not None or args.label_offset != vspw.LABEL_OFFSET:
+        return args.void_values
+    labels = range(args.label_offset, args.label_offset + num_classes)
+    return [value for value in vspw.VOID_VALUES if value not in labels]
+
+
 def evaluate(args: argparse.Namespace) -> ScoreReport:
     """Score the predictions of the command line."""
     if args.task == 'vss':
-        masks = vspw.list_masks(args.gt, args.list or vspw.list_file(args.split), args.masks)
-        return evaluate_vss(args.pred, masks, class_names(args), args.label_offset, args.workers, args.allow_missing,
-                            vspw.find_unlabelled(args.gt, masks, args.images))
+        masks = vspw.list_masks(args.gt, args.list or vspw.list_file(args.split), args.masks,
+                                args.seg_map_suffix or vspw.MASK_SUFFIX)
+        ending = args.seg_map_suffix or find_ending(args.pred, masks)
+        endings = FRAME_SUFFIXES if args.img_suffix is None else (args.img_suffix, )
+        unlabelled = vspw.find_unlabelled(args.gt, masks, args.images, ending, endings)
+        classes = class_names(args)
+        return evaluate_vss(args.pred, masks, classes, args.label_offset, args.workers, args.allow_missing,
+                            unlabelled, void_values(args, len(classes)), ending)
     if args.task == 'vps':
         ann_file = args.gt / (args.ann_file or vipseg.ann_file(args.split))
         return evaluate_vps(args.pred, ann_file, str(args.gt / args.masks), args.workers, args.allow_missing)

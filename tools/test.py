@@ -142,16 +142,6 @@ def check_task(cfg: Config, tta: bool) -> None:
         raise UsageError(f'--tta votes on class maps, but this model has a {postprocessor}: drop --tta')
 
 
-def check_data(runner: Runner) -> None:
-    """Raise an error before the inference if a metric cannot score a video of the dataset."""
-    loop = runner.test_loop
-    dataset = loop.dataloader.dataset
-    for metric in loop.evaluator.metrics:
-        if isinstance(metric, VideoMetric):
-            for index in range(len(dataset)):
-                metric.check_video(dataset.get_data_info(index))
-
-
 def output_folders(runner: Runner) -> list[str]:
     """Folders that metrics and hooks write predictions, pictures and margins to."""
     writers = [*runner.test_loop.evaluator.metrics, *runner.hooks]
@@ -191,7 +181,6 @@ def run(args: argparse.Namespace) -> None:
         runner.register_hook(CheckWeightsHook())
         if args.show_dir:
             runner.register_hook(VideoSegVisualizationHook(args.show_dir, args.show_fps))
-        check_data(runner)
         folders = output_folders(runner)
         protect_inputs([*folders, args.out], data_files(runner.test_loop.dataloader.dataset))
         protect_inputs([args.out], [args.config, args.checkpoint], '--out')

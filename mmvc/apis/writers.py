@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mmvc.formats import vipseg, vspw, youtube_vis
+from mmvc.formats.label_maps import require_label_map
 from mmvc.utils.atomic import atomic_folder, atomic_path, atomic_write, require_writable
 from mmvc.utils.errors import UsageError
 from mmvc.utils.files import PREDICTION_SUFFIXES
@@ -141,6 +142,9 @@ class MaskWriter(Writer):
 
             def add(result: FrameResult) -> None:
                 ids = result.above(self.settings.score_thr).id_map()
+                if ids.max(initial=0) > 65535:
+                    raise UsageError(f'frame "{result.name}" has the id {ids.max()}, masks hold ids up to 65535: ask '
+                                     'for the format rle or official')
                 if ids.max(initial=0) > 255:
                     image = Image.fromarray(ids.astype(np.uint16))
                 else:
@@ -182,7 +186,15 @@ class RLEWriter(Writer):
 
 
 class VSPWWriter(Writer):
-    """Semantic maps as the server of VSPW takes them, in ``vspw/``."""
+    """Semantic maps as the server of VSPW takes them, in ``vspw/``.
+
+    Raises:
+        UsageError: There are too many classes for its files.
+    """
+
+    def __init__(self, settings: WriterSettings) -> None:
+        super().__init__(settings)
+        require_label_map(len(settings.classes))
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""

@@ -1,11 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import logging
 import os.path as osp
 from typing import Any
 
 from mmdet.visualization.palette import get_palette
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, named
+from mmvc.utils.files import other_images
 
 from .bad_samples import BadSamplePolicy
 
@@ -14,7 +17,8 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
     """Base class of video datasets: one item per video, checked classes, and errors that name the file.
 
     An item is ``dict(video_id=str, video_length=int, images=[...])``. An image is ``dict(img_path=str,
-    frame_id=int)``, with the optional keys ``seg_map_path`` (str), ``segments_info`` (VPS) and ``instances`` (VIS).
+    frame_id=int)``, with the optional keys ``frame_name`` (str, name of its prediction), ``seg_map_path`` (str),
+    ``segments_info`` (VPS), ``instances`` (VIS) and ``ann_shape`` (height and width that the annotations are for).
     ``SampleClip`` or ``SampleAllFrames`` must be the first transform.
 
     The list of videos is built once and kept serialised, so that data workers share its memory. Images, masks and
@@ -80,3 +84,14 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
         if not osp.isdir(folder):
             raise FileNotFoundError(f'{type(self).__name__}: video "{video}" of "{self.ann_file}" has no folder '
                                     f'"{folder}"; correct data_prefix["img_path"], or remove the video from that file')
+
+    def _warn_of_others(self, videos: list[dict]) -> None:
+        """Log the images in the folders of the videos that are neither frames nor masks of them."""
+        others = []
+        for video in videos:
+            paths = [path for image in video['images'] for path in (image['img_path'], image.get('seg_map_path'))]
+            taken = {osp.basename(path) for path in paths if path}
+            others += other_images(osp.dirname(video['images'][0]['img_path']), taken)
+        if others:
+            print_log(f'{type(self).__name__}: {len(others)} images beside the frames of "{self.ann_file}" are not '
+                      f'part of the dataset: {named(others)}', logger='current', level=logging.WARNING)

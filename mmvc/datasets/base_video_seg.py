@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from mmvc.formats.label_maps import VOID_LABEL
-from mmvc.formats.vspw import frame_names, read_video_list
+from mmvc.formats.vspw import read_video_list, require_frames
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
+from mmvc.utils.files import files_in
 
 from .base_video import BaseVideoDataset
 
@@ -16,9 +17,9 @@ from .base_video import BaseVideoDataset
 class BaseVideoSegDataset(BaseVideoDataset):
     """Videos stored as folders of frames, with one semantic mask per frame.
 
-    One item per video:
-    ``dict(video_id, video_length, label_lut, images=[dict(img_path, frame_id, seg_map_path), ...])``. ``SampleClip``
-    or ``SampleAllFrames`` must be the first transform. Frames are sorted by name, with numbers by value.
+    One item per video: ``dict(video_id, video_length, label_lut, images=[...])``, with ``dict(img_path, frame_id,
+    seg_map_path)`` for each image. ``SampleClip`` or ``SampleAllFrames`` must be the first transform. Frames are
+    sorted by name, with numbers by value. An ending fits in capital and in small letters.
 
     Class attributes of a subclass describe the layout of the folders. Arguments of the same meaning override them, so
     that a config alone can describe an own dataset:
@@ -54,8 +55,8 @@ class BaseVideoSegDataset(BaseVideoDataset):
 
     Raises:
         FileNotFoundError: The data root, the list file, a video's folder or (in training) a frame's mask is missing.
-        DataError: The list is empty or names a video twice, a video has no frames, or the numbers of classes and
-            colours differ.
+        DataError: The list is empty or names a video twice, a video has no frames, a mask has no frame, two files are
+            of one frame, a value is both void and a class, or the numbers of classes and colours differ.
     """
 
     DATA_PREFIX: dict = dict(img_path='JPEGImages/{video}', seg_map_path='Annotations/{video}')
@@ -85,17 +86,29 @@ class BaseVideoSegDataset(BaseVideoDataset):
             data_prefix={**self.DATA_PREFIX, **(data_prefix or {})},
             metainfo=metainfo,
             **kwargs)
-        # metrics and visualizers need it to read the masks
+        # metrics and visualizers need them to read the masks
         self._metainfo['label_offset'] = self.label_offset
+        self._metainfo['void_values'] = self.void_values
 
     def _build_label_lut(self, num_classes: int) -> np.ndarray:
         """Table (256,) int16 from mask value to class index, 255 for void and -1 for a value that must not occur."""
+        wrong = [value for value in (self.label_offset, *self.void_values)
+                 if not isinstance(value, int) or not 0 <= value <= 255]
+        if wrong:
+            raise DataError(f'{type(self).__name__}: label_offset and void_values are values of 8-bit masks, whole '
+                            f'numbers from 0 to 255, got {wrong}')
         if self.label_offset + num_classes > 256 or num_classes > VOID_LABEL:
             raise DataError(f'{type(self).__name__}: {num_classes} classes with label_offset={self.label_offset} do '
                             'not fit into 8-bit masks; use at most 255 classes, and lower label_offset')
+        labels = range(self.label_offset, self.label_offset + num_classes)
+        both = sorted(set(self.void_values).intersection(labels))
+        if both:
+            raise DataError(f'{type(self).__name__}: the void_values {both} are also classes, which have the mask '
+                            f'values {labels[0]} to {labels[-1]}; correct label_offset ({self.label_offset}) or '
+                            'void_values')
         lut = np.full(256, -1, dtype=np.int16)
         lut[list(self.void_values)] = VOID_LABEL
-        lut[self.label_offset:self.label_offset + num_classes] = np.arange(num_classes)
+        lut[labels] = np.arange(num_classes)
         return lut
 
     def load_data_list(self) -> list[dict]:
@@ -104,7 +117,9 @@ class BaseVideoSegDataset(BaseVideoDataset):
         Only folders are listed. Files are opened when a clip is loaded.
         """
         self._check_ann_file('a text file with one video name per line')
-        return [self._load_video(video) for video in read_video_list(self.ann_file)]
+        videos = [self._load_video(video) for video in read_video_list(self.ann_file)]
+        self._warn_of_others(videos)
+        return videos
 
     def get_data_info(self, idx: int) -> dict:
         """Return the ``idx``-th video, with the table from mask values to class indices (``label_lut``)."""
@@ -115,19 +130,23 @@ class BaseVideoSegDataset(BaseVideoDataset):
         img_dir = self.data_prefix['img_path'].replace('{video}', video)
         seg_map_dir = self.data_prefix['seg_map_path'].replace('{video}', video)
         self._check_folder(img_dir, video)
-        frames = frame_names(img_dir, self.img_suffix)
+        frames = files_in(img_dir, (self.img_suffix, ))
         if not frames:
             raise DataError(f'{name}: video "{video}" has no "*{self.img_suffix}" frames in "{img_dir}"; '
                             'correct img_suffix, or remove the video from the list')
-        masks = set(frame_names(seg_map_dir, self.seg_map_suffix))
+        masks = files_in(seg_map_dir, (self.seg_map_suffix, ))
+        paths = set(frames.values())  # in a folder of both, the ending of the masks may fit the frames, too
+        require_frames(video, img_dir, frames, [mask for mask, path in masks.items() if path not in paths])
         images = []
-        for frame_id, frame in enumerate(frames):
-            image = dict(img_path=f'{img_dir}/{frame}{self.img_suffix}', frame_id=frame_id)
-            seg_map_path = f'{seg_map_dir}/{frame}{self.seg_map_suffix}'
+        for frame_id, (frame, path) in enumerate(frames.items()):
+            image = dict(img_path=f'{img_dir}/{path.name}', frame_id=frame_id)
+            if frame != path.stem:  # such as 0_leftImg8bit.jpg: its prediction is 0.png
+                image['frame_name'] = frame
             if frame in masks:
-                image['seg_map_path'] = seg_map_path
+                image['seg_map_path'] = f'{seg_map_dir}/{masks[frame].name}'
             elif not self.test_mode:
-                raise FileNotFoundError(f'{name}: frame "{image["img_path"]}" has no mask "{seg_map_path}"; add the '
-                                        'mask, remove the frame, or set test_mode=True to only predict')
+                raise FileNotFoundError(f'{name}: frame "{image["img_path"]}" has no mask '
+                                        f'"{seg_map_dir}/{frame}{self.seg_map_suffix}"; add the mask, remove the '
+                                        'frame, or set test_mode=True to only predict')
             images.append(image)
         return dict(video_id=video, video_length=len(images), images=images)

@@ -111,5 +111,7 @@ class COCOPseudoVideoDataset(BaseVideoDataset):
         for image in content['images']:
             frame = dict(
                 img_path=osp.join(img_dir, image['file_name']), frame_id=0, instances=instances[image['id']])
+            if image.get('height') is not None and image.get('width') is not None:
+                frame['ann_shape'] = (image['height'], image['width'])
             data_list.append(dict(video_id=str(image['id']), video_length=1, pseudo_video=True, images=[frame]))
         return data_list

@@ -6,6 +6,7 @@ from typing import Any
 from mmvc.formats import vipseg
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
+from mmvc.utils.files import files_in
 
 from .base_video import BaseVideoDataset
 from .metainfo.vspw import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
@@ -56,7 +57,7 @@ class VIPSegDataset(BaseVideoDataset):
             **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """One dict per video of the file, in the file's order. Only the JSON and the folders' existence are read."""
+        """One dict per video of the file, in the file's order. Only the JSON and the folders are read."""
         self._check_ann_file('a panoptic_gt_VIPSeg_<split>.json')
         truth = vipseg.read_annotations(self.ann_file, self._metainfo['classes'])
         things = {name for name, isthing in zip(truth.class_names, truth.isthing) if isthing}
@@ -64,7 +65,9 @@ class VIPSegDataset(BaseVideoDataset):
             raise DataError(f'{type(self).__name__}: metainfo["thing_classes"] and the categories with isthing=1 in '
                             f'"{self.ann_file}" differ by {sorted(things ^ set(self._metainfo["thing_classes"]))}')
         self._metainfo['thing_classes'] = tuple(name for name in truth.class_names if name in things)
-        return [self._load_video(video, truth) for video in truth.videos]
+        videos = [self._load_video(video, truth) for video in truth.videos]
+        self._warn_of_others(videos)
+        return videos
 
     def _load_video(self, video: dict, truth: vipseg.Annotations) -> dict:
         video_id = str(video['video_id'])
@@ -72,13 +75,15 @@ class VIPSegDataset(BaseVideoDataset):
         img_dir = osp.join(self.data_prefix['img_path'], video_id)
         seg_map_dir = osp.join(self.data_prefix['seg_map_path'], video_id)
         self._check_folder(img_dir, video_id)
+        files, masks = files_in(img_dir, (self.img_suffix, )), files_in(seg_map_dir, ('.png', ))
         images = []
         for frame_id, frame in enumerate(video['images']):
-            stem = osp.splitext(frame['file_name'])[0]
-            image = dict(img_path=f'{img_dir}/{stem}{self.img_suffix}', frame_id=frame_id)
             name = Path(frame['file_name']).stem
+            # a file that is missing is an error where it is needed
+            file = files.get(name, Path(f'{name}{self.img_suffix}'))
+            image = dict(img_path=f'{img_dir}/{file.name}', frame_id=frame_id)
             if name in segments:
-                image['seg_map_path'] = f'{seg_map_dir}/{frame["file_name"]}'
+                image['seg_map_path'] = f'{seg_map_dir}/{masks.get(name, Path(f"{name}.png")).name}'
                 if not self.test_mode:
                     image['segments_info'] = [
                         dict(

@@ -45,6 +45,7 @@ class VSPWImageDataset(BaseSegDataset):
             reduce_zero_label=True,  # 0 is void, class c is c + 1
             **kwargs)
         self._metainfo['label_offset'] = VSPWDataset.LABEL_OFFSET
+        self._metainfo['void_values'] = VSPWDataset.VOID_VALUES
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:

@@ -90,7 +90,8 @@ class YouTubeVISDataset(BaseVideoDataset):
         names, img_dir = video['file_names'], self.data_prefix['img_path']
         self._check_folder(osp.join(img_dir, osp.dirname(names[0])), str(video['id']))
         images: list[dict] = [
-            dict(img_path=osp.join(img_dir, name), frame_id=frame_id) for frame_id, name in enumerate(names)
+            dict(img_path=osp.join(img_dir, name), frame_id=frame_id, ann_shape=(video['height'], video['width']))
+            for frame_id, name in enumerate(names)
         ]
         if not self.test_mode:
             for image in images:

@@ -20,6 +20,7 @@ from mmvc.utils.type_names import type_name
 from .checkpoints import last_good_checkpoint
 from .class_types import name_types
 from .distributed import on_main_process, wrap_for_cpu
+from .hooks.check_data_hook import CheckDataHook
 from .loaders import guard_loaders
 from .rank_comparison import require_same_settings
 from .stage_config import resolve_stage, stage_names
@@ -312,7 +313,7 @@ def _require_count(key: str, value: Any, remedy: str = '', lowest: int = 1) -> N
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config (mmengine's, or the one that ``runner_type`` names).
+    """Build the runner of a config (mmengine's, or the one that ``runner_type`` names), with a :class:`CheckDataHook`.
 
     Args:
         cfg (Config): With ``work_dir``, and ``launcher`` if there are several processes.
@@ -333,4 +334,5 @@ def build_runner(cfg: Config) -> Runner:
     wrap_for_cpu(cfg)
     runner = RUNNERS.build(cfg)
     guard_loaders(runner)
+    runner.register_hook(CheckDataHook())
     return runner

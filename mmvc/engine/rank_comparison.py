@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Comparison of what the ranks of a distributed run are to do: with different settings their models would differ."""
 
+import os
 import platform
 import re
 import socket
@@ -18,6 +19,7 @@ from mmvc.utils.errors import UsageError
 
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
 _FOLDERS = ('data_root', 'work_dir')  # may be others on each machine
+_VARIABLES = 'MMVC_'  # prefix of the environment variables of this package
 _MISSING = 'not set'
 _SHOWN = 5  # entries in a message
 
@@ -52,6 +54,8 @@ def _settings(cfg: Config) -> dict[str, str]:
     """Settings by name, as text."""
     settings = {'version of Python': '.'.join(platform.python_version_tuple()[:2]), 'code of mmvc': _code_checksum(),
                 'options of the command line': ' '.join(sorted(_options(sys.argv[1:])))}
+    settings.update({f'environment variable {name}': repr(value) for name, value in os.environ.items()
+                     if name.startswith(_VARIABLES)})
     for package in _PACKAGES:
         try:
             settings[f'version of {package}'] = version(package)

@@ -122,6 +122,8 @@ def _explain_loader(text: str) -> str | None:
 
 
 def _can_print() -> bool:
+    if sys.stdout is None:
+        return True
     try:
         sys.stdout.flush()
     except OSError:

@@ -12,13 +12,15 @@ import mmengine.fileio as fileio
 import numpy as np
 from PIL import Image
 
-from mmvc.utils.errors import DataError
-from mmvc.utils.image_files import JPEG_START, PNG_SIGNATURE, find_damage
+from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.image_files import JPEG_START, PNG_SIGNATURE, find_damage, orientation_of
+from mmvc.utils.typing import PathLike
 
 #: class index of pixels without a class
 VOID_LABEL = 255
 #: segment id of pixels without a segment
 VOID_ID = 0
+_LOSSY = ('JPEG', 'MPO', 'JPEG2000', 'AVIF', 'HEIF')
 _PNG_GREY_8_BIT, _PNG_COLOUR_8_BIT = b'\x08\x00', b'\x08\x02'  # bytes 24 and 25 of the file: bit depth, colour type
 
 
@@ -56,6 +58,20 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
     return label_map
 
 
+def require_label_map(num_classes: int) -> None:
+    """Raise an error unless label maps can hold the indices of all classes, and 255 for pixels without one.
+
+    Args:
+        num_classes (int): Number of classes.
+
+    Raises:
+        UsageError: There are too many classes.
+    """
+    if num_classes > VOID_LABEL:
+        raise UsageError(f'{num_classes} classes do not fit the 8-bit PNGs of the benchmark, which hold at most '
+                         f'{VOID_LABEL}: do not ask for the official format, or train fewer classes')
+
+
 def encode_label_map(labels: np.ndarray) -> bytes:
     """Encode class indices as the PNG that :func:`read_label_map` reads.
 
@@ -64,7 +80,12 @@ def encode_label_map(labels: np.ndarray) -> bytes:
 
     Returns:
         bytes: Content of the PNG file, grey, 8 bits.
+
+    Raises:
+        ValueError: If a value does not fit 8 bits.
     """
+    if labels.size and not 0 <= labels.min() <= labels.max() <= 255:
+        raise ValueError(f'class indices {labels.min()}..{labels.max()} do not fit the 8 bits of a label map')
     return cv2.imencode('.png', labels.astype(np.uint8))[1].tobytes()
 
 
@@ -140,9 +161,35 @@ def _read(path: str, backend_args: dict | None) -> bytes:
     damage = find_damage(content)
     if damage is not None:
         raise DataError(f'"{path}" cannot be decoded ({damage}): restore the file')
+    require_exact(content, path)
+    return content
+
+
+def require_exact(content: bytes, path: PathLike) -> None:
+    """Raise an error unless the values of a mask are those that were saved, at the place where they are seen.
+
+    Args:
+        content (bytes): Content of the file.
+        path (str | Path): The file, for the error.
+
+    Raises:
+        DataError: The image is compressed with a loss, or has an EXIF orientation by which viewers turn it.
+    """
     if content.startswith(JPEG_START):
         raise DataError(f'mask "{path}" is a JPEG, whose compression changes the values: save masks as PNG')
-    return content
+    if content.startswith(PNG_SIGNATURE) and b'eXIf' not in content:
+        return
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            kind, compression = image.format, str(image.info.get('compression'))
+            orientation = 1 if kind == 'TIFF' else orientation_of(image)  # Pillow turns these, OpenCV does, too
+    except Exception:  # the decoder says what is wrong
+        return
+    if kind in _LOSSY or kind == 'WEBP' and b'VP8L' not in content[:64] or 'jpeg' in compression:
+        raise DataError(f'mask "{path}" is a {kind} with a compression that changes the values: save masks as PNG')
+    if orientation != 1:
+        raise DataError(f'mask "{path}" has an EXIF orientation ({orientation}): save it as it is to be seen, without '
+                        'that entry')
 
 
 def _decode_by_opencv(content: bytes, path: str) -> np.ndarray | None:

@@ -6,7 +6,8 @@ of predictions is ``pan_pred/<video>/*.png`` and ``pred.json``.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import os.path as osp
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, named
+from mmvc.utils.files import files_in
 from mmvc.utils.names import output_path
 from mmvc.utils.typing import PathLike
 
@@ -52,6 +54,42 @@ def mask_file(root: PathLike, video: str, name: str, folder: str = MASKS) -> Pat
     return Path(root, folder, video, f'{name}.png')
 
 
+def find_masks(folder: PathLike, frames: Collection[str]) -> tuple[dict[str, Path], list[str]]:
+    """List the masks of a video.
+
+    Args:
+        folder (str | Path): Their folder.
+        frames (Collection[str]): Names of the video's frames, without suffix.
+
+    Returns:
+        tuple[dict[str, Path], list[str]]: Files of the masks by name of the frame, and the names of those whose frame
+        is not among ``frames``.
+
+    Raises:
+        DataError: Two files are masks of one frame.
+    """
+    masks = files_in(folder, ('.png', ))
+    return masks, [name for name in masks if name not in frames]
+
+
+def require_listed(video: str, folder: PathLike, frames: Collection[str], ann_file: PathLike) -> None:
+    """Raise an error if a video has masks of frames that are not annotated: scores would be those of a part of it.
+
+    Args:
+        video (str): Name of the video.
+        folder (str | Path): Folder of its masks; it may be missing.
+        frames (Collection[str]): Names of the annotated frames, without suffix.
+        ann_file (str | Path): The annotation file, for the error.
+
+    Raises:
+        DataError: There is a mask of another frame.
+    """
+    others = find_masks(folder, frames)[1]
+    if others:
+        raise DataError(f'video "{video}": {len(others)} masks in "{folder}" are of frames that "{ann_file}" does not '
+                        f'annotate: {named(others)}. Convert the annotations again, or remove these masks')
+
+
 @dataclass(frozen=True)
 class Annotations:
     """Content of an annotation file without faults.
@@ -67,6 +105,13 @@ class Annotations:
     videos: list[dict]
     categories: list[dict]
     segments: Segments
+
+    @cached_property
+    def unlabelled(self) -> list[str]:
+        """Frames that ``videos`` lists and ``annotations`` does not, ``<video>/<frame>``."""
+        frames = ((str(video['video_id']), Path(image['file_name']).stem)
+                  for video in self.videos for image in video['images'])
+        return [f'{video}/{name}' for video, name in frames if name not in self.segments.get(video, {})]
 
     @cached_property
     def class_names(self) -> list[str]:
@@ -131,12 +176,18 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         yield Fault('annotation', f'"{path}" has no videos; convert the dataset again')
     yield from _find_bad_names(content, path)
     for key, what in (('videos', 'video'), ('annotations', 'annotated video')):
-        ids = (str(video['video_id']) for video in content.get(key) or ())
+        ids = (osp.normpath(str(video['video_id'])) for video in content.get(key) or ())  # folders
         yield from find_repeats(ids, what, f'video_id in {key}', path)
     yield from _find_category_faults(content['categories'], path, classes)
     for video in videos or ():
         if not video['images']:
             yield Fault('annotation', f'video "{video["video_id"]}" of "{path}" has no frames; remove it')
+        for image in video['images']:
+            if min(image['height'], image['width']) < 1:
+                yield Fault('annotation', f'"{path}": frame "{image["file_name"]}" of video "{video["video_id"]}" has '
+                                          f'the height {image["height"]} and the width {image["width"]}; both must be '
+                                          'at least 1')
+                break
         names = (Path(image['file_name']).stem for image in video['images'])
         yield from find_repeats(names, 'frame', f'images of video "{video["video_id"]}"', path)
     if videos:
@@ -173,8 +224,9 @@ def _find_category_faults(categories: list[dict], path: PathLike, classes: Seque
 
 
 def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -> Iterator[Fault]:
-    """Find annotations of videos and frames that ``videos`` does not list."""
-    listed = {str(video['video_id']): {image['file_name'] for image in video['images']} for video in videos}
+    """Annotations of videos and frames that ``videos`` does not list; masks and frames may end differently."""
+    listed = {str(video['video_id']): {Path(image['file_name']).stem for image in video['images']}
+              for video in videos}
     for video in annotations:
         name = str(video['video_id'])
         if name not in listed:
@@ -182,7 +234,7 @@ def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -
                                       'convert the dataset again')
             continue
         for frame in video['annotations']:
-            if frame['file_name'] not in listed[name]:
+            if Path(frame['file_name']).stem not in listed[name]:
                 yield Fault('annotation', f'"{path}" has an annotation of frame "{frame["file_name"]}" of video '
                                           f'"{name}", which is not among the images of the video; convert the dataset '
                                           'again')

@@ -6,16 +6,16 @@ in the place of a video's name.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import posixpath
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmvc.utils.errors import DataError
-from mmvc.utils.files import FRAME_SUFFIXES, files_in, read_names, require_placeholder
+from mmvc.utils.errors import DataError, named
+from mmvc.utils.files import FRAME_SUFFIXES, files_in, files_of, read_names, require_placeholder
 from mmvc.utils.names import check_name, output_path
-from mmvc.utils.natural_order import natural_key
 from mmvc.utils.typing import PathLike
 
 from .label_maps import VOID_LABEL, encode_label_map
@@ -44,6 +44,21 @@ def folder_of(root: PathLike, template: str, video: str) -> Path:
     return Path(root, template.replace('{video}', video))
 
 
+def listed_videos(path: PathLike) -> list[str]:
+    """Read the names in a list of videos as they are, with repetitions; ``./left`` and ``left/`` are ``left``.
+
+    Args:
+        path (str | Path): Text file with one name per line.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It is not text.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'"{path}" does not exist; it must be a text file with one video name per line')
+    return [posixpath.normpath(name) for name in read_names(path)]
+
+
 def read_video_list(path: PathLike) -> list[str]:
     """Read the names of a split's videos.
 
@@ -57,9 +72,7 @@ def read_video_list(path: PathLike) -> list[str]:
         FileNotFoundError: There is no such file.
         DataError: It is not text, empty, has a name twice, or has a name that leads out of its folder.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'"{path}" does not exist; it must be a text file with one video name per line')
-    videos = read_names(path)
+    videos = listed_videos(path)
     if not videos:
         raise DataError(f'video list "{path}" is empty; write one video name per line')
     for video in videos:
@@ -70,35 +83,22 @@ def read_video_list(path: PathLike) -> list[str]:
     return videos
 
 
-def frame_names(folder: PathLike, suffix: str) -> list[str]:
-    """List the visible files of a folder by suffix: names without it, numbers by value. Empty if there is no folder.
-
-    Args:
-        folder (str | Path): The folder.
-        suffix (str): End of the file names.
-    """
-    if not os.path.isdir(folder):
-        return []
-    with os.scandir(folder) as entries:
-        names = [entry.name[:-len(suffix)] for entry in entries
-                 if entry.name.endswith(suffix) and not entry.name.startswith('.')]
-    return sorted(names, key=natural_key)
-
-
-def list_masks(root: PathLike, ann_file: str = list_file('val'), masks: str = MASKS) -> dict[str, list[str]]:
+def list_masks(root: PathLike, ann_file: str = list_file('val'), masks: str = MASKS,
+               ending: str = MASK_SUFFIX) -> dict[str, list[str]]:
     """List the ground truth of a split.
 
     Args:
         root (str | Path): Root of the dataset.
         ann_file (str): List of the videos, relative to the root. Defaults to that of VSPW's validation set.
         masks (str): Folder of a video's masks, relative to the root. Defaults to VSPW's.
+        ending (str): Ending of the masks' file names. Defaults to '.png'.
 
     Returns:
         dict[str, list[str]]: Mask files in the order of the frames, by video, in the order of the list.
 
     Raises:
         FileNotFoundError: The list or a video's folder is missing.
-        DataError: The list is empty or names a video twice, or a video has no masks.
+        DataError: The list names no video or one twice, a video has no masks, or two masks are of one frame.
     """
     require_placeholder(masks)
     path = Path(root, ann_file)
@@ -108,14 +108,26 @@ def list_masks(root: PathLike, ann_file: str = list_file('val'), masks: str = MA
         if not os.path.isdir(folder):
             raise FileNotFoundError(f'video "{video}" of "{path}" has no folder "{folder}"; download the masks, or '
                                     'take the video off the list')
-        files[video] = [f'{folder}/{name}{MASK_SUFFIX}' for name in frame_names(folder, MASK_SUFFIX)]
+        files[video] = [str(file) for file in files_in(folder, (ending, )).values()]
         if not files[video]:
-            raise DataError(f'video "{video}" has no "*{MASK_SUFFIX}" masks in "{folder}"; download the masks, or '
+            raise DataError(f'video "{video}" has no "*{ending}" masks in "{folder}"; download the masks, or '
                             'take the video off the list')
     return files
 
 
-def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: str = FRAMES) -> list[str]:
+def frame_of(path: PathLike, ending: str = MASK_SUFFIX) -> str:
+    """Name of the frame that a file is of: the name of the file without its ending.
+
+    Args:
+        path (str | Path): The file.
+        ending (str): Its ending; of a file that ends in something else, the suffix is taken off. Defaults to '.png'.
+    """
+    name = os.path.basename(path)
+    return name[:-len(ending)] if name.lower().endswith(ending.lower()) else os.path.splitext(name)[0]
+
+
+def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: str = FRAMES,
+                    mask_ending: str = MASK_SUFFIX, image_endings: Sequence[str] = FRAME_SUFFIXES) -> list[str]:
     """List the frames that have an image and no mask, ``<video>/<frame>``.
 
     Args:
@@ -123,13 +135,39 @@ def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: 
         masks (Mapping[str, Sequence[str]]): Ground truth, see :func:`list_masks`.
         images (str): Folder of a video's images, relative to the root; videos without one are skipped. Defaults to
             VSPW's.
+        mask_ending (str): Ending of the masks' file names. Defaults to '.png'.
+        image_endings (Sequence[str]): Endings of the images' file names. Defaults to the usual ones.
+
+    Raises:
+        DataError: A video has images, and masks without an image.
     """
     unlabelled = []
     for video, paths in masks.items():
-        frames = files_in(folder_of(root, images, video), FRAME_SUFFIXES)
-        labelled = {Path(path).stem for path in paths}
+        folder = folder_of(root, images, video)
+        labelled = [frame_of(path, mask_ending) for path in paths]
+        frames = files_of(folder, image_endings, labelled)
         unlabelled += [f'{video}/{frame}' for frame in frames if frame not in labelled]
+        if frames:
+            require_frames(video, folder, frames, labelled)
     return unlabelled
+
+
+def require_frames(video: str, folder: PathLike, frames: Collection[str], masks: Iterable[str]) -> None:
+    """Raise an error if masks have no frame: numbers over the other frames would be taken for those of the video.
+
+    Args:
+        video (str): Name of the video.
+        folder (str | Path): Folder of its frames, for the error.
+        frames (Collection[str]): Names of the frames.
+        masks (Iterable[str]): Names of the frames that the masks are of.
+
+    Raises:
+        DataError: There is a mask without a frame.
+    """
+    orphans = [name for name in masks if name not in frames]
+    if orphans:
+        raise DataError(f'video "{video}": {len(orphans)} masks have no frame in "{folder}": {named(orphans)}. '
+                        'Restore or rename the frames, or remove these masks')
 
 
 def prediction_file(folder: PathLike, video: str, name: str) -> Path:

@@ -140,8 +140,9 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     """Find the contradictions in an annotation file that fits the schema.
 
     These are names that lead out of their folders; videos, categories and tracks that are listed twice; categories
-    that are not the classes; videos without frames; and tracks of videos or categories that are not listed, or without
-    one mask (or null) for each frame.
+    that are not the classes; videos without frames, with a frame twice, or whose height or width is not positive; and
+    tracks of videos or categories that are not listed, or without one mask (or null), area and level of occlusion for
+    each frame.
 
     Args:
         content (dict): Content of the file.
@@ -166,6 +167,11 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         yield from find_bad_names(video['file_names'], f'file_names of video {video["id"]!r}', path)
         if not video['file_names']:
             yield Fault('annotation', f'"{path}": video {video["id"]} has no frames (file_names is empty); remove it')
+        frames = map(osp.normpath, video['file_names'])
+        yield from find_repeats(frames, 'frame', f'file_names of video {video["id"]}', path)
+        if min(video['height'], video['width']) < 1:
+            yield Fault('annotation', f'"{path}": video {video["id"]} has the height {video["height"]} and the width '
+                                      f'{video["width"]}; both must be at least 1')
     num_frames = {video['id']: len(video['file_names']) for video in videos}
     known = {category['id'] for category in categories}
     for track in tracks:
@@ -175,9 +181,12 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
                                       'define')
         if track['video_id'] not in num_frames:
             yield Fault('annotation', f'{where} belongs to video {track["video_id"]}, which the file does not list')
-        elif len(track['segmentations']) != num_frames[track['video_id']]:
-            yield Fault('annotation', f'{where} has masks for {len(track["segmentations"])} frames, its video has '
-                                      f'{num_frames[track["video_id"]]}')
+            continue
+        for key, what in (('segmentations', 'masks'), ('areas', 'areas'), ('occlusion', 'levels of occlusion')):
+            values = track.get(key)
+            if values is not None and len(values) != num_frames[track['video_id']]:
+                yield Fault('annotation', f'{where} has {what} for {len(values)} frames, its video has '
+                                          f'{num_frames[track["video_id"]]}')
 
 
 def _find_other_classes(names: Iterable[str], classes: Sequence[str], path: PathLike) -> Iterator[Fault]:

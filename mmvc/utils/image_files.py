@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Reading image files: what decoders would accept although it is damaged, or too large for the memory.
 
-Decoders fill missing rows with grey or decode wrong values.
+Decoders fill missing rows with grey or decode wrong values. A frame is turned as its EXIF orientation says, wherever
+it is loaded, converted or checked.
 """
 
 import io
@@ -18,6 +19,7 @@ from .errors import DataError, UsageError
 
 PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 JPEG_START = b'\xff\xd8'
+_ORIENTATION = 0x112  # EXIF tag
 #: environment variable with the largest size of an image in megapixels
 SIZE_VARIABLE = 'MMVC_MAX_MEGAPIXELS'
 _MAX_MEGAPIXELS = 178.  # half a gigabyte in colour; from here on, Pillow refuses by itself
@@ -133,3 +135,36 @@ def _find_png_damage(content: memoryview) -> str | None:
             return None
         position = stop + 4
     return 'the PNG is cut off'
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation of an image: 1 (as it is stored) to 8, where 3 is upside down and 5 to 8 lie on a side.
+
+    Args:
+        image (Image.Image): The image, opened and not turned yet.
+    """
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def size_of(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an image when it is loaded: turned as its EXIF orientation says.
+
+    Args:
+        image (Image.Image): The image, opened and not turned yet.
+    """
+    turned = image.format != 'TIFF' and orientation_of(image) >= 5  # Pillow turns TIFF itself
+    return image.size[::-1] if turned else image.size
+
+
+def read_size(path: str | Path) -> tuple[int, int] | None:
+    """Width and height of an image file when it is loaded, from its header; None if it cannot be read.
+
+    Args:
+        path (str | Path): The file.
+    """
+    try:
+        with Image.open(path) as image:
+            return size_of(image)
+    except Exception:  # a damaged file can fail in any way
+        return None

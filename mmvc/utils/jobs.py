@@ -2,6 +2,7 @@
 """Calling a function for many inputs in several processes, or a little ahead in threads."""
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -71,11 +72,16 @@ def _map(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
     executor = ProcessPoolExecutor(workers, context, _start_worker)
     try:
         yield from executor.map(function, jobs)
+    except (KeyboardInterrupt, SystemExit):  # do not wait until the running jobs are done
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the main process ends the workers
     die_with_parent()
     cv2.setNumThreads(1)
     keep_freed_memory()

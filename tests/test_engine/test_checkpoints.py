@@ -159,8 +159,9 @@ class TestBestCheckpoint:
     @pytest.mark.parametrize('hook', [['score'], ['score', 'loss']], indirect=True)
     @pytest.mark.parametrize('path', [
         'DIR/other/best_score_iter_9.pth', 'DIR/precious', 'DIR/precious/thesis.tex', '../other/best_score_iter_9.pth',
-        'DIR/work/sub/../../other/best_score_iter_9.pth', 'DIR/work/own.pth', 'DIR/work', '..', 'DIR', '', '\0',
-        3, None, 'best_/../../other/best_score_iter_9.pth', ['DIR/precious']
+        'DIR/work/sub/../../other/best_score_iter_9.pth', 'DIR/work/own.pth', 'DIR/work', '..', 'DIR', '', '\0', 3,
+        None,
+        'best_/../../other/best_score_iter_9.pth', ['DIR/precious']
     ])
     def test_a_checkpoint_does_not_say_what_is_removed(self, hook, path, monkeypatch):
         """A copied work dir names the files of the original one, a checkpoint of a stranger may name anything."""

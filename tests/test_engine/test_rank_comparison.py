@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import os
 import sys
 
 import pytest
@@ -62,6 +63,7 @@ def test_only_a_few_of_many_entries_are_named(compare):
 @pytest.mark.parametrize('target, value, named', [
     ('mmvc.engine.rank_comparison._code_checksum', lambda: 'other', 'code of mmvc is'),
     ('mmvc.engine.rank_comparison.version', lambda package: '0.1', 'version of mmcv is'),
+    ('os.environ', {**os.environ, 'MMVC_MAX_MEGAPIXELS': '9'}, "MMVC_MAX_MEGAPIXELS is not set on rank 0 and '9' on"),
     ('sys.argv', [*sys.argv, '--resume'], 'options of the command line is .*--resume on rank 1')])
 def test_code_versions_and_options_count(monkeypatch, target, value, named):
     gathered = []

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mmvc.evaluation.files import evaluate_vis, evaluate_vps, evaluate_vss
+from mmvc.evaluation.files import evaluate_vis, evaluate_vps, evaluate_vss, find_ending
 from mmvc.evaluation.functional import STQCounts, stq, vss_numbers
 from mmvc.formats.label_maps import encode_panoptic_map
 from mmvc.formats.vspw import list_masks
+from mmvc.utils.errors import DataError
 
 CLASSES = [f'class {index}' for index in range(124)]
 
@@ -351,3 +352,30 @@ def test_vis_errors(data_dir, tmp_path):
     ann_file.write_text(json.dumps(gt))
     with pytest.raises(ValueError, match='results.json" is {}, not a list: expected a list of dict'):
         evaluate_vis(results, ann_file)
+
+
+def test_vss_predictions_without_ground_truth(vss):
+    pred, gt = vss
+    write_png(pred / 'a/77.png', np.zeros((4, 6), np.uint8))
+    with pytest.raises(FileNotFoundError, match='1 frames have a prediction and no ground truth: a/77'):
+        evaluate_vss(pred, list_masks(gt), CLASSES[:2])
+    report = evaluate_vss(pred, list_masks(gt), CLASSES[:2], allow_missing=True)
+    assert report.notes == ['WARNING: 1 frames have no ground truth, not scored: a/77']
+
+
+def test_vss_values_that_are_neither_class_nor_void(vss):
+    pred, gt = vss
+    with pytest.raises(DataError, match=r'the mask values \[2\] are neither classes nor void'):
+        evaluate_vss(pred, {'b': list_masks(gt)['b']}, CLASSES[:2], 3, void_values=(0, 255))
+    with pytest.raises(ValueError, match=r'the void values \[1\] are also classes'):
+        evaluate_vss(pred, list_masks(gt), CLASSES[:2], void_values=(1, ))
+
+
+def test_vss_endings_that_masks_share(vss):
+    pred, gt = vss
+    for path in list((gt / 'data').rglob('*.png')):
+        path.rename(path.with_name(f'{path.stem}_labelIds.png'))
+    masks = list_masks(gt)
+    assert find_ending(pred, masks) == '_labelIds.png'
+    report = evaluate_vss(pred, masks, CLASSES[:2], mask_ending='_labelIds.png')
+    assert report.numbers['mIoU'] == 1 and not report.missing and not report.unused

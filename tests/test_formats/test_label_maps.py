@@ -101,3 +101,28 @@ def test_damaged_files(tmp_path, read):
         read(str(path))
     with pytest.raises(FileNotFoundError, match='c.png" does not exist'):
         read(str(tmp_path / 'c.png'))
+
+
+@pytest.mark.parametrize('value', [-1, 256, 280])
+def test_class_indices_never_wrap(value):
+    with pytest.raises(ValueError, match='do not fit the 8 bits'):
+        encode_label_map(np.array([[0, value]]))
+
+
+@pytest.mark.parametrize('kind', ['WEBP', 'JPEG2000', 'TIFF'])
+@pytest.mark.parametrize('read', [read_label_map, read_panoptic_map])
+def test_compression_with_a_loss(path, read, kind):
+    values = np.zeros((16, 16, 3), np.uint8)
+    options = dict(compression='jpeg') if kind == 'TIFF' else {}
+    Image.fromarray(values).save(path, kind, **options)
+    with pytest.raises(ValueError, match=f'mask.png" is a {kind} with a compression that changes the values'):
+        read(str(path))
+
+
+def test_a_mask_that_viewers_turn(path):
+    exif = Image.Exif()
+    exif[0x112] = 3
+    with pytest.raises(ValueError, match='has an EXIF orientation'):
+        read_label_map(save(path, np.zeros((4, 6), np.uint8), exif=exif))
+    exif[0x112] = 1
+    read_label_map(save(path, np.zeros((4, 6), np.uint8), exif=exif))

@@ -5,6 +5,7 @@ import pytest
 from mmvc.formats import vspw
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.errors import DataError
+from mmvc.utils.files import files_in
 
 
 @pytest.fixture
@@ -22,8 +23,8 @@ def root(tmp_path):
 def test_the_layout(root):
     assert (root / 'val.txt').exists() and (root / 'data/a/origin/10.jpg').exists()
     assert vspw.read_video_list(root / 'val.txt') == ['b', 'a']
-    assert vspw.frame_names(root / 'data/a/origin', '.jpg') == ['1', '2', '10']
-    assert vspw.frame_names(root / 'nowhere', '.jpg') == []
+    assert list(files_in(root / 'data/a/origin', ('.jpg', ))) == ['1', '2', '10']
+    assert files_in(root / 'nowhere', ('.jpg', )) == {}
     masks = vspw.list_masks(root)
     assert masks == {video: [f'{root}/data/{video}/mask/{name}.png' for name in ('2', '10')] for video in ('b', 'a')}
     assert vspw.find_unlabelled(root, masks) == ['b/1', 'a/1']
@@ -77,3 +78,20 @@ def test_names_that_leave_the_dataset_are_refused_on_reading_and_writing(tmp_pat
         vspw.prediction_file(tmp_path, name, '0')
     with pytest.raises(DataError, match='the name'):
         vspw.PredictionWriter(tmp_path).add(name, np.zeros((1, 1), np.uint8))
+
+
+def test_names_of_a_list_are_normalised(tmp_path):
+    path = tmp_path / 'val.txt'
+    path.write_bytes('\ufeff./left\nright/\na//b\n'.encode())
+    assert vspw.read_video_list(path) == ['left', 'right', 'a/b']
+    path.write_text('left\n./left\n')
+    assert vspw.listed_videos(path) == ['left', 'left']
+    with pytest.raises(ValueError, match='names videos twice: left'):
+        vspw.read_video_list(path)
+
+
+def test_masks_without_a_frame(root):
+    masks = vspw.list_masks(root)
+    (root / 'data/a/origin/2.jpg').unlink()
+    with pytest.raises(ValueError, match='video "a": 1 masks have no frame in ".*data/a/origin": 2'):
+        vspw.find_unlabelled(root, masks)

@@ -42,6 +42,10 @@ VIS_FAULTS = [
     (lambda c: c['annotations'][0].update(iscrowd='0'), r"annotations\[0\].iscrowd is '0'"),
     (lambda c: c['annotations'][0].update(areas=['36', 36]), r"annotations\[0\].areas\[0\] is '36'"),
     (lambda c: c['annotations'][0].update(occlusion=[None, 'none']), r"annotations\[0\].occlusion\[1\] is 'none'"),
+    (lambda c: c['annotations'][0].update(areas=[36]), 'annotation 10 of .* areas for 1 frames, its video has 2'),
+    (lambda c: c['annotations'][0].update(occlusion=[None] * 3), 'annotation 10 of .* occlusion for 3 frames'),
+    (lambda c: c['videos'][0].update(file_names=['left/0.jpg', './left/0.jpg']), "the frame 'left/0.jpg' twice"),
+    (lambda c: c['videos'][0].update(height=0), 'video 1 has the height 0 and the width 16'),
 ]
 
 

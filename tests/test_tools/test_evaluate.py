@@ -2,6 +2,7 @@
 import csv
 import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -94,6 +95,19 @@ def test_frames_without_ground_truth(run, vss, tmp_path, capsys):
         run('vss', *vss)
     run('vss', *vss, '--allow-missing')
     assert 'WARNING: 1 frames have no ground truth, not scored: good/1' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('stdout', ['full', 'closed', 'without a reader'])
+def test_numbers_are_written_even_if_they_cannot_be_printed(run, vss, tmp_path, monkeypatch, stdout):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, 'w') as pipe, open('/dev/full', 'w') as full, monkeypatch.context() as patch:
+        patch.setattr(sys, 'stdout', {'full': full, 'closed': None, 'without a reader': pipe}[stdout])
+        try:
+            run('vss', *vss, '--out', tmp_path / 'numbers')
+        except SystemExit as error:
+            assert stdout != 'closed' and error.code
+    assert json.loads((tmp_path / 'numbers.json').read_text())['numbers']['mIoU'] == 50
 
 
 def test_an_output_that_cannot_be_written_is_found_before_scoring(run, vss, tmp_path, capsys):

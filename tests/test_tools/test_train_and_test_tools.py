@@ -131,3 +131,18 @@ def test_a_second_training_in_one_work_dir_is_refused(run, paths, monkeypatch):
     with hold_folder(work_dir):
         message = error_of(run, 'train', config, '--data-root', data_root, '--work-dir', work_dir)
     assert f'"{work_dir}" is in use by process {os.getpid()} on' in message and not list(work_dir.glob('*.pth'))
+
+
+def test_missing_frames_and_masks_are_errors_before_the_first_step(run, paths, tmp_path):
+    config, data_root, work_dir = paths
+    left = Path(data_root, 'data/left')
+    (left / 'origin/002.png').rename(left / 'origin/002.PNG')  # an ending in capitals is the same
+    run('train', config, '--data-root', data_root, '--work-dir', work_dir, '--cfg-options', 'train_cfg.max_iters=2')
+    Path(left, 'mask/001.png').unlink()
+    message = error_of(run, 'train', config, '--data-root', data_root, '--work-dir', tmp_path / 'again')
+    assert 'left/origin/001.png" of video "left" has no ground truth' in message
+    assert not list((tmp_path / 'again').glob('*.pth'))
+    Path(left, 'origin/003.png').unlink()
+    for arguments in (('train', config), ('test', config, work_dir / 'iter_2.pth')):
+        message = error_of(run, *arguments, '--data-root', data_root, '--work-dir', tmp_path / 'again')
+        assert 'video "left": 1 masks have no frame in' in message and ': 003.' in message

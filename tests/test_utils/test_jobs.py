@@ -64,6 +64,27 @@ def test_one_worker_starts_a_job_when_its_result_is_asked_for(tmp_path):
     results.close()
 
 
+@pytest.mark.parametrize('error', [KeyboardInterrupt, SystemExit])
+def test_an_interruption_does_not_wait_for_running_jobs(tmp_path, monkeypatch, error):
+
+    def interrupted(self, function, jobs):
+        list(map(partial(self.submit, function), jobs))
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        raise error
+
+    monkeypatch.setattr('concurrent.futures.ProcessPoolExecutor.map', interrupted)
+    start = time.monotonic()
+    with pytest.raises(error):
+        list(run_jobs(partial(sleep, folder=tmp_path), [0, 1, 2], 2))
+    assert time.monotonic() - start < 40
+
+
+def sleep(number, folder):
+    (folder / str(number)).touch()
+    time.sleep(60)
+
+
 def test_no_jobs():
     assert list(run_jobs(square, [], 2)) == []
 

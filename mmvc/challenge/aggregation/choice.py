@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Choose, for each video, the model whose prediction follows the motion in the images (arXiv 2406.04979, Eq. 5-7)."""
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -9,16 +10,16 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
-from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.errors import DataError, UsageError, named
+from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, files_of, require_placeholder, videos_in
 from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.image_files import read_image
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.names import output_path
-from mmvc.utils.natural_order import natural_key
 from mmvc.utils.outputs import protect_inputs
 
 from ..records import fingerprint, read_record, write_record
@@ -150,7 +151,7 @@ def _list_videos(images: str, folders: dict[str, Path]) -> Iterator[_Video]:
                                     f'"{folders[name]}"')
     for video in videos[first]:
         frames = {name: files_in(folder / video, ('.png', )) for name, folder in folders.items()}
-        files = files_in(Path(images.replace('{video}', video)), IMAGE_SUFFIXES)
+        files = files_of(images.replace('{video}', video), IMAGE_SUFFIXES, frames[first])
         for name, found in frames.items():
             different = sorted(set(found) ^ set(frames[first]))
             if different or not found:
@@ -160,7 +161,11 @@ def _list_videos(images: str, folders: dict[str, Path]) -> Iterator[_Video]:
         if missing:
             raise FileNotFoundError(f'video "{video}": "{images.replace("{video}", video)}" has no image of frame '
                                     f'{missing[0]} ({len(missing)} missing)')
-        names = sorted(frames[first], key=natural_key)
+        without = sorted(set(files) - set(frames[first]))
+        if without:
+            print_log(f'video "{video}": {len(without)} images have no prediction: {named(without)}',
+                      level=logging.WARNING)
+        names = list(frames[first])  # in natural order
         yield _Video(video, [files[frame] for frame in names],
                      {name: [found[frame] for frame in names] for name, found in frames.items()})
 
@@ -174,7 +179,8 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
         files = [*video.images, *(path for paths in video.predictions.values() for path in paths)]
         digest = fingerprint(settings, files)
         known = read_record(record, digest)
-        if known is not None and set(files_in(target, ('.png', ))) == {path.stem for path in video.images}:
+        names = {path.stem for path in next(iter(video.predictions.values()))}
+        if known is not None and set(files_in(target, ('.png', ))) == names:
             return VideoChoice(**known)
     frames = prefetch(_read_frame, zip(video.images, zip(*video.predictions.values())))
     try:

@@ -13,11 +13,10 @@ from mmengine.utils import ProgressBar
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, require_placeholder, videos_in
+from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, files_of, require_placeholder, videos_in
 from mmvc.utils.folder_lock import hold_folders
 from mmvc.utils.image_files import read_image
 from mmvc.utils.names import output_path
-from mmvc.utils.natural_order import natural_key
 from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.typing import PathLike
 
@@ -140,8 +139,7 @@ class _VideoFiles:
 def _find_files(video: str, images: str, pred_dir: Path,
                 margins_dir: PathLike | Mapping[str, PathLike] | None) -> _VideoFiles:
     """List the files of a video, see :func:`correct_folders`."""
-    found = files_in(pred_dir / video, ('.png', ))
-    predictions = {frame: found[frame] for frame in sorted(found, key=natural_key)}
+    predictions = files_in(pred_dir / video, ('.png', ))
     image_files = _files_of_frames(predictions, Path(images.replace('{video}', video)), IMAGE_SUFFIXES)
     if isinstance(margins_dir, Mapping):
         folder = margins_dir.get(video)
@@ -153,7 +151,7 @@ def _find_files(video: str, images: str, pred_dir: Path,
 
 def _files_of_frames(frames: Collection[str], folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """List the files of frames, given by name, in a folder."""
-    files = files_in(folder, suffixes)
+    files = files_of(folder, suffixes, frames)
     missing = sorted(set(frames) - set(files))
     if missing:
         raise FileNotFoundError(f'"{folder}" has no file for frame {missing[0]} ({len(missing)} missing of '

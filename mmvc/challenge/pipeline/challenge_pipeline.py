@@ -2,11 +2,12 @@
 """Run all steps in turn, each on the output of the step before; finished work is skipped."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mmvc.evaluation.files import evaluate_vss
 from mmvc.evaluation.files.completeness import compare_files
+from mmvc.formats.vspw import frame_of
 from mmvc.utils.errors import UsageError, named
 from mmvc.utils.files import files_in, videos_in
 from mmvc.utils.outputs import protect_inputs
@@ -87,7 +88,11 @@ class ChallengePipeline:
         """List the videos for which a step has not predicted all frames."""
         folder = self.folder(step)
         return [video for video, images in self.images.items()
-                if {Path(image).stem for image in images} - set(files_in(folder / video, ('.png', )))]
+                if self._names(images) - set(files_in(folder / video, ('.png', )))]
+
+    def _names(self, images: Sequence[str]) -> set[str]:
+        """Return the names of the frames of images."""
+        return {frame_of(image, self.dataset.img_suffix) for image in images}
 
     def discard(self, steps: list[str]) -> None:
         """Remove the results of steps, so that they run again. Later steps then notice that their input changed.
@@ -135,7 +140,7 @@ class ChallengePipeline:
             last = step
         print('submission', flush=True)
         path = write_submission(self.folder(last), self.images, len(self.dataset.metainfo['classes']),
-                                self.work_dir / 'submission.zip')
+                                self.work_dir / 'submission.zip', self.dataset.img_suffix)
         print(f'written: {path}')
         return self.report
 
@@ -172,7 +177,7 @@ class ChallengePipeline:
         if model.predictions is None:
             self._predict_videos(model, folder)
         else:
-            unused = compare_files(folder, {video: [Path(image).stem for image in images]
+            unused = compare_files(folder, {video: sorted(self._names(images))
                                             for video, images in self.images.items()})[1]
             if unused:
                 raise UsageError(f'models["{name}"].predictions: "{folder}" has predictions of {named(unused)}, which '
@@ -214,7 +219,7 @@ class ChallengePipeline:
         folders = {}
         for video, images in self.images.items():
             folder = self._model_dir(self._chosen.get(video, only_model)) / MARGINS / video
-            if {Path(image).stem for image in images} <= set(files_in(folder, ('.png', ))):
+            if self._names(images) <= set(files_in(folder, ('.png', ))):
                 folders[video] = folder
         return folders
 
@@ -277,7 +282,8 @@ class ChallengePipeline:
         path = self.work_dir / 'records' / 'scores' / f'{step}.json'
         numbers = read_record(path, digest)
         if numbers is None:
-            report = evaluate_vss(folder, self.masks, classes, offset, self._workers)
+            report = evaluate_vss(folder, self.masks, classes, offset, self._workers,
+                                  void_values=self.dataset.void_values, mask_ending=self.dataset.seg_map_suffix)
             numbers = {metric: 100 * report.numbers[metric] for metric in REPORTED}
             write_record(path, digest, numbers)
         return numbers

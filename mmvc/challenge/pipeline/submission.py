@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 
 from mmvc.formats.label_maps import read_label_map
+from mmvc.formats.vspw import FRAME_SUFFIX, frame_of
 from mmvc.utils.atomic import atomic_path
 from mmvc.utils.errors import DataError
 from mmvc.utils.image_files import read_image
@@ -17,7 +18,7 @@ from mmvc.utils.typing import PathLike
 
 
 def write_submission(pred_dir: PathLike, images: Mapping[str, Sequence[PathLike]], num_classes: int,
-                     path: PathLike) -> Path:
+                     path: PathLike, image_ending: str = FRAME_SUFFIX) -> Path:
     """Check predictions and pack them as ``<video>/<frame>.png``.
 
     Every frame is decoded, so that the server does not refuse the archive days later.
@@ -28,6 +29,7 @@ def write_submission(pred_dir: PathLike, images: Mapping[str, Sequence[PathLike]
             video defines the expected size.
         num_classes (int): Number of classes.
         path (str | Path): Archive to write; appears when it is complete.
+        image_ending (str): Ending of the image files; the rest is the name of the frame. Defaults to '.jpg'.
 
     Returns:
         Path: The archive.
@@ -43,7 +45,7 @@ def write_submission(pred_dir: PathLike, images: Mapping[str, Sequence[PathLike]
         for video, frames in progress.track(images.items(), len(images), 'packing'):
             expected = _size_of(Path(frames[0]))
             for frame in frames:
-                file = output_path(pred_dir, video, Path(frame).stem, suffix='.png')
+                file = output_path(pred_dir, video, frame_of(frame, image_ending), suffix='.png')
                 _check(file, expected, num_classes)
                 archive.write(file, f'{video}/{file.name}')
     return path

@@ -15,6 +15,7 @@ from mmvc.datasets.base_video import BaseVideoDataset
 from mmvc.datasets.base_video_seg import BaseVideoSegDataset
 from mmvc.registry import DATASETS, TRANSFORMS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.files import other_images
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.type_names import type_name
 
@@ -161,6 +162,9 @@ def _check_video(name: str, transforms: list, quick: bool, video: dict) -> tuple
     shared = {key: value for key, value in video.items() if key != 'images'}
     labelled = [bool(frame.get('seg_map_path')) or frame.get('instances') is not None for frame in frames]
     report.count(name, videos=1, frames=len(frames), labelled=sum(labelled))
+    if any(frame.get('seg_map_path') for frame in frames):  # JSONs of instances often list a part of the images
+        taken = [frame.get(key) for frame in frames for key in ('img_path', 'seg_map_path')]
+        report.others += other_images(Path(frames[0]['img_path']).parent, {Path(path).name for path in taken if path})
     sizes = set()
     for frame, is_labelled in zip(frames, labelled):
         size = report.image_size(Path(frame['img_path']), quick=True)

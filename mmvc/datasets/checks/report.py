@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from prettytable import PrettyTable
 
 from mmvc.datasets.base_video import BaseVideoDataset
 from mmvc.formats.json_files import Fault, read_json
-from mmvc.utils.errors import DataError
-from mmvc.utils.image_files import find_damage
+from mmvc.utils.errors import DataError, named
+from mmvc.utils.files import files_in
+from mmvc.utils.image_files import find_damage, orientation_of, size_of
 
 # How to mend each kind of problem.
 REMEDIES = {
@@ -20,6 +21,7 @@ REMEDIES = {
                        'damaged ones first',
     'frame without mask': 'download or convert the masks again, or remove the frames',
     'mask without frame': 'download the frames again, or remove the masks',
+    'two files': 'two files are of one frame, such as 1.jpg and 1.JPG: keep one of them',
     'size': 'frame and mask (or annotation) must have one size: convert both from the same release',
     'name': 'names in the list or annotation file that lead out of the dataset: rename these videos or files',
     'unknown id': 'ids that the dataset does not define: correct the mask or the annotation file; check a dataset of '
@@ -42,11 +44,15 @@ class CheckReport:
         sizes (Counter): Number of frames by (width, height).
         problems (list[tuple[str, str]]): Kind (a key of ``REMEDIES``), and a description with the place.
         notes (list[str]): Remarks that are not problems.
+        turned (list[str]): Frames with an EXIF orientation.
+        others (list[str]): Images beside the frames that are not part of the dataset.
     """
     counts: dict[str, Counter] = field(default_factory=dict)
     sizes: Counter = field(default_factory=Counter)
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    turned: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
     def add(self, kind: str, what: str) -> None:
         """Add a problem."""
@@ -99,6 +105,8 @@ class CheckReport:
         self.sizes.update(other.sizes)
         self.problems.extend(other.problems)
         self.notes.extend(other.notes)
+        self.turned.extend(other.turned)
+        self.others.extend(other.others)
 
     def total(self, what: str) -> int:
         """Sum of a count over the splits."""
@@ -112,20 +120,47 @@ class CheckReport:
             self.add('total', f'{split}: {found} {what}, the benchmark has {" or ".join(map(str, sorted(expected)))}')
 
     def image_size(self, path: Path, quick: bool) -> tuple[int, int] | None:
-        """Read width and height of an image; unless ``quick``, decode it. If that fails, add a problem."""
+        """Width and height of an image when it is loaded; None, noting it, if it cannot be read.
+
+        Args:
+            path (Path): The file.
+            quick (bool): Whether to read its header only, and not to decode it.
+        """
         try:
             damage = None if quick else find_damage(path.read_bytes())
             if damage is not None:
                 raise ValueError(damage)
             with Image.open(path) as image:
+                size = size_of(image)
+                if orientation_of(image) != 1:
+                    self.turned.append(str(path))
                 if not quick:
                     image.load()
-                return image.size
+                return size
         except FileNotFoundError:
             self.add('missing file', str(path))
         except Exception as error:  # a damaged file can fail in any way
             self.add('unreadable file', f'{path}: {error}')
         return None
+
+    def files_in(self, folder: Path, endings: Sequence[str]) -> dict[str, Path]:
+        """Files of frames or masks by name of the frame; none, noting it, if two are of one frame."""
+        try:
+            return files_in(folder, endings)
+        except DataError as error:
+            self.add('two files', str(error))
+            return {}
+
+    def remarks(self) -> list[str]:
+        """Everything that is to be said and is not a problem."""
+        remarks = list(self.notes)
+        if self.turned:
+            remarks.append(f'{len(self.turned)} images have an EXIF orientation, by which they are turned when they '
+                           f'are loaded; their masks must fit the turned images: {named(self.turned)}')
+        if self.others:
+            remarks.append(f'{len(self.others)} images beside the frames are not part of the dataset: '
+                           f'{named(self.others)}')
+        return remarks
 
     def to_text(self, limit: int = 10) -> str:
         """Format the report: tables of counts and sizes, then the problems by kind, at most ``limit`` of each."""
@@ -137,7 +172,7 @@ class CheckReport:
             sizes = ', '.join(f'{w} x {h}: {number}' for (w, h), number in self.sizes.most_common(8))
             lines.append(f'frame sizes (width x height: frames): {sizes}'
                          f'{f", and {len(self.sizes) - 8} other sizes" if len(self.sizes) > 8 else ""}')
-        lines.extend(self.notes)
+        lines.extend(self.remarks())
         for kind, remedy in REMEDIES.items():
             found = [what for problem, what in self.problems if problem == kind]
             if found:
@@ -153,5 +188,5 @@ class CheckReport:
         return dict(
             counts={split: dict(numbers) for split, numbers in self.counts.items()},
             sizes=[dict(width=w, height=h, frames=number) for (w, h), number in self.sizes.most_common()],
-            notes=self.notes,
+            notes=self.remarks(),
             problems=[dict(kind=kind, what=what) for kind, what in self.problems])

@@ -9,7 +9,7 @@ from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
 from mmvc.datasets.vipseg import VIPSegDataset
 from mmvc.formats import vipseg
 from mmvc.formats.label_maps import VOID_ID, read_panoptic_map
-from mmvc.utils.files import files_in
+from mmvc.utils.files import other_images
 from mmvc.utils.jobs import run_jobs
 
 from .report import CheckReport
@@ -66,27 +66,28 @@ def _check_video(root: Path, split: str, quick: bool, job: tuple[dict, list | No
     report = CheckReport()
     video, annotations = job
     name = str(video['video_id'])
-    segments = {frame['file_name']: frame['segments_info'] for frame in annotations or ()}
-    files = files_in(root / vipseg.MASKS / name, ('.png', ))
+    segments = {Path(frame['file_name']).stem: frame['segments_info'] for frame in annotations or ()}
+    masks = report.files_in(root / vipseg.MASKS / name, ('.png', ))
+    folder = vipseg.frame_file(root, name, '').parent
+    frames = report.files_in(folder, ('.jpg', ))
     report.count(split, videos=1, frames=len(video['images']), labelled=len(segments))
-    stems = set()
-    for image in video['images']:
-        stem = Path(image['file_name']).stem
-        stems.add(stem)
-        frame_path = vipseg.frame_file(root, name, stem)
+    stems = {Path(image['file_name']).stem: image for image in video['images']}
+    for stem, image in stems.items():
+        frame_path = frames.get(stem, vipseg.frame_file(root, name, stem))
         size = report.image_size(frame_path, quick)
         if size is not None:
             report.sizes[size] += 1
             if size != (image['width'], image['height']):
                 report.add('size', f'{frame_path}: {size[0]} x {size[1]}, its annotation '
                                    f'{image["width"]} x {image["height"]}')
-        if image['file_name'] in segments:
-            path = root / vipseg.MASKS / name / image['file_name']
-            _check_mask(report, path, size, quick, segments[image['file_name']])
+        if stem in segments:
+            path = masks.get(stem, vipseg.mask_file(root, name, stem))
+            _check_mask(report, path, size, quick, segments[stem])
         elif split != 'test':
             report.add('frame without mask', f'{frame_path}: no annotation')
-    for stem in files.keys() - stems:
-        report.add('mask without frame', str(files[stem]))
+    report.others += other_images(folder, {path.name for stem, path in frames.items() if stem in stems})
+    for stem in masks.keys() - stems.keys():
+        report.add('mask without frame', str(masks[stem]))
     return report
 
 

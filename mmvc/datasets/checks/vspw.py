@@ -10,7 +10,7 @@ from mmvc.datasets.vspw import VSPWDataset
 from mmvc.formats import vspw
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.errors import DataError
-from mmvc.utils.files import files_in, read_names
+from mmvc.utils.files import other_images
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.names import find_name_fault
 
@@ -49,7 +49,7 @@ def check_vspw(root: Path,
             report.add('missing file', str(path))
             continue
         try:
-            names = Counter(read_names(path))
+            names = Counter(vspw.listed_videos(path))
         except DataError as error:
             report.add('unreadable file', str(error))
             continue
@@ -80,8 +80,9 @@ def check_vspw(root: Path,
 def _check_video(root: Path, split: str, quick: bool, num_classes: int, video: str) -> CheckReport:
     report = CheckReport()
     folder = vspw.folder_of(root, vspw.FRAMES, video)
-    frames = files_in(folder, (vspw.FRAME_SUFFIX, ))
-    masks = files_in(vspw.folder_of(root, vspw.MASKS, video), (vspw.MASK_SUFFIX, ))
+    frames = report.files_in(folder, (vspw.FRAME_SUFFIX, ))
+    masks = report.files_in(vspw.folder_of(root, vspw.MASKS, video), (vspw.MASK_SUFFIX, ))
+    report.others += other_images(folder, {path.name for path in frames.values()})
     report.count(split, videos=1, frames=len(frames), labelled=len(frames.keys() & masks.keys()))
     if not frames:
         report.add('missing file', f'{folder}: no frames')

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from mmvc.formats.vspw import SPLITS, list_file
+from mmvc.formats.label_maps import require_exact
+from mmvc.formats.vspw import SPLITS, list_file, read_video_list
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, UsageError
-from mmvc.utils.files import read_names
-from mmvc.utils.image_files import find_damage
+from mmvc.utils.image_files import find_damage, orientation_of, read_image, size_of
 
 SETTINGS = '.settings.json'  # the settings with which a folder was converted
 
@@ -47,7 +48,7 @@ def is_whole(path: Path, size: tuple[int, int]) -> bool:
         if find_damage(content) is not None:
             return False
         with Image.open(io.BytesIO(content)) as image:
-            return image.size == size
+            return size_of(image) == size
     except OSError:
         return False
 
@@ -56,14 +57,14 @@ def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
     """Read the lists ``<split>.txt`` that exist: names of the videos by split.
 
     Raises:
-        DataError: A list is not text.
+        DataError: A list is not text, empty, or names a video twice.
         FileNotFoundError: A list names a video that is not among ``videos``.
     """
     lists = {}
     for split in SPLITS:
         path = src / list_file(split)
         if path.is_file():
-            lists[split] = set(read_names(path))
+            lists[split] = set(read_video_list(path))
             missing = sorted(lists[split] - set(videos))
             if missing:
                 raise FileNotFoundError(f'"{path}" names videos that "{src}" lacks: '
@@ -94,14 +95,41 @@ def open_image(path: Path) -> Image.Image:
     return image
 
 
+def open_frame(path: Path) -> Image.Image:
+    """Open a frame as a training loads it: turned as its EXIF orientation says, 16 bits divided by 256.
+
+    Raises:
+        DataError: The file is damaged or not an image.
+    """
+    image = open_image(path)
+    if orientation_of(image) == 1 and image.mode in ('RGB', 'RGBA', 'L', 'LA', 'P'):
+        return image
+    return Image.fromarray(np.ascontiguousarray(read_image(path)[..., ::-1]))
+
+
+def open_mask(path: Path) -> Image.Image:
+    """Open a mask.
+
+    Raises:
+        DataError: The file is damaged, not an image, or does not hold the values that were saved, see
+            :func:`require_exact`.
+    """
+    image = open_image(path)
+    require_exact(path.read_bytes(), path)
+    if image.mode in ('1', 'F') or len(image.getbands()) > 1:
+        raise DataError(f'mask "{path}" is an image of the mode {image.mode}: save one number per pixel (grey or '
+                        'palette image)')
+    return image
+
+
 def size_at_height(size: tuple[int, int], height: int) -> tuple[int, int]:
     """Width and height of a frame resized to ``height``, the width cut off to a whole number."""
     return int(height * size[0] / size[1]), height
 
 
 def encode_frame(path: Path, frame: Image.Image, size: tuple[int, int], quality: int) -> bytes:
-    """JPEG of a frame at a size (bilinear); the file's own content if it has that size already."""
-    if frame.size == size:
+    """JPEG of a frame of :func:`open_frame` at a size (bilinear); the file's own content if that is the same."""
+    if frame.size == size and frame.format is not None:  # a frame that was turned or has lost bits has no format
         return path.read_bytes()
     buffer = io.BytesIO()
     frame.convert('RGB').resize(size, Image.Resampling.BILINEAR).save(buffer, 'JPEG', quality=quality)

@@ -9,6 +9,7 @@ import numpy as np
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES, VSPW_PALETTE, VSPW_THING_CLASSES
 from mmvc.formats import vipseg
 from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
+from mmvc.formats.vspw import require_frames
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
@@ -23,7 +24,9 @@ from .files import (
     encode_mask,
     is_whole,
     keep_settings,
+    open_frame,
     open_image,
+    open_mask,
     read_lists,
     size_at_height,
 )
@@ -68,7 +71,8 @@ def convert_vipseg(src: Path,
         FileNotFoundError: ``src`` is not VIPSeg, or a frame of a labelled video has no mask.
         UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one, is ``src``
             or within it, or is in use by another process.
-        DataError: A file cannot be decoded, frame and mask differ in size, or a mask has a value without a class.
+        DataError: A file cannot be decoded, frame and mask differ in size, a mask has no frame or a value without a
+            class, or two files are of one frame.
     """
     check_number('height', height, 1, whole=True)
     check_number('quality', quality, 1, 100, whole=True)
@@ -129,8 +133,10 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, categories: 
     labelled = (src / vipseg.RAW_MASKS / video).is_dir()
     masks = files_in(src / vipseg.RAW_MASKS / video, ('.png', ))
     recorder = vipseg.VideoRecorder(video, labelled)
-    for name, path in _frames(src, video).items():
-        frame = open_image(path)
+    frames = _frames(src, video)
+    require_frames(video, src / SOURCE_FRAMES / video, frames, masks)
+    for name, path in frames.items():
+        frame = open_frame(path)
         size = size_at_height(frame.size, height)
         content = encode_frame(path, frame, size, quality)
         atomic_write(vipseg.frame_file(dst, video, name), content, sync=False)
@@ -146,7 +152,7 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, categories: 
 
 def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int], size: tuple[int, int],
                   segment_ids: SegmentIds) -> list[dict]:
-    mask = open_image(path)
+    mask = open_mask(path)
     if mask.size != frame_size:
         raise DataError(f'mask "{path}" (width, height = {mask.size}) differs in size from its frame {frame_size}: '
                          'download both again')

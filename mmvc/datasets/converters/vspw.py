@@ -3,14 +3,14 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
-
 from mmvc.formats import vspw
+from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
 from mmvc.utils.folder_lock import hold_folder
+from mmvc.utils.image_files import read_size
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.outputs import protect_inputs
 
@@ -20,7 +20,8 @@ from .files import (
     encode_mask,
     is_whole,
     keep_settings,
-    open_image,
+    open_frame,
+    open_mask,
     read_lists,
     size_at_height,
 )
@@ -59,7 +60,8 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
         FileNotFoundError: ``src`` is not VSPW, lacks a video of a list or the mask of a training or validation frame.
         UsageError: ``height`` or ``quality`` is out of range, or ``dst`` was converted with another one, is ``src``
             or within it, or is in use by another process.
-        DataError: A file cannot be decoded, or frame and mask differ in size.
+        DataError: A file cannot be decoded, frame and mask differ in size, a mask has no frame, or two files are of
+            one frame.
     """
     check_number('height', height, 1, whole=True)
     check_number('quality', quality, 1, 100, whole=True)
@@ -98,6 +100,7 @@ def _pairs(src: Path, dst: Path, video: str) -> list[tuple[Path, Path, Path | No
     """Frame, its target, its mask (if any) and the mask's target."""
     frames = files_in(vspw.folder_of(src, vspw.FRAMES, video), FRAME_SUFFIXES)
     masks = files_in(vspw.folder_of(src, vspw.MASKS, video), (vspw.MASK_SUFFIX, ))
+    vspw.require_frames(video, vspw.folder_of(src, vspw.FRAMES, video), frames, masks)
     frame_dir, mask_dir = (vspw.folder_of(dst, folder, video) for folder in (vspw.FRAMES, vspw.MASKS))
     return [(path, frame_dir / f'{stem}{vspw.FRAME_SUFFIX}', masks.get(stem), mask_dir / f'{stem}{vspw.MASK_SUFFIX}')
             for stem, path in frames.items()]
@@ -108,19 +111,10 @@ def _todo(src: Path, dst: Path, height: int, video: str) -> list[tuple]:
     pairs = []
     for frame, frame_target, mask, mask_target in _pairs(src, dst, video):
         there = frame_target.exists() or mask_target.exists()
-        size = size_at_height(_size(frame), height) if there else (0, 0)
+        size = size_at_height(read_size(frame) or (1, 1), height) if there else (0, 0)
         pairs.append((frame, frame_target, mask, mask_target, is_whole(frame_target, size),
                       mask is not None and is_whole(mask_target, size)))
     return pairs
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height of an image from its header; (1, 1), which no image has, if it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except OSError:
-        return 1, 1
 
 
 def _count(pairs: list[tuple]) -> VSPWSummary:
@@ -134,12 +128,13 @@ def _convert_video(src: Path, dst: Path, height: int, quality: int, video: str) 
         missing_mask = None if mask_there else mask_path
         if frame_there and missing_mask is None:
             continue
-        frame = open_image(frame_path)
+        frame = open_frame(frame_path)
         size = size_at_height(frame.size, height)
         if not frame_there:
             atomic_write(frame_target, encode_frame(frame_path, frame, size, quality), sync=False)
         if missing_mask is not None:
-            mask = open_image(missing_mask)
+            mask = open_mask(missing_mask)
+            read_label_map(str(missing_mask))
             if mask.size != frame.size:
                 raise DataError(f'mask "{missing_mask}" (width, height = {mask.size}) differs in size from its frame '
                                 f'"{frame_path}" {frame.size}: download both again')

@@ -227,8 +227,8 @@ class ObjectWriter:
         self._objects = [dict(instance, visible=[]) for instance in meta['instances']]
 
     def add(self, name: str, frame: SyntheticFrame) -> None:
-        """Write the picture of a frame and record the visible shares."""
-        (self._folder / f'{name}.png').write_bytes(encode('.png', frame.ids.astype(np.uint8)))
+        """Write the picture of a frame and note what is hidden."""
+        (self._folder / f'{name}.png').write_bytes(encode_label_map(frame.ids))
         for thing in self._objects:
             full = frame.full_areas.get(thing['id'])
             visible = int((frame.ids == thing['id']).sum())

@@ -19,14 +19,15 @@ class LoadFrameInstances(BaseTransform):
 
     Required keys: ``img``, ``img_path`` and ``instances``, a list of N
     ``dict(mask, bbox_label, instance_id, ignore_flag)``. A mask is an RLE (counts as text, bytes or list) or a list of
-    polygons [x0, y0, x1, y1, ...] in pixels.
+    polygons [x0, y0, x1, y1, ...] in pixels. ``ann_shape``, if there is one, is the height and width of the frame
+    according to the annotation file.
 
     Added keys: ``gt_masks`` (BitmapMasks (N, H, W)), ``gt_bboxes`` (HorizontalBoxes (N, 4)), ``gt_bboxes_labels``
     (int64 (N,)), ``gt_instances_ids`` (int64 (N,)) and ``gt_ignore_flags`` (bool (N,)).
 
     Raises:
-        DataError: The frame has no ``instances``, or a mask is missing, differs in size from the frame, or is not a
-            valid RLE or polygon.
+        DataError: The frame has no ``instances`` or another size than ``ann_shape``, or a mask is missing, differs in
+            size from the frame, or is not a valid RLE or polygon.
     """
 
     def transform(self, results: dict) -> dict:
@@ -34,6 +35,10 @@ class LoadFrameInstances(BaseTransform):
             raise DataError(f'frame "{results["img_path"]}" has no "instances"; set test_mode=False of the dataset to '
                             'train, or remove LoadFrameInstances from the pipeline to predict')
         height, width = results['img'].shape[:2]
+        expected = tuple(results.get('ann_shape') or (height, width))
+        if expected != (height, width):  # polygons do not tell
+            raise DataError(f'frame "{results["img_path"]}" has the size {(height, width)} (height, width), the '
+                            f'annotation file says {expected}; the annotations belong to frames of another size')
         instances = results['instances']
         rles = [self._to_rle(instance, height, width, results['img_path']) for instance in instances]
         masks = np.zeros((0, height, width), np.uint8)

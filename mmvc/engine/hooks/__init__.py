@@ -3,6 +3,7 @@ from .activation_checkpoint_hook import ActivationCheckpointHook, checkpoint_act
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .bad_sample_hook import BadSampleHook
 from .check_classes_hook import CheckClassesHook
+from .check_data_hook import CheckDataHook
 from .check_weights_hook import CheckWeightsHook, WeightMismatchError
 from .final_metrics_hook import FinalMetricsHook
 from .host_memory_hook import HostMemoryHook
@@ -13,7 +14,7 @@ from .video_seg_visualization_hook import VideoSegVisualizationHook
 from .vote_margin_hook import VoteMarginHook
 
 __all__ = [
-    'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckClassesHook', 'CheckWeightsHook',
-    'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'RandomStateHook',
-    'ResumeHook', 'VideoSegVisualizationHook', 'VoteMarginHook', 'WeightMismatchError', 'checkpoint_activations'
+    'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckClassesHook', 'CheckDataHook',
+    'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'RandomStateHook', 'ResumeHook',
+    'VideoSegVisualizationHook', 'VoteMarginHook', 'WeightMismatchError', 'checkpoint_activations'
 ]

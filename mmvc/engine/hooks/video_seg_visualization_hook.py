@@ -122,7 +122,8 @@ class VideoSegVisualizationHook(Hook):
                 panel = drawer.compose_panel(columns, legend)
                 video.write(panel)
                 picture = cv2.imencode('.jpg', panel[..., ::-1])[1].tobytes()
-                atomic_write(output_path(folder, Path(frame.img_path).stem, suffix='.jpg'), picture, sync=False)
+                frame_name = frame.get('frame_name') or Path(frame.img_path).stem
+                atomic_write(output_path(folder, frame_name, suffix='.jpg'), picture, sync=False)
 
     def _prediction(self, frame: BaseDataElement, meta: dict) -> SegmentMap | None:
         return SegmentMap.from_sample(frame, len(meta['classes']), self.score_thr)

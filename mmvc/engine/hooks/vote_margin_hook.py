@@ -35,5 +35,6 @@ class VoteMarginHook(Hook):
         for sample in outputs or ():
             for frame in sample:
                 margin = frame.pred_sem_seg.margin[0].cpu().numpy()
-                path = output_path(self.output_dir, frame.video_id, Path(frame.img_path).stem, suffix='.png')
+                frame_name = frame.get('frame_name') or Path(frame.img_path).stem
+                path = output_path(self.output_dir, frame.video_id, frame_name, suffix='.png')
                 atomic_write(path, cv2.imencode('.png', margin)[1].tobytes(), sync=False)

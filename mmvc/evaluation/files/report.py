@@ -63,7 +63,7 @@ class ScoreReport:
             parts.append(f'WARNING: {len(self.missing)} frames without a prediction count as empty: '
                          f'{named(self.missing)}')
         if self.unused:
-            parts.append(f'Not in the ground truth, not used: {named(self.unused)}')
+            parts.append(f'{len(self.unused)} not in the ground truth, not used: {named(self.unused)}')
         return '\n'.join(parts + self.notes)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +15,20 @@ from mmvc.evaluation.functional import (
     vps_summary,
 )
 from mmvc.formats.label_maps import read_panoptic_map
-from mmvc.formats.vipseg import Predictions, Segments, read_annotations, read_predictions
+from mmvc.formats.vipseg import (
+    Predictions,
+    Segments,
+    find_masks,
+    read_annotations,
+    read_predictions,
+    require_listed,
+)
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import require_placeholder
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
 
-from .completeness import compare_files, find_missing
+from .completeness import compare_files, find_missing, leave_out
 from .report import ScoreReport
 
 
@@ -58,9 +65,10 @@ def evaluate_vps(pred_dir: PathLike,
         ScoreReport: Numbers as of :class:`VPSMetric`.
 
     Raises:
-        FileNotFoundError: A folder or file is missing.
-        DataError: A file is damaged or contradicts itself, a prediction has another size than the ground truth, a PNG
-            has an id that the JSON does not list, or a category does not exist.
+        FileNotFoundError: A folder or file is missing, or a frame of a video has no ground truth.
+        DataError: A file is damaged or contradicts itself, a mask is of a frame that is not annotated, a prediction
+            has another size than the ground truth, a PNG has an id that the JSON does not list, or a category does not
+            exist.
     """
     require_placeholder(masks)
     truth = read_annotations(ann_file, list_videos=False)
@@ -69,10 +77,19 @@ def evaluate_vps(pred_dir: PathLike,
     predictions = read_predictions(pred_dir, len(truth.categories))
 
     frames = {video: list(of_video) for video, of_video in truth.segments.items()}
-    there, unused = compare_files(predictions.masks, frames)
-    there = {video: names & set(predictions.segments.get(video, ())) for video, names in there.items()}
+    for video, names in frames.items():
+        require_listed(video, masks.replace('{video}', video), names, ann_file)
+    files, unused = compare_files(predictions.masks, frames)
+    listed = {video: predictions.segments.get(video, {}) for video in frames}
+    unused = sorted({*unused, *(video for video in predictions.segments if video not in frames),
+                     *(f'{video}/{name}' for video in frames for name in listed[video] if name not in frames[video])})
+    notes = leave_out(truth.unlabelled, 'an image', allow_missing)
+    there = {video: {name: path for name, path in of_video.items() if name in listed[video]}
+             for video, of_video in files.items()}
     missing = find_missing(frames, there, allow_missing, f'"{predictions.mask_file("<video>", "<frame>")}" and an '
                            f'entry of it in "{predictions.path}"')
+    notes += leave_out([name for name in unused if '/' in name and name not in truth.unlabelled], 'a prediction',
+                       allow_missing)
     videos = [_pair_frames(video, truth.segments, predictions, there[video], masks) for video in frames]
     counts: list[VPSCounts] = list(run_jobs(partial(_score_video, isthing=truth.isthing), videos, workers))
     numbers, total = vps_summary(counts, truth.isthing)
@@ -83,18 +100,21 @@ def evaluate_vps(pred_dir: PathLike,
         videos=[_video_row(*row, truth.isthing) for row in zip(videos, counts)],
         sort_by='VPQ',
         missing=missing,
-        unused=unused)
+        unused=unused,
+        notes=notes)
 
 
-def _pair_frames(video: str, truth: Segments, predictions: Predictions, there: set[str], masks: str) -> VPSVideo:
+def _pair_frames(video: str, truth: Segments, predictions: Predictions, there: Mapping[str, Path],
+                 masks: str) -> VPSVideo:
     """The frames of a video's ground truth with their predictions, if they are there."""
     folder = masks.replace('{video}', video)
+    gt = find_masks(folder, truth[video])[0]
     frames = []
     for name, gt_segments in truth[video].items():
         pred, pred_segments = None, []
         if name in there:
-            pred, pred_segments = str(predictions.mask_file(video, name)), predictions.segments[video][name]
-        frames.append(VPSFrame(str(Path(folder, f'{name}.png')), gt_segments, pred, pred_segments))
+            pred, pred_segments = str(there[name]), predictions.segments[video][name]
+        frames.append(VPSFrame(str(gt.get(name, Path(folder, f'{name}.png'))), gt_segments, pred, pred_segments))
     return VPSVideo(video, frames)
 
 

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -8,12 +8,12 @@ import numpy as np
 
 from mmvc.evaluation.functional import VSSCounter, VSSCounts, pool_windows, vss_classes, vss_numbers
 from mmvc.formats.label_maps import read_label_map
-from mmvc.formats.vspw import prediction_file
-from mmvc.utils.errors import DataError, UsageError, named
+from mmvc.formats.vspw import MASK_SUFFIX, frame_of
+from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
 
-from .completeness import compare_files, find_missing
+from .completeness import compare_files, find_missing, leave_out
 from .report import ScoreReport
 
 
@@ -30,7 +30,9 @@ def evaluate_vss(pred_dir: PathLike,
                  label_offset: int = 1,
                  workers: int = 1,
                  allow_missing: bool = False,
-                 unlabelled: Sequence[str] = ()) -> ScoreReport:
+                 unlabelled: Sequence[str] = (),
+                 void_values: Collection[int] | None = None,
+                 mask_ending: str = MASK_SUFFIX) -> ScoreReport:
     """Score ``<pred_dir>/<video>/<frame>.png``: mIoU and video consistency.
 
     Args:
@@ -44,27 +46,28 @@ def evaluate_vss(pred_dir: PathLike,
             of a window with such a frame counts as consistent. Defaults to False.
         unlabelled (Sequence[str]): Frames without ground truth, see :func:`mmvc.formats.vspw.find_unlabelled`: an
             error unless ``allow_missing``. Defaults to ().
+        void_values (Collection[int], optional): Mask values of void. Defaults to None: all that are not classes.
+        mask_ending (str): Ending of the masks' file names; the rest is the name of the frame. Defaults to '.png'.
 
     Returns:
         ScoreReport: Numbers as of :class:`VSSMetric`.
 
     Raises:
-        FileNotFoundError: A folder or file is missing.
+        FileNotFoundError: A folder or file is missing, or a frame of a video has a prediction and no mask.
         DataError: A file cannot be decoded, a prediction has another size than its mask, or a value is not a class.
     """
     if not masks:
         raise UsageError('no ground truth to compare with: "masks" is empty')
-    if unlabelled and not allow_missing:
-        raise FileNotFoundError(f'{len(unlabelled)} frames have an image and no ground truth: {named(unlabelled)}. '
-                                'Download the masks again, or leave these frames out with --allow-missing '
-                                '(allow_missing=True)')
-    frames = {video: [Path(path).stem for path in paths] for video, paths in masks.items()}
+    frames = {video: [frame_of(path, mask_ending) for path in paths] for video, paths in masks.items()}
     there, unused = compare_files(Path(pred_dir), frames)
+    notes = leave_out(unlabelled, 'an image', allow_missing)
     missing = find_missing(frames, there, allow_missing, f'"{pred_dir}/<video>/<frame>.png"')
-    jobs = [VSSVideo(video, list(masks[video]), [str(prediction_file(pred_dir, video, name))
-                                                 if name in there[video] else None for name in names])
+    notes += leave_out([name for name in unused if '/' in name and name not in unlabelled], 'a prediction',
+                       allow_missing)
+    jobs = [VSSVideo(video, list(masks[video]), [str(there[video][name]) if name in there[video] else None
+                                                 for name in names])
             for video, names in frames.items()]
-    score = partial(_score_video, num_classes=len(classes), label_offset=label_offset)
+    score = partial(_score_video, num_classes=len(classes), label_offset=label_offset, void_values=void_values)
     counts: list[VSSCounts] = list(run_jobs(score, jobs, workers))
 
     windows = pool_windows(counts, list(counts[0].windows))
@@ -77,12 +80,12 @@ def evaluate_vss(pred_dir: PathLike,
         sort_by='mIoU',
         missing=missing,
         unused=unused,
-        notes=[f'WARNING: {len(unlabelled)} frames have no ground truth, not scored: {named(unlabelled)}']
-        if unlabelled else [])
+        notes=notes)
 
 
-def _score_video(video: VSSVideo, num_classes: int, label_offset: int) -> VSSCounts:
-    counter = VSSCounter(num_classes, label_offset)
+def _score_video(video: VSSVideo, num_classes: int, label_offset: int,
+                 void_values: Collection[int] | None) -> VSSCounts:
+    counter = VSSCounter(num_classes, label_offset, void_values=void_values)
     maps = prefetch(_read, [path for pair in zip(video.gt, video.pred) for path in pair])
     for t, (gt, pred) in enumerate(zip(maps, maps)):
         try:

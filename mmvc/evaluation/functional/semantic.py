@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Semantic segmentation scores from one confusion matrix (mIoU, accuracies, frequency-weighted IoU)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -29,14 +29,16 @@ def as_uint8(labels: np.ndarray, name: str) -> np.ndarray:
 class ConfusionMatrix:
     """Streaming joint histogram of true and predicted classes.
 
-    ``counts[c, d]`` is the number of pixels of true class ``c`` that are predicted as ``d``. The extra last column
-    counts pixels without a prediction (value 255): they are misses of the true class, and false positives of no class.
-    Pixels whose raw ground-truth value is not a class do not count.
+    ``counts[c, d]`` is the number of pixels of true class ``c`` predicted as ``d``; the extra last column holds pixels
+    without a prediction (value 255): they are misses of the true class and no class's false positives. Pixels whose
+    raw ground-truth value is void are left out.
 
     Args:
         num_classes (int): Number of classes K.
-        label_offset (int): Raw ground-truth value of class 0: 1 where 0 is void (VSPW), 0 where void comes after the
-            classes (CamVid). Defaults to 1.
+        label_offset (int): Raw ground-truth value of class 0: 1 where 0 is void (VSPW), 0 where void is a value behind
+            the classes (CamVid). Defaults to 1.
+        void_values (Collection[int], optional): Raw ground-truth values of void. Defaults to None: all values that are
+            not classes.
 
     Example:
         >>> confusion = ConfusionMatrix(num_classes=2)
@@ -47,12 +49,21 @@ class ConfusionMatrix:
 
     NO_PREDICTION = VOID_LABEL
 
-    def __init__(self, num_classes: int, label_offset: int = 1) -> None:
+    def __init__(self, num_classes: int, label_offset: int = 1, void_values: Collection[int] | None = None) -> None:
         if not 0 < num_classes <= self.NO_PREDICTION - label_offset + 1:
             raise UsageError(f'num_classes={num_classes} with label_offset={label_offset} does not fit 8-bit labels: '
                              f'at most {self.NO_PREDICTION - label_offset + 1} classes')
         self.num_classes = num_classes
         self.label_offset = label_offset
+        labels = range(label_offset, label_offset + num_classes)
+        both = sorted(set(void_values or ()).intersection(labels))
+        if both:
+            raise UsageError(f'the void values {both} are also classes, which have the mask values {labels[0]} to '
+                             f'{labels[-1]}: correct label_offset ({label_offset}) or the void values')
+        self._unknown = np.zeros(256, dtype=bool)  # by raw ground-truth value
+        if void_values is not None:
+            self._unknown[:] = True
+            self._unknown[[*void_values, *labels]] = False
         self.counts = np.zeros((num_classes, num_classes + 1), dtype=np.int64)
 
     def update(self, gt: np.ndarray, pred: np.ndarray) -> None:
@@ -63,7 +74,7 @@ class ConfusionMatrix:
             pred (np.ndarray): Class indices in [0, K), or 255 for no prediction, uint8, shape (H, W).
 
         Raises:
-            ValueError: If the shapes differ or a predicted value is not a class.
+            ValueError: If the shapes differ, a predicted value is no class, or a true one neither class nor void.
         """
         if gt.shape != pred.shape:
             raise ValueError(f'prediction of size {pred.shape} for a ground truth of size {gt.shape}: resize the '
@@ -75,6 +86,11 @@ class ConfusionMatrix:
         if strangers.size:
             raise ValueError(f'predicted class {", ".join(map(str, strangers))} is out of range: expected '
                              f'0..{self.num_classes - 1}, or {self.NO_PREDICTION} for no prediction')
+        if self._unknown.any():
+            unknown = np.flatnonzero(joint.any(axis=1) & self._unknown).tolist()
+            if unknown:
+                raise ValueError(f'the mask values {unknown} are neither classes nor void: correct the mask, '
+                                 'label_offset or the void values')
         classes = joint[self.label_offset:self.label_offset + self.num_classes]
         self.counts[:, :-1] += classes[:, :self.num_classes]
         if self.num_classes < 256:

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """One video of VSPW, reduced to counts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +29,12 @@ class VSSCounter:
         num_classes (int): Number of classes K.
         label_offset (int): Mask value of class 0.
         window_sizes (Sequence[int]): Windows of the video consistency, in frames. Defaults to (8, 16).
+        void_values (Collection[int], optional): Mask values of void. Defaults to None: all that are not classes.
     """
 
-    def __init__(self, num_classes: int, label_offset: int, window_sizes: Sequence[int] = (8, 16)) -> None:
-        self._confusion = ConfusionMatrix(num_classes, label_offset)
+    def __init__(self, num_classes: int, label_offset: int, window_sizes: Sequence[int] = (8, 16),
+                 void_values: Collection[int] | None = None) -> None:
+        self._confusion = ConfusionMatrix(num_classes, label_offset, void_values)
         self._consistency = VideoConsistency(window_sizes)
         self._num_frames = 0
 
@@ -45,7 +47,7 @@ class VSSCounter:
                 prediction.
 
         Raises:
-            ValueError: The shapes differ, or a predicted value is not a class.
+            ValueError: The shapes differ, a predicted value is not a class, or a true one is neither class nor void.
         """
         if pred is None:
             self._confusion.update(gt, np.full_like(gt, ConfusionMatrix.NO_PREDICTION))

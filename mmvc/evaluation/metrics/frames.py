@@ -2,17 +2,20 @@
 """Accessors to a frame's data sample, for the metrics."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from mmengine.structures import BaseDataElement
 
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import DataError, UsageError, named
+from mmvc.utils.files import missing_files
+from mmvc.utils.image_files import read_size
 
 
 def frame_name(frame: dict) -> str:
-    """Return the name of a frame: the name of its image file, without folder and extension."""
-    return os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
+    """Return the name of a frame: as the dataset says, or that of its image without folder and extension."""
+    return frame.get('frame_name') or os.path.splitext(os.path.basename(meta(frame, 'img_path')))[0]
 
 
 def as_dict(sample: Any) -> dict:
@@ -43,11 +46,39 @@ def ground_truth_path(frame: dict) -> str:
 
 
 def require_ground_truth(video: dict) -> None:
-    """Raise an error unless each frame of a video (an item of a dataset, or a single frame) has a mask."""
-    for frame in video.get('images', [video]):
+    """Raise an error unless each frame of a video (an item of a dataset, or a single frame) has a mask.
+
+    Raises:
+        UsageError: A frame has none.
+        FileNotFoundError: Files of masks do not exist.
+        DataError: The mask of the first frame has another size than the frame.
+    """
+    frames = video.get('images', [video])
+    for frame in frames:
         if frame.get('seg_map_path') is None:
             raise UsageError(f'frame "{frame.get("img_path")}" of video "{video.get("video_id")}" has no ground '
                              'truth: add its mask, or predict only (format_only=True, --format-only)')
+    require_files([frame['seg_map_path'] for frame in frames], f'masks of video "{video.get("video_id")}"')
+    size, mask_size = (read_size(frames[0].get(key) or '') for key in ('img_path', 'seg_map_path'))
+    if size is not None and mask_size is not None and size != mask_size:
+        raise DataError(f'mask "{frames[0]["seg_map_path"]}" (width, height = {mask_size}) differs in size from its '
+                        f'frame "{frames[0]["img_path"]}" {size}; write both at the same size')
+
+
+def require_files(paths: Iterable[str], what: str) -> None:
+    """Raise an error unless files exist.
+
+    Args:
+        paths (Iterable[str]): The files.
+        what (str): What they are, for the error.
+
+    Raises:
+        FileNotFoundError: Some do not exist.
+    """
+    missing = missing_files(paths)
+    if missing:
+        raise FileNotFoundError(f'{len(missing)} {what} do not exist: {named(missing)}. Restore them, or take them '
+                                'out of the dataset')
 
 
 def meta(frame: dict, key: str) -> Any:

@@ -1,12 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import json
 import math
 import os.path as osp
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import mmengine.fileio as fileio
 import numpy as np
 
 from mmvc.evaluation.functional import (
@@ -20,13 +18,16 @@ from mmvc.evaluation.functional import (
     semantic_scores,
 )
 from mmvc.evaluation.tables import log_rows
-from mmvc.formats.label_maps import VOID_ID, read_label_map
+from mmvc.formats.json_files import find_repeats, raise_first, read_json
+from mmvc.formats.label_maps import VOID_ID, VOID_LABEL, read_label_map
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.names import check_name
 
-from .frames import frame_name, panoptic_map, semantic_map
+from .frames import frame_name, panoptic_map, require_files, semantic_map
 from .video_metric import VideoEntry, VideoMetric
+
+_OBJECTS = [{'id': int, 'category': int, 'cue?': str, 'visible': [(type(None), float)]}]
 
 
 @dataclass
@@ -95,6 +96,7 @@ class ObjectMetric(VideoMetric):
 
     Raises:
         FileNotFoundError: If a video has no objects.
+        DataError: If their file is damaged or contradicts itself.
     """
 
     default_prefix = 'objects'
@@ -109,20 +111,45 @@ class ObjectMetric(VideoMetric):
         self.object_dir = object_dir
         self.num_classes = num_classes
 
-    def start_video(self, video_id: str) -> _Video:
-        """Read the objects of a video."""
+    def check_video(self, video: dict) -> None:
+        """Raise an error if the objects of a video are missing, or are not those of its frames."""
+        video_id, frames = str(video['video_id']), video.get('images', [video])
+        path, num_frames = self._list(video_id), video.get('video_length', len(frames))
+        for thing in self._read(video_id):
+            if len(thing['visible']) != num_frames:
+                raise DataError(f'"{path}": object {thing["id"]} has visible shares for {len(thing["visible"])} '
+                                f'frames, its video has {num_frames}: write the dataset again')
+        require_files([self._map(video_id, frame) for frame in frames], f'maps of objects of video "{video_id}"')
+
+    def _list(self, video_id: str) -> str:
         check_name(video_id, 'ObjectMetric, video_id')
-        path = osp.join(self.object_dir, f'{video_id}.json')
+        return osp.join(self.object_dir, f'{video_id}.json')
+
+    def _map(self, video_id: str, frame: dict) -> str:
+        return osp.join(self.object_dir, video_id, f'{frame_name(frame)}.png')
+
+    def _read(self, video_id: str) -> list[dict]:
+        path = self._list(video_id)
         try:
-            objects = json.loads(fileio.get_text(path, backend_args=self.backend_args))
+            objects = read_json(path, _OBJECTS, 'what make_synthetic.py --with-objects writes', self.backend_args)
         except FileNotFoundError as error:
             raise FileNotFoundError(f'ObjectMetric: the objects of video "{video_id}" are not in "{path}": write the '
                                     'dataset with make_synthetic.py --with-objects, or set object_dir') from error
+        raise_first(find_repeats((thing['id'] for thing in objects), 'object', 'id', path))
+        for thing in objects:
+            if not (0 < thing['id'] <= 255 and 0 <= thing['category'] < VOID_LABEL):
+                raise DataError(f'"{path}": object {thing["id"]} of category {thing["category"]} does not fit 8-bit '
+                                'maps: ids are 1 to 255, categories 0 to 254')
+        return objects
+
+    def start_video(self, video_id: str) -> _Video:
+        """Read the objects of a video."""
+        objects = self._read(video_id)
         return _Video(video_id, objects, labels={thing['id']: [] for thing in objects})
 
     def add_frame(self, state: _Video, frame: dict) -> None:
         """Count the prediction of a frame, object by object."""
-        path = osp.join(self.object_dir, state.video_id, f'{frame_name(frame)}.png')
+        path = self._map(state.video_id, frame)
         ids = read_label_map(path, self.backend_args)
         pred, void = self._prediction(state, frame)
         if pred.shape != ids.shape:

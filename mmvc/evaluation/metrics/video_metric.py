@@ -2,6 +2,7 @@
 """Base class of the registered metrics. It collects the counts of each video, exactly over all ranks."""
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,7 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.errors import NonFiniteError, UsageError
+from mmvc.utils.errors import NonFiniteError, UsageError, named
 from mmvc.utils.outputs import protect_inputs
 
 from .frames import as_dict, meta
@@ -67,6 +68,27 @@ class VideoMetric(BaseMetric):
         self.format_only = format_only
         self.backend_args = backend_args
         self._open: dict[str, _OpenVideo] = {}  # videos that come frame by frame, by video_id
+        self._expected: set[str] | None = None
+
+    def check_data(self, videos: Sequence[dict]) -> None:
+        """Check a dataset before anything is predicted; later, a video of it that was not predicted is an error.
+
+        Args:
+            videos (Sequence[dict]): The items of the dataset: ``video_id`` and, if it is a video, ``images``.
+
+        Raises:
+            UsageError: Two videos have one name: predictions are told apart by it.
+            Exception: What :meth:`check_video` raises.
+        """
+        names = [str(video.get('video_id')) for video in videos if 'images' in video]
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
+        if twice:
+            raise UsageError(f'{len(twice)} names of videos occur twice in the dataset: {named(twice)}. Rename them, '
+                             'or test the datasets one after the other')
+        for video in videos:
+            self.check_video(video)
+        names = [str(video.get('video_id')) for video in videos]
+        self._expected = None if 'None' in names else set(names)
 
     def check_video(self, video: dict) -> None:  # noqa: B027  most metrics need only the prediction
         """Raise an error if a video, or frame, of the dataset cannot be scored. Called before the inference.
@@ -148,7 +170,13 @@ class VideoMetric(BaseMetric):
         if self._open:
             raise UsageError(f'{type(self).__name__}: the last frames of video(s) {sorted(self._open)} are missing: '
                              'all frames of a video must be tested, on one rank')
-        metrics = self.compute_metrics(gather_videos(self.results))
+        videos = gather_videos(self.results)
+        missing = sorted((self._expected or set()) - {video.video_id for video in videos})
+        if missing:
+            raise UsageError(f'{type(self).__name__}: {len(missing)} of {len(self._expected or ())} videos were not '
+                             f'predicted: {named(missing)}. Test all videos of the dataset: without drop_last, and '
+                             'with a sampler that leaves none out')
+        metrics = self.compute_metrics(videos)
         self.results.clear()
         return {f'{self.prefix}/{name}': value for name, value in metrics.items()} if self.prefix else metrics
 

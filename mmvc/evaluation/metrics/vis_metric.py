@@ -25,6 +25,7 @@ from mmvc.formats.youtube_vis import (
 )
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.image_files import read_size
 
 from .frames import as_array, as_dict
 from .video_metric import VideoEntry, VideoMetric
@@ -100,8 +101,21 @@ class VISMetric(VideoMetric):
                              'Set format_only=True and send the results to the server of the benchmark')
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a video is not in the annotation file, or one of its true masks is damaged."""
-        self._truth.check_masks(self._entry(str(video['video_id'])))
+        """Raise an error if a video is not in the annotation file, has other frames than there, or a damaged mask."""
+        entry = self._entry(str(video['video_id']))
+        self._category_ids()
+        frames = video.get('images', [video])
+        expected = len(entry['file_names'])
+        if video.get('video_length', len(frames)) != expected:
+            raise UsageError(f'video {entry["id"]} has {video.get("video_length", len(frames))} frames in the dataset '
+                             f'and {expected} in {self.ann_file}: test with the annotations of this split')
+        for frame in frames[:1]:  # those of a video have one size
+            size = (entry['height'], entry['width'])
+            if 'img_path' in frame and read_size(frame['img_path']) not in (None, size[::-1]):
+                raise DataError(f'frame "{frame["img_path"]}" has the width and height '
+                                f'{read_size(frame["img_path"])}, video {entry["id"]} of {self.ann_file} '
+                                f'{size[::-1]}: the annotations belong to frames of another size')
+        self._truth.check_masks(entry)
 
     def _entry(self, video_id: str) -> dict:
         if video_id not in self._videos:

@@ -19,7 +19,13 @@ from mmvc.evaluation.functional import (
 )
 from mmvc.evaluation.tables import log_rows
 from mmvc.formats.label_maps import read_panoptic_map
-from mmvc.formats.vipseg import PredictionWriter, predicted_masks, read_annotations, write_predicted_segments
+from mmvc.formats.vipseg import (
+    PredictionWriter,
+    predicted_masks,
+    read_annotations,
+    require_listed,
+    write_predicted_segments,
+)
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 
@@ -90,10 +96,31 @@ class VPSMetric(VideoMetric):
             self._class_names, self._isthing, self._segments = truth.class_names, truth.isthing, truth.segments
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a video must be scored and is not annotated."""
-        if not self.format_only:
-            self._require_annotated(str(video['video_id']))
-            require_ground_truth(video)
+        """Raise an error if a video to be scored, or a frame of it, is not annotated or has no mask."""
+        if self.format_only:
+            return
+        assert self.ann_file is not None  # it is needed to score
+        classes = list((self.dataset_meta or {}).get('classes', self._class_names))
+        if classes != self._class_names:
+            raise UsageError(f'the classes of the dataset are not the categories of {self.ann_file}, by id: they '
+                             f'differ in {sorted(set(classes) ^ set(self._class_names)) or "their order"}. Evaluate '
+                             'with the annotations of the dataset')
+        video_id = str(video['video_id'])
+        self._require_annotated(video_id)
+        require_ground_truth(video)
+        masks = [frame['seg_map_path'] for frame in video.get('images', [video])]
+        for path in masks:
+            self._segments_of(video_id, path)
+        for folder in {osp.dirname(path) for path in masks}:
+            require_listed(video_id, folder, self._segments[video_id], self.ann_file)
+
+    def _segments_of(self, video_id: str, seg_map_path: str) -> list[dict]:
+        """Segments of a frame's ground truth."""
+        name = osp.splitext(osp.basename(seg_map_path))[0]
+        if name not in self._segments[video_id]:
+            raise DataError(f'{self.ann_file} has no frame "{name}" of video "{video_id}", whose ground truth is '
+                            f'"{seg_map_path}": convert the annotations of this split again')
+        return self._segments[video_id][name]
 
     def _require_annotated(self, video_id: str) -> None:
         if video_id not in self._segments:
@@ -122,13 +149,10 @@ class VPSMetric(VideoMetric):
         if state.counter is None:
             return
         seg_map_path = ground_truth_path(frame)
-        name = osp.splitext(osp.basename(seg_map_path))[0]
-        if name not in self._segments[video_id]:
-            raise DataError(f'{self.ann_file} has no frame "{name}" of video "{video_id}", whose ground truth is '
-                            f'"{seg_map_path}": convert the annotations of this split again')
+        gt_segments = self._segments_of(video_id, seg_map_path)
         gt_ids = read_panoptic_map(seg_map_path, self.backend_args)
         try:
-            pair = compare_panoptic(gt_ids, ids, self._segments[video_id][name], segments)
+            pair = compare_panoptic(gt_ids, ids, gt_segments, segments)
         except ValueError as error:
             raise DataError(f'ground truth "{seg_map_path}": {error}') from error
         state.counter.update(pair)

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 
 from mmvc.evaluation.functional import VSSCounter, VSSCounts, pool_windows, vss_classes, vss_numbers, why_undefined
 from mmvc.evaluation.tables import log_rows
-from mmvc.formats.label_maps import read_label_map
+from mmvc.formats.label_maps import read_label_map, require_label_map
 from mmvc.formats.vspw import PredictionWriter
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
@@ -53,7 +53,8 @@ class VSSMetric(VideoMetric):
     Raises:
         FileNotFoundError: If a ground-truth file is missing.
         UsageError: If the metric does not know the classes, or the predictions are for another task.
-        DataError: If a prediction has another size than its ground truth or a value that is not a class.
+        DataError: If a prediction has another size than its ground truth or a value that is not a class, or a mask has
+            a value that is neither a class nor void.
     """
 
     default_prefix = 'vss'
@@ -72,14 +73,16 @@ class VSSMetric(VideoMetric):
         self.window_sizes = tuple(window_sizes)
 
     def check_video(self, video: dict) -> None:
-        """Raise an error if a video must be scored and a frame of it has no mask."""
+        """Raise an error if a frame of a video to be scored has no mask, or if files cannot hold the classes."""
+        if self.output_dir is not None:
+            require_label_map(self._num_classes())
         if not self.format_only:
             require_ground_truth(video)
 
     def start_video(self, video_id: str) -> _Video:
         """Return empty counts."""
         counter = None if self.format_only else VSSCounter(self._num_classes(), self._label_offset(),
-                                                           self.window_sizes)
+                                                           self.window_sizes, self._void_values())
         writer = None
         if self.output_dir is not None:
             writer = PredictionWriter(output_path(self.output_dir, video_id), write_file)
@@ -140,6 +143,10 @@ class VSSMetric(VideoMetric):
                                  'of the dataset')
             return len(self.dataset_meta['classes'])
         return self.num_classes
+
+    def _void_values(self) -> Sequence[int] | None:
+        """Mask values of void, if the dataset says them and its masks are read as it says."""
+        return (self.dataset_meta or {}).get('void_values') if self.label_offset is None else None
 
     def _label_offset(self) -> int:
         if self.label_offset is None:

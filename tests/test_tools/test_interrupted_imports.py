@@ -1,0 +1,28 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.child_environment import ROOT, child_environment
+
+TOOLS = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')])
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_an_interruption_of_the_imports_is_quiet(tool, tmp_path):
+    """They take seconds, so Ctrl-C after a typing error comes then."""
+    (tmp_path / 'sitecustomize.py').write_text('import pathlib\npathlib.Path(__file__).with_name("started").touch()\n')
+    environment = child_environment()
+    environment['PYTHONPATH'] = f'{tmp_path}:{environment["PYTHONPATH"]}'
+    with subprocess.Popen([sys.executable, Path(ROOT, tool), '--help'], env=environment, stderr=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / 'started').exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    assert (process.returncode, output, errors) == (-signal.SIGINT, '', '')
