@@ -35,13 +35,15 @@ def requested_signal() -> int:
 def stop_on_signals() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM only be noted while the block runs: it ends when it has saved what it needs.
 
-    A second signal ends the process at once. Outside the main thread nothing is changed.
+    A second signal ends the process at once. Signals that the process was started to ignore stay ignored. Outside the
+    main thread nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     owner = os.getpid()
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in handlers.items() if handler not in (None, signal.SIG_IGN)}
 
     def note(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:  # a data worker: it ends with the training, or when the training ends it
@@ -50,17 +52,17 @@ def stop_on_signals() -> Iterator[None]:
                 os.kill(os.getpid(), number)
             return
         _requested.append(number)
-        for each in _SIGNALS:
+        for each in before:
             signal.signal(each, before[each])
         print('Stopping: a checkpoint is saved after this iteration, or after the validation that is running. A '
               'second signal ends the training at once', file=sys.stderr, flush=True)
 
     _requested.clear()
-    for number in _SIGNALS:
+    for number in before:
         signal.signal(number, note)
     try:
         yield
     finally:
         _requested.clear()
-        for number in _SIGNALS:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -109,3 +109,15 @@ def test_a_number_that_is_not_defined_does_not_end_a_training(stage, monkeypatch
     run(stage(save_best=['tiny/mIoU', 'tiny/VC16'], rule='greater'))
     assert len(lines) == 1 and 'gives no tiny/VC16, which save_best asks for' in lines[0]
     assert AtomicCheckpointHook(save_best='tiny/VC16', rule='greater')._defined({}) == {'tiny/VC16': None}
+
+
+def test_an_ignored_signal_stays_ignored():
+    """``nohup`` and a shell in the background let a process ignore signals."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert requested_signal() == 0
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
