@@ -24,6 +24,11 @@ from tests.helpers.tiny_datasets import (
 )
 
 
+def beside(root, name):
+    """A folder for a converted dataset, not inside of the source."""
+    return root.parent / f'{root.name}_{name}'
+
+
 def rewrite(path, change):
     content = json.loads(path.read_text())
     change(content)
@@ -63,7 +68,7 @@ def test_a_mask_without_a_frame(tmp_path):
     assert any('1 images beside the frames' in line and '1.jpeg' in line for line in report.remarks())
     (tmp_path / 'data/left/origin/1.jpeg').unlink()
     with pytest.raises(DataError, match=message):
-        convert_vspw(tmp_path, tmp_path / 'small', height=6)
+        convert_vspw(tmp_path, beside(tmp_path, 'small'), height=6)
 
 
 def test_two_files_of_one_frame(tmp_path):
@@ -77,7 +82,7 @@ def test_two_files_of_one_frame(tmp_path):
 def test_repeated_names_with_another_spelling(tmp_path):
     write_vspw(tmp_path)
     (tmp_path / 'train.txt').write_text('left\n./left\nright/\n')
-    for read in (lambda: build('vspw', tmp_path), lambda: convert_vspw(tmp_path, tmp_path / 'small', height=6)):
+    for read in (lambda: build('vspw', tmp_path), lambda: convert_vspw(tmp_path, beside(tmp_path, 'small'), height=6)):
         with pytest.raises(DataError, match='names videos twice: left'):
             read()
     assert ('list', f'{tmp_path}/train.txt: names video "left" 2 times') in check(tmp_path).problems
@@ -145,9 +150,9 @@ def test_frames_are_turned_in_loading_converting_and_checking(tmp_path, orientat
     assert not report.problems and set(report.sizes) == {seen.shape[1::-1]}
     assert any('4 images have an EXIF orientation' in line for line in report.remarks())
     for height in (seen.shape[0], seen.shape[0] // 2):
-        convert_vspw(tmp_path, tmp_path / str(height), height=height)
-        assert convert_vspw(tmp_path, tmp_path / str(height), height=height).already_there == 8  # all are whole
-        for root in (tmp_path, tmp_path / str(height)):
+        convert_vspw(tmp_path, beside(tmp_path, height), height=height)
+        assert convert_vspw(tmp_path, beside(tmp_path, height), height=height).already_there == 8  # all are whole
+        for root in (tmp_path, beside(tmp_path, height)):
             sample = build('vspw', root)[0]
             cup = sample['data_samples'].video_data_samples[0].gt_instances.masks.masks[1].astype(bool)
             assert sample['inputs'][0].numpy()[:, cup].mean() > 240 > 20 > sample['inputs'][0].numpy()[:, ~cup].mean()
@@ -157,8 +162,8 @@ def test_frames_of_16_bits(tmp_path):
     write_vspw(tmp_path)
     for path in (tmp_path / 'data').rglob('*.jpg'):
         path.write_bytes(cv2.imencode('.png', np.full((HEIGHT, WIDTH), 100 * 256 + 7, np.uint16))[1].tobytes())
-    convert_vspw(tmp_path, tmp_path / 'small', height=6)
-    means = [build('vspw', root)[0]['inputs'].float().mean() for root in (tmp_path, tmp_path / 'small')]
+    convert_vspw(tmp_path, beside(tmp_path, 'small'), height=6)
+    means = [build('vspw', root)[0]['inputs'].float().mean() for root in (tmp_path, beside(tmp_path, 'small'))]
     assert means == [100, pytest.approx(100, abs=1)]
 
 
@@ -167,6 +172,7 @@ def test_masks_that_lose_values(tmp_path):
     mask = Image.open(tmp_path / 'data/left/mask/0.png').convert('RGB')
     mask.save(tmp_path / 'data/left/mask/0.png', 'WEBP')
     assert 'changes the values' in check(tmp_path).problems[0][1]
-    for read in (lambda: build('vspw', tmp_path)[0], lambda: convert_vspw(tmp_path, tmp_path / 'small', height=6)):
+    target = beside(tmp_path, 'small')
+    for read in (lambda: build('vspw', tmp_path)[0], lambda: convert_vspw(tmp_path, target, height=6)):
         with pytest.raises(ValueError, match='changes the values'):
             read()
