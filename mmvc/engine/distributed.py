@@ -197,7 +197,7 @@ def _leave(message: str) -> NoReturn:
     """Print a message and end; torchrun, which prints much after it, repeats the message at its end."""
     path = os.environ.get('TORCHELASTIC_ERROR_FILE')
     if path is not None:
-        content = dict(message=message, extraInfo=dict(timestamp=str(int(time.time()))))
+        content = dict(message=message.removeprefix('error: '), extraInfo=dict(timestamp=str(int(time.time()))))
         try:
             Path(path).write_text(json.dumps(dict(message=content)), encoding='utf-8')
         except OSError:
