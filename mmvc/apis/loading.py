@@ -19,8 +19,10 @@ from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.arguments import check_number
+from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import PACKAGE, find_shipped
+from mmvc.utils.type_names import type_name
 
 from .checkpoint_config import config_of_checkpoint
 
@@ -274,10 +276,9 @@ def test_dataset(cfg: Config, label: str = 'the config') -> ConfigDict:
     Raises:
         UsageError: The config has no test dataset.
     """
-    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
-    while dataset is not None and 'pipeline' not in dataset:
-        dataset = dataset.get('dataset')
-    if dataset is None:
+    outermost = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
+    dataset = innermost_dataset(outermost or {})
+    if dataset.get('pipeline') is None:
         raise UsageError(f'{label} has no test_dataloader with a dataset and its pipeline: add one, since it defines '
                          'the classes and the size of the frames')
     return dataset
@@ -301,7 +302,7 @@ def frame_transforms(cfg: Config) -> tuple[ConfigDict, list[ConfigDict]]:
     def without_loading(transforms: list[ConfigDict]) -> list[ConfigDict]:
         kept = []
         for transform in transforms:
-            name = str(transform['type']).split('.')[-1]
+            name = type_name(transform)
             if name in ('LoadFrameFromFile', 'LoadImageFromFile'):
                 loaders.append(transform)
             elif not name.startswith(('Load', 'Sample')):

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Finding intact checkpoints, and comparing their weights with a model."""
 
+import hashlib
 import logging
 import re
 import zipfile
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.distributed.fsdp import FullStateDictConfig, FullyShardedDataParallel, StateDictType
 
 from mmvc.utils import safetensors_files
-from mmvc.utils.checkpoint_loading import load_from_local
+from mmvc.utils.checkpoint_loading import load_from_local, plain_name
 from mmvc.utils.errors import CheckpointError, UsageError
 
 _PERIODIC_NAME = re.compile(r'(?!best_)[^/\\\0]*_(\d+)\.pth')  # iter_100.pth, epoch_3.pth; best_*: no optimizer state
@@ -57,6 +58,31 @@ def require_checkpoint(path: str | Path) -> None:
         old_format = file.read(2) == b'\x80\x02' and not str(path).endswith(safetensors_files.SUFFIX)
     if not old_format and not is_intact_checkpoint(path):
         raise UsageError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: copy or train it again')
+
+
+def content_digest(path: str | Path) -> str:
+    """Tell the content of a checkpoint from that of others, also in a copy, without reading it.
+
+    Args:
+        path (str | Path): Checkpoint file. Of a file of torch the checksums of its tensors count; of another file its
+            size and its first megabyte.
+
+    Returns:
+        str: Digest.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if '/data/' in entry.filename]
+        tensors = sorted((entry.CRC, entry.file_size) for entry in entries)
+        digest.update(repr(tensors).encode())
+    else:
+        with open(path, 'rb') as file:
+            digest.update(file.read(1 << 20) + str(Path(path).stat().st_size).encode())
+    return digest.hexdigest()[:16]
 
 
 def periodic_checkpoints(folder: str | Path) -> list[Path]:
@@ -142,7 +168,8 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
 
     Args:
         model (nn.Module): Model without a wrapper, or sharded by FSDP (then all ranks must call this function).
-        state_dict (dict[str, Tensor]): Weights of the checkpoint; a prefix ``module.`` is ignored.
+        state_dict (dict[str, Tensor]): Weights of the checkpoint; prefixes of wrappers are ignored, see
+            :func:`plain_name`.
         allow_missing (bool): Whether the model may have weights that the checkpoint lacks, as in a stage that adds a
             module. Defaults to False.
 
@@ -150,18 +177,38 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
         list[str]: One line per mismatch; empty if all weights fit.
     """
     expected = _whole_state_dict(model)
-    given = {re.sub(r'^module\.', '', name): tensor for name, tensor in state_dict.items()}
+    given = {plain_name(name): tensor for name, tensor in state_dict.items()}
     lines = [f'{name}: shape {tuple(given[name].shape)} in the checkpoint, {tuple(expected[name].shape)} in the model'
              for name in expected if name in given and given[name].shape != expected[name].shape]
     if not allow_missing:
-        optional = {
-            f'{prefix}.{name}'.replace('_fsdp_wrapped_module.', '')
-            for prefix, module in model.named_modules() if getattr(module, 'state_is_optional', False)
-            for name in module.state_dict()
-        }
+        optional = _optional_weights(model)
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
     lines += [f'{name}: not in the model' for name in given if name not in expected]
     return lines
+
+
+def fitting_weights(model: nn.Module, state_dict: dict[str, Tensor]) -> set[str]:
+    """Names of the weights of a model that a checkpoint has in the same shape; arguments as above."""
+    expected = _whole_state_dict(model)
+    given = {plain_name(name): tensor for name, tensor in state_dict.items()}
+    return {name for name in expected if name in given and getattr(given[name], 'shape', None) == expected[name].shape}
+
+
+def frozen_weights(model: nn.Module) -> list[str]:
+    """Names of the weights in the parts of a model that its training leaves as they are (``frozen_parts``)."""
+    parts, optional = getattr(model, 'frozen_parts', ()), _optional_weights(model)
+    names = [f'{part}.{name}' for part in parts if (module := getattr(model, part, None)) is not None
+             for name in module.state_dict()]
+    return [name for name in names if name not in optional]
+
+
+def _optional_weights(model: nn.Module) -> set[str]:
+    """Names of the weights that a checkpoint need not have."""
+    return {
+        f'{prefix}.{name}'.replace('_fsdp_wrapped_module.', '')
+        for prefix, module in model.named_modules() if getattr(module, 'state_is_optional', False)
+        for name in module.state_dict()
+    }
 
 
 def _whole_state_dict(model: nn.Module) -> dict[str, Tensor]:

@@ -8,9 +8,11 @@ import numpy as np
 from mmvc.datasets import BaseVideoDataset
 from mmvc.datasets.transforms import LoadFrameInstances, LoadVideoSegAnnotations
 from mmvc.registry import DATASETS
+from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.image_files import read_image
 from mmvc.utils.tasks import VSS, task_of
+from mmvc.utils.type_names import type_name
 from mmvc.visualization.segment_map import SegmentMap
 
 
@@ -37,14 +39,14 @@ class GroundTruth:
 
     def __init__(self, dataset: dict) -> None:
         cfg = dict(deepcopy(innermost_dataset(dataset)), pipeline=[])
-        if str(cfg['type']).split('.')[-1] == 'VSPWImageDataset':  # the same files, one item per frame
+        if type_name(cfg) == 'VSPWImageDataset':  # the same files, one item per frame
             cfg['type'] = 'mmvc.VSPWDataset'
         try:
             self.dataset = DATASETS.build(dict(cfg, test_mode=False))
         except (KeyError, OSError, ValueError):  # annotations are missing, for some frames or for all
             self.dataset = DATASETS.build(dict(cfg, test_mode=True))
         if not isinstance(self.dataset, BaseVideoDataset):
-            raise UsageError(f'{cfg["type"]} is not a video dataset: use one, such as VSPWDataset, in the config')
+            raise UsageError(f'{type_name(cfg)} is not a video dataset: use one, such as VSPWDataset, in the config')
         self._indices: dict[str, int] = {
             self.dataset.get_data_info(index)['video_id']: index for index in range(len(self.dataset))
         }
@@ -112,13 +114,6 @@ class GroundTruth:
 
     def _info(self, video_id: str) -> dict:
         return self.dataset.get_data_info(self.index(video_id))
-
-
-def innermost_dataset(dataset: dict) -> dict:
-    """Return the config of the dataset inside wrappers (``dataset=...``, or the first of ``datasets=[...]``)."""
-    while 'dataset' in dataset or 'datasets' in dataset:
-        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-    return dataset
 
 
 def dataset_task(dataset: Any) -> str:

@@ -68,8 +68,30 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
         raise FileNotFoundError(f'checkpoint "{filename}" does not exist')
     if filename.endswith(safetensors_files.SUFFIX):
         device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
-        return _with_inert_config(safetensors_files.load(filename, device), filename)
-    return _load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename))
+        return _with_plain_names(_with_inert_config(safetensors_files.load(filename, device), filename))
+    return _with_plain_names(_load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename)))
+
+
+def plain_name(name: str) -> str:
+    """Name of a weight without what wrappers add: ``module.`` in front, ``_orig_mod.`` of :func:`torch.compile`."""
+    return re.sub(r'^(module\.)+', '', _without_compile(name))
+
+
+def _with_plain_names(checkpoint: Any) -> Any:
+    """Rename the weights of compiled models in a checkpoint, so that each is found under its own name."""
+    if not isinstance(checkpoint, dict):
+        return checkpoint
+    nested = [key for key in ('state_dict', 'ema_state_dict', 'model') if isinstance(checkpoint.get(key), dict)]
+    for key in nested:
+        if any('_orig_mod.' in str(name) for name in checkpoint[key]):
+            checkpoint[key] = {_without_compile(name): value for name, value in checkpoint[key].items()}
+    if not nested and any('_orig_mod.' in str(name) for name in checkpoint):
+        checkpoint = {_without_compile(name): value for name, value in checkpoint.items()}
+    return checkpoint
+
+
+def _without_compile(name: Any) -> str:
+    return re.sub(r'(^|\.)(_orig_mod\.)+', r'\1', str(name))
 
 
 def load_from_http(filename: str, map_location: MapLocation = None, model_dir: str | None = None,

@@ -1,0 +1,123 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from mmvc.engine import Stage, load_config, report_errors, run_stages
+from mmvc.engine.hooks import AtomicCheckpointHook
+from mmvc.engine.stopping import TrainingStopped, requested_signal, stop_on_signals
+from tests.helpers.tiny_stages import TinyModel, write_config
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """Make the training of a config without stages."""
+    path = write_config(tmp_path, dict(only=('TinyModel', 6)))
+
+    def make(name='work', **options):
+        cfg = load_config(path, {f'default_hooks.checkpoint.{key}': value for key, value in options.items()})
+        return Stage('', cfg, str(tmp_path / name))
+
+    return make
+
+
+def run(stage, **arguments):
+    stage.cfg.work_dir = stage.work_dir
+    run_stages([stage], **arguments)
+
+
+def iterations(stage):
+    return sorted(name for name in os.listdir(stage.work_dir) if name.startswith('iter_'))
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_training_saves_its_iteration_and_resumes_exactly(stage, monkeypatch, number):
+    whole = stage('whole')
+    run(whole)
+    forward, calls = TinyModel.forward, []
+
+    def stopping(self, *args, mode='tensor', **kwargs):
+        calls.append(mode)
+        if calls.count('loss') == 3 and mode == 'loss':
+            os.kill(os.getpid(), number)
+        return forward(self, *args, mode=mode, **kwargs)
+
+    monkeypatch.setattr(TinyModel, 'forward', stopping)
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    stopped = stage(interval=5)
+    with pytest.raises(TrainingStopped, match=f'stopped by {number.name} after iteration 3.*iter_3.pth.*--resume'):
+        run(stopped)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+    assert iterations(stopped) == ['iter_3.pth'] and not requested_signal()
+    monkeypatch.setattr(TinyModel, 'forward', forward)
+    run(stage(), resume=True)
+    one, other = (torch.load(f'{each.work_dir}/iter_6.pth', weights_only=False)['state_dict']
+                  for each in (whole, stopped))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_second_signal_ends_at_once():
+    with stop_on_signals(), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert requested_signal() == signal.SIGINT
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_another_thread_is_left_alone():
+    entered = []
+
+    def work():
+        with stop_on_signals():
+            entered.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert entered == [before]
+
+
+@pytest.mark.parametrize('error, status', [(TrainingStopped(15, 'saved'), 143), (KeyboardInterrupt(), 130)])
+def test_the_tools_end_in_one_line(capsys, error, status):
+    with pytest.raises(SystemExit) as caught, report_errors():
+        raise error
+    assert caught.value.code == status
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_training_shorter_than_the_interval_has_checkpoints(stage):
+    short = stage(interval=1000, max_keep_ckpts=99)
+    run(short)
+    assert iterations(short) == ['iter_2.pth', 'iter_4.pth', 'iter_6.pth']
+
+
+def test_a_checkpoint_is_saved_after_some_minutes(stage, monkeypatch):
+    clock = iter(range(0, 10**6, 50))
+    monkeypatch.setattr('mmvc.engine.hooks.atomic_checkpoint_hook.time.monotonic', lambda: next(clock))
+    slow = stage(interval=6, max_keep_ckpts=99, max_minutes=1)
+    run(slow)
+    assert len(iterations(slow)) > 1 and 'iter_6.pth' in iterations(slow)
+
+
+def test_a_number_that_is_not_defined_does_not_end_a_training(stage, monkeypatch):
+    lines = []
+    monkeypatch.setattr('mmvc.engine.hooks.atomic_checkpoint_hook.print_log',
+                        lambda message, **kwargs: lines.append(message))
+    run(stage(save_best=['tiny/mIoU', 'tiny/VC16'], rule='greater'))
+    assert len(lines) == 1 and 'gives no tiny/VC16, which save_best asks for' in lines[0]
+    assert AtomicCheckpointHook(save_best='tiny/VC16', rule='greater')._defined({}) == {'tiny/VC16': None}
+
+
+def test_an_ignored_signal_stays_ignored():
+    """``nohup`` and a shell in the background let a process ignore signals."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert requested_signal() == 0
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
