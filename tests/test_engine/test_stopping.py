@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from mmvc.engine import Stage, load_config, report_errors, run_stages
 from mmvc.engine.hooks import AtomicCheckpointHook
 from mmvc.engine.stopping import TrainingStopped, requested_signal, stop_on_signals
+from tests.helpers.own_process import in_own_process
 from tests.helpers.tiny_stages import TinyModel, write_config
 
 
@@ -33,6 +35,16 @@ def iterations(stage):
     return sorted(name for name in os.listdir(stage.work_dir) if name.startswith('iter_'))
 
 
+def handlers():
+    return [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+
+
+def send(number):
+    """Ask this process to stop, which must be one that the test has started."""
+    assert os.getpid() == os.getsid(0)
+    os.kill(os.getpid(), number)
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_training_saves_its_iteration_and_resumes_exactly(stage, monkeypatch, number):
     whole = stage('whole')
@@ -42,17 +54,21 @@ def test_a_stopped_training_saves_its_iteration_and_resumes_exactly(stage, monke
     def stopping(self, *args, mode='tensor', **kwargs):
         calls.append(mode)
         if calls.count('loss') == 3 and mode == 'loss':
-            os.kill(os.getpid(), number)
+            send(number)
         return forward(self, *args, mode=mode, **kwargs)
 
-    monkeypatch.setattr(TinyModel, 'forward', stopping)
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     stopped = stage(interval=5)
-    with pytest.raises(TrainingStopped, match=f'stopped by {number.name} after iteration 3.*iter_3.pth.*--resume'):
-        run(stopped)
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
-    assert iterations(stopped) == ['iter_3.pth'] and not requested_signal()
-    monkeypatch.setattr(TinyModel, 'forward', forward)
+
+    def stop():
+        before = handlers()
+        with pytest.raises(TrainingStopped, match=f'stopped by {number.name} after iteration 3.*iter_3.pth.*--resume'):
+            run(stopped)
+        return before == handlers() and not requested_signal()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TinyModel, 'forward', stopping)
+        assert in_own_process(stop)
+    assert iterations(stopped) == ['iter_3.pth']
     run(stage(), resume=True)
     one, other = (torch.load(f'{each.work_dir}/iter_6.pth', weights_only=False)['state_dict']
                   for each in (whole, stopped))
@@ -60,10 +76,80 @@ def test_a_stopped_training_saves_its_iteration_and_resumes_exactly(stage, monke
 
 
 def test_a_second_signal_ends_at_once():
-    with stop_on_signals(), pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
-        assert requested_signal() == signal.SIGINT
-        os.kill(os.getpid(), signal.SIGINT)
+    def stop():
+        before = handlers()
+        with pytest.raises(KeyboardInterrupt), stop_on_signals():
+            send(signal.SIGINT)
+            assert requested_signal() == signal.SIGINT
+            send(signal.SIGINT)
+        return before == handlers() and not requested_signal()
+
+    assert in_own_process(stop)
+
+
+def test_a_second_signal_ends_a_process_that_does_not_handle_it():
+    def stop():
+        with stop_on_signals():
+            send(signal.SIGTERM)
+            send(signal.SIGTERM)
+
+    with pytest.raises(ChildProcessError, match='status -15'):
+        in_own_process(stop)
+
+
+def test_torchrun_may_send_it_again(monkeypatch):
+    """Ctrl-C reaches its processes from the terminal and from torchrun, which ends them after a time."""
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'none')
+
+    def stop():
+        before = handlers()
+        with stop_on_signals():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+                send(number)
+            asked = requested_signal()
+        return asked == signal.SIGINT and before == handlers()
+
+    assert in_own_process(stop)
+
+
+def test_the_handlers_are_back_after_an_error():
+    def fail():
+        before = handlers()
+        with pytest.raises(ZeroDivisionError), stop_on_signals():
+            assert handlers() != before
+            raise ZeroDivisionError
+        return before == handlers()
+
+    assert in_own_process(fail)
+
+
+def test_a_training_inside_of_another_one_leaves_it_the_signal():
+    def nest():
+        with stop_on_signals():
+            outer = handlers()
+            with stop_on_signals():
+                assert handlers() == outer
+                send(signal.SIGTERM)
+            return requested_signal()
+
+    assert in_own_process(nest) == signal.SIGTERM
+
+
+def test_a_signal_may_come_while_the_program_prints():
+    """Python forbids to print to a stream from a handler that interrupted printing to it."""
+    class Busy:
+        def write(self, text):
+            raise RuntimeError('reentrant call')
+
+        flush = write
+
+    def stop():
+        sys.stderr = Busy()
+        with stop_on_signals():
+            send(signal.SIGTERM)
+            return requested_signal()
+
+    assert in_own_process(stop) == signal.SIGTERM
 
 
 def test_another_thread_is_left_alone():
@@ -113,11 +199,11 @@ def test_a_number_that_is_not_defined_does_not_end_a_training(stage, monkeypatch
 
 def test_an_ignored_signal_stays_ignored():
     """``nohup`` and a shell in the background let a process ignore signals."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
+    def ignore():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         with stop_on_signals():
-            os.kill(os.getpid(), signal.SIGTERM)
+            send(signal.SIGTERM)
             assert requested_signal() == 0
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        return signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+
+    assert in_own_process(ignore)
