@@ -127,7 +127,27 @@ def why_not_resumable(path: str | Path) -> str | None:
                or not isinstance(content.get(key), dict)]
     if missing:
         return f'was not written by a training of mmengine (it has no {", ".join(missing)})'
-    return None if 'iter' in content['meta'] else 'does not say which iteration it was saved at (meta.iter)'
+    counts = [content['meta'].get(key) for key in ('iter', 'epoch')]
+    if not all(type(count) is int and count >= 0 for count in counts):
+        return f'does not say when it was saved (meta.iter and meta.epoch are {counts[0]} and {counts[1]})'
+    return None
+
+
+def require_resumable(path: str | Path) -> None:
+    """Raise an error unless a training can resume from a checkpoint.
+
+    Args:
+        path (str | Path): Checkpoint file.
+
+    Raises:
+        UsageError: The file is missing, or as :func:`why_not_resumable` says.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f'checkpoint "{path}" to resume from does not exist')
+    problem = why_not_resumable(path)
+    if problem is not None:
+        raise UsageError(f'a training cannot resume from "{path}": it {problem}. To start from its weights, leave out '
+                         'resume and keep load_from')
 
 
 def last_good_checkpoint(work_dir: str | Path) -> str | None:

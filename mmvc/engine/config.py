@@ -288,12 +288,15 @@ def _check_counts(cfg: Config) -> None:
     how = '. For a training without validation set val_cfg, val_dataloader and val_evaluator to None'
     _require_count('train_cfg.val_interval', train_cfg.get('val_interval', 1), how)
     _require_count('train_cfg.val_begin', train_cfg.get('val_begin', 1), lowest=0)
-    for pair in train_cfg.get('dynamic_intervals') or ():
+    dynamic = train_cfg.get('dynamic_intervals') or ()
+    for pair in dynamic:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise UsageError('train_cfg.dynamic_intervals must be a list of (first iteration, val_interval), found '
                              f'{pair!r} in it')
         _require_count('train_cfg.dynamic_intervals: the first iteration', pair[0], lowest=0)
         _require_count('train_cfg.dynamic_intervals: val_interval', pair[1], how)
+    if sorted(dynamic, key=lambda pair: pair[0]) != list(dynamic):
+        raise UsageError(f'train_cfg.dynamic_intervals must be in the order of their first iterations, found {dynamic}')
     hooks = {f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items()}
     hooks.update({f'custom_hooks.{index}': hook for index, hook in enumerate(cfg.get('custom_hooks') or ())})
     for name, hook in hooks.items():

@@ -15,11 +15,14 @@ from mmengine.logging import print_log
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import CheckpointError, UsageError
 
+from .stage import UNKNOWN
 from .training_settings import changed_settings, describe_changes
 
 SETTINGS = 'training_settings'  # entry of meta of a checkpoint: JSON
+START = 'start'  # entry of the settings: the weights that the training started from, see start_of
+_SEED = 'randomness.seed'
 _OPTIMIZATION = ('optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'train_cfg', 'train_dataloader.batch_size',
                  'processes')
 # what a scheduler counts and remembers; the rest are its settings
@@ -38,15 +41,20 @@ def adapt_to_config(runner: Runner, checkpoint: dict, settings: dict[str, Any]) 
     Args:
         runner (Runner): Runner with its optimizer and schedulers as new.
         checkpoint (dict): Checkpoint. Changed in place.
-        settings (dict[str, Any]): See :func:`training_settings`, of the config; with ``processes``, their number.
+        settings (dict[str, Any]): See :func:`training_settings`, of the config; with ``processes``, their number, and
+            ``start``.
 
     Raises:
         UsageError: The training cannot go on as the config asks.
+        CheckpointError: The settings in the checkpoint are damaged.
     """
     changes = None
-    stored = checkpoint['meta'].get(SETTINGS)
+    stored = _stored_settings(checkpoint['meta'])
     if stored is not None:
-        changes = changed_settings(json.loads(stored), settings)
+        _check_start(stored.pop(START, None), settings.get(START))
+        changes = changed_settings(stored, {key: value for key, value in settings.items() if key != START})
+        if _SEED in changes and settings.get(_SEED) is not None:
+            checkpoint['meta']['seed'] = settings[_SEED]  # mmengine would take the one of the checkpoint
         if changes:
             print_log(f'The config has changed since the checkpoint was saved: {describe_changes(changes)}. The '
                       'training goes on as the config says now', logger='current')
@@ -70,6 +78,23 @@ def adapt_to_config(runner: Runner, checkpoint: dict, settings: dict[str, Any]) 
         part.adapt(checkpoint['meta'], schedule_changed and changes is not None)
         if changes is None or any(key.startswith('train_cfg') for key in changes):
             part.check_rate(runner, checkpoint['meta'])
+
+
+def _stored_settings(meta: dict) -> dict[str, Any] | None:
+    text = meta.get(SETTINGS)
+    if text is None:
+        return None
+    try:
+        return dict(json.loads(text).items())
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f'meta.{SETTINGS} of the checkpoint is damaged ({type(error).__name__}: {error}): resume '
+                              'from an earlier one (remove this one), or train again with --overwrite') from error
+
+
+def _check_start(old: Any, new: Any) -> None:
+    if new is not None and old is not None and UNKNOWN not in (old, new) and old != new:
+        raise UsageError(f'the checkpoint is of a training that started from other weights than the config names now '
+                         f'({old} instead of {new}). Start again with --overwrite, or {_REMEDY}')
 
 
 def _last(name: Any) -> str:

@@ -77,8 +77,10 @@ class Stage:
         try:
             content = json.loads(marker.read_text())
             content['checkpoint'] = osp.normpath(osp.join(self.work_dir, content['checkpoint']))
-            dict(content['schedule']), dict(content['metrics']), int(content['iter'])
-        except (ValueError, KeyError, TypeError) as error:
+            for value in (content['schedule'], content['metrics'], content.get('settings', {})):
+                dict(value.items())
+            int(content['iter'])
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             print_log(f'"{marker}" is damaged ({type(error).__name__}: {error}): {self.label} counts as not finished',
                       logger='current', level=logging.WARNING)
             return None

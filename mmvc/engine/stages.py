@@ -27,7 +27,7 @@ from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
 
-from .checkpoints import last_good_checkpoint
+from .checkpoints import last_good_checkpoint, require_resumable
 from .config import build_runner
 from .distributed import on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
@@ -128,7 +128,7 @@ def plan_stages(stages: Sequence[Stage],
                              f'--stage {stage.name} {" ".join(stale)}, or choose another --work-dir')
         checkpoint = last_good_checkpoint(stage.work_dir) if resume else None
         if resume and checkpoint is None and not stage.name:
-            checkpoint = stage.cfg.get('load_from') if stage.cfg.get('resume') else None
+            checkpoint = _given_to_resume(stage)
             if checkpoint is None:
                 print_log(f'No checkpoint to resume from in "{stage.work_dir}": training starts from the beginning',
                           logger='current')
@@ -183,6 +183,14 @@ def run_stages(stages: Sequence[Stage],
     return summary
 
 
+def _given_to_resume(stage: Stage) -> str | None:
+    """Checkpoint that the config itself asks to resume from, by ``resume`` and ``load_from``."""
+    path = stage.cfg.get('load_from') if stage.cfg.get('resume') else None
+    if path is not None and '://' not in path:
+        require_resumable(path)
+    return path
+
+
 def _check_load_from(stage: Stage, before: Stage, allow_random: bool) -> None:
     """Raise an error unless a stage can start from ``load_from`` instead of the unfinished stage before."""
     path = stage.cfg.get('load_from')
@@ -214,6 +222,7 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     """
     cfg = stage.cfg
     settings = training_settings(cfg)
+    resumed_start = None if step.checkpoint == cfg.get('load_from') else start  # None: it is what is resumed
     cfg.resume = step.action == 'resume'
     if cfg.resume or init is not None:
         cfg.load_from = step.checkpoint if cfg.resume else init
@@ -223,7 +232,7 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
         runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume, allow_other=fine_tunes))
     elif not allow_random:
         _check_frozen(stage, runner)
-    runner.register_hook(ResumeHook(settings))
+    runner.register_hook(ResumeHook(settings, resumed_start))
     final = FinalMetricsHook()
     runner.register_hook(final)
     checkpoint_hook = _checkpoint_hook(stage, runner)

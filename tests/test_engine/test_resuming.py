@@ -8,7 +8,7 @@ import torch
 from mmvc.engine import Stage, load_config, run_stages
 from mmvc.engine.hooks import WeightMismatchError
 from mmvc.engine.stages import plan_stages
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import CheckpointError, UsageError
 from tests.helpers.tiny_stages import TinyTracker, write_config
 
 POLY = [dict(type='mmengine.PolyLR', by_epoch=False, begin=0, end=4, power=0.9, eta_min=0.)]
@@ -99,6 +99,69 @@ def test_what_cannot_go_on_is_refused(train, options, error, message):
         train(resume=True, **options)
 
 
+@pytest.mark.parametrize('text', ['{', '[1]', 'null', '[' * 100_000, 7])
+def test_damaged_settings_in_a_checkpoint_are_a_line(train, text):
+    path = train(until=2) / 'iter_2.pth'
+    content = torch.load(path, weights_only=False)
+    content['meta']['training_settings'] = text
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match='meta.training_settings of the checkpoint is damaged'):
+        train(resume=True)
+
+
+def test_another_seed_is_used(train):
+    train(until=2)
+    folder = train(resume=True, randomness__seed=5)
+    assert checkpoint(folder, 4)['meta']['seed'] == 5
+
+
+def test_a_training_that_started_from_other_weights_does_not_go_on(train, tmp_path):
+    first, second = train('first', train_cfg__max_iters=1), train('second', train_cfg__max_iters=2)
+    train(load_from=str(first / 'iter_1.pth'), until=2)
+    with pytest.raises(UsageError, match='started from other weights than the config names now'):
+        train(resume=True, load_from=str(second / 'iter_2.pth'))
+    train(resume=True)
+
+
+class TestResumeInTheConfig:
+    """``resume = True`` in a config does what ``--resume`` does; ``load_from`` names another checkpoint."""
+
+    @pytest.fixture
+    def resume(self, train, tmp_path):
+        def function(**options):
+            cfg = load_config(str(tmp_path / 'all.py'), dict(resume=True, **options))
+            cfg.work_dir = str(tmp_path / 'other')
+            run_stages([Stage('', cfg, cfg.work_dir)], resume=True)
+            return tmp_path / 'other'
+
+        return function
+
+    def test_a_checkpoint_is_named(self, train, resume):
+        whole = checkpoint(train(), 4)
+        again = checkpoint(resume(load_from=str(train('short', until=2) / 'iter_2.pth')), 4)
+        assert all(torch.equal(whole['state_dict'][name], again['state_dict'][name]) for name in whole['state_dict'])
+
+    @pytest.mark.parametrize('change, problem', [
+        (lambda content: content['meta'].pop('epoch'), 'does not say when it was saved'),
+        (lambda content: content['meta'].update(iter='two'), 'does not say when it was saved'),
+        (lambda content: content.pop('meta'), 'was not written by a training of mmengine'),
+    ])
+    def test_weights_alone_are_refused(self, train, resume, tmp_path, change, problem):
+        content = checkpoint(train(), 4)
+        change(content)
+        torch.save(content, tmp_path / 'weights.pth')
+        with pytest.raises(UsageError, match=f'a training cannot resume from ".*weights.pth": it {problem}'):
+            resume(load_from=str(tmp_path / 'weights.pth'))
+
+    def test_a_missing_one_is_a_line(self, resume, tmp_path):
+        with pytest.raises(UsageError, match='gone.pth" to resume from does not exist'):
+            resume(load_from=str(tmp_path / 'gone.pth'))
+
+    def test_one_of_another_model_is_refused(self, train, resume):
+        with pytest.raises(WeightMismatchError, match='tracker.weight: not in the checkpoint'):
+            resume(load_from=str(train() / 'iter_4.pth'), **{'model.type': 'TinyTracker'})
+
+
 def test_results_are_not_overwritten_and_a_finished_training_is_not_repeated(train):
     folder = train()
     with pytest.raises(UsageError, match='holds results of the training: go on with --resume'):
@@ -136,10 +199,13 @@ def test_a_training_is_finished_only_for_the_weights_that_it_started_from(train,
         train(resume=True, load_from=str(second / 'iter_2.pth'))
 
 
-@pytest.mark.parametrize('text', ['', '{', '[]', '{"checkpoint": 1}', '{"checkpoint": "iter_4.pth"}', 'null'])
+@pytest.mark.parametrize('text', ['', '{', '[]', '{"checkpoint": 1}', '{"checkpoint": "iter_4.pth"}', 'null',
+                                  '{"checkpoint": "iter_4.pth", "schedule": {}, "metrics": {}, "iter": 1e999}',
+                                  '{"checkpoint": "iter_4.pth", "schedule": {}, "metrics": {}, "iter": 4, "settings": []}',
+                                  '[' * 100_000, '\udcff'])
 def test_a_damaged_marker_is_a_line(train, text, monkeypatch):
     folder = train()
-    (folder / 'finished.json').write_text(text)
+    (folder / 'finished.json').write_bytes(text.encode('utf-8', 'surrogateescape'))
     lines = []
     monkeypatch.setattr('mmvc.engine.stage.print_log', lambda message, **kwargs: lines.append(message))
     train(resume=True)

@@ -6,7 +6,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmvc.engine.resuming import SETTINGS, adapt_to_config
+from mmvc.engine.resuming import SETTINGS, START, adapt_to_config
 from mmvc.registry import HOOKS
 
 
@@ -16,12 +16,14 @@ class ResumeHook(Hook):
 
     Args:
         settings (dict[str, Any]): See :func:`mmvc.engine.training_settings.training_settings`.
+        start (str, optional): The weights that the training starts from, see :func:`mmvc.engine.stage.start_of`.
     """
 
     priority = 'VERY_LOW'  # after hooks that change the checkpoint, such as EMAHook
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], start: str | None = None) -> None:
         self.settings = settings
+        self.start = start
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the settings to a checkpoint."""
@@ -31,10 +33,10 @@ class ResumeHook(Hook):
         """Compare the settings of a checkpoint that is resumed.
 
         Raises:
-            UsageError: The training cannot go on as the config asks.
+            UsageError: The training cannot go on as the config asks, or the stored settings are damaged.
         """
         if runner._resume:
             adapt_to_config(runner, checkpoint, self._settings())
 
     def _settings(self) -> dict[str, Any]:
-        return dict(self.settings, processes=get_world_size())
+        return {**self.settings, 'processes': get_world_size(), START: self.start}
