@@ -19,6 +19,7 @@ from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.arguments import check_number
+from mmvc.utils.checkpoint_loading import plain_name
 from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import PACKAGE, find_shipped
@@ -192,7 +193,7 @@ def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, lab
     state_dict = checkpoint.get('state_dict', checkpoint)
     lines = weight_mismatches(model, state_dict)
     if not lines:
-        state_dict = {name[7:] if name.startswith('module.') else name: value for name, value in state_dict.items()}
+        state_dict = {plain_name(name): value for name, value in state_dict.items()}
         model.load_state_dict(state_dict, strict=False)  # weight_mismatches() has checked the missing keys
         return
     hint = _mismatch_hint(lines)

@@ -127,10 +127,9 @@ def why_not_resumable(path: str | Path) -> str | None:
                or not isinstance(content.get(key), dict)]
     if missing:
         return f'was not written by a training of mmengine (it has no {", ".join(missing)})'
-    counts = [content['meta'].get(key) for key in ('iter', 'epoch')]
-    if not all(type(count) is int and count >= 0 for count in counts):
-        return f'does not say when it was saved (meta.iter and meta.epoch are {counts[0]} and {counts[1]})'
-    return None
+    counts = {key: content['meta'].get(key, default) for key, default in (('iter', None), ('epoch', 0))}
+    wrong = [f'meta.{key}: {count}' for key, count in counts.items() if type(count) is not int or count < 0]
+    return f'does not say which iteration it was saved at ({wrong[0]})' if wrong else None
 
 
 def require_resumable(path: str | Path) -> None:

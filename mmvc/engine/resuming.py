@@ -49,6 +49,7 @@ def adapt_to_config(runner: Runner, checkpoint: dict, settings: dict[str, Any]) 
         CheckpointError: The settings in the checkpoint are damaged.
     """
     changes = None
+    checkpoint['meta'].setdefault('epoch', 0)
     stored = _stored_settings(checkpoint['meta'])
     if stored is not None:
         _check_start(stored.pop(START, None), settings.get(START))

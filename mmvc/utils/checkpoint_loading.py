@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -78,20 +79,28 @@ def plain_name(name: str) -> str:
 
 
 def _with_plain_names(checkpoint: Any) -> Any:
-    """Rename the weights of compiled models in a checkpoint, so that each is found under its own name."""
+    """Rename the weights of wrapped models in a checkpoint, so that each is found under its own name."""
     if not isinstance(checkpoint, dict):
         return checkpoint
-    nested = [key for key in ('state_dict', 'ema_state_dict', 'model') if isinstance(checkpoint.get(key), dict)]
+    renamings = dict(state_dict=plain_name, model=plain_name, ema_state_dict=_without_compile)
+    nested = [key for key in renamings if isinstance(checkpoint.get(key), dict)]
     for key in nested:
-        if any('_orig_mod.' in str(name) for name in checkpoint[key]):
-            checkpoint[key] = {_without_compile(name): value for name, value in checkpoint[key].items()}
-    if not nested and any('_orig_mod.' in str(name) for name in checkpoint):
-        checkpoint = {_without_compile(name): value for name, value in checkpoint.items()}
-    return checkpoint
+        checkpoint[key] = _renamed(checkpoint[key], renamings[key])
+    return checkpoint if nested else _renamed(checkpoint, plain_name)
 
 
-def _without_compile(name: Any) -> str:
-    return re.sub(r'(^|\.)(_orig_mod\.)+', r'\1', str(name))
+def _renamed(weights: dict, rename: Callable[[str], str]) -> dict:
+    if not any('_orig_mod.' in str(name) or str(name).startswith('module.') for name in weights):
+        return weights
+    renamed: Any = OrderedDict((rename(name) if isinstance(name, str) else name, value)
+                               for name, value in weights.items())
+    versions = getattr(weights, '_metadata', {})  # of the modules, which torch looks at when it loads
+    renamed._metadata = OrderedDict((rename(f'{name}.').rstrip('.'), value) for name, value in versions.items())
+    return renamed
+
+
+def _without_compile(name: str) -> str:
+    return re.sub(r'(^|\.)(_orig_mod\.)+', r'\1', name)
 
 
 def load_from_http(filename: str, map_location: MapLocation = None, model_dir: str | None = None,

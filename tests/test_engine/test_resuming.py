@@ -136,14 +136,19 @@ class TestResumeInTheConfig:
 
         return function
 
-    def test_a_checkpoint_is_named(self, train, resume):
+    @pytest.mark.parametrize('epoch', [True, False])
+    def test_a_checkpoint_is_named(self, train, resume, tmp_path, epoch):
         whole = checkpoint(train(), 4)
-        again = checkpoint(resume(load_from=str(train('short', until=2) / 'iter_2.pth')), 4)
+        content = checkpoint(train('short', until=2), 2)
+        if not epoch:
+            del content['meta']['epoch']
+        torch.save(content, tmp_path / 'named.pth')
+        again = checkpoint(resume(load_from=str(tmp_path / 'named.pth')), 4)
         assert all(torch.equal(whole['state_dict'][name], again['state_dict'][name]) for name in whole['state_dict'])
 
     @pytest.mark.parametrize('change, problem', [
-        (lambda content: content['meta'].pop('epoch'), 'does not say when it was saved'),
-        (lambda content: content['meta'].update(iter='two'), 'does not say when it was saved'),
+        (lambda content: content['meta'].update(epoch=0.5), 'does not say which iteration it was saved at'),
+        (lambda content: content['meta'].update(iter='two'), 'does not say which iteration it was saved at'),
         (lambda content: content.pop('meta'), 'was not written by a training of mmengine'),
     ])
     def test_weights_alone_are_refused(self, train, resume, tmp_path, change, problem):
