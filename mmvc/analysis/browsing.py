@@ -85,13 +85,7 @@ class TrainingClips:
     """
 
     def __init__(self, dataset: dict, masking: PatchMasking | None = None) -> None:
-        dataset = deepcopy(dict(dataset))
-        inner = dataset
-        while 'pipeline' not in inner and 'dataset' in inner:
-            inner['dataset'] = deepcopy(dict(inner['dataset']))
-            inner = inner['dataset']
-        inner['pipeline'] = record_masks(inner.get('pipeline', ()), masking)
-        self._dataset = DATASETS.build(dataset)
+        self._dataset = DATASETS.build(_recording(deepcopy(dict(dataset)), masking))
         self.metainfo = self._dataset.metainfo
         classes, things = self.metainfo['classes'], self.metainfo.get('thing_classes', ())
         tracked = dict(vss=(), vps=things, vis=classes)[dataset_task(self._dataset)]
@@ -133,6 +127,15 @@ class TrainingClips:
         if 'gt_instances' not in sample:
             return None
         return SegmentMap.from_entities(sample.gt_instances, self._track_labels)
+
+
+def _recording(dataset: dict, masking: PatchMasking | None) -> dict:
+    """Let the outermost pipelines of a dataset, which may be inside of wrappers, record their masks."""
+    if 'pipeline' not in dataset and dataset.get('datasets'):
+        return dict(dataset, datasets=[_recording(part, masking) for part in dataset['datasets']])
+    if 'pipeline' not in dataset and dataset.get('dataset'):
+        return dict(dataset, dataset=_recording(dataset['dataset'], masking))
+    return dict(dataset, pipeline=record_masks(dataset.get('pipeline', ()), masking))
 
 
 class WholeVideo:

@@ -296,7 +296,8 @@ def _check_counts(cfg: Config) -> None:
         _require_count('train_cfg.dynamic_intervals: the first iteration', pair[0], lowest=0)
         _require_count('train_cfg.dynamic_intervals: val_interval', pair[1], how)
     if sorted(dynamic, key=lambda pair: pair[0]) != list(dynamic):
-        raise UsageError(f'train_cfg.dynamic_intervals must be in the order of their first iterations, found {dynamic}')
+        raise UsageError('train_cfg.dynamic_intervals must be in the order of their first iterations, found '
+                         f'{dynamic}')
     hooks = {f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items()}
     hooks.update({f'custom_hooks.{index}': hook for index, hook in enumerate(cfg.get('custom_hooks') or ())})
     for name, hook in hooks.items():

@@ -94,7 +94,7 @@ def _stored_settings(meta: dict) -> dict[str, Any] | None:
 
 def _check_start(old: Any, new: Any) -> None:
     if new is not None and old is not None and UNKNOWN not in (old, new) and old != new:
-        raise UsageError(f'the checkpoint is of a training that started from other weights than the config names now '
+        raise UsageError('the checkpoint is of a training that started from other weights than the config names now '
                          f'({old} instead of {new}). Start again with --overwrite, or {_REMEDY}')
 
 

@@ -71,7 +71,8 @@ def train(tmp_path, monkeypatch):
 
 def moving(settings):
     """What schedules change, by iteration."""
-    return {done: [round(float(value), 12) for value in (group['lr'], group.get('momentum', 0), *group.get('betas', ()))]
+    return {done: [round(float(value), 12) for value in
+                   (group['lr'], group.get('momentum', 0), *group.get('betas', ()))]
             for done, group in settings.items()}
 
 

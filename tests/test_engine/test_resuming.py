@@ -11,6 +11,7 @@ from mmvc.engine.stages import plan_stages
 from mmvc.utils.errors import CheckpointError, UsageError
 from tests.helpers.tiny_stages import TinyTracker, write_config
 
+MARKER = '{"checkpoint": "iter_4.pth", "schedule": {}, "metrics": {}, "iter": %s, "settings": %s}'
 POLY = [dict(type='mmengine.PolyLR', by_epoch=False, begin=0, end=4, power=0.9, eta_min=0.)]
 STEP = [dict(type='mmengine.MultiStepLR', by_epoch=False, milestones=[3], gamma=0.1)]
 
@@ -205,8 +206,7 @@ def test_a_training_is_finished_only_for_the_weights_that_it_started_from(train,
 
 
 @pytest.mark.parametrize('text', ['', '{', '[]', '{"checkpoint": 1}', '{"checkpoint": "iter_4.pth"}', 'null',
-                                  '{"checkpoint": "iter_4.pth", "schedule": {}, "metrics": {}, "iter": 1e999}',
-                                  '{"checkpoint": "iter_4.pth", "schedule": {}, "metrics": {}, "iter": 4, "settings": []}',
+                                  MARKER % ('1e999', '{}'), MARKER % ('4', '[]'),
                                   '[' * 100_000, '\udcff'])
 def test_a_damaged_marker_is_a_line(train, text, monkeypatch):
     folder = train()

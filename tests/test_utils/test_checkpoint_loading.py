@@ -210,7 +210,8 @@ def test_the_config_that_mmengine_runs_when_it_resumes(tmp_path, load, monkeypat
         assert load(path)['meta']['config'] == old_config
 
 
-@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'module._orig_mod.', '_orig_mod.module.', 'module.module.'])
+@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'module._orig_mod.', '_orig_mod.module.',
+                                    'module.module.'])
 @pytest.mark.parametrize('entry', ['state_dict', 'model', None])
 def test_names_of_wrapped_models(tmp_path, load, prefix, entry):
     model = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 1))
