@@ -88,8 +88,9 @@ def _stored_settings(meta: dict) -> dict[str, Any] | None:
     try:
         return dict(json.loads(text).items())
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f'meta.{SETTINGS} of the checkpoint is damaged ({type(error).__name__}: {error}): resume '
-                              'from an earlier one (remove this one), or train again with --overwrite') from error
+        reason = f'{type(error).__name__}: {error}'
+        raise CheckpointError(f'meta.{SETTINGS} of the checkpoint is damaged ({reason}): resume from an earlier one '
+                              '(remove this one), or train again with --overwrite') from error
 
 
 def _check_start(old: Any, new: Any) -> None:
