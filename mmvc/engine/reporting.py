@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
@@ -53,7 +54,8 @@ def report_errors() -> Iterator[None]:
             if sys.stdout is not None:
                 sys.stdout.flush()
         except TrainingStopped as stopped:
-            print(stopped, file=sys.stderr, flush=True)
+            if is_main_process():  # all ranks have stopped
+                print(stopped, file=sys.stderr, flush=True)
             sys.exit(stopped.exit_status)
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)

@@ -174,6 +174,13 @@ def test_the_tools_end_in_one_line(capsys, error, status):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_one_of_several_ranks_says_it(capsys, monkeypatch):
+    monkeypatch.setattr('mmvc.engine.reporting.is_main_process', lambda: False)
+    with pytest.raises(SystemExit) as caught, report_errors():
+        raise TrainingStopped(15, 'saved')
+    assert caught.value.code == 143 and capsys.readouterr().err == ''
+
+
 def test_a_training_shorter_than_the_interval_has_checkpoints(stage):
     short = stage(interval=1000, max_keep_ckpts=99)
     run(short)
