@@ -174,6 +174,7 @@ def test_a_process_without_a_gpu_is_refused(monkeypatch, visible, reason):
     monkeypatch.setattr('torch.cuda.is_available', lambda: True)
     monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
     monkeypatch.setattr('mmvc.engine.distributed.init_dist', lambda launcher, **_: formed.append(launcher))
+    monkeypatch.setattr('mmvc.engine.distributed.die_with_parent', lambda: None)  # would be for good
     environment = dict(RANK='9', LOCAL_RANK='2', WORLD_SIZE='10', MASTER_ADDR='node0', MASTER_PORT='29500')
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
