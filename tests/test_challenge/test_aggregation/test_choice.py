@@ -12,7 +12,7 @@ import pytest
 import mmvc.challenge.aggregation.choice as choice_module
 from mmvc.challenge.aggregation import aggregate_folders, estimate_motion, motion_consistency, warp_labels
 from mmvc.datasets.synthetic import SyntheticVideoConfig, generate_video
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import DataError, UsageError
 
 TOOL = Path(__file__).parents[3] / 'tools/aggregate.py'
 
@@ -237,6 +237,23 @@ def test_tool_errors(run, folders, capsys):
         with pytest.raises(SystemExit):
             run(*arguments)
         assert message in capsys.readouterr().err
+
+
+def test_the_tool_goes_on_past_broken_videos(run, folders, tmp_path, capsys):
+    prediction = folders['predictions']['a'] / 'one/002.png'
+    prediction.write_bytes(prediction.read_bytes()[:-9])
+    with pytest.raises(SystemExit, match='^error: 1 of 3 videos could not be aggregated: one: .*002.png'):
+        run('--table', tmp_path / 'scores.json', '--records', tmp_path / 'records')
+    assert 'a: chosen for 2 of 2 videos' in capsys.readouterr().out
+    assert sorted(path.name for path in folders['output_dir'].iterdir()) == ['single', 'two']
+    assert [row['video'] for row in json.loads((tmp_path / 'scores.json').read_text())] == ['single', 'two']
+    assert sorted(path.stem for path in (tmp_path / 'records').iterdir()) == ['single', 'two']
+    Path(folders['images'].format(video='single'), '000.jpg').unlink()
+    with pytest.raises(SystemExit, match='^error: 2 of 3 videos could not be aggregated: one, single. See above'):
+        run()
+    assert capsys.readouterr().err.count('not aggregated: ') == 2
+    with pytest.raises(DataError, match='002.png'):
+        aggregate_folders(**folders, keep_going=False)
 
 
 @pytest.mark.parametrize('place', ['a', 'a/one', 'frames', 'frames/one', 'frames/one/origin', '.'])
