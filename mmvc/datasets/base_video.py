@@ -55,7 +55,8 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
         Returns:
             list[int]: Class indices in ascending order. Those of semantic masks are read from all masks of the video.
         """
-        info, classes = self.get_data_info(idx), set()
+        info: dict = self.get_data_info(idx)
+        classes: set[int] = set()
         for image in info['images']:
             if image.get('instances') is not None:
                 classes.update(each['bbox_label'] for each in image['instances'] if not each['ignore_flag'])

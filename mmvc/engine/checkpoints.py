@@ -6,6 +6,7 @@ import logging
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -197,13 +198,17 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     """
     expected = _whole_state_dict(model)
     given = {plain_name(name): tensor for name, tensor in state_dict.items()}
-    lines = [f'{name}: shape {tuple(given[name].shape)} in the checkpoint, {tuple(expected[name].shape)} in the model'
-             for name in expected if name in given and given[name].shape != expected[name].shape]
+    lines = [f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
+             for name in expected if name in given and getattr(given[name], 'shape', None) != expected[name].shape]
     if not allow_missing:
         optional = _optional_weights(model)
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
     lines += [f'{name}: not in the model' for name in given if name not in expected]
     return lines
+
+
+def _shape(value: Any) -> str:
+    return f'shape {tuple(value.shape)}' if hasattr(value, 'shape') else f'a {type(value).__name__}'
 
 
 def fitting_weights(model: nn.Module, state_dict: dict[str, Tensor]) -> set[str]:

@@ -70,7 +70,11 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
     if filename.endswith(safetensors_files.SUFFIX):
         device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
         return _with_plain_names(_with_inert_config(safetensors_files.load(filename, device), filename))
-    return _with_plain_names(_load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename)))
+    content = _load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename))
+    if not isinstance(content, dict) and not checkpoints_are_trusted():
+        raise CheckpointError(f'checkpoint "{filename}" was not written by a training: it holds no weights by name, '
+                              f'but a {type(content).__name__}. Save the state_dict of a model')
+    return _with_plain_names(content)
 
 
 def plain_name(name: str) -> str:

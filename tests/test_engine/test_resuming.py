@@ -218,10 +218,18 @@ def test_a_damaged_marker_is_a_line(train, text, monkeypatch):
     assert json.loads((folder / 'finished.json').read_text())['iter'] == 4
 
 
-@pytest.mark.parametrize('state_dict', [{}, {'other.weight': torch.ones(1)}, {'head.weight': torch.ones(9, 9)}])
+@pytest.mark.parametrize('state_dict', [{}, {'other.weight': torch.ones(1)}, {'head.weight': torch.ones(9, 9)},
+                                        {'head.weight': 'text'}])
 def test_weights_of_which_nothing_fits_are_refused(train, tmp_path, state_dict):
     torch.save(dict(state_dict=state_dict), tmp_path / 'other.pth')
     with pytest.raises(WeightMismatchError, match='no weight of the checkpoint fits the model'):
+        train(load_from=str(tmp_path / 'other.pth'))
+
+
+@pytest.mark.parametrize('content', [[1], torch.ones(1), None])
+def test_files_of_something_else_are_refused(train, tmp_path, content):
+    torch.save(content, tmp_path / 'other.pth')
+    with pytest.raises(CheckpointError, match='other.pth.* it holds no weights by name'):
         train(load_from=str(tmp_path / 'other.pth'))
 
 
