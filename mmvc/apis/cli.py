@@ -147,11 +147,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         for result in results:
             if result.error is None:
                 print(describe(result))
-        failed = [result for result in results if result.error is not None]
+        failed = {result.video: result.error for result in results if result.error is not None}
         if len(results) == 1 and failed:
-            raise UsageError(failed[0].error)
+            raise UsageError(*failed.values())
         if failed:
-            report_broken({result.video: result.error for result in failed}, len(results), 'segmented', 'inputs')
+            report_broken(failed, len(results), 'segmented', 'inputs')
 
 
 def describe(result: VideoResult) -> str:

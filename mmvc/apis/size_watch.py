@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Watches the size of the frames of a video file, which OpenCV does not tell after the first one."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
@@ -81,7 +81,7 @@ class SizeWatch:
         self._sizes.close()
 
 
-def _key_frame_sizes(path: str) -> Iterator[tuple[int, int] | None]:
+def _key_frame_sizes(path: str) -> Generator[tuple[int, int] | None, None, None]:
     """Yield the size (width, height) of the frames for each packet with a key frame, and None for each other one."""
     try:
         import av  # optional dependency

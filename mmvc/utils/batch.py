@@ -23,11 +23,22 @@ class Failure:
     error: str
 
 
-def attempt(function: Callable, *arguments: Any) -> Any:
-    """Call a function; if a file of the video is broken or missing, return a :class:`Failure`."""
+def attempt(function: Callable, *arguments: Any, keep_going: bool = True) -> Any:
+    """Call a function; if a file of the video is broken or missing, return a :class:`Failure`.
+
+    Args:
+        function (Callable): The function.
+        *arguments: Its arguments.
+        keep_going (bool): With False, such an error is raised as any other is. Defaults to True.
+
+    Returns:
+        Any: What the function returns, or the failure.
+    """
     try:
         return function(*arguments)
     except BROKEN as error:
+        if not keep_going:
+            raise
         return Failure(message_of(error))
 
 

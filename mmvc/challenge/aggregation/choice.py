@@ -132,7 +132,7 @@ def aggregate_folders(images: str,
                    {folder: f'that of model "{name}"' for name, folder in predictions.items()}, '--out, --records')
     folders = {name: Path(folder) for name, folder in predictions.items()}
     find = partial(_find_files, images, folders)
-    found = {video: attempt(find, video) if keep_going else find(video) for video in _list_videos(folders)}
+    found = {video: attempt(find, video, keep_going=keep_going) for video in _list_videos(folders)}
     jobs = [job for job in found.values() if not isinstance(job, Failure)]
     if not jobs:  # something concerns them all
         find(next(iter(found)))

@@ -93,7 +93,7 @@ def correct_folders(images: str,
                     _correct_and_write(video, table, asker, settings, output_path(output_dir, name), audit, resume)
 
             for name in progress.track(videos, len(videos), 'correcting'):
-                outcome = attempt(work, name) if keep_going else work(name)
+                outcome = attempt(work, name, keep_going=keep_going)
                 if isinstance(outcome, Failure):
                     audit.broken[name] = outcome.error
         finally:  # also if the server gives up

@@ -94,7 +94,7 @@ def check_videos(check: Callable[[str], None], videos: Sequence[str],
     """
     errors = {}
     for video in videos:
-        outcome = attempt(check, video) if keep_going else check(video)
+        outcome = attempt(check, video, keep_going=keep_going)
         if isinstance(outcome, Failure):
             errors[video] = outcome.error
     return [video for video in videos if video not in errors], errors
