@@ -95,7 +95,8 @@ def write_table(path: Path, rows: list[dict]) -> None:
         writer.writeheader()
         writer.writerows(rows)
         text = buffer.getvalue()
-    atomic_write(path, text.encode())
+    # names of files that the encoding of the locale lacks keep their bytes
+    atomic_write(path, text.encode('utf-8', 'surrogateescape'))
 
 
 def check_writable(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import mmvc.challenge.aggregation.choice as choice_module
 from mmvc.challenge.aggregation import aggregate_folders, estimate_motion, motion_consistency, warp_labels
 from mmvc.datasets.synthetic import SyntheticVideoConfig, generate_video
-from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.errors import UsageError
 
 TOOL = Path(__file__).parents[3] / 'tools/aggregate.py'
 
@@ -227,6 +227,14 @@ def test_tool(run, folders, tmp_path, capsys):
     assert json.loads((tmp_path / 'scores.json').read_text())[1]['score b'] is None
 
 
+def test_the_table_keeps_names_that_the_locale_cannot_read(tmp_path):
+    """In a locale without UTF-8, os.listdir gives surrogates for the bytes of such names."""
+    rows = [dict(video='\udcc3\udcbcberflug', chosen='a')]
+    tool = runpy.run_path(str(TOOL), run_name='tool')
+    tool['write_table'](tmp_path / 'scores.csv', rows)
+    assert (tmp_path / 'scores.csv').read_text('utf-8').splitlines() == ['video,chosen', 'überflug,a']
+
+
 def test_tool_errors(run, folders, capsys):
     with pytest.raises(SystemExit, match='error: 1 folder'):
         run('--pred', f'a={folders["predictions"]["a"]}')
@@ -252,7 +260,7 @@ def test_the_tool_goes_on_past_broken_videos(run, folders, tmp_path, capsys):
     with pytest.raises(SystemExit, match='^error: 2 of 3 videos could not be aggregated: one, single. See above'):
         run()
     assert capsys.readouterr().err.count('not aggregated: ') == 2
-    with pytest.raises(DataError, match='002.png'):
+    with pytest.raises(FileNotFoundError, match='no image of frame 000'):
         aggregate_folders(**folders, keep_going=False)
 
 
