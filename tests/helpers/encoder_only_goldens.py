@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -23,7 +24,7 @@ from mmvc.registry import MODELS
 from tests.helpers.golden_utils import assert_close, below
 
 MODEL_NAMES = ('videomt_dinov2', 'videomt_dinov3', 'pmt_dinov2', 'pmt_dinov3', 'lvmt_dinov2', 'lvmt_dinov3')
-_MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 #: relative tolerances: round-off of float32 in the official code, with a margin
 EVAL, STATE, TRAIN, TRAIN_STATE, GRADIENT, LOSS = 3e-5, 5e-5, 1e-4, 2e-4, 2e-4, 1e-4
@@ -54,7 +55,7 @@ class Golden:
     def frames(self, key: str) -> Tensor:
         """Normalised frames (1, T, 3, H, W) of ``in/<key>``."""
         frames = self[f'in/{key}'].float()
-        return ((frames - torch.tensor(_MEAN)[:, None, None]) / torch.tensor(_STD)[:, None, None])[None]
+        return ((frames - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None])[None]
 
     def config(self, **settings: Any) -> dict:
         """Config of the model; ``decoder`` is merged, other settings replace."""
@@ -87,6 +88,7 @@ class Golden:
 
     def build(self, **settings: Any) -> EncoderOnlySegmentor:
         """The model with the official weights, in evaluation mode; see :meth:`config`."""
+        init_default_scope('mmvc')  # the data preprocessor is built in it
         model = MODELS.build(self.config(**settings))
         model.load_state_dict(self.convert().state_dict, strict=True)
         return model.eval()

@@ -85,7 +85,8 @@ def test_every_config_of_the_package_can_be_used():
 
     init_default_scope('mmvc')
     for name in ('mvc/dvispp_r18_camvid', 'mvc/dvispp_r50_vspw', 'mvc/dvispp_r50_vipseg', 'mvc/dvispp_r50_ovis',
-                 'mvc/dvispp_r50_ytvis2019', 'mvc/dvispp_r50_ytvis2021', 'mvc/dvispp_r18_synthetic'):
+                 'mvc/dvispp_r50_ytvis2019', 'mvc/dvispp_r50_ytvis2021', 'mvc/dvispp_r18_synthetic',
+                 'videomt/videomt_vits_dinov2_ytvis2019', 'pmt/pmt_vitl_dinov3_vipseg', 'mvc/lvmt_vitl_dinov3_ovis'):
         cfg = load_config(str(find_config(name).path))
         meta = config_meta(cfg, name)
         assert len(meta['classes']) == len(meta['palette']) == cfg.model.num_classes

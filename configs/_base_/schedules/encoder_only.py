@@ -10,8 +10,9 @@ optim_wrapper = dict(
 # the encoder starts when the new parameters have warmed up: VidEoMT and the image stage
 two_phase_schedule = dict(
     type='WarmupPolyLR', warmup_iters=500, encoder_warmup_iters=1000, power=0.9, by_epoch=False)
-# one warm-up for all: PMT and LVMT
-one_phase_schedule = dict(type='WarmupPolyLR', warmup_iters=6000, power=0.9, by_epoch=False)
+# one warm-up for all: PMT and LVMT; the None lets a stage change from the other schedule to this one
+one_phase_schedule = dict(
+    type='WarmupPolyLR', warmup_iters=6000, encoder_warmup_iters=None, power=0.9, by_epoch=False)
 train_cfg = dict(type='ResumableTrainLoop', max_iters=40000, val_interval=40000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -34,6 +34,8 @@ class PlainViT(BaseModule):
         position_grid (int): Side of the learned table in patches. Images with another grid get a resampled table.
             ``'rope'`` does not use it. Defaults to 40, for 640 x 640 pixels.
         num_registers (int): Register tokens. Defaults to 4.
+        layer_scale (float): Initial value of the layer scales, overwritten by pretrained weights. Use 1 to train from
+            random weights in a short time. Defaults to 1e-5, as in DINOv2 and DINOv3.
         init_cfg (dict, optional): Initialisation of :class:`mmengine.model.BaseModule`.
 
     Raises:
@@ -46,6 +48,7 @@ class PlainViT(BaseModule):
                  patch_size: int = 16,
                  position_grid: int = 40,
                  num_registers: int = 4,
+                 layer_scale: float = 1e-5,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         if isinstance(arch, str):
@@ -75,7 +78,8 @@ class PlainViT(BaseModule):
         self.position_grid = position_grid
         self.rotary = None if is_absolute else RotaryPosition(embed_dims // num_heads)
         self.blocks = nn.ModuleList(
-            TransformerBlock(embed_dims, num_heads, eps=eps, key_bias=is_absolute) for _ in range(depth))
+            TransformerBlock(embed_dims, num_heads, eps=eps, key_bias=is_absolute, layer_scale=layer_scale)
+            for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dims, eps=eps)
 
     def init_weights(self) -> None:

@@ -69,7 +69,7 @@ class QueryDecoder(BaseModule):
         """
 
     @abstractmethod
-    def joint_blocks(self, encoder: PlainViT) -> Sequence[nn.Module]:
+    def joint_blocks(self, encoder: PlainViT) -> nn.ModuleList:
         """The blocks that queries and tokens pass together."""
 
     @abstractmethod
@@ -121,7 +121,7 @@ class JointBlocks(QueryDecoder):
         """The output of :meth:`encode`; see the base class."""
         return FrameTokens(encoded[0], grid, encoder.rotation(grid, log_rescale))
 
-    def joint_blocks(self, encoder: PlainViT) -> Sequence[nn.Module]:
+    def joint_blocks(self, encoder: PlainViT) -> nn.ModuleList:
         """The last blocks of the encoder; see the base class."""
         return encoder.blocks[-self.num_blocks:]
 
@@ -194,7 +194,7 @@ class LateralDecoder(QueryDecoder):
             tokens = tokens + scale * (level + projection(level))
         return FrameTokens(tokens, grid, self.rotary(grid, tokens.device, log_rescale))
 
-    def joint_blocks(self, encoder: PlainViT) -> Sequence[nn.Module]:
+    def joint_blocks(self, encoder: PlainViT) -> nn.ModuleList:
         """The blocks of the decoder; see the base class."""
         return self.blocks
 

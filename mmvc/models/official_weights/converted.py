@@ -34,7 +34,8 @@ class ConvertedWeights:
         num_classes (int, optional): Number of classes of the checkpoint, also if its class embeddings are left out.
             None if it has no classes.
         num_queries (int, optional): Number of queries. None if there is only a backbone.
-        renamed (dict[str, str]): Official name -> name here, for every converted parameter.
+        renamed (dict[str, str]): Official name -> name here, for every converted parameter. Parameters that are joined
+            have the same name here; the names of a parameter that is split are in braces.
         left_out (dict[str, str]): Official name -> reason, for every other parameter.
         absent (dict[str, str]): Prefix here -> reason, for modules of a segmenter that these weights lack; a model
             keeps its initialisation there.

@@ -5,7 +5,7 @@ The tables are like those of :mod:`.rules`, with one addition: parameters that h
 their first axis, in the order of the table (query, key, value).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from torch import Tensor
 
@@ -20,9 +20,9 @@ def below(official: str, ours: str, rules: Rules) -> list[Rule]:
     return [rule._replace(official=official + rule.official, ours=ours + rule.ours) for rule in rules]
 
 
-def _separate(query: str, key: str, value: str, out: str, key_bias: bool) -> list[Rule]:
+def _separate(inputs: Sequence[str], out: str, key_bias: bool) -> list[Rule]:
     """Attention with a linear layer for each of query, key and value."""
-    inputs = (query, key, value)
+    query, _, value = inputs
     rules = [Rule(f'{name}.weight', 'attn.qkv.weight', _WHOLE) for name in inputs]
     if key_bias:
         rules += [Rule(f'{name}.bias', 'attn.qkv.bias', _WHOLE) for name in inputs]
@@ -52,7 +52,7 @@ _PROJECTIONS = tuple(f'attention.{name}_proj' for name in 'qkv')
 
 _DINOV2_BLOCK = _block(_FUSED, _GAMMAS)
 #: of DINOv3, and of the decoder of PMT and LVMT
-_ROPE_BLOCK = _block(_separate(*_PROJECTIONS, 'attention.o_proj', key_bias=False), _LAMBDAS, _UP_DOWN)
+_ROPE_BLOCK = _block(_separate(_PROJECTIONS, 'attention.o_proj', key_bias=False), _LAMBDAS, _UP_DOWN)
 #: the same after the official code has fused query, key and value (FUSED_QKV)
 _FUSED_ROPE_BLOCK = _block((Rule('attention.qkv_proj', 'attn.qkv'), Rule('attention.o_proj', 'attn.proj')), _LAMBDAS,
                            _UP_DOWN)
@@ -112,10 +112,11 @@ def timm_dinov3(names: Collection[str]) -> list[Rule]:
 
 def hugging_face_dinov2(names: Collection[str]) -> list[Rule]:
     """DINOv2 in files of Hugging Face's hub; transformers 5 names the attention anew in memory."""
-    attention = (_separate(*(f'attention.attention.{name}' for name in ('query', 'key', 'value')),
-                           'attention.output.dense', key_bias=True)
-                 if any('.attention.attention.' in name for name in names) else _separate(
-                     *_PROJECTIONS, 'attention.o_proj', key_bias=True))
+    if any('.attention.attention.' in name for name in names):
+        inputs = [f'attention.attention.{name}' for name in ('query', 'key', 'value')]
+        attention = _separate(inputs, 'attention.output.dense', key_bias=True)
+    else:
+        attention = _separate(_PROJECTIONS, 'attention.o_proj', key_bias=True)
     registers = 'embeddings.register_tokens'
     return [
         Rule('embeddings.cls_token', 'cls_token', _WHOLE),
@@ -147,7 +148,7 @@ def hugging_face_eomt_encoder(names: Collection[str]) -> list[Rule]:
     if is_rope_eomt(names):
         block, projection, positions = _ROPE_BLOCK, 'embeddings.patch_embeddings', []
     else:
-        block = _block(_separate(*_PROJECTIONS, 'attention.out_proj', key_bias=True), _LAMBDAS)
+        block = _block(_separate(_PROJECTIONS, 'attention.out_proj', key_bias=True), _LAMBDAS)
         projection = 'embeddings.patch_embeddings.projection'
         positions = [Rule('embeddings.position_embeddings.weight', 'pos_embed', _WHOLE, _add_axis)]
     return [

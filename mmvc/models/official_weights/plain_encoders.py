@@ -32,7 +32,7 @@ PATCH_SIZE = 16
 #: pattern of names that are not converted -> reason
 _LEFT_OUT = {
     r'.*mask_token': 'only pretraining uses it',
-    r'(local|global)_cls_norm\..*|cls_norm\..*': 'only pretraining uses it',
+    r'local_cls_norm\.(weight|bias)': 'only pretraining uses it, for small crops',
     r'rope(_embed)?\.(periods|inv_freq)': 'the encoder computes the frequencies of its rotary positions',
 }
 
@@ -119,9 +119,9 @@ def finish_encoder(converted: dict[str, Tensor], renamed: dict[str, str], positi
     """
     dims = len(converted[f'{PREFIX}norm.weight'])
     depth = count_layers(converted, f'{PREFIX}blocks.')
-    registers = converted.get(f'{PREFIX}register_tokens')
+    registers = converted.setdefault(f'{PREFIX}register_tokens', torch.zeros(1, 0, dims))
     size = f'ViT ({vit_size(dims, depth)})'
-    with_registers = f'{0 if registers is None else registers.shape[1]} registers'
+    with_registers = f'{registers.shape[1]} registers'
     if f'{PREFIX}pos_embed' in converted:
         side = _finish_positions(converted, position_grid or default_grid)
         return f'DINOv2 {size}, {with_registers}, table of {side} x {side} positions'

@@ -137,8 +137,8 @@ def _wrong_shapes(parts: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[st
     sizes = {'': 1, **{letter: counter.most_common(1)[0][0] for letter, counter in votes.items()}}
     problems = []
     for ours, tensors in parts.items():
-        expected = tuple(factor * sizes.get(letter, 0) for factor, letter in shapes[ours])
+        expected = [factor * sizes[letter] if letter in sizes else letter for factor, letter in shapes[ours]]
         for name, value in tensors.items():
-            if tuple(value.shape) != expected:
-                problems.append(f'wrong shape: {name} is {tuple(value.shape)}, not {expected}')
+            if list(value.shape) != expected:
+                problems.append(f'wrong shape: {name} is {tuple(value.shape)}, not ({", ".join(map(str, expected))})')
     return problems

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from mmdet.structures import TrackDataSample
-from mmengine.model import trunc_normal_init
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS, TASK_UTILS
@@ -35,6 +34,8 @@ class JoinedTokens(NamedTuple):
     """Shape (N, Q, D)."""
     patches: Tensor
     """Shape (N, h w, D)."""
+    prediction: tuple[Tensor, Tensor] | None = None
+    """Class and mask logits of these tokens, if masked attention has needed them."""
 
 
 @MODELS.register_module()
@@ -133,18 +134,9 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         if freeze_encoder and isinstance(self.decoder, JointBlocks):
             raise ValueError(f'{name}: JointBlocks trains the blocks of the encoder: use a LateralDecoder, or set '
                              'freeze_encoder=False')
-        if self.feature_cache is not None and not freeze_encoder:
-            raise ValueError(f'{name}: `feature_cache` needs a frozen encoder, whose features stay the same: set '
-                             'freeze_encoder=True')
-
-    def init_weights(self) -> None:
-        """Draw linear layers of head and decoder, and the queries, from a normal distribution; see the modules."""
-        super().init_weights()
-        for part in (self.head, self.decoder):
-            for module in part.modules():
-                if isinstance(module, nn.Linear):
-                    trunc_normal_init(module, std=0.02)
-        nn.init.trunc_normal_(self.query_embed.weight, std=0.02)
+        if self.feature_cache is not None and (not freeze_encoder or self.official_quirks):
+            raise ValueError(f'{name}: `feature_cache` needs an encoder whose features stay the same: set '
+                             'freeze_encoder=True and official_quirks=False')
 
     def chunks(self, inputs: Tensor) -> Sequence[Chunk | None]:
         """Cut clips for truncated query propagation; see the base class."""
@@ -175,7 +167,7 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             carried.queries = queries.detach()
         # the image stage learns from every block, the video stage not from the input of the last one
         entering = entering if self.propagation is None else entering[:-1]
-        predictions = [self._predict(tokens, frames.grid, self._norms_aux) for tokens in entering]
+        predictions = [tokens.prediction or self._predict(tokens, frames.grid, self._norms_aux) for tokens in entering]
         predictions.append(self._predict(joined, frames.grid, True))
         cls_scores, masks = (list(values) for values in zip(*predictions))
         if self.propagation is None:
@@ -329,9 +321,13 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         x = torch.cat([queries, frames.tokens], dim=1)
         entering = []
         for i, block in enumerate(self.decoder.joint_blocks(self.encoder)):
-            tokens = self._split(x)
-            mask = self._attention_mask(i, tokens, frames.grid) if self.training else None
+            mask = None
             if self.training:
+                tokens = self._split(x)
+                probability = 0.0 if self.masked_attention is None else self.masked_attention(i)
+                if probability > 0:
+                    tokens = tokens._replace(prediction=self._predict(tokens, frames.grid, self._norms_aux))
+                mask = self._attention_mask(probability, tokens, frames.grid)
                 entering.append(tokens)
             x = block(x, frames.rotation, mask)
         return self._split(x), entering
@@ -349,19 +345,21 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
     def _predict(self, tokens: JoinedTokens, grid: tuple[int, int], norm: bool) -> tuple[Tensor, Tensor]:
         """Class logits (N, Q, K + 1) and mask logits (N, Q, 4 h, 4 w) of tokens, normalised before if asked to."""
         if norm:
-            tokens = JoinedTokens(*map(self.decoder.final_norm(self.encoder), tokens))
-        return self.head(*tokens, grid)
+            tokens = JoinedTokens(*map(self.decoder.final_norm(self.encoder), tokens[:2]))
+        return self.head(tokens.queries, tokens.patches, grid)
 
     @torch.no_grad()
-    def _attention_mask(self, block: int, tokens: JoinedTokens, grid: tuple[int, int]) -> Tensor | None:
-        """Mask of a joint block in training: bool, True = attended, broadcast to (N, heads, tokens, tokens)."""
+    def _attention_mask(self, probability: float, tokens: JoinedTokens, grid: tuple[int, int]) -> Tensor | None:
+        """Draw the mask of a joint block in training: bool, True = attended, broadcast to (N, heads, tokens, tokens).
+
+        With ``probability``, a query attends only to the patches inside its mask; see ``masked_attention``.
+        """
         num_frames, num_queries, _ = tokens.queries.shape
         num_patches = tokens.patches.shape[1]
         total = num_queries + self.encoder.num_prefix_tokens + num_patches
         mask = None
-        probability = 0.0 if self.masked_attention is None else self.masked_attention(block)
-        if probability > 0:
-            _, masks = self._predict(tokens, grid, self._norms_aux)
+        if tokens.prediction is not None:
+            masks = tokens.prediction[1]
             inside = F.interpolate(masks, grid, mode='bilinear', align_corners=False).flatten(2) > 0
             if probability < 1:
                 inside |= torch.rand(inside.shape[:2], device=inside.device)[..., None] > probability
@@ -377,4 +375,4 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
 
 def _stack_frames(frames: Sequence[JoinedTokens]) -> JoinedTokens:
     """Tokens (B, ...) of T successive frames as those of B * T frames, the frames of a clip after each other."""
-    return JoinedTokens(*(torch.stack(tokens, dim=1).flatten(0, 1) for tokens in zip(*frames)))
+    return JoinedTokens(*(torch.stack([frame[i] for frame in frames], dim=1).flatten(0, 1) for i in range(2)))

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Layer-wise learning-rate decay, against the parameter groups of the official VidEoMT, PMT and LVMT."""
 
-import copy
+import re
 
 import pytest
 from mmengine.config import Config
@@ -12,10 +12,10 @@ from torch import nn
 import mmvc.engine  # noqa: F401  registers the constructor
 from mmvc.utils.errors import UsageError
 from tests.helpers.config_files import CONFIG_DIR
-from tests.helpers.official_groups import model_of, official_groups
+from tests.helpers.encoder_only_goldens import MODEL_NAMES
+from tests.helpers.official_groups import TUNED, official_groups, official_rows
 
-MODELS = ('videomt_dinov2', 'videomt_dinov3', 'pmt_dinov2', 'pmt_dinov3', 'lvmt_dinov2', 'lvmt_dinov2_tuned_encoder',
-          'lvmt_dinov3', 'lvmt_dinov3_tuned_encoder')
+NAMES = [*MODEL_NAMES, f'lvmt_dinov2{TUNED}', f'lvmt_dinov3{TUNED}']
 
 
 @pytest.fixture(autouse=True)
@@ -37,15 +37,23 @@ def settings_of(model: nn.Module, wrapper) -> dict[str, tuple[float, float, str]
             for group in wrapper.optimizer.param_groups for parameter in group['params']}
 
 
+class Blocks(nn.Module):
+    """A model with an encoder of many small blocks."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.encoder = nn.Module()
+        self.encoder.cls_token = nn.Parameter(nn.Linear(1, 1).weight)
+        self.encoder.blocks = nn.ModuleList(nn.Linear(1, 1) for _ in range(depth))
+        self.encoder.norm = nn.LayerNorm(1)
+        self.head = nn.Linear(1, 1)
+
+
 @pytest.mark.parametrize('norm_as_first_block', [False, True])
-@pytest.mark.parametrize('name', MODELS)
+@pytest.mark.parametrize('name', NAMES)
 def test_official_groups(data_dir, name, norm_as_first_block):
-    expected = official_groups(data_dir, name)
-    encoder = [key for key in official_groups(data_dir, f'videomt_{name.split("_")[1]}') if key.startswith('encoder.')]
-    model = model_of([*expected, *encoder])
-    is_trained = encoder[0] in expected
-    model.encoder.requires_grad_(is_trained)
-    if is_trained:
+    model, expected = official_groups(data_dir, name)
+    if 'encoder.norm.weight' in expected:
         for key in ('encoder.norm.weight', 'encoder.norm.bias'):
             official = 0.07776 if 'dinov3' in name else 1.0
             assert expected[key] == (official, 0.05, 'encoder')
@@ -62,30 +70,33 @@ def test_official_groups(data_dir, name, norm_as_first_block):
 @pytest.mark.parametrize('name', ['videomt_vitl_dinov2', 'videomt_vitl_dinov3'])
 def test_official_factors_of_24_blocks(data_dir, name):
     """The golden names one parameter of each block."""
-    expected = official_groups(data_dir, name)
-    model = model_of(expected)
+    model = Blocks(24)
     found = settings_of(model, build_optim_wrapper(model, config(norm_as_first_block='dinov3' in name)))
-    assert {key: value[0] for key, value in found.items()} == {
-        key: pytest.approx(value[0], rel=1e-8) for key, value in expected.items()}
-    assert len({value[0] for value in found.values()}) == 24
+    rows = official_rows(data_dir, name)
+    blocks = {int(match[1]): settings[0] for parameter, settings in rows
+              if (match := re.search(r'blocks\.(\d+)', parameter))}
+    assert {i: found[f'encoder.blocks.{i}.weight'][0] for i in range(24)} == {
+        i: pytest.approx(factor, rel=1e-8) for i, factor in blocks.items()}
+    for part in ('cls_token', 'norm.weight'):
+        official, = (settings[0] for parameter, settings in rows if parameter.endswith(f'.{part}') and
+                     parameter.startswith('backbone.encoder.') and '.blocks.' not in parameter)
+        assert found[f'encoder.{part}'][0] == pytest.approx(official, rel=1e-8)
 
 
-def test_options_of_mmengine_are_multiplied(data_dir):
-    names = official_groups(data_dir, 'videomt_dinov2')
-    model = model_of(names)
-    model.encoder.norm = nn.LayerNorm(1)
-    custom_keys = {'encoder.blocks.0': dict(lr_mult=0.5, decay_mult=0.), 'query_embed': dict(lr_mult=2.)}
-    found = settings_of(model, build_optim_wrapper(
-        model, config(decay_rate=0.1, norm_decay_mult=0., custom_keys=custom_keys)))
-    assert found['encoder.blocks.0.attn.qkv.weight'] == (pytest.approx(0.5e-5), 0., 'encoder')
-    assert found['encoder.blocks.1.attn.qkv.weight'] == (pytest.approx(1e-4), 0.05, 'encoder')
+def test_options_of_mmengine_are_multiplied():
+    model = Blocks(2)
+    custom_keys = {'encoder.blocks.0': dict(lr_mult=0.5, decay_mult=0.), 'head': dict(lr_mult=2.)}
+    wrapper = build_optim_wrapper(model, config(decay_rate=0.1, norm_decay_mult=0., custom_keys=custom_keys))
+    found = settings_of(model, wrapper)
+    assert found['encoder.blocks.0.weight'] == (pytest.approx(0.05), 0., 'encoder')
+    assert found['encoder.blocks.1.weight'] == (1.0, 0.05, 'encoder')
+    assert found['encoder.cls_token'] == (pytest.approx(0.1), 0.05, 'encoder')
     assert found['encoder.norm.weight'] == (1.0, 0., 'encoder')
-    assert found['query_embed.weight'] == (2.0, 0.05, 'new')
+    assert found['head.weight'] == (2.0, 0.05, 'new')
 
 
-def test_one_rate(data_dir):
-    model = model_of(official_groups(data_dir, 'videomt_dinov2'))
-    wrapper = build_optim_wrapper(model, config(decay_rate=1))
+def test_one_rate():
+    wrapper = build_optim_wrapper(Blocks(3), config(decay_rate=1))
     assert [(group['lr'], group['part']) for group in wrapper.optimizer.param_groups] == [
         (1e-4, 'new'), (1e-4, 'encoder')]
 
@@ -109,12 +120,12 @@ def without_lr() -> Config:
     (without_rate, 'needs optim_wrapper.paramwise_cfg.decay_rate: .* such as 0.6'),
     (without_lr, 'needs optim_wrapper.optimizer.lr'),
 ])
-def test_wrong_settings(data_dir, cfg, message):
+def test_wrong_settings(cfg, message):
     with pytest.raises(UsageError, match=message):
-        build_optim_wrapper(model_of(official_groups(data_dir, 'videomt_dinov2')), copy.deepcopy(cfg()))
+        build_optim_wrapper(Blocks(2), cfg())
 
 
-@pytest.mark.parametrize('names', [['backbone.blocks.0.weight'], ['encoder.layers.0.weight']])
-def test_a_model_without_blocks(names):
-    with pytest.raises(UsageError, match='needs a model with encoder.blocks, and Module has none: remove'):
-        build_optim_wrapper(model_of(names), config())
+@pytest.mark.parametrize('name', ['backbone', 'encoder'])
+def test_a_model_without_blocks(name):
+    with pytest.raises(UsageError, match='needs a model with encoder.blocks, and ModuleDict has none: remove'):
+        build_optim_wrapper(nn.ModuleDict({name: nn.Linear(1, 1)}), config())

@@ -11,11 +11,11 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from torch import nn
 
-from mmvc.engine import Stage, accumulate_gradients, enable_auto_scale_lr, load_config, run_stages
+from mmvc.engine import Stage, accumulate_gradients, enable_auto_scale_lr, load_config, resolve_stage, run_stages
 from mmvc.registry import MODELS
 from mmvc.utils.errors import UsageError
 from tests.helpers.config_files import CONFIG_DIR
-from tests.helpers.official_groups import model_of, official_groups
+from tests.helpers.official_groups import official_groups
 from tests.helpers.tiny_stages import TinyModel, write_config
 
 PARTS = ('new', 'encoder')
@@ -61,8 +61,7 @@ def test_official_factors(data_dir, kind, variable):
 def test_learning_rate_of_every_parameter_in_every_step(data_dir):
     """The whole of VidEoMT's shortest training."""
     (total, schedule), *_ = sorted(official_schedules(data_dir, 'two_stage').items())
-    groups = official_groups(data_dir, 'videomt_dinov2')
-    model = model_of(groups)
+    model, groups = official_groups(data_dir, 'videomt_dinov2')
     cfg = base_config()
     wrapper = build_optim_wrapper(model, dict(cfg.optim_wrapper, type='OptimWrapper'))
     names = {parameter: name for name, parameter in model.named_parameters()}
@@ -74,8 +73,17 @@ def test_learning_rate_of_every_parameter_in_every_step(data_dir):
                     factor, _, part = groups[names[parameter]]
                     assert group['lr'] == pytest.approx(1e-4 * factor * schedule[iteration][part], rel=1e-9)
             assert wrapper.get_lr()['base_lr'] == [pytest.approx(1e-4 * schedule[iteration]['new'], rel=1e-9)]
-        wrapper.step()
+        wrapper.step()  # there are no gradients, so it only counts
         scheduler.step()
+
+
+@pytest.mark.parametrize('top, stage', [('one_phase_schedule', 'two_phase_schedule'),
+                                        ('two_phase_schedule', 'one_phase_schedule')])
+def test_a_stage_can_have_the_other_schedule(top, stage):
+    cfg = base_config()
+    merged = resolve_stage(Config(dict(param_scheduler=cfg[top], stages=dict(first=dict(param_scheduler=cfg[stage])))),
+                           'first')
+    assert merged.param_scheduler == cfg[stage]
 
 
 def test_accumulation_keeps_the_schedule_in_updates():

@@ -1,14 +1,25 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """VidEoMT, PMT and LVMT against the numbers of their official code."""
 
+import numpy as np
 import pytest
 import torch
 
 from mmvc.models.layers.rotary_position import RotaryPosition
 from mmvc.models.video_segmentors import encoder_only
 from mmvc.models.video_segmentors.two_passes import split_frames
-from tests.helpers.encoder_only_goldens import EVAL, LOSS, MODEL_NAMES, STATE, TRAIN, TRAIN_STATE, Golden
-from tests.helpers.golden_utils import assert_close
+from tests.helpers.encoder_only_goldens import (
+    EVAL,
+    LOSS,
+    MEAN,
+    MODEL_NAMES,
+    STATE,
+    STD,
+    TRAIN,
+    TRAIN_STATE,
+    Golden,
+)
+from tests.helpers.golden_utils import assert_close, below
 
 
 @pytest.fixture
@@ -205,3 +216,38 @@ def without_last_layer(points, num_layers):
         if num_losses == 2:
             layer, num_losses = (layer + 1) % num_layers, 0
     return kept
+
+
+TASKS = dict(
+    vss=dict(type='VSSPostprocessor'),
+    vis=dict(type='VISPostprocessor', max_per_video=10),
+    vps=dict(type='VPSPostprocessor', thing_classes=range(3), score_threshold=0.25, overlap_threshold=0.3))
+
+
+@pytest.mark.parametrize('task', TASKS)
+@for_all_models
+def test_uint8_frames_in_task_outputs_out(golden, task):
+    """Normalising, padding, segmenting frame by frame, cropping, resizing and deciding. Few pixels may differ."""
+    model = golden.build(
+        postprocessor=TASKS[task],
+        data_preprocessor=dict(
+            type='VideoSegDataPreprocessor', mean=MEAN, std=STD, bgr_to_rgb=False, pad_size_divisor=32))
+    prediction = model.predict_video(golden['in/raw'].split(1), tuple(golden.meta['output_size']))
+    frames = list(model.postprocessor.frames(prediction))
+    recorded = below(golden.values, f'full/{task}/')
+    if task == 'vss':
+        labels = torch.cat([torch.as_tensor(frame.pred_sem_seg.sem_seg) for frame in frames])
+        assert (labels != recorded['labels']).float().mean() < 0.005
+    elif task == 'vps':
+        segments = torch.cat([torch.as_tensor(frame.pred_panoptic_seg.panoptic_seg) for frame in frames])
+        assert (segments != recorded['segments']).float().mean() < 0.005
+        rows = {(s['id'], s['category_id'], int(s['isthing'])) for frame in frames for s in frame.segments_info}
+        assert sorted(rows) == [tuple(row) for row in recorded['infos'].tolist()]
+    else:
+        width = golden.meta['output_size'][1]
+        masks = torch.from_numpy(np.unpackbits(recorded['masks'].numpy(), axis=-1)[..., :width])
+        for t, frame in enumerate(frames):
+            tracks = frame.pred_track_instances
+            assert torch.equal(torch.as_tensor(tracks.labels), recorded['labels'])
+            torch.testing.assert_close(torch.as_tensor(tracks.scores), recorded['scores'])
+            assert (torch.as_tensor(tracks.masks) != masks[:, t].bool()).float().mean() < 0.005
