@@ -14,6 +14,7 @@ transformers (or with an older release) its rows are left out.
 
 - "stream": every frame at once, class scores of the frames so far; nothing is kept but one tensor of queries.
 - "predict": class scores of the whole clip, as in tools/test.py; mask logits are kept up to a limit.
+- "scores": class scores are resized to full size, as in transformers, instead of mask probabilities (VSS).
 - "bf16": both run under autocast to bfloat16.
 
 Columns: seconds a frame, for the encoder, the blocks with queries, the head (upscaling and masks), post-processing and
@@ -41,7 +42,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from inference import Stopwatch, generated_frames, memory_mb, windows_of
 from prettytable import PrettyTable
 from torch import Tensor, nn
@@ -96,7 +96,7 @@ def build_mmvc(row: dict, state_dict: dict[str, Tensor] | None) -> nn.Module:
             propagation=dict(type='LinearPropagation'),
             criterion=dict(type='MaskClassificationLoss'),
             matcher=dict(type='ClipHungarianMatcher'),
-            postprocessor=POSTPROCESSORS[row['task']],
+            postprocessor={**POSTPROCESSORS[row['task']], **row['postprocessor']},
             data_preprocessor=dict(type='VideoSegDataPreprocessor', mean=MEAN, std=STD, pad_size_divisor=32)))
     if state_dict is not None:
         model.load_state_dict(convert_official_weights(state_dict).state_dict)
@@ -308,7 +308,7 @@ def rows_of(args: argparse.Namespace, has_transformers: bool) -> Iterator[dict]:
     """Yield the rows to measure."""
     common = dict(
         size=args.size, side=args.side, device=args.device, cpu_time=args.cpu_time, compile=False, amp=None,
-        stream=True, keep=True, rates=False, reference=has_transformers, outputs='')
+        stream=True, keep=True, rates=False, reference=has_transformers, outputs='', postprocessor={})
     if args.memory:
         for frames in args.memory:
             yield dict(common, kind='mmvc', name='stream', task=args.task[0], frames=frames, keep=False)
@@ -321,6 +321,8 @@ def rows_of(args: argparse.Namespace, has_transformers: bool) -> Iterator[dict]:
                 yield {**row, **theirs}
             yield dict(row, kind='mmvc', name='predict', stream=False, rates=index == 0)
             yield dict(row, kind='mmvc', name='stream')
+            if task == 'vss':
+                yield dict(row, kind='mmvc', name='stream, scores', postprocessor=dict(resizes='scores'))
             if index:
                 continue
             for amp, name in dict(bfloat16='bf16', float16='fp16').items():
@@ -377,8 +379,9 @@ def describe_limit(figures: dict, frames: int, gflop: float) -> str:
     network = sum(figures['seconds'][part] for part in PARTS if part != 'post') / frames
     rates = figures['rates']
     limits = {name: gflop / rate for name, rate in rates.items()}
-    text = ', '.join(f'{limits[name]:.3f} s at {rate:.0f} GFLOP/s ({name}; network / limit {network / limits[name]:.2f})'
-                     for name, rate in rates.items())
+    text = ', '.join(
+        f'{limits[name]:.3f} s at {rate:.0f} GFLOP/s ({name}; network / limit {network / limits[name]:.2f})'
+        for name, rate in rates.items())
     return f'{gflop:.0f} GFLOP of products a frame: {text}; network {network:.3f} s'
 
 
@@ -450,7 +453,8 @@ def main() -> None:
                 os.remove(row['outputs'])
                 theirs = saved.get((task, f'transformers{" " + name.split()[1] if row["amp"] else ""}'))
                 if row['kind'] == 'mmvc' and name in ('predict', 'stream') and theirs:
-                    lines.append(f'{task}, {name}: difference to transformers: {difference(saved[task, name], theirs)}')
+                    lines.append(f'{task}, {name}, largest differences to transformers: '
+                                 f'{difference(saved[task, name], theirs)}')
                 if row['kind'] == 'mmvc' and name != 'predict':
                     labels = agreement(row, saved[task, name], saved[task, 'predict'])
             if 'rates' in figures and args.device == 'cpu':

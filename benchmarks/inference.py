@@ -58,7 +58,10 @@ WINDOW = 3  # frames per call of the model
 class Stopwatch:
     """Measures exclusive seconds of nested parts."""
 
-    def __init__(self, device: str, parts: Sequence[str] = PARTS, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self,
+                 device: str,
+                 parts: Sequence[str] = PARTS,
+                 clock: Callable[[], float] = time.perf_counter) -> None:
         self.seconds: dict[str, float] = dict.fromkeys(parts, 0.)
         self.device = device
         self.clock = clock
