@@ -72,8 +72,9 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         feature_cache (dict, optional): Arguments of :class:`SegmenterCache`, for trainings without augmentation: the
             frozen encoder then processes every frame once. Defaults to None.
         official_quirks (bool): Whether to train as the official code does where it is wrong, see
-            :func:`official_targets`; the random scale of rotary positions then reaches a frozen encoder too, and with
-            several clips in a batch the final predictions of their frames are mixed up. Defaults to False.
+            :func:`official_targets`; the random scale of rotary positions then reaches a frozen encoder too, objects
+            share queries if too few are free, and with several clips in a batch the final predictions of their frames
+            are mixed up. Defaults to False.
         **kwargs: Arguments of :class:`BaseVideoSegmentor`.
 
     Raises:
@@ -112,6 +113,8 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         self.query_dropping = None if query_dropping is None else QueryDropping(**query_dropping)
         self.feature_cache = None if feature_cache is None else SegmenterCache(**feature_cache)
         self.official_quirks = official_quirks
+        if official_quirks and isinstance(self.matcher, ClipHungarianMatcher):
+            self.matcher.shares_queries = True
         self._check_settings(freeze_encoder)
         if freeze_encoder:
             self.frozen_parts = ('encoder', )

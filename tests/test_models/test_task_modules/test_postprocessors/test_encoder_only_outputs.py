@@ -77,4 +77,4 @@ def test_stream_ends_with_the_output_for_the_whole_video(recorded, prediction, t
     if task == 'vss':
         assert np.array_equal(frame.pred_sem_seg.sem_seg[0], recorded['out/vss/labels'][-1])
     else:
-        assert np.array_equal(frame.pred_track_instances.instances_ids, recorded['out/vis/ids'])  # the query is the track
+        assert np.array_equal(frame.pred_track_instances.instances_ids, recorded['out/vis/ids'])  # queries
