@@ -20,8 +20,8 @@ transformers (or with an older release) its rows are left out.
 Columns: seconds a frame, for the encoder, the blocks with queries, the head (upscaling and masks), post-processing and
 everything. They exclude building the model and a warm-up. "total" of transformers divided by that of a row is "speed".
 "peak MB" is the largest resident memory of the row's process (on CUDA of the device), "base MB" the memory before the
-first frame. "labels" is the share of pixels that differ from the row "predict" (VSS) or the mean overlap (IoU) of
-masks of the same query (VIS).
+first frame. "labels" is the share of pixels that differ from float32 and the default settings (VSS), or the mean overlap
+(IoU) with the masks of the same track there (VIS).
 
 Below the table: the largest differences of class and mask logits to those of transformers, relative to the largest
 value, and the limit that matrix products set: the products of the network, divided by the rate of the fastest of
@@ -97,7 +97,8 @@ def build_mmvc(row: dict, state_dict: dict[str, Tensor] | None) -> nn.Module:
             criterion=dict(type='MaskClassificationLoss'),
             matcher=dict(type='ClipHungarianMatcher'),
             postprocessor={**POSTPROCESSORS[row['task']], **row['postprocessor']},
-            data_preprocessor=dict(type='VideoSegDataPreprocessor', mean=MEAN, std=STD, pad_size_divisor=32)))
+            data_preprocessor=dict(type='VideoSegDataPreprocessor', mean=MEAN, std=STD, bgr_to_rgb=False,
+                                   pad_size_divisor=32)))
     if state_dict is not None:
         model.load_state_dict(convert_official_weights(state_dict).state_dict)
     return model.eval()
@@ -196,7 +197,7 @@ class Ours:
         else:
             samples = self.model.postprocessor.frames(self.model.predict_video(windows, self.size))
         while True:
-            with self.watch.part('post' if not self.stream else 'blocks'):
+            with nullcontext() if self.stream else self.watch.part('post'):
                 sample = next(samples, None)
             if sample is None:
                 return
@@ -291,7 +292,7 @@ def run_row(row: dict) -> dict:
                 results.append(result.cpu().numpy())
         seconds = clock() - start
         peak_mb = torch.cuda.max_memory_allocated() / 2**20 if row['device'] == 'cuda' else memory_mb(peak=True)
-        figures = dict(seconds=watch.seconds, total=seconds, base_mb=base_mb, peak_mb=peak_mb)
+        figures = dict(seconds=dict(watch.seconds), total=seconds, base_mb=base_mb, peak_mb=peak_mb)
         if row['outputs']:
             cls_scores, masks = program.network(frames[:2])
             np.savez(row['outputs'], cls_scores=cls_scores.float().cpu(), masks=masks.float().cpu(),
@@ -455,8 +456,9 @@ def main() -> None:
                 if row['kind'] == 'mmvc' and name in ('predict', 'stream') and theirs:
                     lines.append(f'{task}, {name}, largest differences to transformers: '
                                  f'{difference(saved[task, name], theirs)}')
-                if row['kind'] == 'mmvc' and name != 'predict':
-                    labels = agreement(row, saved[task, name], saved[task, 'predict'])
+                exact = 'stream' if name == 'stream, scores' else 'predict'
+                if row['kind'] == 'mmvc' and name not in ('predict', 'stream'):
+                    labels = agreement(row, saved[task, name], saved[task, exact])
             if 'rates' in figures and args.device == 'cpu':
                 lines.append(f'{task}: {describe_limit(figures, frames, gflop)}')
             baseline = totals.get((task, frames, 'transformers'))

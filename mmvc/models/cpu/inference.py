@@ -68,9 +68,13 @@ class CPUInference(TorchFunctionMode):
 
 def is_supported(x: Tensor) -> bool:
     """Whether the kernels here may run on an input: float32 on CPU, without gradients and autocast."""
-    return (x.device.type == 'cpu' and x.dtype == torch.float32 and x.numel() > 0 and cpu_kernels_enabled()
-            and _ONEDNN_LINEAR is not None and not torch.is_grad_enabled() and not _autocast_enabled()
-            and not _is_compiling())
+    return x.dtype == torch.float32 and can_multiply(x) and not _autocast_enabled()
+
+
+def can_multiply(x: Tensor) -> bool:
+    """Whether oneDNN may multiply float32 copies of an input: on CPU, without gradients, of any type."""
+    return (x.device.type == 'cpu' and x.numel() > 0 and cpu_kernels_enabled() and _ONEDNN_LINEAR is not None
+            and not torch.is_grad_enabled() and not _is_compiling())
 
 
 def _is_unrecognised_channels_last(x: Tensor) -> bool:
@@ -112,7 +116,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, gelu: bool
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """Compute ``a @ b.T`` for supported matrices (M, C) and (N, C).
+    """Compute ``a @ b.T`` for float32 matrices (M, C) and (N, C) if :func:`can_multiply`.
 
     Each row of them is contiguous. oneDNN takes a thousand times as long for another layout of ``b``.
     """

@@ -54,9 +54,19 @@ def test_attend_leaves_other_cases_to_pytorch(calls):
     torch.testing.assert_close(attend(*few), F.scaled_dot_product_attention(*few))
     with torch.enable_grad():
         attend(query.clone().requires_grad_(), key, value).sum().backward()
-    with torch.autocast('cpu', torch.bfloat16):
-        attend(query, key, value)
     assert not calls
+
+
+@needs_onednn
+@torch.no_grad()
+def test_attend_in_half_precision(calls):
+    """As close to float32 as its output can be."""
+    heads = strided_heads(1, 300).bfloat16()
+    expected = F.scaled_dot_product_attention(*heads.float())
+    with torch.autocast('cpu', torch.bfloat16):
+        actual = attend(*heads)
+    assert calls and actual.dtype == torch.bfloat16
+    torch.testing.assert_close(actual, expected.bfloat16(), rtol=2**-7, atol=1e-6)
 
 
 @needs_onednn
