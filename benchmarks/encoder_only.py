@@ -20,7 +20,7 @@ transformers (or with an older release) its rows are left out.
 Columns: seconds a frame, for the encoder, the blocks with queries, the head (upscaling and masks), post-processing and
 everything. They exclude building the model and a warm-up. "total" of transformers divided by that of a row is "speed".
 "peak MB" is the largest resident memory of the row's process (on CUDA of the device), "base MB" the memory before the
-first frame. "labels" is the share of pixels that differ from float32 and the default settings (VSS), or the mean overlap
+first frame. "labels" is the share of pixels that differ from float32 and default settings (VSS), or the mean overlap
 (IoU) with the masks of the same track there (VIS).
 
 Below the table: the largest differences of class and mask logits to those of transformers, relative to the largest

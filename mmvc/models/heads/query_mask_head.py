@@ -65,7 +65,7 @@ class QueryMaskHead(BaseModule):
         Returns:
             tuple[Tensor, Tensor]: Class logits (N, Q, K + 1), and mask logits (N, Q, 4 h, 4 w).
         """
-        features = self.upscale(patches.transpose(1, 2).unflatten(2, grid))
+        features = self.upscale(patches.transpose(1, 2).view(len(patches), -1, *grid))
         return self.cls_embed(queries), decode_masks(self.mask_embed(queries), features)
 
     def empty_scores(self, queries: Tensor) -> Tensor:

@@ -379,4 +379,6 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
 
 def _stack_frames(frames: Sequence[JoinedTokens]) -> JoinedTokens:
     """Tokens (B, ...) of T successive frames as those of B * T frames, the frames of a clip after each other."""
-    return JoinedTokens(*(torch.stack([frame[i] for frame in frames], dim=1).flatten(0, 1) for i in range(2)))
+    queries = torch.stack([frame.queries for frame in frames], dim=1)
+    patches = torch.stack([frame.patches for frame in frames], dim=1)
+    return JoinedTokens(queries.flatten(0, 1), patches.flatten(0, 1))
