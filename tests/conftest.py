@@ -2,6 +2,7 @@
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,15 @@ cv2.setNumThreads(0)
 # mmengine formats the config for its log and asks compilers for their versions. Both take longer than a tiny training.
 yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)
 mmengine.runner.runner.collect_env = dict
+
+
+# Tools change them when they are imported, and most tests run tools in this process.
+_HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+
+def _reset_signals() -> None:
+    for number, handler in _HANDLERS.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -51,11 +61,13 @@ def process_state(forget_runs):
     """Reset what a tool or mmengine sets for the whole process, so that no test sees it in the next one."""
     torch.manual_seed(0)
     forget_runs()
+    _reset_signals()  # also what a test module or a fixture of the session imported
     mmengine.DefaultScope._instance_dict.clear()
     environment, path = dict(os.environ), list(sys.path)
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     deterministic = torch.are_deterministic_algorithms_enabled()
     yield
+    _reset_signals()
     mmengine.DefaultScope._instance_dict.clear()
     os.environ.clear()
     os.environ.update(environment)

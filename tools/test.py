@@ -37,9 +37,11 @@ from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write, remove_orphaned_drafts
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.dataset_configs import innermost_datasets
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.tasks import TASKS
+from mmvc.utils.type_names import type_class, type_name
 from mmvc.visualization import FPS_RANGE
 
 # post-processor of a model -> the metric that scores its predictions
@@ -99,8 +101,8 @@ def parse_args() -> argparse.Namespace:
 
 def writes_predictions(evaluator: ConfigDict) -> bool:
     """Whether a metric can write predictions in the format of a benchmark."""
-    metric = METRICS.get(evaluator.type)
-    return metric is not None and issubclass(metric, VideoMetric) and metric.WRITES_PREDICTIONS
+    metric = type_class(evaluator, METRICS)
+    return isinstance(metric, type) and issubclass(metric, VideoMetric) and metric.WRITES_PREDICTIONS
 
 
 def request_predictions(cfg: Config, out_dir: str | None, format_only: bool) -> None:
@@ -111,7 +113,7 @@ def request_predictions(cfg: Config, out_dir: str | None, format_only: bool) -> 
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     writing = [evaluator for evaluator in evaluators if writes_predictions(evaluator)]
     if not writing:
-        names = ', '.join(evaluator.type for evaluator in evaluators)
+        names = ', '.join(map(type_name, evaluators))
         raise UsageError(f'{names} does not write predictions in the format of a benchmark: add a metric that does '
                          'to test_evaluator, or drop --format-only and --out-dir')
     for evaluator in writing:
@@ -127,12 +129,12 @@ def check_task(cfg: Config, tta: bool) -> None:
 
     Models without a post-processor of this package are not checked.
     """
-    postprocessor = str((cfg.model.get('postprocessor') or {}).get('type')).split('.')[-1]
+    postprocessor = type_name(cfg.model.get('postprocessor'))
     expected = METRIC_OF.get(postprocessor)
     if expected is None:
         return
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    for name in (str(evaluator.type).split('.')[-1] for evaluator in evaluators):
+    for name in map(type_name, evaluators):
         if name in METRIC_OF.values() and name != expected:
             raise UsageError(f'{name} of test_evaluator cannot score this model, whose {postprocessor} makes '
                              f'predictions for {expected}: change one of them')
@@ -151,8 +153,8 @@ def enable_tta(cfg: Config) -> None:
     """Wrap the model and its pipeline for test-time augmentation."""
     from mmvc.models.tta import make_tta_pipeline  # slow to import, and rarely needed
     cfg.model = ConfigDict(**cfg.get('tta_model', dict(type='VideoSegTTAModel')), module=cfg.model)
-    dataset = cfg.test_dataloader.dataset
-    dataset.pipeline = cfg.get('tta_pipeline') or make_tta_pipeline(dataset.pipeline)
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        dataset['pipeline'] = cfg.get('tta_pipeline') or make_tta_pipeline(dataset['pipeline'])
 
 
 @record  # torchrun prints the traceback of the process that failed first

@@ -17,15 +17,14 @@ from mmvc.engine import (
     LAUNCHERS,
     VIS_BACKENDS,
     OverrideAction,
+    Stage,
     accumulate_gradients,
-    build_runner,
     default_work_dir,
     enable_amp,
     enable_auto_scale_lr,
     enable_backends,
     enable_deterministic,
     hold_on_main_process,
-    last_good_checkpoint,
     load_config,
     load_stages,
     on_main_process,
@@ -69,10 +68,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--resume', action='store_true',
                         help='continue from the last intact checkpoint, and skip finished stages')
     parser.add_argument('--overwrite', action='store_true',
-                        help='discard the checkpoints of the stages to train (only for configs with stages)')
+                        help='discard the checkpoints of the trainings to do, and start them again')
     parser.add_argument('--stage', '--stages', nargs='+', metavar='NAME',
                         help='train only these stages; the first one starts from the stage before in the work dir, or '
                         'from load_from if that was not trained there; default: all')
+    parser.add_argument('--allow-random-weights', action='store_true',
+                        help='train a stage without the weights of the one before; without this option, a training '
+                        'whose frozen parts would stay random is refused')
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='load checkpoints even if loading runs code that they contain')
@@ -112,17 +114,6 @@ def prepare(args: argparse.Namespace, stage: str | None = None) -> Config:
     return cfg
 
 
-def train_alone(cfg: Config, resume: bool) -> None:
-    """Train a config without stages."""
-    if resume:
-        checkpoint = on_main_process(lambda: last_good_checkpoint(cfg.work_dir))
-        if checkpoint is None:
-            print(f'No checkpoint to resume from in "{cfg.work_dir}": training starts from the beginning')
-        else:
-            cfg.load_from, cfg.resume = checkpoint, True
-    build_runner(cfg).train()
-
-
 @record  # torchrun prints the traceback of the process that failed first
 def run(args: argparse.Namespace) -> None:
     """Run the training of the command line."""
@@ -133,14 +124,20 @@ def run(args: argparse.Namespace) -> None:
         names = stage_names(read_config(args.config))
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)
         setup_distributed(args.launcher, cfg)
-        if not names and (args.stage or args.overwrite):
-            raise UsageError(f'config "{args.config}" has no stages: --stage and --overwrite do not apply')
         with hold_on_main_process([cfg.work_dir]):
             if names:
                 stages = load_stages(names, cfg.work_dir, lambda name: prepare(args, name))
-                run_stages(stages, args.stage, args.resume, args.overwrite)
+                resume = args.resume
+            elif args.stage:
+                raise UsageError(f'config "{args.config}" has no stages: --stage does not apply')
             else:
-                train_alone(cfg, args.resume)
+                stages = [Stage('', cfg, cfg.work_dir)]
+                stages[0].require_training()
+                if args.overwrite and not on_main_process(stages[0].holds_results):
+                    raise UsageError(f'config "{args.config}" has no stages, and "{cfg.work_dir}" no results to '
+                                     'discard: leave out --overwrite')
+                resume = args.resume or bool(cfg.get('resume'))
+            run_stages(stages, args.stage, resume, args.overwrite, args.allow_random_weights)
 
 
 def main() -> None:

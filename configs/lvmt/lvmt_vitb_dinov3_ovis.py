@@ -17,4 +17,4 @@ train_cfg = dict(max_iters=80000, val_interval=80000)
 model_wrapper_cfg = _base_.chunk_wrapper
 sync_bn = 'torch'
 load_from = 'checkpoints/pmt/pmt_vitb_dinov3_ovis_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitb16.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitb.pth'))

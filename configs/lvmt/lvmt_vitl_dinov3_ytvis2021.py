@@ -17,4 +17,4 @@ train_cfg = dict(max_iters=40000, val_interval=40000)
 model_wrapper_cfg = _base_.chunk_wrapper
 sync_bn = 'torch'
 load_from = 'checkpoints/pmt/pmt_vitl_dinov3_ytvis2021_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitl16.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitl.pth'))

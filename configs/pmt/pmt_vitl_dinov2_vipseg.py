@@ -16,4 +16,4 @@ param_scheduler = _base_.one_phase_schedule
 train_cfg = dict(max_iters=40000, val_interval=40000)
 sync_bn = 'torch'
 load_from = 'checkpoints/pmt/pmt_vitl_dinov2_vipseg_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitl14_reg4.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitl.pth'))

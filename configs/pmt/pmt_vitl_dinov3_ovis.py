@@ -16,4 +16,4 @@ param_scheduler = _base_.one_phase_schedule
 train_cfg = dict(max_iters=60000, val_interval=60000)
 sync_bn = 'torch'
 load_from = 'checkpoints/pmt/pmt_vitl_dinov3_ovis_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitl16.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitl.pth'))

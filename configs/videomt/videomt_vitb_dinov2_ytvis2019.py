@@ -15,4 +15,4 @@ test_dataloader = val_dataloader
 param_scheduler = _base_.two_phase_schedule
 train_cfg = dict(max_iters=40000, val_interval=40000)
 load_from = 'checkpoints/videomt/videomt_vitb_dinov2_ytvis2019_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitb14_reg4.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitb.pth'))

@@ -15,4 +15,4 @@ test_dataloader = val_dataloader
 param_scheduler = _base_.two_phase_schedule
 train_cfg = dict(max_iters=40000, val_interval=40000)
 load_from = 'checkpoints/videomt/videomt_vitl_dinov2_vipseg_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitl14_reg4_grid80.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitl_grid80.pth'))

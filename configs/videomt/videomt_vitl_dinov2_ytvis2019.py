@@ -15,4 +15,4 @@ test_dataloader = val_dataloader
 param_scheduler = _base_.two_phase_schedule
 train_cfg = dict(max_iters=60000, val_interval=60000)
 load_from = 'checkpoints/videomt/videomt_vitl_dinov2_ytvis2019_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitl14_reg4.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov2_vitl.pth'))

@@ -15,4 +15,4 @@ test_dataloader = val_dataloader
 param_scheduler = _base_.two_phase_schedule
 train_cfg = dict(max_iters=160000, val_interval=160000)
 load_from = 'checkpoints/videomt/videomt_vitl_dinov3_ytvis2021_segmenter.pth'
-stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitl16.pth'))
+stages = dict(segmenter=dict(load_from='checkpoints/dinov3_vitl.pth'))

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmvc.utils.errors import UsageError
+from mmvc.utils.type_names import type_name
 
 
 def apply_overrides(cfg: Config, overrides: Mapping[str, Any], source: str) -> None:
@@ -36,9 +37,9 @@ def _with_positions(cfg: Config, key: str) -> str:
     here: Any = cfg
     for part in key.split('.'):
         if isinstance(here, (list, tuple)) and not part.isdigit():
-            found = [i for i, item in enumerate(here) if isinstance(item, dict) and _type_of(item) == part]
+            found = [i for i, item in enumerate(here) if isinstance(item, dict) and type_name(item) == part]
             if len(found) != 1:
-                types = ', '.join(_type_of(item) for item in here if isinstance(item, dict))
+                types = ', '.join(type_name(item) for item in here if isinstance(item, dict))
                 raise KeyError(f'{len(found)} items of type {part} in the list "{".".join(parts)}" ({types})')
             part = str(found[0])
         parts.append(part)
@@ -47,8 +48,3 @@ def _with_positions(cfg: Config, key: str) -> str:
         else:
             here = here.get(part) if hasattr(here, 'get') else None
     return '.'.join(parts)
-
-
-def _type_of(item: dict) -> str:
-    """Return the type of an item without its scope."""
-    return str(item.get('type', '')).rsplit('.', 1)[-1]

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmvc.engine import Stage, load_config, load_stages, read_config, stage_names
+from mmvc.utils.dataset_configs import innermost_datasets
 from mmvc.utils.errors import UsageError
 
 from .config_hash import short_hash, to_plain
@@ -292,8 +293,9 @@ class Plan:
             raise UsageError(f'{source}: config "{cfg.filename}" has no test_dataloader: add one, since the stage is '
                              'evaluated on it')
         if entry.get('mask'):
-            pipeline = list(cfg.test_dataloader.dataset.pipeline)
-            cfg.test_dataloader.dataset.pipeline = [*pipeline[:-1], dict(prob=1.0, **entry['mask']), pipeline[-1]]
+            for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+                *first, packing = dataset['pipeline']
+                dataset['pipeline'] = [*first, dict(prob=1.0, **entry['mask']), packing]
         cfg.randomness = dict(cfg.randomness, seed=0)  # the same masks for all seeds of the training
         attention = bool(entry.get('attention'))
         content = short_hash({key: cfg.get(key) for key in _TEST_KEYS}, attention)

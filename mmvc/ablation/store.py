@@ -2,8 +2,11 @@
 """The folder of the trainings: where their results are, and which of them exist."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
+
+from mmengine.logging import print_log
 
 from mmvc.engine import Stage
 from mmvc.utils.atomic import atomic_write
@@ -57,8 +60,7 @@ class Store:
         Returns:
             dict[str, float] | None: Numbers by name. None if the evaluation is not finished.
         """
-        path = self.folder(training) / f'{evaluation}.json'
-        return json.loads(path.read_text()) if path.exists() else None
+        return self._read(training, evaluation)
 
     def write(self, training: Training, name: str, content: Any) -> None:
         """Write ``<name>.json`` into the folder of a training."""
@@ -66,5 +68,15 @@ class Store:
 
     def cost(self, training: Training) -> dict[str, float]:
         """Return ``wall_seconds`` and ``cpu_seconds`` of a training with its evaluations; empty if it never ran."""
-        path = self.folder(training) / 'training.json'
-        return json.loads(path.read_text())['cost'] if path.exists() else {}
+        return (self._read(training, 'training') or {}).get('cost') or {}
+
+    def _read(self, training: Training, name: str) -> dict | None:
+        """Read ``<name>.json`` of a training; None if there is none, or it is damaged."""
+        path = self.folder(training) / f'{name}.json'
+        if not path.exists():
+            return None
+        try:
+            return dict(json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            print_log(f'"{path}" is damaged ({error}): it is made again', logger='current', level=logging.WARNING)
+            return None

@@ -16,6 +16,7 @@ from mmvc.engine.data_files import data_files
 from mmvc.engine.ground_truth import GroundTruth, dataset_task
 from mmvc.registry import DATASETS, TRANSFORMS
 from mmvc.utils.patch_mask import draw_patch_mask, expand_patch_mask
+from mmvc.utils.type_names import type_class, type_name
 from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
 
 from .pictures import PictureWriter, spread
@@ -84,13 +85,7 @@ class TrainingClips:
     """
 
     def __init__(self, dataset: dict, masking: PatchMasking | None = None) -> None:
-        dataset = deepcopy(dict(dataset))
-        inner = dataset
-        while 'pipeline' not in inner and 'dataset' in inner:
-            inner['dataset'] = deepcopy(dict(inner['dataset']))
-            inner = inner['dataset']
-        inner['pipeline'] = record_masks(inner.get('pipeline', ()), masking)
-        self._dataset = DATASETS.build(dataset)
+        self._dataset = DATASETS.build(_recording(deepcopy(dict(dataset)), masking))
         self.metainfo = self._dataset.metainfo
         classes, things = self.metainfo['classes'], self.metainfo.get('thing_classes', ())
         tracked = dict(vss=(), vps=things, vis=classes)[dataset_task(self._dataset)]
@@ -132,6 +127,15 @@ class TrainingClips:
         if 'gt_instances' not in sample:
             return None
         return SegmentMap.from_entities(sample.gt_instances, self._track_labels)
+
+
+def _recording(dataset: dict, masking: PatchMasking | None) -> dict:
+    """Let the outermost pipelines of a dataset, which may be inside of wrappers, record their masks."""
+    if 'pipeline' not in dataset and dataset.get('datasets'):
+        return dict(dataset, datasets=[_recording(part, masking) for part in dataset['datasets']])
+    if 'pipeline' not in dataset and dataset.get('dataset'):
+        return dict(dataset, dataset=_recording(dataset['dataset'], masking))
+    return dict(dataset, pipeline=record_masks(dataset.get('pipeline', ()), masking))
 
 
 class WholeVideo:
@@ -202,14 +206,14 @@ def record_masks(pipeline: Sequence[dict], masking: PatchMasking | None = None) 
     """
     pipeline = [deepcopy(dict(transform)) for transform in pipeline]
     if masking is not None:
-        pipeline = [transform for transform in pipeline if _name(transform) not in MASKING_TRANSFORMS]
+        pipeline = [transform for transform in pipeline if type_name(transform) not in MASKING_TRANSFORMS]
         kind = 'TubeMask' if masking.tube else 'RandomPatchMask'
         own = dict(type=f'mmvc.{kind}', patch_size=masking.patch_size, mask_ratio=masking.mask_ratio)
         pipeline.insert(len(pipeline) - 1, own)
     for transform in pipeline:
-        if _name(transform) in MASKING_TRANSFORMS:
+        if type_name(transform) in MASKING_TRANSFORMS:
             transform.update(mode='sum', prob=None)
-        elif _name(transform) == 'PackSegInputs':  # MMSegmentation's packing only keeps listed keys
+        elif type_name(transform) == 'PackSegInputs':  # MMSegmentation's packing only keeps listed keys
             transform['meta_keys'] = (*_meta_keys(transform), 'patch_mask', 'patch_size')
     return pipeline
 
@@ -218,13 +222,7 @@ def _meta_keys(transform: dict) -> Sequence[str]:
     """Return the keys that a packing transform keeps."""
     if 'meta_keys' in transform:
         return transform['meta_keys']
-    return inspect.signature(TRANSFORMS.get(transform['type'])).parameters['meta_keys'].default
-
-
-def _name(transform: dict) -> str:
-    """Return the name of the class of a transform, without its scope."""
-    kind = transform['type']
-    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+    return inspect.signature(type_class(transform, TRANSFORMS)).parameters['meta_keys'].default
 
 
 def _unpack(inputs: Tensor, sample: Any) -> tuple[Tensor, list[BaseDataElement]]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
-from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.errors import DataError, UsageError, naming_video
 from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.progress import ProgressBars
@@ -289,7 +289,12 @@ class VideoSegInferencer:
         frames = track(reader, reader.expected_frames, reader.source.name)
         windows = self._windows(frames, self._window_size(reader), pending)
         first = next(windows)  # reading a frame sets the reader's size
-        for sample in self._stepped(self.model.stream(chain([first], windows), reader.size)):
+        samples = self._stepped(self.model.stream(chain([first], windows), reader.size))
+        while True:
+            with naming_video(reader.source.name):
+                sample = next(samples, None)
+            if sample is None:
+                return
             yield self._result(reader, pending.popleft(), sample)
 
     def _two_passes(self, reader: FrameReader, track: TrackProgress) -> Iterator[FrameResult]:
@@ -303,7 +308,7 @@ class VideoSegInferencer:
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
         first = next(windows)  # reading a frame sets the reader's size
         steps = _tracked_modules(self.model.final_steps(), track, f'{name}: refine')
-        with steps, torch.no_grad(), self._autocast():
+        with steps, torch.no_grad(), self._autocast(), naming_video(name):
             prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
         if self.task == 'vps':  # the segments of a video are known only after a pass over all masks

@@ -19,8 +19,11 @@ from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.arguments import check_number
+from mmvc.utils.checkpoint_loading import plain_name
+from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import PACKAGE, find_shipped
+from mmvc.utils.type_names import type_name
 
 from .checkpoint_config import config_of_checkpoint
 
@@ -190,7 +193,7 @@ def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, lab
     state_dict = checkpoint.get('state_dict', checkpoint)
     lines = weight_mismatches(model, state_dict)
     if not lines:
-        state_dict = {name[7:] if name.startswith('module.') else name: value for name, value in state_dict.items()}
+        state_dict = {plain_name(name): value for name, value in state_dict.items()}
         model.load_state_dict(state_dict, strict=False)  # weight_mismatches() has checked the missing keys
         return
     hint = _mismatch_hint(lines)
@@ -274,10 +277,9 @@ def test_dataset(cfg: Config, label: str = 'the config') -> ConfigDict:
     Raises:
         UsageError: The config has no test dataset.
     """
-    dataset = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
-    while dataset is not None and 'pipeline' not in dataset:
-        dataset = dataset.get('dataset')
-    if dataset is None:
+    outermost = (cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}).get('dataset')
+    dataset = innermost_dataset(outermost or {})
+    if dataset.get('pipeline') is None:
         raise UsageError(f'{label} has no test_dataloader with a dataset and its pipeline: add one, since it defines '
                          'the classes and the size of the frames')
     return dataset
@@ -301,7 +303,7 @@ def frame_transforms(cfg: Config) -> tuple[ConfigDict, list[ConfigDict]]:
     def without_loading(transforms: list[ConfigDict]) -> list[ConfigDict]:
         kept = []
         for transform in transforms:
-            name = str(transform['type']).split('.')[-1]
+            name = type_name(transform)
             if name in ('LoadFrameFromFile', 'LoadImageFromFile'):
                 loaders.append(transform)
             elif not name.startswith(('Load', 'Sample')):

@@ -3,10 +3,12 @@ import logging
 import os.path as osp
 from typing import Any
 
+import numpy as np
 from mmdet.visualization.palette import get_palette
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmvc.formats.label_maps import VOID_LABEL, read_label_map
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.files import other_images
 
@@ -43,6 +45,27 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
     def prepare_data(self, idx: int) -> Any:
         """Load the ``idx``-th video and pass it through the pipeline; raises an error if it cannot be loaded."""
         return BaseDataset.prepare_data(self, idx)
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """List the classes in a video, for mmengine's ``ClassBalancedDataset``.
+
+        Args:
+            idx (int): Index of the video.
+
+        Returns:
+            list[int]: Class indices in ascending order. Those of semantic masks are read from all masks of the video.
+        """
+        info: dict = self.get_data_info(idx)
+        classes: set[int] = set()
+        for image in info['images']:
+            if image.get('instances') is not None:
+                classes.update(each['bbox_label'] for each in image['instances'] if not each['ignore_flag'])
+            elif image.get('segments_info') is not None:
+                classes.update(segment['category_id'] for segment in image['segments_info'])
+            elif image.get('seg_map_path') is not None:
+                labels = np.unique(info['label_lut'][read_label_map(image['seg_map_path'])])
+                classes.update(labels[(labels >= 0) & (labels != VOID_LABEL)].tolist())
+        return sorted(classes)
 
     @classmethod
     def _load_metainfo(cls, metainfo: dict | None = None) -> dict:

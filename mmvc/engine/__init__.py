@@ -21,8 +21,9 @@ from .config import (
 from .data_files import data_files
 from .distributed import LAUNCHERS, hold_on_main_process, on_main_process, setup_distributed
 from .reporting import report_errors
+from .stage import Stage
 from .stage_config import resolve_stage, stage_names
-from .stages import Stage, load_stages, run_stages
+from .stages import load_stages, run_stages
 
 __all__ = [
     # configs

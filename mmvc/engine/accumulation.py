@@ -4,6 +4,7 @@
 from mmengine.config import Config, ConfigDict
 
 from mmvc.utils.errors import UsageError
+from mmvc.utils.type_names import type_name
 
 #: entries of a config that mmengine counts in iterations (unless it counts in epochs)
 _LOOP_KEYS = ('max_iters', 'val_interval', 'val_begin')
@@ -48,7 +49,7 @@ def accumulate_gradients(cfg: Config, count: int) -> None:
     for hook in [hooks.get('checkpoint'), hooks.get('logger'), *(cfg.get('custom_hooks') or [])]:
         if not hook:
             continue
-        if hook.get('type') == 'EMAHook':  # averages weights once per update
+        if type_name(hook) == 'EMAHook':  # averages weights once per update
             hook.setdefault('interval', 1)
         if not hook.get('by_epoch', hook is hooks.get('checkpoint')):
             _multiply(hook, _HOOK_KEYS, count)

@@ -1,10 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Finding intact checkpoints, and comparing their weights with a model."""
 
+import hashlib
 import logging
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -12,7 +14,7 @@ from torch import Tensor
 from torch.distributed.fsdp import FullStateDictConfig, FullyShardedDataParallel, StateDictType
 
 from mmvc.utils import safetensors_files
-from mmvc.utils.checkpoint_loading import load_from_local
+from mmvc.utils.checkpoint_loading import load_from_local, plain_name
 from mmvc.utils.errors import CheckpointError, UsageError
 
 _PERIODIC_NAME = re.compile(r'(?!best_)[^/\\\0]*_(\d+)\.pth')  # iter_100.pth, epoch_3.pth; best_*: no optimizer state
@@ -59,6 +61,31 @@ def require_checkpoint(path: str | Path) -> None:
         raise UsageError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: copy or train it again')
 
 
+def content_digest(path: str | Path) -> str:
+    """Tell the content of a checkpoint from that of others, also in a copy, without reading it.
+
+    Args:
+        path (str | Path): Checkpoint file. Of a file of torch the checksums of its tensors count; of another file its
+            size and its first megabyte.
+
+    Returns:
+        str: Digest.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if '/data/' in entry.filename]
+        tensors = sorted((entry.CRC, entry.file_size) for entry in entries)
+        digest.update(repr(tensors).encode())
+    else:
+        with open(path, 'rb') as file:
+            digest.update(file.read(1 << 20) + str(Path(path).stat().st_size).encode())
+    return digest.hexdigest()[:16]
+
+
 def periodic_checkpoints(folder: str | Path) -> list[Path]:
     """List the checkpoints that training wrote (``iter_100.pth``, ``epoch_3.pth``, not ``best_*``), newest first.
 
@@ -101,7 +128,26 @@ def why_not_resumable(path: str | Path) -> str | None:
                or not isinstance(content.get(key), dict)]
     if missing:
         return f'was not written by a training of mmengine (it has no {", ".join(missing)})'
-    return None if 'iter' in content['meta'] else 'does not say which iteration it was saved at (meta.iter)'
+    counts = {key: content['meta'].get(key, default) for key, default in (('iter', None), ('epoch', 0))}
+    wrong = [f'meta.{key}: {count}' for key, count in counts.items() if type(count) is not int or count < 0]
+    return f'does not say which iteration it was saved at ({wrong[0]})' if wrong else None
+
+
+def require_resumable(path: str | Path) -> None:
+    """Raise an error unless a training can resume from a checkpoint.
+
+    Args:
+        path (str | Path): Checkpoint file.
+
+    Raises:
+        UsageError: The file is missing, or as :func:`why_not_resumable` says.
+    """
+    if not Path(path).is_file():
+        raise UsageError(f'checkpoint "{path}" to resume from does not exist')
+    problem = why_not_resumable(path)
+    if problem is not None:
+        raise UsageError(f'a training cannot resume from "{path}": it {problem}. To start from its weights, leave out '
+                         'resume and keep load_from')
 
 
 def last_good_checkpoint(work_dir: str | Path) -> str | None:
@@ -142,7 +188,8 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
 
     Args:
         model (nn.Module): Model without a wrapper, or sharded by FSDP (then all ranks must call this function).
-        state_dict (dict[str, Tensor]): Weights of the checkpoint; a prefix ``module.`` is ignored.
+        state_dict (dict[str, Tensor]): Weights of the checkpoint; prefixes of wrappers are ignored, see
+            :func:`plain_name`.
         allow_missing (bool): Whether the model may have weights that the checkpoint lacks, as in a stage that adds a
             module. Defaults to False.
 
@@ -150,18 +197,42 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
         list[str]: One line per mismatch; empty if all weights fit.
     """
     expected = _whole_state_dict(model)
-    given = {re.sub(r'^module\.', '', name): tensor for name, tensor in state_dict.items()}
-    lines = [f'{name}: shape {tuple(given[name].shape)} in the checkpoint, {tuple(expected[name].shape)} in the model'
-             for name in expected if name in given and given[name].shape != expected[name].shape]
+    given = {plain_name(name): tensor for name, tensor in state_dict.items()}
+    lines = [f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
+             for name in expected if name in given and getattr(given[name], 'shape', None) != expected[name].shape]
     if not allow_missing:
-        optional = {
-            f'{prefix}.{name}'.replace('_fsdp_wrapped_module.', '')
-            for prefix, module in model.named_modules() if getattr(module, 'state_is_optional', False)
-            for name in module.state_dict()
-        }
+        optional = _optional_weights(model)
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
     lines += [f'{name}: not in the model' for name in given if name not in expected]
     return lines
+
+
+def _shape(value: Any) -> str:
+    return f'shape {tuple(value.shape)}' if hasattr(value, 'shape') else f'a {type(value).__name__}'
+
+
+def fitting_weights(model: nn.Module, state_dict: dict[str, Tensor]) -> set[str]:
+    """Names of the weights of a model that a checkpoint has in the same shape; arguments as above."""
+    expected = _whole_state_dict(model)
+    given = {plain_name(name): tensor for name, tensor in state_dict.items()}
+    return {name for name in expected if name in given and getattr(given[name], 'shape', None) == expected[name].shape}
+
+
+def frozen_weights(model: nn.Module) -> list[str]:
+    """Names of the weights in the parts of a model that its training leaves as they are (``frozen_parts``)."""
+    parts, optional = getattr(model, 'frozen_parts', ()), _optional_weights(model)
+    names = [f'{part}.{name}' for part in parts if (module := getattr(model, part, None)) is not None
+             for name in module.state_dict()]
+    return [name for name in names if name not in optional]
+
+
+def _optional_weights(model: nn.Module) -> set[str]:
+    """Names of the weights that a checkpoint need not have."""
+    return {
+        f'{prefix}.{name}'.replace('_fsdp_wrapped_module.', '')
+        for prefix, module in model.named_modules() if getattr(module, 'state_is_optional', False)
+        for name in module.state_dict()
+    }
 
 
 def _whole_state_dict(model: nn.Module) -> dict[str, Tensor]:

@@ -15,8 +15,10 @@ from mmengine.runner import Runner
 from mmvc.registry import RUNNERS
 from mmvc.utils.atomic import remove_orphaned_drafts
 from mmvc.utils.errors import UsageError
+from mmvc.utils.type_names import type_name
 
 from .checkpoints import last_good_checkpoint
+from .class_types import name_types
 from .distributed import on_main_process, wrap_for_cpu
 from .hooks.check_data_hook import CheckDataHook
 from .loaders import guard_loaders
@@ -62,7 +64,7 @@ def read_config(path: str) -> Config:
     if not osp.isfile(path):
         raise UsageError(f'config "{path}" does not exist')
     try:
-        return Config.fromfile(path)
+        return name_types(Config.fromfile(path))
     except FileNotFoundError as error:  # a file named in _base_
         raise UsageError(f'config "{path}": {error}') from error
     except Exception as error:  # a config is code, which can fail in any way
@@ -217,7 +219,7 @@ def enable_amp(cfg: Config) -> None:
     Raises:
         UsageError: The optimizer wrapper is neither ``OptimWrapper`` nor ``AmpOptimWrapper``.
     """
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = type_name(cfg.optim_wrapper) or 'OptimWrapper'
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise UsageError(f'--amp needs optim_wrapper.type OptimWrapper, the config has {kind}')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -273,9 +275,45 @@ def enable_backends(cfg: Config, names: Sequence[str]) -> None:
         kind, package, module = VIS_BACKENDS[name]
         if importlib.util.find_spec(module) is None:
             raise UsageError(f'--watch {name} needs the package {package}: pip install {package}')
-        if kind not in [backend['type'].split('.')[-1] for backend in backends]:
+        if kind not in [type_name(backend) for backend in backends]:
             backends.append(dict(type=kind))
     visualizer['vis_backends'] = backends
+
+
+def _check_counts(cfg: Config) -> None:
+    """Raise an error if the config counts iterations or epochs by something that is no whole number from 1."""
+    train_cfg = cfg.get('train_cfg') or {}
+    for key in ('max_iters', 'max_epochs'):
+        _require_count(f'train_cfg.{key}', train_cfg.get(key, 1))
+    how = '. For a training without validation set val_cfg, val_dataloader and val_evaluator to None'
+    _require_count('train_cfg.val_interval', train_cfg.get('val_interval', 1), how)
+    _require_count('train_cfg.val_begin', train_cfg.get('val_begin', 1), lowest=0)
+    dynamic = train_cfg.get('dynamic_intervals') or ()
+    for pair in dynamic:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise UsageError('train_cfg.dynamic_intervals must be a list of (first iteration, val_interval), found '
+                             f'{pair!r} in it')
+        _require_count('train_cfg.dynamic_intervals: the first iteration', pair[0], lowest=0)
+        _require_count('train_cfg.dynamic_intervals: val_interval', pair[1], how)
+    if sorted(dynamic, key=lambda pair: pair[0]) != list(dynamic):
+        raise UsageError('train_cfg.dynamic_intervals must be in the order of their first iterations, found '
+                         f'{dynamic}')
+    hooks = {f'default_hooks.{name}': hook for name, hook in (cfg.get('default_hooks') or {}).items()}
+    hooks.update({f'custom_hooks.{index}': hook for index, hook in enumerate(cfg.get('custom_hooks') or ())})
+    for name, hook in hooks.items():
+        if isinstance(hook, dict) and isinstance(interval := hook.get('interval', 1), (int, float)):
+            if name == 'default_hooks.checkpoint':
+                if interval != -1:  # mmengine's way to say: only the last one
+                    _require_count(f'{name}.interval', interval, '. For a checkpoint of the end alone set it to -1')
+            elif interval != -1 or name == 'default_hooks.logger':
+                _require_count(f'{name}.interval', interval)
+    _require_count('optim_wrapper.accumulative_counts',
+                   (cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1))
+
+
+def _require_count(key: str, value: Any, remedy: str = '', lowest: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise UsageError(f'{key} must be a whole number from {lowest}, found {value!r}{remedy}')
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -288,13 +326,9 @@ def build_runner(cfg: Config) -> Runner:
         Runner: The runner.
 
     Raises:
-        UsageError: The number of iterations or epochs is not a whole number from 1, or the ranks have different
-            settings.
+        UsageError: A number of iterations or epochs is not a whole number, or the ranks have different settings.
     """
-    for key in ('max_iters', 'max_epochs'):
-        length = (cfg.get('train_cfg') or {}).get(key, 1)
-        if not isinstance(length, int) or length < 1:
-            raise UsageError(f'train_cfg.{key} must be a whole number from 1, found {length!r}')
+    _check_counts(cfg)
     if cfg.get('resume') and not cfg.get('load_from'):  # otherwise mmengine takes any file that last_checkpoint names
         cfg.load_from = on_main_process(lambda: last_good_checkpoint(cfg.work_dir))
         cfg.resume = cfg.load_from is not None

@@ -1,5 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import cv2
@@ -8,9 +10,11 @@ import numpy as np
 from mmvc.datasets import BaseVideoDataset
 from mmvc.datasets.transforms import LoadFrameInstances, LoadVideoSegAnnotations
 from mmvc.registry import DATASETS
+from mmvc.utils.dataset_configs import innermost_datasets
 from mmvc.utils.errors import UsageError
 from mmvc.utils.image_files import read_image
 from mmvc.utils.tasks import VSS, task_of
+from mmvc.utils.type_names import type_name
 from mmvc.visualization.segment_map import SegmentMap
 
 
@@ -18,11 +22,12 @@ class GroundTruth:
     """Reads frames and ground truth of a video dataset, to draw them.
 
     Args:
-        dataset (dict): Config of a video dataset, or of a wrapper around one (of several datasets, the first is used).
-            Its pipeline and ``test_mode`` are ignored: annotations are read if there are any.
+        dataset (dict): Config of a video dataset, or of a wrapper around one or several of the same classes. Of videos
+            with the same name, the first is used. Its pipeline and ``test_mode`` are ignored: annotations are read if
+            there are any.
 
     Attributes:
-        dataset (BaseVideoDataset): The dataset.
+        dataset (BaseVideoDataset): The dataset; of several, the first.
 
     Raises:
         FileNotFoundError: A file or folder of the dataset is missing.
@@ -36,19 +41,30 @@ class GroundTruth:
     """
 
     def __init__(self, dataset: dict) -> None:
-        cfg = dict(deepcopy(innermost_dataset(dataset)), pipeline=[])
-        if str(cfg['type']).split('.')[-1] == 'VSPWImageDataset':  # the same files, one item per frame
+        parts = [self._build(part) for part in innermost_datasets(dataset)]
+        self.dataset = parts[0]
+        self._infos: dict[str, Callable[[], dict]] = {}
+        self._indices: dict[str, int] = {}
+        items = ((part, index) for part in parts for index in range(len(part)))
+        for position, (part, index) in enumerate(items):
+            video_id = part.get_data_info(index)['video_id']
+            if video_id not in self._indices:
+                self._indices[video_id] = position
+                self._infos[video_id] = partial(part.get_data_info, index)
+        self._load_map, self._load_instances = LoadVideoSegAnnotations(), LoadFrameInstances()
+
+    @staticmethod
+    def _build(dataset: dict) -> BaseVideoDataset:
+        cfg = dict(deepcopy(dataset), pipeline=[])
+        if type_name(cfg) == 'VSPWImageDataset':  # the same files, one item per frame
             cfg['type'] = 'mmvc.VSPWDataset'
         try:
-            self.dataset = DATASETS.build(dict(cfg, test_mode=False))
+            built = DATASETS.build(dict(cfg, test_mode=False))
         except (KeyError, OSError, ValueError):  # annotations are missing, for some frames or for all
-            self.dataset = DATASETS.build(dict(cfg, test_mode=True))
-        if not isinstance(self.dataset, BaseVideoDataset):
-            raise UsageError(f'{cfg["type"]} is not a video dataset: use one, such as VSPWDataset, in the config')
-        self._indices: dict[str, int] = {
-            self.dataset.get_data_info(index)['video_id']: index for index in range(len(self.dataset))
-        }
-        self._load_map, self._load_instances = LoadVideoSegAnnotations(), LoadFrameInstances()
+            built = DATASETS.build(dict(cfg, test_mode=True))
+        if not isinstance(built, BaseVideoDataset):
+            raise UsageError(f'{type_name(cfg)} is not a video dataset: use one, such as VSPWDataset, in the config')
+        return built
 
     @property
     def task(self) -> str:
@@ -111,14 +127,8 @@ class GroundTruth:
             self._load_map.transform(frame)['gt_seg_map'], len(self.dataset.metainfo['classes']))
 
     def _info(self, video_id: str) -> dict:
-        return self.dataset.get_data_info(self.index(video_id))
-
-
-def innermost_dataset(dataset: dict) -> dict:
-    """Return the config of the dataset inside wrappers (``dataset=...``, or the first of ``datasets=[...]``)."""
-    while 'dataset' in dataset or 'datasets' in dataset:
-        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-    return dataset
+        self.index(video_id)
+        return self._infos[video_id]()
 
 
 def dataset_task(dataset: Any) -> str:

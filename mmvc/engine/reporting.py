@@ -14,16 +14,18 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.registry import Registry
 from mmengine.runner import Runner
 
 from mmvc.utils.children import watch_parent
-from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.errors import DataError, NonFiniteError, UsageError
 from mmvc.utils.signals import exit_on_signals
 from mmvc.utils.worker_errors import message_of
 
 from .distributed import exit_with_message, exit_without_peer, is_lost_peer
-from .hooks import NonFiniteError, WeightMismatchError
+from .hooks import WeightMismatchError
+from .stopping import TrainingStopped
 
 #: mmengine's methods that build objects; the first argument of each is the part of the config to build
 _BUILDERS = ((Registry, 'build'), (Runner, 'build_train_loop'), (Runner, 'build_val_loop'),
@@ -51,6 +53,10 @@ def report_errors() -> Iterator[None]:
             yield
             if sys.stdout is not None:
                 sys.stdout.flush()
+        except TrainingStopped as stopped:
+            if is_main_process():  # all ranks have stopped
+                print(stopped, file=sys.stderr, flush=True)
+            sys.exit(stopped.exit_status)
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             sys.exit(128 + signal.SIGINT)

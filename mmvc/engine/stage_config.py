@@ -35,6 +35,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmvc.utils.errors import UsageError
+from mmvc.utils.type_names import type_name
 
 # Entries that a runner reads, besides the arguments of its class.
 _RUNNER_KEYS = ('compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'strategy',
@@ -156,7 +157,7 @@ def _apply_pipeline_entries(dataset: Any, patch: dict, where: str) -> None:
     if (arguments := patch.get('sample_clip')) is not None:
         if not isinstance(arguments, dict) or 'type' in arguments:
             raise UsageError(f'{where}.sample_clip must be a dict of the arguments of SampleClip, found {arguments!r}')
-        clips = [transform for pipeline in pipelines for transform in pipeline if _kind(transform) == 'SampleClip']
+        clips = [transform for pipeline in pipelines for transform in pipeline if type_name(transform) == 'SampleClip']
         if not clips:
             raise UsageError(f'{where}.sample_clip: no pipeline of train_dataloader.dataset has a SampleClip')
         for clip in clips:
@@ -167,13 +168,13 @@ def _apply_pipeline_entries(dataset: Any, patch: dict, where: str) -> None:
         if not isinstance(mask, dict) or 'type' not in mask:
             raise UsageError(f"{where}.mask must be a masking transform, such as dict(type='TubeMask', patch_size=32, "
                              f'mask_ratio=0.7), found {mask!r}')
-        packed = [pipeline for pipeline in pipelines if any(_kind(item).startswith('Pack') for item in pipeline)]
+        packed = [pipeline for pipeline in pipelines if any(type_name(item).startswith('Pack') for item in pipeline)]
         if not packed:
             raise UsageError(f'{where}.mask: no pipeline of train_dataloader.dataset has a transform that packs the '
                              'inputs, such as PackVideoSegInputs, before which frames are masked')
         for pipeline in packed:
-            kept = [item for item in pipeline if _kind(item) not in (*_MASKS, _kind(mask))]
-            last = max(i for i, item in enumerate(kept) if _kind(item).startswith('Pack'))
+            kept = [item for item in pipeline if type_name(item) not in (*_MASKS, type_name(mask))]
+            last = max(i for i, item in enumerate(kept) if type_name(item).startswith('Pack'))
             pipeline[:] = [*kept[:last], dict(mask), *kept[last:]]
 
 
@@ -188,11 +189,6 @@ def _pipelines(part: Any) -> Iterator[list]:
     elif isinstance(part, (list, tuple)):
         for value in part:
             yield from _pipelines(value)
-
-
-def _kind(transform: Any) -> str:
-    """Return the type of a transform without its scope; empty if the entry is not a transform."""
-    return str(transform.get('type', '')).rsplit('.', 1)[-1] if isinstance(transform, dict) else ''
 
 
 def _label(cfg: Config) -> str:

@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -68,8 +69,42 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
         raise FileNotFoundError(f'checkpoint "{filename}" does not exist')
     if filename.endswith(safetensors_files.SUFFIX):
         device = str(map_location) if isinstance(map_location, (str, torch.device)) else 'cpu'
-        return _with_inert_config(safetensors_files.load(filename, device), filename)
-    return _load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename))
+        return _with_plain_names(_with_inert_config(safetensors_files.load(filename, device), filename))
+    content = _load(filename, map_location, filename, mmap=mmap and zipfile.is_zipfile(filename))
+    if not isinstance(content, dict) and not checkpoints_are_trusted():
+        raise CheckpointError(f'checkpoint "{filename}" was not written by a training: it holds no weights by name, '
+                              f'but a {type(content).__name__}. Save the state_dict of a model')
+    return _with_plain_names(content)
+
+
+def plain_name(name: str) -> str:
+    """Name of a weight without what wrappers add: ``module.`` in front, ``_orig_mod.`` of :func:`torch.compile`."""
+    return re.sub(r'^(module\.)+', '', _without_compile(name))
+
+
+def _with_plain_names(checkpoint: Any) -> Any:
+    """Rename the weights of wrapped models in a checkpoint, so that each is found under its own name."""
+    if not isinstance(checkpoint, dict):
+        return checkpoint
+    renamings = dict(state_dict=plain_name, model=plain_name, ema_state_dict=_without_compile)
+    nested = [key for key in renamings if isinstance(checkpoint.get(key), dict)]
+    for key in nested:
+        checkpoint[key] = _renamed(checkpoint[key], renamings[key])
+    return checkpoint if nested else _renamed(checkpoint, plain_name)
+
+
+def _renamed(weights: dict, rename: Callable[[str], str]) -> dict:
+    if not any('_orig_mod.' in str(name) or str(name).startswith('module.') for name in weights):
+        return weights
+    renamed: Any = OrderedDict((rename(name) if isinstance(name, str) else name, value)
+                               for name, value in weights.items())
+    versions = getattr(weights, '_metadata', {})  # of the modules, which torch looks at when it loads
+    renamed._metadata = OrderedDict((rename(f'{name}.').rstrip('.'), value) for name, value in versions.items())
+    return renamed
+
+
+def _without_compile(name: str) -> str:
+    return re.sub(r'(^|\.)(_orig_mod\.)+', r'\1', name)
 
 
 def load_from_http(filename: str, map_location: MapLocation = None, model_dir: str | None = None,

@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Errors that the tools print in one line, and what their messages share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 _EXAMPLES = 5
 
@@ -11,6 +12,10 @@ class DataError(ValueError):
 
     The message names the file and the key. The tools print it in one line, without a traceback.
     """
+
+
+class NonFiniteError(RuntimeError):
+    """A loss, a gradient or a prediction is NaN or infinite."""
 
 
 class UsageError(ValueError):
@@ -25,3 +30,12 @@ def named(items: Sequence[str]) -> str:
     """The first five of many names, and how many more there are."""
     more = f' and {len(items) - _EXAMPLES} more' if len(items) > _EXAMPLES else ''
     return ', '.join(items[:_EXAMPLES]) + more
+
+
+@contextmanager
+def naming_video(name: str) -> Iterator[None]:
+    """Put the name of a video before the message of a :class:`NonFiniteError` that leaves the block."""
+    try:
+        yield
+    except NonFiniteError as error:
+        raise NonFiniteError(f'video "{name}": {error}') from error

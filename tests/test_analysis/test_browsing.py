@@ -53,6 +53,11 @@ def test_wrapped_datasets_and_the_mask_of_the_picture(sets):
     joint = dict(type='JointDataset', ratio=(1, ), datasets=[dataset_cfg(sets, 'vis', 'train')],
                  pipeline=clip_pipeline('vis', RANDOM))
     frame = TrainingClips(joint)[0][1][0]
+    inside = dict(dataset_cfg(sets, 'vis', 'train'), pipeline=clip_pipeline('vis', RANDOM))
+    for wrapper in (dict(type='ConcatDataset', datasets=[inside, inside]),
+                    dict(type='ConcatDataset', datasets=[dict(type='RepeatDataset', times=1, dataset=inside)])):
+        clips = TrainingClips(wrapper)
+        assert all(frame.hidden.any() for frame in clips[len(clips) - 1][1])
     columns = frame.columns(PanelDrawer(META['classes'], META['palette']))
     title, = set(columns) - {'image', 'ground truth'}
     assert title == f'masked: {frame.hidden.mean():.0%} of the pixels, patches of 16'

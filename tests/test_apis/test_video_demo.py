@@ -18,6 +18,7 @@ from PIL import Image
 from mmvc.apis.cli import build_parser, main
 from mmvc.apis.inferencer import VideoSegInferencer
 from mmvc.apis.sources import Arrays
+from tests.helpers.own_process import in_own_process
 from tests.helpers.tiny_inference import tiny_config, vivid_model
 
 ROOT = Path(__file__).parents[2]
@@ -131,11 +132,15 @@ def test_ctrl_c_ends_a_recording(make_inferencer, frames, tmp_path):
                 os.kill(os.getpid(), signal.SIGINT)
             yield frames[index % 8]
 
-    before = signal.getsignal(signal.SIGINT)
-    result, = make_inferencer('DVISOnline')(camera(), out_dir=tmp_path / 'out', formats=['overlay', 'masks'])
-    assert result.num_frames == 5 and len(list(result.files['masks'].iterdir())) == 5
-    assert cv2.VideoCapture(str(result.files['overlay'])).get(cv2.CAP_PROP_FRAME_COUNT) == 5
-    assert signal.getsignal(signal.SIGINT) is before
+    def record():
+        before = signal.getsignal(signal.SIGINT)
+        result, = make_inferencer('DVISOnline')(camera(), out_dir=tmp_path / 'out', formats=['overlay', 'masks'])
+        assert signal.getsignal(signal.SIGINT) is before
+        return result.num_frames, result.files
+
+    num_frames, files = in_own_process(record)
+    assert num_frames == 5 and len(list(files['masks'].iterdir())) == 5
+    assert cv2.VideoCapture(str(files['overlay'])).get(cv2.CAP_PROP_FRAME_COUNT) == 5
 
 
 @pytest.mark.slow  # starts Python twice

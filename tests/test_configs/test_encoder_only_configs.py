@@ -34,7 +34,8 @@ ITERATIONS = {
     'lvmt_vits_dinov3': dict(ovis=80),
     'lvmt_vitb_dinov3': dict(ovis=80),
 }
-BASELINES = [name for name in ENCODER_ONLY_NAMES if not name.startswith('mvc/')]
+FULL_SIZE = [name for name in ENCODER_ONLY_NAMES if '_tiny_' not in name]
+FULL_SIZE_STAGES = [name for name in ENCODER_ONLY_STAGES if '_tiny_' not in name]
 MASKED = [name for name in ENCODER_ONLY_NAMES if name.startswith('mvc/')]
 # of the official models with 40 classes, in millions: all parameters, and those that are trained; ViT-S and -B with
 # DINOv2
@@ -61,8 +62,9 @@ def split(name: str) -> tuple[str, str, str, str]:
 def test_all_configs_are_there():
     models = {f'{model}_{dataset}' for model, sets in ITERATIONS.items() for dataset, thousands in sets.items()
               if thousands is not None}
-    assert set(BASELINES) == {f'{model.split("_")[0]}/{model}' for model in models}
-    assert set(MASKED) == {f'mvc/{model}' for model in models}
+    small = {'lvmt_tiny_synthetic', 'lvmt_tiny_camvid'}
+    assert {*ENCODER_ONLY_NAMES} - {*MASKED} == {f'{model.split("_")[0]}/{model}' for model in models | small}
+    assert {*MASKED} == {f'mvc/{model}' for model in models | small}
 
 
 @pytest.mark.parametrize('name', ENCODER_ONLY_NAMES)
@@ -77,7 +79,7 @@ def test_stages(name):
     assert 'masked_attention' not in video and video.propagation.type in ('LinearPropagation', 'GRUPropagation')
 
 
-@pytest.mark.parametrize('name', ENCODER_ONLY_STAGES)
+@pytest.mark.parametrize('name', FULL_SIZE_STAGES)
 def test_schedule(name):
     cfg, stage = load(name), stage_of(name)
     method, size, pretraining, dataset = split(name)
@@ -93,7 +95,7 @@ def test_schedule(name):
     assert (scheduler.warmup_iters, scheduler.get('encoder_warmup_iters'), scheduler.power) == (*warmups, 0.9)
 
 
-@pytest.mark.parametrize('name', ENCODER_ONLY_STAGES)
+@pytest.mark.parametrize('name', FULL_SIZE_STAGES)
 def test_clips_and_sizes(name):
     cfg, stage = load(name), stage_of(name)
     method, _, pretraining, dataset = split(name)
@@ -113,7 +115,7 @@ def test_clips_and_sizes(name):
         assert set(cfg.test_evaluator.subsets) == {'S', 'L'}
 
 
-@pytest.mark.parametrize('name', ENCODER_ONLY_STAGES)
+@pytest.mark.parametrize('name', FULL_SIZE_STAGES)
 def test_model(name):
     cfg = load(name)
     model, (method, size, pretraining, dataset) = cfg.model, split(name)
@@ -136,13 +138,12 @@ def test_model(name):
         assert cfg.model_wrapper_cfg.type == 'TwoPassDistributedDataParallel'
 
 
-@pytest.mark.parametrize('name', ENCODER_ONLY_NAMES)
+@pytest.mark.parametrize('name', FULL_SIZE)
 def test_initial_weights(name):
     image, video = (load(f'{name}_{stage}') for stage in STAGES[:2])
     method, size, pretraining, dataset = split(name)
-    encoder = dict(dinov2=f'dinov2_{size}14_reg4', dinov3=f'dinov3_{size}16')[pretraining]
     grid = '_grid80' if image.model.encoder.get('position_grid') else ''
-    assert image.load_from == f'checkpoints/{encoder}{grid}.pth'
+    assert image.load_from == f'checkpoints/{pretraining}_{size}{grid}.pth'
     if name.startswith('mvc/'):
         assert video.load_from == f'checkpoints/{name}_segmenter.pth'
     else:  # LVMT starts from the segmenter of PMT, on YouTube-VIS 2022 from that of 2021
@@ -157,7 +158,8 @@ def test_method_changes_only_what_is_its_own(name):
     for stage, mask in zip(STAGES[:2], ('RandomPatchMask', 'TubeMask')):
         cfg = load(f'{name}_{stage}')
         baseline = load(f'{model.split("_")[0]}/{model}_{stage}')
-        video = {'load_from', 'model.query_dropping.drop_ratio', 'model.query_dropping.threshold'}
+        video = {'model.query_dropping.drop_ratio', 'model.query_dropping.threshold',
+                 *(['load_from'] if name in FULL_SIZE else [])}
         dataset = cfg.train_dataloader.dataset
         assert differences(cfg, baseline) == {
             'model.masked_loss_weight', 'train_dataloader.dataset.pipeline', *(video if stage == 'online' else ())}

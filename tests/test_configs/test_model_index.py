@@ -32,7 +32,7 @@ DATA = {  # root of a config's dataset -> what it was trained on, what it is tes
     'data/synthetic/ytvis': ('generated videos', 'generated videos'),
 }
 DATASETS = '(vspw|vipseg|ovis|ytvis2019|ytvis2021|ytvis2022|camvid|synthetic)'
-ENCODERS = 'vit(s|b|l)_dinov(2|3)'
+ENCODERS = '(vit(s|b|l)_dinov(2|3)|tiny)'
 # {algorithm}_{backbone}_{dataset}, then what tells the configs of a family apart
 NAMING = {
     'configs/minvis': rf'minvis_(r50|swinl|vitl)_{DATASETS}',
@@ -115,7 +115,7 @@ def numbers_of_metafile(content: dict) -> dict:
     """Numbers by backbone, stage, dataset and name; ours and the papers'."""
     numbers = dict(ours={}, papers={})
     for model in content['Models']:
-        method, *backbone = Path(model['Config']).stem.split('_')[:3]
+        method, *backbone = Path(model['Config']).stem.split('_')[:-1]
         backbone, stage = '_'.join(backbone if method in ENCODER_ONLY else backbone[:1]), model.get('Stage')
         result, = model['Results']
         for whose, values in (('ours', result['Metrics']), ('papers', model.get('Paper Results', {}))):

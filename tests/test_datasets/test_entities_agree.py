@@ -98,3 +98,16 @@ def test_testing_needs_no_annotations(roots, name):
     assert not any('gt_instances' in frame for frame in frames)
     assert all(('seg_map_path' in frame) == (name != 'ytvis') for frame in frames)
     assert {frame.video_length for frame in frames} == {SCENE.num_frames}
+
+
+@pytest.mark.parametrize('name', ['vspw', 'vipseg', 'ytvis'])
+def test_classes_of_a_video_without_loading_it(roots, name):
+    """As mmengine's ClassBalancedDataset asks for them."""
+    dataset = dataset_of(roots, name)
+    for index in range(len(dataset)):
+        frames = dataset[index]['data_samples'].video_data_samples
+        seen = {int(label) for frame in frames for label in frame.gt_instances.labels}
+        assert dataset.get_cat_ids(index) == sorted(seen) != []
+    with DefaultScope.overwrite_default_scope('mmvc'):
+        balanced = DATASETS.build(dict(type='ClassBalancedDataset', oversample_thr=1., dataset=dataset))
+    assert len(balanced) >= len(dataset)

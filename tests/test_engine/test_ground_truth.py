@@ -51,6 +51,17 @@ def test_images_and_unknown_videos(sets):
         truth.frames('elsewhere')
 
 
+def test_several_datasets_in_one(sets):
+    first, second = dataset_cfg(sets, 'vss'), dataset_cfg(sets, 'vss', 'train')
+    both = dict(type='ConcatDataset', datasets=[first, dict(type='RepeatDataset', times=2, dataset=second)])
+    parts, truth = [GroundTruth(first), GroundTruth(second)], GroundTruth(both)
+    assert truth.videos == [*parts[0].videos, *parts[1].videos]
+    assert [truth.index(video) for video in truth.videos] == list(range(len(truth.videos)))
+    video = parts[1].videos[-1]
+    assert truth.frames(video) == parts[1].frames(video)
+    assert (truth.segments(video, 0, SIZE).ids == parts[1].segments(video, 0, SIZE).ids).all()
+
+
 def test_datasets_without_annotations_show_none(sets, tmp_path):
     shutil.copytree(sets / 'ytvis', tmp_path / 'ytvis')
     path = tmp_path / 'ytvis/valid/instances.json'

@@ -157,6 +157,22 @@ class TestRunStages:
             path.unlink()
         assert run_stages(load_tiny_stages(config, work_dir), resume=True) == numbers
 
+    @pytest.mark.parametrize('names, message', [
+        (['segmenter', 'offline'], 'stage "offline" in .* is finished, but it started from other weights'),
+        (['online', 'offline'], 'stage "online" in .* is finished, but it started from other weights'),
+        (['online', 'segmenter', 'offline'], 'stage "online" in .* is finished, but it started from other weights'),
+    ])
+    def test_a_stage_is_finished_only_for_the_stages_before(self, trained, tmp_path, names, message):
+        config, original, _ = trained
+        stages = load_tiny_stages(config, copy_of(original, tmp_path / 'work'))
+        with pytest.raises(UsageError, match=message):
+            run_stages([stages[NAMES.index(name)] for name in names], resume=True)
+
+    def test_the_last_stage_may_be_left_out(self, trained, tmp_path):
+        config, original, numbers = trained
+        stages = load_tiny_stages(config, copy_of(original, tmp_path / 'work'))
+        assert run_stages(stages[:2], resume=True) == {name: numbers[name] for name in NAMES[:2]}
+
     def test_longer_schedule_is_trained_on(self, trained, tmp_path):
         config, original, _ = trained
         work_dir = copy_of(original, tmp_path / 'work')

@@ -12,6 +12,11 @@ from tests.helpers.child_environment import ROOT, child_environment
 TOOLS = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')])
 
 
+def as_in_a_terminal():
+    """A shell lets what it starts in the background ignore Ctrl-C, and pytest passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize('tool', TOOLS)
 def test_an_interruption_of_the_imports_is_quiet(tool, tmp_path):
     """They take seconds, so Ctrl-C after a typing error comes then."""
@@ -19,7 +24,7 @@ def test_an_interruption_of_the_imports_is_quiet(tool, tmp_path):
     environment = child_environment()
     environment['PYTHONPATH'] = f'{tmp_path}:{environment["PYTHONPATH"]}'
     with subprocess.Popen([sys.executable, Path(ROOT, tool), '--help'], env=environment, stderr=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as process:
+                          stdout=subprocess.PIPE, text=True, preexec_fn=as_in_a_terminal) as process:
         while not (tmp_path / 'started').exists():
             time.sleep(0.01)
         time.sleep(0.3)

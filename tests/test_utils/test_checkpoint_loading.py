@@ -210,6 +210,30 @@ def test_the_config_that_mmengine_runs_when_it_resumes(tmp_path, load, monkeypat
         assert load(path)['meta']['config'] == old_config
 
 
+@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'module._orig_mod.', '_orig_mod.module.',
+                                    'module.module.'])
+@pytest.mark.parametrize('entry', ['state_dict', 'model', None])
+def test_names_of_wrapped_models(tmp_path, load, prefix, entry):
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 1))
+    weights = model.state_dict(prefix=prefix)
+    torch.save({entry: weights} if entry else weights, tmp_path / 'wrapped.pth')
+    loaded = load(tmp_path / 'wrapped.pth')
+    loaded = loaded[entry] if entry else loaded
+    assert list(loaded) == list(model.state_dict())
+    assert loaded._metadata['0'] == dict(version=2)
+    with torch.no_grad():
+        model[1].weight.add_(1)
+    model.load_state_dict(loaded)
+    assert torch.equal(model[1].weight, weights[f'{prefix}1.weight'])
+
+
+def test_averaged_weights_keep_the_name_of_their_wrapper(tmp_path, load):
+    torch.save(dict(state_dict={'_orig_mod.weight': torch.ones(1)},
+                    ema_state_dict={'steps': torch.ones(1), 'module._orig_mod.weight': torch.ones(1)}),
+               tmp_path / 'averaged.pth')
+    assert list(load(tmp_path / 'averaged.pth')['ema_state_dict']) == ['steps', 'module.weight']
+
+
 def test_missing_and_broken_files_are_named(tmp_path, load):
     with pytest.raises(FileNotFoundError, match='absent.pth'):
         load(tmp_path / 'absent.pth')

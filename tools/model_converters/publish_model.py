@@ -31,7 +31,7 @@ from mmvc.models.losses import ClassMemory
 from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.checkpoint_loading import plain_name, trust_checkpoints
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
 
@@ -79,7 +79,7 @@ def collect_weights(checkpoint: dict, model: torch.nn.Module) -> dict[str, Tenso
     if not weights:
         raise UsageError('the checkpoint has no "state_dict", so mmengine did not write it: convert weights of other '
                          'projects with dvispp_to_mmvc.py')
-    weights = {re.sub(r'^module\.', '', name): value for name, value in weights.items()}
+    weights = {plain_name(name): value for name, value in weights.items()}
     memories = tuple(f'{name}.' for name, module in model.named_modules() if isinstance(module, ClassMemory))
     weights = {name: value.cpu().contiguous() for name, value in weights.items() if not name.startswith(memories)}
     problems = weight_mismatches(model, weights)

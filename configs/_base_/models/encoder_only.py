@@ -30,6 +30,7 @@ lateral_decoders = dict(
 # What the image stage changes in the config, which describes the video stage (docs/en/train_test.md). The official
 # code of this stage is not published. These are the settings of EoMT on COCO: 16 frames in an iteration, 12 epochs,
 # masked attention that ends in the course of the training, and a decay of 0.8 in the encoder, if that is trained.
+# `load_from` is the converted encoder (docs/en/official_weights.md), with `_grid80` one of `--position-grid 80`.
 stages = dict(
     segmenter=dict(
         model=dict(

@@ -16,6 +16,7 @@ from mmvc.registry import DATASETS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
 from mmvc.utils.names import find_name_fault
+from mmvc.utils.type_names import type_class
 
 from ..aggregation.ssim import TREATMENTS, WINDOW, require_window
 from ..correction import (
@@ -214,7 +215,7 @@ def load_plan(cfg: Config) -> ChallengePlan:
     missing = [key for key in ('dataset', 'models') if not cfg.get(key)]
     if missing:
         raise UsageError(f'config "{path}" has no `{missing[0]}`: see configs/challenge/ for examples')
-    kind = DATASETS.get(cfg.dataset.get('type', ''))
+    kind = type_class(cfg.dataset, DATASETS)
     if kind is None or not issubclass(kind, BaseVideoSegDataset):
         raise UsageError(f'config "{path}": dataset.type = {cfg.dataset.get("type")!r} is not a dataset for video '
                          'semantic segmentation: set it to VSPWDataset or another subclass of BaseVideoSegDataset')

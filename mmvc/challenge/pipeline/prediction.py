@@ -10,6 +10,7 @@ from mmvc.engine import load_config, require_dataloader
 from mmvc.models.tta import make_tta_pipeline
 from mmvc.utils.atomic import atomic_path, atomic_write
 from mmvc.utils.children import run_child
+from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import find_shipped
 
@@ -33,7 +34,7 @@ def prepare_config(model: ModelPlan, dataset: dict) -> ConfigDict:
         UsageError: The config cannot be read or has no ``test_dataloader``.
     """
     cfg = load_config(model.config, stage=model.stage)
-    pipeline = require_dataloader(cfg, 'test').dataset.pipeline
+    pipeline = innermost_dataset(require_dataloader(cfg, 'test').dataset)['pipeline']
     cfg.test_dataloader.dataset = ConfigDict(dataset, pipeline=pipeline, test_mode=True)
     cfg.test_evaluator = ConfigDict(type='VSSMetric')
     if isinstance(model.tta, dict):

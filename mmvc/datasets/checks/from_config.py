@@ -17,6 +17,7 @@ from mmvc.registry import DATASETS, TRANSFORMS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.files import other_images
 from mmvc.utils.jobs import run_jobs
+from mmvc.utils.type_names import type_name
 
 from .report import CheckReport
 
@@ -92,7 +93,7 @@ def _loaders(pipeline: Sequence[dict]) -> list[dict]:
     """The transforms of a pipeline that load something, in their order."""
     found = []
     for transform in pipeline:
-        if str(transform.get('type')).rsplit('.', 1)[-1].startswith('Load'):
+        if type_name(transform).startswith('Load'):
             found.append(transform)
         found += _loaders(transform.get('transforms') or ())
     return found

@@ -1,26 +1,33 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
+import math
 import os.path as osp
 import re
+import signal
+import time
 from typing import Any
 
-from mmengine.dist import is_main_process
+import torch
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.fileio import get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmvc.engine.checkpoints import is_training_checkpoint
+from mmvc.engine.stopping import TrainingStopped, requested_signal
 from mmvc.registry import HOOKS
 
 _OUTDATED = 'outdated_ckpts'
+_PARTS = 5  # checkpoints of a training that is shorter than the interval
+_ITERS_TO_AGREE = 10  # how often several processes ask each other whether one wants to save or to stop
 
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
     """Checkpoint hook that keeps an intact checkpoint on disk whenever the process is killed.
 
-    It differs from mmengine's hook in four ways:
+    It differs from mmengine's hook in these ways:
 
     - Checkpoints on local disk and ``last_checkpoint`` are written atomically.
     - An outdated checkpoint, including ``best_*``, is removed only after the new one is complete. If the process is
@@ -29,8 +36,14 @@ class AtomicCheckpointHook(CheckpointHook):
       count by their names, as files of the folder that it saves to.
     - Before rank 0 saves, the hook calls ``gather_for_checkpoint(runner)`` of all hooks that have this method, on all
       ranks. :class:`RandomStateHook` needs it.
+    - A checkpoint is also saved when the last one is older than some minutes, and, if the training is shorter than the
+      interval, after each fifth of it.
+    - If the user or the system asks the process to stop (:func:`mmvc.engine.stopping.stop_on_signals`), a checkpoint
+      is saved and the training ends.
 
     Args:
+        max_minutes (float, optional): Longest time between two checkpoints; None for no limit. Counted only in a
+            training that is counted in iterations. Defaults to 10.
         backend_args (dict, optional): Storage of the checkpoints, see :class:`mmengine.hooks.CheckpointHook`. Defaults
             to None: local disk with atomic writes.
         **kwargs: As for :class:`mmengine.hooks.CheckpointHook`.
@@ -38,10 +51,15 @@ class AtomicCheckpointHook(CheckpointHook):
 
     backend_args: dict | None
     file_backend: Any  # one of mmengine's
+    interval: int
 
-    def __init__(self, *args: Any, backend_args: dict | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, backend_args: dict | None = None, max_minutes: float | None = 10,
+                 **kwargs: Any) -> None:
         super().__init__(*args, backend_args=backend_args, **kwargs)
+        self.max_minutes = max_minutes
+        self._last_saved_time = time.monotonic()
         self._last_saved_iter: int | None = None
+        self._undefined: set[str] = set()
         self._earlier_best: list[str | None] = []  # while a better checkpoint is being saved
 
     def before_train(self, runner: Runner) -> None:
@@ -54,7 +72,11 @@ class AtomicCheckpointHook(CheckpointHook):
         super().before_train(runner)
         self._set_best([self._own_path(path) for path in self._best()])
         self._remove([path for path in map(self._own_path, _as_list(info.get(_OUTDATED))) if path is not None])
+        self._last_saved_time = time.monotonic()
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        length = getattr(runner, 'max_iters', math.inf)
+        if not self.by_epoch and self.interval > length:
+            self.interval = math.ceil(length / _PARTS / steps) * steps
         if not self.by_epoch and self.interval > 0 and self.interval % steps:
             print_log(f'Every {self.interval} iterations a checkpoint is saved, every {steps} the optimizer steps. '
                       'Gradients accumulated in between are not saved, so a resumed training would differ. Set '
@@ -65,6 +87,35 @@ class AtomicCheckpointHook(CheckpointHook):
         """The file of the same name in the folder of this training; None if a training gives no such name."""
         name = re.split(r'[/\\]', path)[-1] if isinstance(path, str) else ''
         return self.file_backend.join_path(self.out_dir, name) if is_training_checkpoint(name) else None
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Save a checkpoint if one is due, or if the training is to stop.
+
+        Raises:
+            TrainingStopped: The training is to stop, and its checkpoint is saved.
+        """
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        done = runner.iter + 1
+        steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if self.by_epoch or done % steps or get_world_size() > 1 and done // steps % _ITERS_TO_AGREE:
+            return
+        late = self.max_minutes is not None and time.monotonic() - self._last_saved_time > 60 * self.max_minutes
+        late, signal_number = self._agree(late and self.interval > 0, requested_signal())
+        if (late or signal_number) and self._last_saved_iter != done and done < runner.max_iters:
+            runner.logger.info(f'Saving checkpoint at {done} iterations')
+            self._save_checkpoint(runner)
+        if signal_number and done < runner.max_iters:
+            raise TrainingStopped(signal_number, f'stopped by {signal.Signals(signal_number).name} after iteration '
+                                  f'{done}, which is saved as "{self.last_ckpt}": go on with --resume')
+
+    @staticmethod
+    def _agree(late: bool, signal_number: int) -> tuple[bool, int]:
+        """What any rank asks for; all must do the same, as saving is a collective."""
+        if get_world_size() == 1:
+            return late, signal_number
+        asked = torch.tensor([int(late), signal_number])
+        all_reduce(asked, 'max')
+        return bool(asked[0]), int(asked[1])
 
     def save_if_missing(self, runner: Runner) -> str:
         """Save the final weights, unless they are saved already. A training that stops early does not save them.
@@ -104,7 +155,7 @@ class AtomicCheckpointHook(CheckpointHook):
             by_epoch=self.by_epoch,
             backend_args=self.backend_args,
             **self.args)
-        self._last_saved_iter = meta['iter']
+        self._last_saved_iter, self._last_saved_time = meta['iter'], time.monotonic()
 
         if is_main_process():
             pointer = osp.join(runner.work_dir, 'last_checkpoint')
@@ -127,6 +178,9 @@ class AtomicCheckpointHook(CheckpointHook):
         """
         if not self.save_best:
             return
+        metrics = self._defined(metrics)
+        if not metrics:
+            return
         self._earlier_best = self._best()
         self._set_best([None] * len(self._earlier_best))
         try:
@@ -138,6 +192,16 @@ class AtomicCheckpointHook(CheckpointHook):
         self._remove(replaced)
         for path in replaced:
             runner.logger.info(f'The previous best checkpoint {path} is removed')
+
+    def _defined(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Add None, which is never the best, for the metrics of ``save_best`` that this validation does not define."""
+        missing = [key for key in self.key_indicators if key != 'auto' and key not in metrics]
+        if not set(missing) <= self._undefined:
+            print_log(f'The validation gives no {", ".join(missing)}, which save_best asks for: no best checkpoint is '
+                      f'saved by it. It gives {", ".join(metrics) or "no numbers"}; a number is left out if the data '
+                      'do not define it', logger='current', level=logging.WARNING)
+        self._undefined.update(missing)
+        return {**metrics, **dict.fromkeys(missing)}
 
     def _best(self) -> list[str | None]:
         """Paths of the best checkpoints, one per metric of ``save_best``."""

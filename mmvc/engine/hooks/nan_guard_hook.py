@@ -17,10 +17,7 @@ from torch.optim import Optimizer
 
 from mmvc.registry import HOOKS
 from mmvc.utils.atomic import atomic_write
-
-
-class NonFiniteError(RuntimeError):
-    """A loss or a gradient is NaN or infinite."""
+from mmvc.utils.errors import NonFiniteError
 
 
 @HOOKS.register_module()

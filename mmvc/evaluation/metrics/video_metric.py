@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
+from torch import Tensor
 
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.errors import UsageError, named
+from mmvc.utils.errors import NonFiniteError, UsageError, named
 from mmvc.utils.outputs import protect_inputs
 
 from .frames import as_dict, meta
@@ -128,8 +129,9 @@ class VideoMetric(BaseMetric):
         video_id = str(meta(as_dict(frames[0]), 'video_id'))
         self._protect_inputs(as_dict(frames[0]))
         state = self.start_video(video_id)
-        for frame in frames:
-            self.add_frame(state, as_dict(frame))
+        for frame in map(as_dict, frames):
+            _require_no_nan(frame, video_id)
+            self.add_frame(state, frame)
         self.results.append(VideoEntry(video_id, len(frames), self.finish_video(state)))
 
     def _process_frame(self, frame: dict) -> None:
@@ -143,6 +145,7 @@ class VideoMetric(BaseMetric):
                 f'video "{video_id}": frame {meta(frame, "frame_id")} came where frame {video.num_frames} was '
                 'expected. Frames must come in order and all on one rank: test with a sampler that does not shuffle '
                 'and keeps videos whole')
+        _require_no_nan(frame, video_id)
         self.add_frame(video.state, frame)
         video.num_frames += 1
         if video.num_frames == meta(frame, 'video_length'):
@@ -176,6 +179,16 @@ class VideoMetric(BaseMetric):
         metrics = self.compute_metrics(videos)
         self.results.clear()
         return {f'{self.prefix}/{name}': value for name, value in metrics.items()} if self.prefix else metrics
+
+
+def _require_no_nan(frame: dict, video_id: str) -> None:
+    """Raise an error if a prediction has NaN; labels do not show it, the scores that they come from do."""
+    for field, name in (('pred_track_instances', 'scores'), ('pred_instances', 'scores'), ('seg_logits', 'data')):
+        prediction = frame.get(field)
+        scores = prediction.get(name) if prediction is not None else None
+        if isinstance(scores, Tensor) and scores.is_floating_point() and bool(scores.isnan().any()):
+            raise NonFiniteError(f'video "{video_id}": the model predicts NaN ({field}.{name}): its weights are '
+                                 'damaged or diverged in training. Check the checkpoint')
 
 
 @dataclass

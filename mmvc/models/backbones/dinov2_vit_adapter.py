@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmvc.registry import MODELS
 from mmvc.utils.errors import UsageError
+from mmvc.utils.type_names import type_name
 
 from .adapter_extractor import Extractor, Interaction, TokenGeometry
 from .dinov2_vit import DINOv2ViT
@@ -107,7 +108,7 @@ class DINOv2ViTAdapter(BaseModule):
         for module in self.interactions.modules():
             if isinstance(module, Extractor):
                 module.attn.init_weights()
-        if isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained':
+        if isinstance(self.init_cfg, dict) and type_name(self.init_cfg) == 'Pretrained':
             self._load_pretrained(self.init_cfg['checkpoint'], self.init_cfg.get('prefix', ''))
             self.is_init = True
         else:

@@ -6,7 +6,6 @@ Source: Kerssies et al., "Your ViT is Secretly an Image Segmentation Model" (EoM
 
 import math
 
-import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -69,6 +68,5 @@ class QueryMaskHead(BaseModule):
         return self.cls_embed(queries), decode_masks(self.mask_embed(queries), features)
 
     def empty_scores(self, queries: Tensor) -> Tensor:
-        """Probability of the empty class for query tokens (N, Q, D): shape (N, Q), float32, without gradients."""
-        with torch.no_grad():
-            return self.cls_embed(queries).float().softmax(dim=-1)[..., -1]
+        """Probability of the empty class for query tokens (N, Q, D): shape (N, Q), float32."""
+        return self.cls_embed(queries).float().softmax(dim=-1)[..., -1]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmvc.utils import safetensors_files
-from mmvc.utils.checkpoint_loading import load_weights_only, refusal_reason
+from mmvc.utils.checkpoint_loading import load_weights_only, plain_name, refusal_reason
 from mmvc.utils.errors import CheckpointError, UsageError
 from mmvc.utils.restricted_pickle import ArrayUnpickler
 
@@ -28,7 +28,7 @@ def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
             the entry ``model`` or ``state_dict``), or a ``.safetensors``.
 
     Returns:
-        dict[str, Tensor]: The state dict, on the CPU; a prefix ``module.`` that all names share is removed.
+        dict[str, Tensor]: The state dict, on the CPU; names are without what wrappers of a model add.
 
     Raises:
         OfficialWeightsError: If the file is missing or damaged, holds no weights, or could run code.
@@ -46,9 +46,7 @@ def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
         raise OfficialWeightsError(f'checkpoint "{path}" holds no weights: expected a state dict, alone or under '
                                    "'model' or 'state_dict'")
     state_dict = {name: _as_tensor(path, name, value) for name, value in content.items()}
-    if all(name.startswith('module.') for name in state_dict):
-        state_dict = {name[len('module.'):]: value for name, value in state_dict.items()}
-    return state_dict
+    return {plain_name(name): value for name, value in state_dict.items()}
 
 
 def _read_pickle(path: Path) -> Any:

@@ -2,7 +2,7 @@
 import copy
 from collections.abc import Sequence
 
-_RESIZE = ('Resize', 'mmdet.Resize', 'mmcv.Resize')
+from mmvc.utils.type_names import type_name
 
 
 def make_tta_pipeline(test_pipeline: Sequence[dict],
@@ -26,20 +26,20 @@ def make_tta_pipeline(test_pipeline: Sequence[dict],
     """
     if not scales or min(scales) <= 0:
         raise ValueError(f'scales = {scales}: expected at least one factor, each above 0')
-    names = [transform['type'] for transform in test_pipeline]
+    names = [type_name(transform) for transform in test_pipeline]
     if 'TransformBroadcaster' not in names:
         raise ValueError(f'test pipeline {names} has no TransformBroadcaster, so there are no transforms of single '
                          'frames to repeat at every scale: set tta_pipeline in the config')
     at = names.index('TransformBroadcaster')
     frame_transforms = test_pipeline[at]['transforms']
     # keep the frames as they are before resizing (or, without resizing, at the end), and augment them on demand
-    size_from = next((index for index, transform in enumerate(frame_transforms) if transform['type'] in _RESIZE),
+    size_from = next((index for index, transform in enumerate(frame_transforms) if type_name(transform) == 'Resize'),
                      len(frame_transforms))
     loading = {**copy.deepcopy(dict(test_pipeline[at])), 'transforms': copy.deepcopy(frame_transforms[:size_from])}
     resized = []
     for scale in scales:
         frames = copy.deepcopy(list(frame_transforms[size_from:]))
-        resizes = [transform for transform in frames if transform['type'] in _RESIZE]
+        resizes = [transform for transform in frames if type_name(transform) == 'Resize']
         for resize in resizes:
             _multiply(resize, scale)
         if not resizes:

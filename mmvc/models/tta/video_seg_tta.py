@@ -9,6 +9,7 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from mmvc.registry import MODELS
+from mmvc.utils.errors import naming_video
 
 from ..task_modules.postprocessors import VideoPrediction, VSSPostprocessor
 from ..utils.feature_store import FeatureStore
@@ -96,7 +97,8 @@ class VideoSegTTAModel(BaseTTAModel):
         for video, sample in zip(videos, samples):
             store = FeatureStore(**dict(self.module.feature_store, memory_limit=memory_limit))
             windows, ori_shape = video.split(self.module.window_size), tuple(sample[0].ori_shape[:2])
-            prediction = self.module.predict_video(windows, ori_shape, store)
+            with naming_video(str(sample[0].get('video_id', sample[0].get('img_path')))):
+                prediction = self.module.predict_video(windows, ori_shape, store)
             sample.set_field(prediction, 'video_prediction', field_type='data')
         return samples
 

@@ -11,12 +11,12 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmvc.registry import TASK_UTILS
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, naming_video
 from mmvc.utils.patch_mask import expand_patch_mask
 
 from ..cpu import cpu_kernels_enabled
 from ..cpu.inference import CPUInference
-from ..task_modules.postprocessors import VideoPrediction
+from ..task_modules.postprocessors.video_prediction import VideoPrediction, require_no_nan
 from ..utils.feature_store import FeatureStore
 from ..utils.targets import get_sample_weights
 from .two_passes import CLEAN, MASKED, Chunk, train_pass_by_pass
@@ -275,7 +275,8 @@ class BaseVideoSegmentor(BaseModel):
             Sequence[TrackDataSample]: The same samples; their frames carry the task's prediction.
         """
         for video, sample in zip(inputs, data_samples):
-            prediction = self.predict_video(video.split(self.window_size), tuple(sample[0].ori_shape[:2]))
+            with naming_video(str(sample[0].get('video_id', sample[0].get('img_path')))):
+                prediction = self.predict_video(video.split(self.window_size), tuple(sample[0].ori_shape[:2]))
             self.postprocessor(prediction, sample)
         return data_samples
 
@@ -298,17 +299,21 @@ class BaseVideoSegmentor(BaseModel):
 
         Raises:
             DataError: There is no window.
+            NonFiniteError: The model's output has NaN.
         """
         store = FeatureStore(**self.feature_store) if store is None else store
         outputs = []
         for output, padded_shape, img_shape in self._process_windows(windows):
-            store.extend(output.pop('mask_features')[0])
+            mask_features = output.pop('mask_features')[0]
+            require_no_nan(cls_scores=output.get('cls_scores'), mask_features=mask_features)
+            store.extend(mask_features)
             outputs.append(output)
             shapes = padded_shape, img_shape
         if not outputs:
             raise DataError('a video without frames cannot be segmented: check that its file or folder is complete')
         with CPUInference():
             class_probs, mask_embeds = self.finalize(join_windows(outputs))
+        require_no_nan(class_probs=class_probs, mask_embeds=mask_embeds)
         return VideoPrediction(class_probs, mask_embeds, store, *shapes, ori_shape)
 
     @torch.no_grad()
@@ -326,12 +331,14 @@ class BaseVideoSegmentor(BaseModel):
 
         Raises:
             TypeError: The model needs the whole video.
+            NonFiniteError: The model's output has NaN.
         """
         if not self.is_online:
             raise TypeError(f'{type(self).__name__} refines a video as a whole and cannot stream: use predict() or '
                             'the online stage of the same model')
         sum_of_logits, num_frames, segment = 0., 0, self.postprocessor.start_stream()
         for output, padded_shape, img_shape in self._process_windows(windows):
+            require_no_nan(cls_scores=output['cls_scores'], masks=output['mask_features'])
             for cls_scores, masks in zip(output['cls_scores'][0], output['mask_features'][0]):
                 sum_of_logits, num_frames = sum_of_logits + cls_scores.float(), num_frames + 1
                 class_probs = (sum_of_logits / num_frames).softmax(dim=-1)

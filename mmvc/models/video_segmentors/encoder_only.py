@@ -60,8 +60,9 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         freeze_encoder (bool): Whether the encoder is not trained and stays in evaluation mode. Needs
             :class:`LateralDecoder`. Defaults to False.
         chunk_size (int, optional): Truncated query propagation (LVMT): clips are cut into chunks of so many frames.
-            Each chunk has a backward pass of its own, and hands its queries on without gradients. Defaults to None:
-            one pass over all frames.
+            Each chunk has a backward pass of its own, and hands its queries on without gradients. The last chunk may
+            be shorter, and a clip that is not longer is one chunk. Distributed trainings save memory only with the
+            wrapper :class:`TwoPassDistributedDataParallel`. Defaults to None: one pass over all frames.
         masked_attention (dict, optional): Arguments of :class:`MaskAnnealing`: in the image stage of EoMT (arXiv
             2503.19108), each query attends only to the patches inside its own mask, with a probability that falls to 0
             in the course of the training. Never in evaluation mode. Defaults to None.
@@ -111,7 +112,8 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         num_blocks = len(self.decoder.joint_blocks(self.encoder))
         self.masked_attention = None if masked_attention is None else MaskAnnealing(num_blocks, **masked_attention)
         self.query_dropping = None if query_dropping is None else QueryDropping(**query_dropping)
-        self.feature_cache = None if feature_cache is None else SegmenterCache(**feature_cache)
+        self.feature_cache = None if feature_cache is None else SegmenterCache(
+            setting='feature_cache', part='encoder', **feature_cache)
         self.official_quirks = official_quirks
         if official_quirks and isinstance(self.matcher, ClipHungarianMatcher):
             self.matcher.shares_queries = True
@@ -352,26 +354,29 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             tokens = JoinedTokens(*map(self.decoder.final_norm(self.encoder), tokens[:2]))
         return self.head(tokens.queries, tokens.patches, grid)
 
-    @torch.no_grad()
     def _attention_mask(self, probability: float, tokens: JoinedTokens, grid: tuple[int, int]) -> Tensor | None:
         """Draw the mask of a joint block in training: bool, True = attended, broadcast to (N, heads, tokens, tokens).
 
-        With ``probability``, a query attends only to the patches inside its mask; see ``masked_attention``.
+        With ``probability``, a query attends only to the patches inside its mask; see ``masked_attention``. The mask
+        has no gradient, but is not computed under ``no_grad``: the autocast of PyTorch before 2.10 would keep the
+        weights that it casts there, and later uses of them would give no gradient.
         """
         num_frames, num_queries, _ = tokens.queries.shape
         num_patches = tokens.patches.shape[1]
         total = num_queries + self.encoder.num_prefix_tokens + num_patches
         mask = None
         if tokens.prediction is not None:
-            masks = tokens.prediction[1]
+            masks = tokens.prediction[1].detach()
             inside = F.interpolate(masks, grid, mode='bilinear', align_corners=False).flatten(2) > 0
             if probability < 1:
                 inside |= torch.rand(inside.shape[:2], device=inside.device)[..., None] > probability
             mask = inside.new_ones((num_frames, 1, total, total))
             mask[:, 0, :num_queries, -num_patches:] = inside
         if self.query_dropping is not None:
-            queries = self.decoder.final_norm(self.encoder)(tokens.queries) if self._norms_aux else tokens.queries
-            dropped = self.query_dropping(self.head.empty_scores(queries))
+            queries = tokens.queries.detach()
+            if self._norms_aux:
+                queries = self.decoder.final_norm(self.encoder)(queries)
+            dropped = self.query_dropping(self.head.empty_scores(queries).detach())
             kept = F.pad(~dropped, (0, total - num_queries), value=True)[:, None, None]
             mask = kept if mask is None else mask & kept
         return mask
@@ -379,6 +384,5 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
 
 def _stack_frames(frames: Sequence[JoinedTokens]) -> JoinedTokens:
     """Tokens (B, ...) of T successive frames as those of B * T frames, the frames of a clip after each other."""
-    queries = torch.stack([frame.queries for frame in frames], dim=1)
-    patches = torch.stack([frame.patches for frame in frames], dim=1)
+    queries, patches = (torch.stack(tokens, dim=1) for tokens in zip(*((f.queries, f.patches) for f in frames)))
     return JoinedTokens(queries.flatten(0, 1), patches.flatten(0, 1))

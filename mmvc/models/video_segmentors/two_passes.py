@@ -19,12 +19,16 @@ from torch import Tensor
 CLEAN, MASKED = 'clean', 'masked'  # the passes over a batch
 
 
-@dataclass
 class CarriedQueries:
-    """What a chunk hands to the next one. It is an object of its own, so that model wrappers do not copy it."""
+    """What a chunk hands to the next one.
 
-    queries: Tensor | None = None
-    """Queries of the next frame, without gradients, shape (B, Q, D). None before the first chunk."""
+    It is no dataclass: model wrappers of mixed precision copy the dataclasses among their arguments, and those inside
+    them, so the next chunk would miss what was written to the copy.
+    """
+
+    def __init__(self) -> None:
+        #: Queries of the next frame, without gradients, shape (B, Q, D). None before the first chunk.
+        self.queries: Tensor | None = None
 
 
 @dataclass
@@ -40,7 +44,7 @@ class Chunk:
 
 
 def split_frames(num_frames: int, chunk_size: int) -> list[Chunk]:
-    """Cut clips into chunks, the last of which may be shorter.
+    """Cut clips into chunks, the last of which may be shorter. A clip that is not longer than a chunk is one chunk.
 
     Args:
         num_frames (int): Frames T of a clip.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmvc.utils.errors import NonFiniteError
+
 from ...cpu.inference import CPUInference
 from ...utils.feature_store import FeatureStore
 from ...utils.queries import decode_masks
@@ -112,3 +114,21 @@ class VideoPrediction:
         shrinking = max(1.0, self.img_shape[0] / self.ori_shape[0])
         bytes_per_row = 4 * len(logits) * max(self.img_shape[1], self.ori_shape[1]) * shrinking
         return max(1, int(limit / max(bytes_per_row, 1)))
+
+
+def require_no_nan(**outputs: Tensor | None) -> None:
+    """Raise an error if the output of a model has NaN.
+
+    Args:
+        **outputs (Tensor, optional): Output by name, of any shape.
+
+    Raises:
+        NonFiniteError: A value is NaN.
+    """
+    for name, output in outputs.items():
+        if output is None or not output.is_floating_point() or output.numel() == 0:
+            continue
+        # a sum takes a fraction of the time of isnan(), and is finite if all is well
+        if not bool(output.sum(dtype=torch.float32).isfinite()) and bool(output.isnan().any()):
+            raise NonFiniteError(f'the model predicts NaN ({name}): its weights are damaged or diverged in training, '
+                                 'or numbers overflow in half precision. Check the checkpoint, or predict without AMP')

@@ -9,7 +9,7 @@ from torch import Tensor
 from mmvc.registry import TASK_UTILS
 
 from .base_postprocessor import VideoPostprocessor
-from .video_prediction import VideoPrediction
+from .video_prediction import VideoPrediction, require_no_nan
 
 
 @TASK_UTILS.register_module()
@@ -55,6 +55,7 @@ class VISPostprocessor(VideoPostprocessor):
 
     def _best_pairs(self, class_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores, queries and labels of the tracks to keep, best first."""
+        require_no_nan(class_probs=class_probs)
         num_classes = class_probs.shape[1] - 1
         scores, pairs = class_probs[:, :-1].flatten().topk(min(self.max_per_video, len(class_probs) * num_classes))
         return scores, pairs // num_classes, pairs % num_classes
