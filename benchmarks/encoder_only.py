@@ -42,13 +42,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from inference import Stopwatch, generated_frames, memory_mb, windows_of
 from prettytable import PrettyTable
 from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.inference import Stopwatch, generated_frames, memory_mb, windows_of  # noqa: E402
 from mmvc.utils import keep_freed_memory  # noqa: E402
 
 PARTS = ('encoder', 'blocks', 'head', 'post')
