@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmvc.registry import MODELS
 
+from ..cpu.plain_transformer import double_size
 from ..utils.queries import decode_masks
 
 
@@ -24,13 +25,12 @@ class UpscaleBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.deconv = nn.ConvTranspose2d(channels, channels, kernel_size=2, stride=2)
-        self.act = nn.GELU()
         self.depthwise = nn.Conv2d(channels, channels, kernel_size=3, padding=1, groups=channels, bias=False)
         self.norm = nn.LayerNorm(channels, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, h, w) to (N, C, 2 h, 2 w)."""
-        x = self.depthwise(self.act(self.deconv(x)))
+        x = self.depthwise(double_size(x, self.deconv))
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -64,7 +64,7 @@ class QueryMaskHead(BaseModule):
         Returns:
             tuple[Tensor, Tensor]: Class logits (N, Q, K + 1), and mask logits (N, Q, 4 h, 4 w).
         """
-        features = self.upscale(patches.transpose(1, 2).unflatten(2, grid))
+        features = self.upscale(patches.transpose(1, 2).view(len(patches), -1, *grid))
         return self.cls_embed(queries), decode_masks(self.mask_embed(queries), features)
 
     def empty_scores(self, queries: Tensor) -> Tensor:

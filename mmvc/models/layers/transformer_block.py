@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..cpu.plain_transformer import attend, linear_gelu
 from .rotary_position import Rotation, rotate
 
 
@@ -30,7 +31,7 @@ class PatchEmbed(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention by PyTorch's fused kernel.
+    """Multi-head self-attention by a fused kernel.
 
     Args:
         embed_dims (int): Channels C of a token.
@@ -66,7 +67,7 @@ class SelfAttention(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, N, C / heads)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
-        x = F.scaled_dot_product_attention(query, key, value, mask)
+        x = attend(query, key, value, mask)
         return self.proj(x.transpose(1, 2).reshape(batch, num_tokens, channels))
 
 
@@ -84,7 +85,7 @@ class MLP(nn.Module):
         self.fc2 = nn.Linear(hidden_dims, embed_dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(linear_gelu(x, self.fc1))
 
 
 class LayerScale(nn.Module):

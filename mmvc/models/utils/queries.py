@@ -77,4 +77,4 @@ def decode_masks(mask_embeds: Tensor, mask_features: Tensor) -> Tensor:
         masks = F.linear(mask_embeds, features.view(features.shape[-2:]).T)
     else:
         masks = mask_embeds @ features
-    return masks.unflatten(-1, mask_features.shape[-2:])
+    return masks.view(*masks.shape[:-1], *mask_features.shape[-2:])  # unflatten would break a compiled graph

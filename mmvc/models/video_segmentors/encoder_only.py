@@ -247,7 +247,8 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
     def optimize_for_inference(self, compile: bool = False) -> None:
         """Compile the encoder, the decoder and the head if asked to; see the base class."""
         if compile:
-            for block in (*self.encoder.blocks, *self.decoder.joint_blocks(self.encoder)):
+            # the last blocks of the encoder may be the joint ones: each is compiled once
+            for block in dict.fromkeys((*self.encoder.blocks, *self.decoder.joint_blocks(self.encoder))):
                 block.compile()
             self.head.compile()
 
