@@ -13,6 +13,7 @@ from mmengine.model import BaseModule, trunc_normal_init
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
+from mmvc.utils.errors import UsageError
 
 from ..layers.rotary_position import RotaryPosition, Rotation
 from ..layers.transformer_block import PatchEmbed, TransformerBlock
@@ -115,12 +116,12 @@ class PlainViT(BaseModule):
         """Number of patches (rows, columns) of images (N, 3, H, W).
 
         Raises:
-            ValueError: H or W is not a multiple of the patch size.
+            UsageError: H or W is not a multiple of the patch size.
         """
         height, width = images.shape[-2:]
         if height % self.patch_size or width % self.patch_size:
-            raise ValueError(f'frames of {height} x {width} pixels do not divide into patches of {self.patch_size}: '
-                             'set pad_size_divisor of the data preprocessor to a multiple of the patch size')
+            raise UsageError(f'frames of {height} x {width} pixels do not divide into patches of {self.patch_size}: '
+                             'set model.data_preprocessor.pad_size_divisor to a multiple of the patch size')
         return height // self.patch_size, width // self.patch_size
 
     def embed(self, images: Tensor) -> Tensor:
