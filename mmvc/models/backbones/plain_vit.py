@@ -120,8 +120,8 @@ class PlainViT(BaseModule):
         """
         height, width = images.shape[-2:]
         if height % self.patch_size or width % self.patch_size:
-            raise UsageError(f'frames of {height} x {width} pixels do not divide into patches of {self.patch_size}: '
-                             'set model.data_preprocessor.pad_size_divisor to a multiple of the patch size')
+            raise UsageError(f'frames of {height} x {width} pixels do not divide into patches of {self.patch_size}: set '
+                             'model.data_preprocessor.pad_size_divisor to a multiple of the patch size')
         return height // self.patch_size, width // self.patch_size
 
     def embed(self, images: Tensor) -> Tensor:

@@ -90,5 +90,5 @@ def test_settings_that_do_not_fit(settings, message):
 
 
 def test_frames_that_are_no_whole_patches():
-    with pytest.raises(UsageError, match='40 x 64 .* into patches of 16: set model.data_preprocessor.pad_size_divisor'):
+    with pytest.raises(UsageError, match='40 x 64 .* patches of 16: set model.data_preprocessor.pad_size_divisor'):
         make_vit().embed(torch.rand(1, 3, 40, 64))
