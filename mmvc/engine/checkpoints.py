@@ -246,9 +246,8 @@ def _shape(value: Any) -> str:
 def _remedy(model: nn.Module, name: str, value: Any) -> str:
     """What the module with a weight suggests for another shape; nothing if it has no method ``explain_shape``."""
     path, _, leaf = name.rpartition('.')
-    module = dict(model.named_modules()).get(path)
-    remedy = module.explain_shape(leaf, value.shape) if hasattr(module, 'explain_shape') and hasattr(
-        value, 'shape') else None
+    explain = getattr(dict(model.named_modules()).get(path), 'explain_shape', None)
+    remedy = explain(leaf, value.shape) if explain is not None and hasattr(value, 'shape') else None
     return f' ({remedy})' if remedy else ''
 
 
