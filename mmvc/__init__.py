@@ -6,7 +6,15 @@ Importing the package registers its scope ``mmvc`` with mmengine. So any OpenMML
 mmengine load checkpoints without running code in them, see :mod:`mmvc.utils.checkpoint_loading`.
 """
 
-from .utils.compiled_ops import ensure_importable_mmcv_ops
+import signal
+import sys
+
+# python imports this package before it runs mmvc.apis; sys.argv does not name the module yet
+if sys.argv[:1] == ['-m'] and 'mmvc.apis' in sys.orig_argv and signal.getsignal(
+        signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the command without a traceback
+
+from .utils.compiled_ops import ensure_importable_mmcv_ops  # noqa: E402
 
 ensure_importable_mmcv_ops()  # must come before anything that imports mmdet
 

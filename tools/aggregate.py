@@ -21,6 +21,7 @@ from mmvc.challenge.aggregation.ssim import TREATMENTS, WINDOW
 from mmvc.engine import report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write, require_writable
+from mmvc.utils.batch import report_broken
 from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """
@@ -94,7 +95,8 @@ def write_table(path: Path, rows: list[dict]) -> None:
         writer.writeheader()
         writer.writerows(rows)
         text = buffer.getvalue()
-    atomic_write(path, text.encode())
+    # names of files that the encoding of the locale lacks keep their bytes
+    atomic_write(path, text.encode('utf-8', 'surrogateescape'))
 
 
 def check_writable(path: Path) -> None:
@@ -112,18 +114,22 @@ def main() -> None:
             protect_inputs([args.table], args.pred.values(), '--table')
             check_writable(args.table)
         choices = aggregate_folders(args.images, args.pred, args.out, args.treatment, args.window, args.workers,
-                                    args.records)
-        rows = as_rows(choices)
-        if args.table:  # first: the standard output may be closed or full
+                                    args.records, keep_going=True)
+        broken = {choice.video: choice.error for choice in choices if choice.error is not None}
+        rows = as_rows([choice for choice in choices if choice.error is None])
+        if rows and args.table:  # first: the standard output may be closed or full
             write_table(args.table, rows)
-        table = PrettyTable(list(rows[0]), align='l')
-        for row in rows:
-            table.add_row(['-' if value is None else f'{value:.5f}' if isinstance(value, float) else value
-                           for value in row.values()])
-        print(table)
-        for name in args.pred:
-            print(f'{name}: chosen for {sum(choice.chosen == name for choice in choices)} of {len(choices)} videos')
-        print(f'written: {args.out}')
+        if rows:
+            table = PrettyTable(list(rows[0]), align='l')
+            for row in rows:
+                table.add_row(['-' if value is None else f'{value:.5f}' if isinstance(value, float) else value
+                               for value in row.values()])
+            print(table)
+            for name in args.pred:
+                print(f'{name}: chosen for {sum(choice.chosen == name for choice in choices)} of {len(rows)} videos')
+            print(f'written: {args.out}')
+        if broken:
+            report_broken(broken, len(choices), 'aggregated')
 
 
 if __name__ == '__main__':

@@ -27,7 +27,9 @@ from mmvc.challenge.correction.questions import PICTURES
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
 from mmvc.engine import load_config, report_errors
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.batch import report_broken
 from mmvc.utils.errors import UsageError
+from mmvc.utils.files import videos_in
 from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """
@@ -149,7 +151,7 @@ def main() -> None:
         asker = None if args.dry_run else Asker(
             build_backend(args), args.cache or args.audit / 'cache', args.requests_per_minute, args.retries)
         audit = correct_folders(args.images, args.pred, None if args.dry_run else args.out, args.audit, table, asker,
-                                settings, args.margins, args.resume)
+                                settings, args.margins, args.resume, keep_going=True)
         counts = audit.count()
         for finding in audit.findings:
             change = f'{finding.old} -> {finding.new}' if finding.new else finding.old
@@ -170,6 +172,8 @@ def main() -> None:
                   f'none of the classes and change nothing, {counts["refused"]} questions were refused')
             print(f'written: {args.out}')
         print(f'record: {args.audit / audit.name}.html')
+        if audit.broken:
+            report_broken(audit.broken, len(videos_in(args.pred)), 'corrected')
         if counts['failed']:
             raise SystemExit(f'error: {counts["failed"]} questions got no answer, see the record: run again to ask '
                              f'them; the last error: {audit.last_error()}')

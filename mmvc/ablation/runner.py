@@ -18,7 +18,7 @@ from mmvc.engine import on_main_process, setup_distributed
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.children import start_child
 from mmvc.utils.errors import UsageError
-from mmvc.utils.folder_lock import hold_folder
+from mmvc.utils.folder_lock import hold_folder, user_of
 from mmvc.utils.outputs import protect_inputs
 
 from .data import make_data
@@ -27,7 +27,7 @@ from .plan import Plan, Training
 from .plot import plot_results
 from .report import to_markdown
 from .results import gather
-from .scheduler import BLOCKED, DONE, FAILED, STARTED, run_processes
+from .scheduler import BLOCKED, DONE, FAILED, IN_USE, PATIENCE, STARTED, run_processes
 from .slurm import slurm_script
 from .store import Store
 
@@ -134,7 +134,8 @@ class AblationRunner:
             self._report_state(key, state, started.get(key))
 
         with hold_folder(self.out_dir):
-            states = run_processes(todo, start, jobs, report)
+            states = run_processes(todo, start, jobs, report, is_in_use=lambda key: self._user(key) is not None,
+                                   patience=PATIENCE)
             self.report()
         self._report_failures(states)
         return 0 if all(state == DONE for state in states.values()) else 1
@@ -183,6 +184,9 @@ class AblationRunner:
         if state == STARTED:
             print(f'  {key}: started', flush=True)
             return
+        if state == IN_USE:
+            print(f'  {key}: in use by {self._user(key) or "another process"}, waiting for it', flush=True)
+            return
         took = '' if started is None else f' after {(time.time() - started) / 60:.1f} minutes'
         print(f'  {key}: {state}{took} [{self._count_done()}/{len(self.trainings)}]', flush=True)
         self._write_results()
@@ -193,9 +197,16 @@ class AblationRunner:
             if state == FAILED:
                 log = self._log(key)
                 print(f'failed: {key}: {_last_line(log)}\n        see {log}')
+            elif state == IN_USE:
+                print(f'not run: {key} is still in use by {self._user(key) or "another process"} after {PATIENCE:.0f} '
+                      'seconds: wait until it ends, or end it, and run the command again')
         blocked = [key for key, state in states.items() if state == BLOCKED]
         if blocked:
-            print(f'not run, because the training that they start from failed: {", ".join(blocked)}')
+            print(f'not run, because the training that they start from failed or is in use: {", ".join(blocked)}')
+
+    def _user(self, key: str) -> str | None:
+        """Return the process that runs a training, in words; None if there is none."""
+        return user_of(self.store.root / key)
 
     def _log(self, key: str) -> Path:
         """Return the file with the output of a training."""
@@ -217,6 +228,8 @@ class AblationRunner:
             return f'done ({self.store.cost(training).get("wall_seconds", 0) / 60:.1f} min)'
         if self.store.is_trained(training):
             return 'trained, not tested'
+        if (user := self._user(training.key)) is not None:
+            return f'in use by {user}'
         return 'started' if self.store.stage(training).holds_results() else ''
 
     def _count_done(self) -> int:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.batch import report_broken
 from mmvc.utils.checkpoint_loading import trust_checkpoints
-from mmvc.utils.errors import UsageError, named
+from mmvc.utils.errors import UsageError
 from mmvc.utils.image_files import SIZE_VARIABLE
 from mmvc.visualization import FPS_RANGE
 
@@ -146,14 +147,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         for result in results:
             if result.error is None:
                 print(describe(result))
-        failed = [result for result in results if result.error is not None]
+        failed = {result.video: result.error for result in results if result.error is not None}
         if len(results) == 1 and failed:
-            raise UsageError(failed[0].error)
+            raise UsageError(*failed.values())
         if failed:
-            for result in failed:
-                print(f'not segmented: {result.video}: {result.error}', file=sys.stderr)
-            raise UsageError(f'{len(failed)} of {len(results)} inputs could not be segmented: '
-                             f'{named([result.video for result in failed])}. See above for the reasons')
+            report_broken(failed, len(results), 'segmented', 'inputs')
 
 
 def describe(result: VideoResult) -> str:

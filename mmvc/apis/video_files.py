@@ -13,6 +13,7 @@ from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
 from .edit_lists import count_shown_frames
+from .size_watch import SizeWatch, require_size
 
 #: (position, image (BGR) or reason for a failure, number of frames that the failure concerns)
 Decoded = tuple[int, np.ndarray | str, int]
@@ -29,6 +30,9 @@ class OpenCVVideo:
         path (str | int): File, address or camera number.
         decoder (int, optional): OpenCV's number of the library that decodes. Defaults to None: any that can.
 
+    Raises:
+        UsageError: The header names frames that are too large for the memory, see :func:`require_size`.
+
     Attributes:
         fps (float | None): Frames per second; None if not known.
         num_frames (int | None): Number of frames that are shown according to the header; None if not known.
@@ -37,11 +41,14 @@ class OpenCVVideo:
     def __init__(self, path: str | int, decoder: int | None = None) -> None:
         self.path = path
         self._capture = cv2.VideoCapture(path) if decoder is None else cv2.VideoCapture(path, decoder)
+        self._is_file = isinstance(path, str) and Path(path).is_file()
+        if self._is_file:
+            self._require_size()
         fps, num_frames = self._capture.get(cv2.CAP_PROP_FPS), self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         # cameras and streams that do not know their rate may report 90000
         self.fps: float | None = fps if 0 < fps <= FPS_RANGE[1] else None
         self.num_frames: int | None = int(num_frames) if math.isfinite(num_frames) and num_frames > 0 else None
-        if self.num_frames is not None and isinstance(path, str) and Path(path).is_file():
+        if self.num_frames is not None and isinstance(path, str) and self._is_file:
             self.num_frames = min(self.num_frames, count_shown_frames(path) or self.num_frames)
 
     @property
@@ -63,8 +70,11 @@ class OpenCVVideo:
         Yields:
             tuple: Position, image (BGR) or reason for a failure, and number of frames that the failure concerns.
         """
+        self._require_size()
+        watch = SizeWatch(self.path) if isinstance(self.path, str) and self._is_file else None
         index, time = 0, 0.
         while True:
+            problem = None if watch is None else watch.look(index)
             if not self._capture.grab():
                 lost = self._lost_frames(index, time)
                 if lost is None:
@@ -75,10 +85,17 @@ class OpenCVVideo:
                     return
                 index += lost
             time = self._capture.get(cv2.CAP_PROP_POS_MSEC)
-            if index % stride == 0:
+            if index % stride == 0 and problem is not None:
+                yield index, problem, 1
+            elif index % stride == 0:
                 intact, image = self._capture.retrieve()
                 yield index, image if intact else 'the frame cannot be decoded', 1
             index += 1
+
+    def _require_size(self) -> None:
+        """Check the size of the frames in the header, see :func:`require_size`."""
+        require_size(self.path, self._capture.get(cv2.CAP_PROP_FRAME_WIDTH),
+                     self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
     def _lost_frames(self, index: int, time: float) -> int | None:
         """Number of frames that are lost at a failure to decode; None if the video has ended."""
@@ -112,10 +129,12 @@ class PyAVVideo:
     Raises:
         ImportError: PyAV is not installed.
         OSError: PyAV cannot open the file.
+        UsageError: The header names frames that are too large for the memory, see :func:`require_size`.
     """
 
     def __init__(self, path: str) -> None:
         import av  # optional dependency
+        self._path = path
         self._error = getattr(av, 'FFmpegError', getattr(av, 'AVError', OSError))  # AVError in old releases
         try:
             self._container = av.open(path)
@@ -125,6 +144,11 @@ class PyAVVideo:
             self._container.close()
             raise OSError('it has no video track')
         self._stream = self._container.streams.video[0]
+        try:
+            require_size(path, self._stream.codec_context.width, self._stream.codec_context.height)
+        except UsageError:
+            self.close()
+            raise
         self.fps: float | None = float(self._stream.average_rate) if self._stream.average_rate else None
         self.num_frames: int | None = self._stream.frames or None
 
@@ -143,6 +167,7 @@ class PyAVVideo:
             if packet is None:
                 return
             for frame in frames:
+                require_size(self._path, frame.width, frame.height)
                 if index % stride == 0:
                     image = frame.to_ndarray(format='bgr24')
                     turns = round(getattr(frame, 'rotation', 0) / 90) % 4  # OpenCV rotates frames by itself
@@ -170,7 +195,7 @@ def open_video(path: str | int) -> OpenCVVideo | PyAVVideo:
         OpenCVVideo | PyAVVideo: The video, for use in a ``with`` statement.
 
     Raises:
-        UsageError: The video cannot be opened, or none of its frames can be decoded.
+        UsageError: The video cannot be opened, its frames are too large for the memory, or none can be decoded.
     """
     if isinstance(path, int):
         camera = OpenCVVideo(path)

@@ -6,8 +6,11 @@ from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
+from mmvc.formats.label_maps import read_label_map
 from mmvc.registry import DATASETS
+from mmvc.utils.image_files import read_size
 
+from .transforms.loading import require_size_of_frame, to_class_indices
 from .vspw import VSPWDataset
 
 
@@ -18,7 +21,7 @@ class VSPWImageDataset(BaseSegDataset):
     One item per frame, in the order of videos and frames. With ``test_mode=True`` it has ``video_id``, ``frame_id``
     and ``video_length``, which ``VSSMetric`` wants among the ``meta_keys`` of ``PackSegInputs`` and by which
     ``WholeVideoSampler`` keeps the frames of a video on one rank. Mask values as in :class:`VSPWDataset`; mmseg's
-    ``LoadAnnotations`` reads them.
+    ``LoadAnnotations`` reads them. It accepts any value, so the masks of a training are checked before it does.
 
     Example:
         >>> custom_imports = dict(imports=['mmvc.datasets.vspw_image', 'mmvc.evaluation'])
@@ -29,6 +32,10 @@ class VSPWImageDataset(BaseSegDataset):
         data_prefix (dict, optional): Folder templates as in :class:`BaseVideoSegDataset`. Defaults to None (VSPW's).
         metainfo (dict, optional): Classes that replace those of VSPW. Defaults to None.
         **kwargs: Other arguments of :class:`mmseg.datasets.BaseSegDataset`.
+
+    Raises:
+        DataError: When a frame for training is loaded: its mask is damaged, differs in size from it, or holds a value
+            that is neither a class nor void.
     """
 
     METAINFO = VSPWDataset.METAINFO
@@ -58,14 +65,15 @@ class VSPWImageDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         """One dict per frame: the place in its video, if testing, and what mmseg's ``LoadAnnotations`` asks for."""
-        videos = VSPWDataset(
+        dataset = VSPWDataset(
             ann_file=self.ann_file,
             data_prefix=self.data_prefix,
             metainfo=self._metainfo,
             img_suffix=self.img_suffix,
             seg_map_suffix=self.seg_map_suffix,
             test_mode=self.test_mode,
-            lazy_init=True).load_data_list()
+            lazy_init=True)
+        self._label_lut, videos = dataset.label_lut, dataset.load_data_list()
         keys = ('video_id', 'video_length') if self.test_mode else ()  # in training, a frame is just an image
         return [
             dict(
@@ -75,3 +83,17 @@ class VSPWImageDataset(BaseSegDataset):
                 reduce_zero_label=self.reduce_zero_label,
                 seg_fields=[]) for video in videos for frame in video['images']
         ]
+
+    def prepare_data(self, idx: int) -> Any:
+        """Pass a frame through the pipeline, after its mask is checked; in tests the metric does that."""
+        frame = self.get_data_info(idx)
+        if not self.test_mode and 'seg_map_path' in frame:
+            self._check_mask(frame['seg_map_path'], frame['img_path'])
+        return super().prepare_data(idx)
+
+    def _check_mask(self, path: str, image: str) -> None:
+        mask = read_label_map(path, self.backend_args)
+        to_class_indices(mask, self._label_lut, path)
+        size = read_size(image) if self.backend_args is None else None
+        if size is not None:
+            require_size_of_frame(mask, path, size[::-1], image)

@@ -199,7 +199,7 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     expected = _whole_state_dict(model)
     given = {plain_name(name): tensor for name, tensor in state_dict.items()}
     lines = [f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
-             for name in expected if name in given and getattr(given[name], 'shape', None) != expected[name].shape]
+             f'{_remedy(model, name, given[name])}' for name in expected if name in given and getattr(given[name], 'shape', None) != expected[name].shape]
     if not allow_missing:
         optional = _optional_weights(model)
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
@@ -209,6 +209,15 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
 
 def _shape(value: Any) -> str:
     return f'shape {tuple(value.shape)}' if hasattr(value, 'shape') else f'a {type(value).__name__}'
+
+
+def _remedy(model: nn.Module, name: str, value: Any) -> str:
+    """What the module with a weight suggests for another shape; nothing if it has no method ``explain_shape``."""
+    path, _, leaf = name.rpartition('.')
+    module = dict(model.named_modules()).get(path)
+    remedy = module.explain_shape(leaf, value.shape) if hasattr(module, 'explain_shape') and hasattr(
+        value, 'shape') else None
+    return f' ({remedy})' if remedy else ''
 
 
 def fitting_weights(model: nn.Module, state_dict: dict[str, Tensor]) -> set[str]:

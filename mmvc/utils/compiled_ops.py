@@ -56,7 +56,9 @@ def has_compiled_ops() -> bool:
         return importlib.util.find_spec(_EXT_NAME) is not None
     except ModuleNotFoundError as error:
         raise ImportError(
-            'mmvc needs mmengine, mmcv, mmdet and mmseg: `pip install -r requirements/mminstall.txt`') from error
+            'mmvc needs torch, mmengine, mmcv, mmdet and mmseg: install torch, and then the others by '
+            '`pip install -r requirements/mminstall.txt` in the source tree, or as the extra "mim" of this package '
+            '(`pip install "mmvc[mim] @ file:///PATH/TO/mmvc-VERSION.tar.gz"`)') from error
 
 
 def ensure_importable_mmcv_ops() -> None:

@@ -71,6 +71,28 @@ def hold_folders(folders: Iterable[PathLike | None]) -> Iterator[None]:
         yield
 
 
+def user_of(folder: PathLike) -> str | None:
+    """Return who holds a folder, in words; None if nobody does. The folder need not exist."""
+    folder = Path(folder)
+    if (folder / _OWNED).exists():
+        return None if _is_left_over(folder / _OWNED) else _owner_in_words(folder)
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _owner_in_words(folder)
+    except OSError:  # the file system has no locks
+        return None
+    finally:
+        os.close(descriptor)
+    return None
+
+
 class _Release:
     """Gives a lock back: removes its file, and then closes it."""
 

@@ -43,15 +43,33 @@ def find_damage(content: bytes) -> str | None:
     """
     if not content:
         return 'the file is empty'
-    limit, size = max_megapixels(), _pixels(content) / 1e6
-    if size > limit:
-        return (f'its {size:.0f} megapixels are more than the limit of {limit:g}: if they fit the memory, set the '
-                f'environment variable {SIZE_VARIABLE}={np.ceil(size):.0f}')
+    excess = find_excess(_pixels(content))
+    if excess is not None:
+        return excess
     if content.startswith(PNG_SIGNATURE):
         return _find_png_damage(memoryview(content))
     if content.startswith(JPEG_START) and not _has_jpeg_end(content):
         return 'the JPEG is cut off'
     return None
+
+
+def find_excess(pixels: float) -> str | None:
+    """Compare the size of an image, or of the frames of a video, with the limit.
+
+    Args:
+        pixels (float): Number of pixels.
+
+    Returns:
+        str | None: What is wrong, if there are more than the limit. None otherwise.
+
+    Raises:
+        UsageError: The environment variable ``MMVC_MAX_MEGAPIXELS`` is not a number.
+    """
+    limit, size = max_megapixels(), pixels / 1e6
+    if size <= limit:
+        return None
+    return (f'its {size:.0f} megapixels are more than the limit of {limit:g}: if they fit the memory, set the '
+            f'environment variable {SIZE_VARIABLE}={np.ceil(size):.0f}')
 
 
 def max_megapixels() -> float:

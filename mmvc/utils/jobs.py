@@ -13,21 +13,24 @@ from typing import Any
 import cv2
 
 from .arguments import check_number
+from .batch import attempt
 from .children import die_with_parent
 from .memory import keep_freed_memory
 from .progress import ProgressBars
 
 
-def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
+def run_jobs(function: Callable, jobs: Sequence, workers: int, keep_going: bool = False) -> Iterator[Any]:
     """Yield ``function(job)`` for every job, in order, and show a progress bar.
 
     Args:
         function (Callable): Function that worker processes can import, or a :func:`functools.partial` of one.
         jobs (Sequence): Arguments, one per call.
         workers (int): Number of worker processes; 1 uses this process.
+        keep_going (bool): Whether to go on past jobs whose files are broken. Defaults to False: the first one is an
+            error.
 
     Yields:
-        Any: The results.
+        Any: The results; for a broken job with ``keep_going`` a :class:`Failure`.
 
     Raises:
         UsageError: ``workers`` is not a positive integer.
@@ -36,7 +39,7 @@ def run_jobs(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
     if not jobs:
         return
     with ProgressBars('jobs') as progress:
-        yield from progress.track(_map(function, jobs, min(workers, len(jobs))), len(jobs), 'working')
+        yield from progress.track(_map(function, jobs, min(workers, len(jobs)), keep_going), len(jobs), 'working')
 
 
 def prefetch(function: Callable, items: Iterable, ahead: int = 4) -> Iterator[Any]:
@@ -60,7 +63,10 @@ def prefetch(function: Callable, items: Iterable, ahead: int = 4) -> Iterator[An
             yield waiting.popleft().result()
 
 
-def _map(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
+def _map(function: Callable, jobs: Sequence, workers: int, keep_going: bool) -> Iterator[Any]:
+    module = (function.func if isinstance(function, partial) else function).__module__
+    if keep_going:
+        function = partial(attempt, function)
     if workers == 1:
         yield from map(function, jobs)
         return
@@ -68,7 +74,7 @@ def _map(function: Callable, jobs: Sequence, workers: int) -> Iterator[Any]:
     context: BaseContext = multiprocessing.get_context('spawn')
     if 'forkserver' in multiprocessing.get_all_start_methods():
         context = multiprocessing.get_context('forkserver')
-        context.set_forkserver_preload([(function.func if isinstance(function, partial) else function).__module__])
+        context.set_forkserver_preload([module])
     executor = ProcessPoolExecutor(workers, context, _start_worker)
     try:
         yield from executor.map(function, jobs)

@@ -1,14 +1,17 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from mmvc.ablation import AblationRunner
 from mmvc.utils.errors import UsageError
+from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.child_environment import child_environment
 from tests.helpers.tiny_plan import PLAN, write_plan
 
@@ -92,6 +95,34 @@ def test_order_and_number_are_checked(tmp_path):
         runner.run_only(11)
     assert '8 runs (4 variants x 2 seeds): 12 trainings of 56 iterations (24 of 120 without sharing)' \
         in runner.listing()
+
+
+def test_a_training_that_is_in_use_is_named_and_not_started(tmp_path, monkeypatch, capsys):
+    """What a killed run has left behind may live on for a while, for example on a disk that does not answer."""
+    runner = AblationRunner(write_plan(tmp_path), str(tmp_path / 'work'), variants=['late'], seeds=[0])
+    held, *others = runner.trainings
+    started = []
+    reader, writer = os.pipe()
+    process = os.fork()
+    if process == 0:
+        with hold_folder(runner.store.folder(held)):
+            os.write(writer, b'.')
+            time.sleep(60)
+        os._exit(0)
+    os.read(reader, 1)
+    monkeypatch.setattr('mmvc.ablation.runner.PATIENCE', 0.1)
+    monkeypatch.setattr(runner, '_start', lambda number, *_: started.append(number))
+    try:
+        assert runner.run_all(['ablate.py'], gpus=0) == 1
+        assert f'in use by process {process}' in runner.listing()
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+    text = capsys.readouterr().out
+    assert started == [] and 'failed:' not in text
+    assert f'not run: {held.key} is still in use by process {process}' in text
+    assert f'{held.key}: in use by process {process}' in text
+    assert all(other.key in text.rpartition('not run, because')[2] for other in others)
 
 
 def test_slurm_script(tmp_path, monkeypatch):

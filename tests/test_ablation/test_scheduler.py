@@ -52,3 +52,44 @@ def test_a_failure_stops_only_what_needs_it():
     states, order, _ = run(dict(a=None, b=None, c='a', d='c', e='b'), fails=['a'])
     assert states == dict(a='failed', b='done', c='blocked', d='blocked', e='done')
     assert set(order) == {'a', 'b', 'e'}
+
+
+class Holder:
+    """Somebody else runs the jobs, until the given looks are over."""
+
+    def __init__(self, **looks):
+        self.looks = looks
+
+    def __call__(self, job):
+        self.looks[job] = self.looks.get(job, 0) - 1
+        return self.looks[job] >= 0
+
+
+def run_beside(jobs, holder, patience=60, returncodes=()):
+    started, reports = [], []
+    codes = iter(returncodes)
+
+    def start(job, slot):
+        started.append(job)
+        return FakeProcess(0, next(codes, 0))
+
+    states = run_processes(jobs, start, 2, lambda *report: reports.append(report), 0.001, holder, patience)
+    return states, started, reports
+
+
+def test_a_job_of_somebody_else_is_waited_for_and_started_once():
+    states, started, reports = run_beside(dict(a=None, b=None, c='a'), Holder(a=20))
+    assert set(states.values()) == {'done'} and started == ['b', 'a', 'c']
+    assert reports.count(('a', 'in use')) == 1 and reports.index(('a', 'in use')) < reports.index(('a', 'started'))
+
+
+def test_a_job_that_stays_with_somebody_else_is_neither_started_nor_failed():
+    states, started, _ = run_beside(dict(a=None, b=None, c='a'), Holder(a=10**9), patience=0.05)
+    assert states == dict(a='in use', b='done', c='blocked') and started == ['b']
+
+
+def test_a_process_that_found_its_job_in_use_has_not_failed():
+    """The other one was faster: it took the lock after the look of the scheduler."""
+    looks = iter([False, True, True, True, False])
+    states, started, reports = run_beside(dict(a=None), lambda job: next(looks), returncodes=[1, 0])
+    assert states == dict(a='done') and started == ['a', 'a'] and ('a', 'failed') not in reports

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """What can be read, and what is said about what cannot."""
 
+import io
 import sys
 from pathlib import Path
 
@@ -239,6 +240,66 @@ def test_a_change_of_resolution(frame_folder):
         read(source)
     found, skipped = read(source, skip_broken=True)
     assert len(found) == 7 and skipped[0].index == 5
+
+
+def encode(codec, sizes, kind, pixels='yuv420p', count=3):
+    """Streams of several sizes, one behind the other, as broadcasts and recorders write them."""
+    av = pytest.importorskip('av')
+    content = b''
+    for width, height in sizes:
+        buffer = io.BytesIO()
+        with av.open(buffer, 'w', format=kind) as container:
+            stream = container.add_stream(codec, rate=10)
+            stream.width, stream.height, stream.pix_fmt = width, height, pixels
+            for value in range(count):
+                image = np.full((height, width, 3), 40 * (value + 1), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
+            container.mux(stream.encode())
+        content += buffer.getvalue()
+    return content
+
+
+@pytest.mark.parametrize('codec, kind, pixels', [('mjpeg', 'mjpeg', 'yuvj420p'), ('libx264', 'h264', 'yuv420p'),
+                                                 ('libx264', 'mpegts', 'yuv420p'), ('mpeg4', 'm4v', 'yuv420p')])
+@pytest.mark.parametrize('sizes', [((96, 64), (128, 96)), ((128, 96), (96, 64))])
+def test_a_change_of_resolution_within_a_file(tmp_path, codec, kind, pixels, sizes):
+    """OpenCV goes on with the size of the first frame, and gives the same picture again and again."""
+    path = tmp_path / f'clip.{kind}'
+    path.write_bytes(encode(codec, [*sizes, sizes[0]], kind, pixels))
+    (width, height), (other_width, other_height) = sizes
+    with pytest.raises(UsageError, match=f'frame 3 .*it is {other_width}x{other_height}, the first frame is '
+                                         f'{width}x{height}.*scale={width}:{height}'):
+        read(open_sources(str(path))[0])
+    reader = FrameReader(open_sources(str(path))[0], skip_broken=True)
+    images = [frame.image for frame in reader]
+    assert [frame.index for frame in reader.skipped] == [3, 4, 5]
+    assert [round(image.mean() / 40) for image in images] == [1, 2, 3, 1, 2, 3]
+    assert {image.shape[:2] for image in images} == {(height, width)}
+
+
+def test_frames_of_a_video_that_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMVC_MAX_MEGAPIXELS', '0.01')
+    path = tmp_path / 'large.avi'
+    path.write_bytes(encode('mjpeg', [(128, 96)], 'avi', 'yuvj420p'))
+    decoded = []
+    monkeypatch.setattr(OpenCVVideo, 'is_readable', property(decoded.append))
+    with pytest.raises(UsageError, match='large.avi" is too large: its 0 megapixels are more than the limit of 0.01'):
+        open_sources(str(path))
+    monkeypatch.undo()
+    assert not decoded, 'the header tells'
+    assert len(read(open_sources(str(path))[0])[0]) == 3
+
+
+@pytest.mark.parametrize('size', [(256, 128), (512, 512)])
+def test_frames_of_a_video_that_grow(tmp_path, monkeypatch, size):
+    path = tmp_path / 'grows.mjpeg'
+    path.write_bytes(encode('mjpeg', [(96, 64), size], 'mjpeg', 'yuvj420p'))
+    monkeypatch.setenv('MMVC_MAX_MEGAPIXELS', '0.02')
+    for skip_broken in (False, True):
+        with pytest.raises(UsageError, match='grows.mjpeg" is too large: .* MMVC_MAX_MEGAPIXELS'):
+            read(open_sources(str(path))[0], skip_broken=skip_broken)
+    with pytest.raises(UsageError, match='grows.mjpeg" is too large: .* MMVC_MAX_MEGAPIXELS'):
+        list(PyAVVideo(str(path)).read())
 
 
 def test_nothing_readable(frame_folder):

@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, METRICS, MODELS, DefaultScope
 
 from mmvc.datasets import WholeVideoSampler
 from mmvc.registry import DATA_SAMPLERS
+from mmvc.utils.errors import DataError
 
 CLASSES = ('floor', 'wall', 'cup')
 CONFIG = """
@@ -70,6 +71,22 @@ def test_stray_mask_values_are_void(cfg, vspw_root):
         cv2.imwrite(str(path), np.tile(values, (48, 10)))
     dataset = build(cfg, vspw_root, cfg.train_pipeline[:2])
     assert dataset[0]['gt_seg_map'][0, :8].tolist() == [255, 0, 2, 255, 255, 255, 255, 1]
+
+
+@pytest.mark.parametrize('mask, message', [
+    (np.full((48, 80), 4, np.uint8), r'000\d.png" holds \[4\], which are neither classes nor void'),
+    (np.full((48, 80), 1, np.uint16) * 258, 'holds the value 258 with more than 8 bits'),
+    (np.full((40, 80), 1, np.uint8), 'differs in size from its frame'),
+])
+def test_masks_are_checked_like_those_of_video_models(cfg, vspw_root, mask, message):
+    """MMSegmentation's loader takes any values, and those of 16 bits modulo 256."""
+    for path in (vspw_root / 'data/a/mask').iterdir():
+        cv2.imwrite(str(path), mask)
+    dataset = build(cfg, vspw_root, cfg.train_pipeline)
+    assert dataset[8] is not None
+    with pytest.raises(DataError, match=message):
+        dataset[0]
+    assert build(cfg, vspw_root, cfg.test_pipeline, test_mode=True)[0] is not None
 
 
 def test_training_step_and_score(cfg, vspw_root):

@@ -115,7 +115,7 @@ def test_vipseg_resizes_and_resumes(convert, vipseg_source, tmp_path, capsys):
     done = dst / 'panomasksRGB/v00/00000000.png'
     before = (done.stat().st_mtime_ns, done.read_bytes())
     assert convert('vipseg_to_720p', src, dst, '--height', 36) == 0
-    assert '1 were there already' in capsys.readouterr().out
+    assert '2 were there already' in capsys.readouterr().out
     assert (done.stat().st_mtime_ns, done.read_bytes()) == before
     assert not list(dst.rglob('*.tmp'))
     raw = np.array(Image.open(dst / 'panomasks/v00/00000003.png'))
@@ -264,6 +264,42 @@ def test_damaged_vspw(convert, vspw_source, tmp_path):
     (vspw_source / 'data/b/origin/0001.jpg').write_bytes(b'no image')
     assert 'b/origin/0001.jpg' in convert('vspw_to_480p', vspw_source, tmp_path / 'out')
     assert 'has no folders of videos' in convert('vspw_to_480p', tmp_path / 'nowhere', tmp_path / 'out')
+
+
+def test_vspw_goes_on_past_broken_videos(convert, vspw_source, tmp_path, capsys):
+    """One breaks in the check of the names, one while it is converted; a third one is fine."""
+    (vspw_source / 'data/a/mask/0001.png').unlink()
+    (vspw_source / 'data/b/origin/0001.jpg').write_bytes(b'no image')
+    frame = (vspw_source / 'data/b/origin/0000.jpg').read_bytes()
+    for workers in (1, 2):
+        assert convert('vspw_to_480p', vspw_source, tmp_path / 'out', '--workers', workers) == (
+            'error: 2 of 3 videos could not be converted: a, b. See above for the reasons')
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('not converted: ')]
+        assert len(lines) == 2 and 'a/origin/0001.jpg' in lines[0] and 'b/origin/0001.jpg' in lines[1]
+        assert len(list((tmp_path / 'out/data/t/origin').iterdir())) == 3
+        assert not list((tmp_path / 'out').glob('*.txt'))  # the lists would name videos that are not there
+    (vspw_source / 'data/b/origin/0001.jpg').write_bytes(frame)
+    (vspw_source / 'train.txt').unlink()  # without it, nothing asks for the masks of its videos
+    assert convert('vspw_to_480p', vspw_source, tmp_path / 'out') == 0
+    assert len(list((tmp_path / 'out/data').glob('*/origin/*'))) == 9 and (tmp_path / 'out/val.txt').exists()
+
+
+def test_vipseg_goes_on_past_broken_videos(convert, vipseg_source, tmp_path, capsys):
+    src, dst = vipseg_source[0], tmp_path / 'out'
+    videos = sorted(path.name for path in (src / 'imgs').iterdir() if not path.name.startswith('.'))
+    broken = src / 'panomasks/v00/00000000.png'
+    content = broken.read_bytes()
+    broken.write_bytes(content[:-20])
+    error = convert('vipseg_to_720p', src, dst, '--height', 36)
+    assert re.match(f'error: 1 of {len(videos)} videos could not be converted: v00: .*00000000.png', error)
+    assert not list(dst.glob('panoptic*.json')), 'annotations of a part would not tell that it is one'
+    assert sorted(path.stem for path in (dst / '.records').iterdir()) == [video for video in videos if video != 'v00']
+    broken.write_bytes(content)
+    (dst / f'.records/{videos[1]}.json').write_bytes(b'{"vid')  # a record that was cut off counts as none
+    assert convert('vipseg_to_720p', src, dst, '--height', 36) == 0
+    assert len(json.loads((dst / 'panoptic_gt_VIPSeg.json').read_text())['videos']) > 1
+    (dst / '.settings.json').write_bytes(b'')
+    assert '.settings.json" is damaged' in convert('vipseg_to_720p', src, dst, '--height', 36)
 
 
 @pytest.fixture

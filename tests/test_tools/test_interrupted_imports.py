@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -17,13 +16,13 @@ def as_in_a_terminal():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize('tool', TOOLS)
+@pytest.mark.parametrize('tool', [*TOOLS, '-m mmvc.apis'])
 def test_an_interruption_of_the_imports_is_quiet(tool, tmp_path):
     """They take seconds, so Ctrl-C after a typing error comes then."""
     (tmp_path / 'sitecustomize.py').write_text('import pathlib\npathlib.Path(__file__).with_name("started").touch()\n')
     environment = child_environment()
     environment['PYTHONPATH'] = f'{tmp_path}:{environment["PYTHONPATH"]}'
-    with subprocess.Popen([sys.executable, Path(ROOT, tool), '--help'], env=environment, stderr=subprocess.PIPE,
+    with subprocess.Popen([sys.executable, *tool.split(), '--help'], cwd=ROOT, env=environment, stderr=subprocess.PIPE,
                           stdout=subprocess.PIPE, text=True, preexec_fn=as_in_a_terminal) as process:
         while not (tmp_path / 'started').exists():
             time.sleep(0.01)

@@ -11,7 +11,7 @@ import pytest
 
 from mmvc.utils import folder_lock
 from mmvc.utils.errors import UsageError
-from mmvc.utils.folder_lock import hold_folder, hold_folders
+from mmvc.utils.folder_lock import hold_folder, hold_folders, user_of
 
 
 @pytest.fixture
@@ -63,6 +63,16 @@ def test_the_second_process_names_the_first(tmp_path, owner, kind):
     with hold_folder(tmp_path, patience=0):  # a dead owner does not keep it
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_user_of_a_folder_is_named_without_locking_it(tmp_path, owner, kind):
+    assert user_of(tmp_path) is None and user_of(tmp_path / 'missing') is None
+    first, _ = owner()
+    assert re.match(f'process {first} on .* since', user_of(tmp_path))
+    end(first)
+    assert user_of(tmp_path) is None
+    with hold_folder(tmp_path, patience=0):
+        pass
 
 
 def test_a_child_of_a_dead_owner_does_not_keep_the_lock(tmp_path, owner):

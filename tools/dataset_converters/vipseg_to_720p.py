@@ -23,6 +23,7 @@ DST: images/<video>/*.jpg       frames, resized bilinearly to HEIGHT rows and in
 Files and annotations equal those of the official scripts, except the colours of things: they are random there, and
 always the same here. The tool reads each colour mask back and compares it.
 
+A video whose files are broken is named in the end, the others are converted. Annotations are written when all are.
 DST/.records lists the finished videos, which are kept. After an interruption, or if files of DST are missing, empty or
 cut off, run the same command again. Another height or quality needs --overwrite.
 
@@ -51,7 +52,7 @@ def main() -> None:
     args = parse_args()
     with report_errors():
         counts = convert_vipseg(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run,
-                                overwrite=args.overwrite)
+                                overwrite=args.overwrite, keep_going=True)
     print(f'{"would convert" if args.dry_run else "converted"} {counts["videos"]} videos ({counts["frames"]} frames); '
           f'{counts["unlabelled_videos"]} have no masks, {counts["already_there"]} were there already')
 

@@ -17,6 +17,7 @@ SRC: data/<video>/{origin/*.jpg,mask/*.png}, train.txt, val.txt, test.txt (masks
 DST: the same tree. Frames have HEIGHT rows and int(HEIGHT * width / height) columns (bilinear). Masks are resized by
      nearest neighbour, which keeps their values.
 
+A video whose files are broken is named in the end, the others are converted.
 Complete files in DST are kept. After an interruption, or if files of DST are missing, empty or cut off, run the same
 command again. Another height or quality needs --overwrite. Files in SRC never change.
 
@@ -47,7 +48,7 @@ def main() -> None:
     args = parse_args()
     with report_errors():
         summary = convert_vspw(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run,
-                               overwrite=args.overwrite)
+                               overwrite=args.overwrite, keep_going=True)
     print(f'{"would convert" if args.dry_run else "converted"} {summary.videos} videos: {summary.frames} frames, '
           f'{summary.masks} masks; {summary.already_there} of these files were there already')
 

@@ -3,7 +3,7 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
+from mmvc.utils.batch import Failure, attempt
 from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, files_of, require_placeholder, videos_in
 from mmvc.utils.folder_lock import hold_folder
@@ -36,11 +37,13 @@ class VideoChoice(NamedTuple):
         scores (dict[str, float]): Motion consistency of each model. NaN where it is undefined (a single frame).
         chosen (str): The model with the highest score. If scores are equal or undefined, the model that was named
             first.
+        error (str | None): Why there is no choice; None if there is one.
     """
     video: str
     frames: int
     scores: dict[str, float]
     chosen: str
+    error: str | None = None
 
 
 def motion_consistency(frames: Iterable[tuple[np.ndarray, Sequence[np.ndarray]]],
@@ -92,7 +95,8 @@ def aggregate_folders(images: str,
                       treatment: str = 'classes',
                       window: int = WINDOW,
                       workers: int = 1,
-                      record_dir: str | Path | None = None) -> list[VideoChoice]:
+                      record_dir: str | Path | None = None,
+                      keep_going: bool = False) -> list[VideoChoice]:
     """Choose a model for every video and copy the chosen predictions into one folder.
 
     Args:
@@ -107,12 +111,14 @@ def aggregate_folders(images: str,
         record_dir (str | Path, optional): Folder with a record of each finished video. A later run with the same
             folder skips these videos, unless their files or the settings have changed. Defaults to None: score all
             videos.
+        keep_going (bool): Whether to go on with the other videos if files of one are broken or missing. Its choice
+            then has an ``error``, and nothing is copied. Defaults to False: it is an error.
 
     Returns:
         list[VideoChoice]: One per video, sorted by name.
 
     Raises:
-        FileNotFoundError: A folder or an image is missing, or the models predicted different frames.
+        FileNotFoundError: A folder or an image is missing, or the models predicted different videos or frames.
         UsageError: There are fewer than two models, an argument is out of range, the output folder is one of the
             input folders, contains one or is inside one, or another process writes to it.
         DataError: A file is damaged, or the label maps of a video differ in size.
@@ -124,12 +130,20 @@ def aggregate_folders(images: str,
     output_dir = Path(output_dir)
     protect_inputs([output_dir, record_dir],
                    {folder: f'that of model "{name}"' for name, folder in predictions.items()}, '--out, --records')
-    jobs = list(_list_videos(images, {name: Path(folder) for name, folder in predictions.items()}))
-    protect_inputs([output_dir, record_dir], {path.parent for job in jobs for path in job.images}, '--out, --records')
+    folders = {name: Path(folder) for name, folder in predictions.items()}
+    find = partial(_find_files, images, folders)
+    found = {video: attempt(find, video, keep_going=keep_going) for video in _list_videos(folders)}
+    jobs = [job for job in found.values() if not isinstance(job, Failure)]
+    if not jobs:  # something concerns them all
+        find(next(iter(found)))
+    frames = {path.parent for job in jobs for path in job.images} | {images.replace('{video}', name) for name in found}
+    protect_inputs([output_dir, record_dir], frames, '--out, --records')
     choose = partial(_choose, output_dir=output_dir, treatment=treatment, window=window,
                      record_dir=None if record_dir is None else Path(record_dir))
     with hold_folder(output_dir):
-        return list(run_jobs(choose, jobs, workers))
+        found.update(zip([job.name for job in jobs], run_jobs(choose, jobs, workers, keep_going)))
+    return [VideoChoice(video, 0, {}, '', choice.error) if isinstance(choice, Failure) else choice
+            for video, choice in found.items()]
 
 
 class _Video(NamedTuple):
@@ -139,8 +153,8 @@ class _Video(NamedTuple):
     predictions: dict[str, list[Path]]
 
 
-def _list_videos(images: str, folders: dict[str, Path]) -> Iterator[_Video]:
-    """List the videos; check that all models predicted the same frames and that these have images."""
+def _list_videos(folders: dict[str, Path]) -> list[str]:
+    """List the videos; check that all models predicted the same."""
     videos = {name: videos_in(folder) for name, folder in folders.items()}
     first = next(iter(folders))
     for name, names in videos.items():
@@ -149,25 +163,30 @@ def _list_videos(images: str, folders: dict[str, Path]) -> Iterator[_Video]:
             raise FileNotFoundError(f'models "{first}" and "{name}" predicted different videos: {different[0]} '
                                     f'({len(different)} in all) is in only one of the folders "{folders[first]}" and '
                                     f'"{folders[name]}"')
-    for video in videos[first]:
-        frames = {name: files_in(folder / video, ('.png', )) for name, folder in folders.items()}
-        files = files_of(images.replace('{video}', video), IMAGE_SUFFIXES, frames[first])
-        for name, found in frames.items():
-            different = sorted(set(found) ^ set(frames[first]))
-            if different or not found:
-                raise FileNotFoundError(f'video "{video}": models "{first}" and "{name}" predicted different frames: '
-                                        f'{", ".join(different[:5]) or "none at all"}')
-        missing = sorted(set(frames[first]) - set(files))
-        if missing:
-            raise FileNotFoundError(f'video "{video}": "{images.replace("{video}", video)}" has no image of frame '
-                                    f'{missing[0]} ({len(missing)} missing)')
-        without = sorted(set(files) - set(frames[first]))
-        if without:
-            print_log(f'video "{video}": {len(without)} images have no prediction: {named(without)}',
-                      level=logging.WARNING)
-        names = list(frames[first])  # in natural order
-        yield _Video(video, [files[frame] for frame in names],
-                     {name: [found[frame] for frame in names] for name, found in frames.items()})
+    return videos[first]
+
+
+def _find_files(images: str, folders: dict[str, Path], video: str) -> _Video:
+    """List the files of a video; check that all models predicted the same frames and that these have images."""
+    first = next(iter(folders))
+    frames = {name: files_in(folder / video, ('.png', )) for name, folder in folders.items()}
+    files = files_of(images.replace('{video}', video), IMAGE_SUFFIXES, frames[first])
+    for name, found in frames.items():
+        different = sorted(set(found) ^ set(frames[first]))
+        if different or not found:
+            raise FileNotFoundError(f'video "{video}": models "{first}" and "{name}" predicted different frames: '
+                                    f'{", ".join(different[:5]) or "none at all"}')
+    missing = sorted(set(frames[first]) - set(files))
+    if missing:
+        raise FileNotFoundError(f'video "{video}": "{images.replace("{video}", video)}" has no image of frame '
+                                f'{missing[0]} ({len(missing)} missing)')
+    without = sorted(set(files) - set(frames[first]))
+    if without:
+        print_log(f'video "{video}": {len(without)} images have no prediction: {named(without)}',
+                  level=logging.WARNING)
+    names = list(frames[first])  # in natural order
+    return _Video(video, [files[frame] for frame in names],
+                  {name: [found[frame] for frame in names] for name, found in frames.items()})
 
 
 def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record_dir: Path | None) -> VideoChoice:
@@ -194,7 +213,7 @@ def _choose(video: _Video, output_dir: Path, treatment: str, window: int, record
             shutil.copyfile(path, draft / path.name)
     choice = VideoChoice(video.name, len(video.images), scores, chosen)
     if record_dir is not None:
-        write_record(record, digest, choice._asdict())
+        write_record(record, digest, {key: value for key, value in choice._asdict().items() if key != 'error'})
     return choice
 
 

@@ -21,6 +21,10 @@ class Audit:
         folder (str | Path): Folder to write to.
         dry_run (bool): Whether the run asks nothing. The files are then called ``dry_run.*`` and
             ``dry_run_pictures/``, so that the record of a real run is kept. Defaults to False.
+
+    Attributes:
+        findings (list[Finding]): The segments in doubt.
+        broken (dict[str, str]): Videos that could not be corrected, and what is wrong with their files.
     """
 
     #: The files are rewritten after a growth of 10 %, so that the total I/O stays linear.
@@ -32,6 +36,7 @@ class Audit:
         self._pictures = 'dry_run_pictures' if dry_run else 'pictures'
         self._written = 0
         self.findings: list[Finding] = []
+        self.broken: dict[str, str] = {}
         self._records: list[dict] = []
 
     def add(self, findings: list[Finding]) -> list[dict]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
+from mmvc.utils.batch import Failure, attempt
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import IMAGE_SUFFIXES, PREDICTION_SUFFIXES, files_in, files_of, require_placeholder, videos_in
 from mmvc.utils.folder_lock import hold_folders
@@ -36,7 +37,8 @@ def correct_folders(images: str,
                     asker: Asker | None,
                     settings: CorrectionSettings | None = None,
                     margins_dir: PathLike | Mapping[str, PathLike] | None = None,
-                    resume: bool = False) -> Audit:
+                    resume: bool = False,
+                    keep_going: bool = False) -> Audit:
     """Correct ``<pred_dir>/<video>/<frame>.png``.
 
     The findings of each finished video are kept in ``<audit_dir>/videos/``.
@@ -56,6 +58,8 @@ def correct_folders(images: str,
             None.
         resume (bool): Whether to skip videos that an earlier run has finished. They are done again if their files, the
             model or the settings have changed. Defaults to False.
+        keep_going (bool): Whether to go on with the other videos if files of one are broken or missing. The audit
+            names it (``broken``), and nothing is written for it. Defaults to False: it is an error.
 
     Returns:
         Audit: The segments in doubt, the questions and the changes.
@@ -80,12 +84,18 @@ def correct_folders(images: str,
     audit = Audit(audit_dir, dry_run=asker is None)
     with hold_folders([audit_dir, output_dir]), ProgressBars('videos') as progress:
         try:
-            for name in progress.track(videos, len(videos), 'correcting'):
+
+            def work(name: str) -> None:
                 video = _find_files(name, images, pred_dir, margins_dir)
                 if asker is None or output_dir is None:  # a dry run
                     audit.add(_correct(video, table, None, settings)[1])
                 else:
                     _correct_and_write(video, table, asker, settings, output_path(output_dir, name), audit, resume)
+
+            for name in progress.track(videos, len(videos), 'correcting'):
+                outcome = attempt(work, name, keep_going=keep_going)
+                if isinstance(outcome, Failure):
+                    audit.broken[name] = outcome.error
         finally:  # also if the server gives up
             audit.write()
     return audit

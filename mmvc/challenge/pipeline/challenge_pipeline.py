@@ -8,6 +8,7 @@ from pathlib import Path
 from mmvc.evaluation.files import evaluate_vss
 from mmvc.evaluation.files.completeness import compare_files
 from mmvc.formats.vspw import frame_of
+from mmvc.utils.batch import report_broken
 from mmvc.utils.errors import UsageError, named
 from mmvc.utils.files import files_in, videos_in
 from mmvc.utils.outputs import protect_inputs
@@ -237,7 +238,9 @@ class ChallengePipeline:
         assert settings is not None  # the step exists only if it is configured
         folders = {model: self.folder(model) for model in settings.models}
         choices = aggregate_folders(self._image_folder(), folders, output_dir, settings.treatment, settings.window,
-                                    self._workers, self.work_dir / 'records' / AGGREGATION)
+                                    self._workers, self.work_dir / 'records' / AGGREGATION, keep_going=True)
+        if broken := {choice.video: choice.error for choice in choices if choice.error is not None}:
+            report_broken(broken, len(choices), 'aggregated')
         self._chosen = {choice.video: choice.chosen for choice in choices}
         counts = {model: sum(choice.chosen == model for choice in choices) for model in folders}
         details = ', '.join(f'{model}: {count}' for model, count in counts.items())
@@ -255,7 +258,10 @@ class ChallengePipeline:
                       settings.requests_per_minute, settings.retries)
         audit = correct_folders(self._image_folder(), self.folder(before), output_dir, folder,
                                 settings.table(self.dataset.metainfo['classes']), asker,
-                                CorrectionSettings(**settings.settings), self._margins(), resume=True)
+                                CorrectionSettings(**settings.settings), self._margins(), resume=True,
+                                keep_going=True)
+        if audit.broken:
+            report_broken(audit.broken, len(self.images), 'corrected')
         counts, outcomes = audit.count(), audit.outcomes()
         print(f'{len(audit.findings)} segments in doubt, {counts["questions"]} questions ({asker.asked} asked now, '
               f'{asker.cached} from the cache), {counts["unusable"]} unusable answers, {counts["refused"]} refused; '

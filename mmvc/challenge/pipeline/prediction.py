@@ -67,7 +67,7 @@ def run_model(model: ModelPlan, dataset: dict, videos: list[str], output_dir: Pa
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     video_list = (work_dir / 'videos.txt').resolve()
-    atomic_write(video_list, ('\n'.join(videos) + '\n').encode())
+    atomic_write(video_list, ('\n'.join(videos) + '\n').encode('utf-8', 'surrogateescape'))
     cfg = prepare_config(model, dict(dataset, ann_file=str(video_list)))
     if cfg.get('tta_model', {}).get('voting') == 'majority' and model.tta:
         cfg.tta_model.with_margin = True

@@ -100,7 +100,7 @@ class ChallengeReport:
                 name: None if math.isnan(value) else value for name, value in result.numbers.items()})
                    for result in self.results])
         atomic_write(folder / 'report.json', (json.dumps(content, indent=1) + '\n').encode())
-        atomic_write(folder / 'report.md', self.to_markdown().encode())
+        atomic_write(folder / 'report.md', self.to_markdown().encode('utf-8', 'surrogateescape'))
 
 
 def _number(result: StepResult | None, metric: str) -> float:

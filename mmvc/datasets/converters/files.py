@@ -3,7 +3,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from PIL import Image
 from mmvc.formats.label_maps import require_exact
 from mmvc.formats.vspw import SPLITS, list_file, read_video_list
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.batch import Failure, attempt
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import find_damage, orientation_of, read_image, size_of
 
@@ -30,7 +31,14 @@ def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
         UsageError: Files in ``dst`` were converted with other settings.
     """
     path = dst / SETTINGS
-    before = json.loads(path.read_bytes()) if path.is_file() else settings
+    before = settings
+    if path.is_file():
+        try:
+            before = dict(json.loads(path.read_bytes()))
+        except (ValueError, TypeError) as error:
+            if not overwrite:
+                raise UsageError(f'"{path}" is damaged ({error}), so the settings of the files in "{dst}" are not '
+                                 'known: convert everything again with --overwrite') from error
     if before != settings and not overwrite:
         raise UsageError(f'"{dst}" was converted with {_in_words(before)}, not {_in_words(settings)}: ask for the '
                          'same, choose another folder, or convert everything again with --overwrite')
@@ -70,6 +78,26 @@ def read_lists(src: Path, videos: Sequence[str]) -> dict[str, set[str]]:
                 raise FileNotFoundError(f'"{path}" names videos that "{src}" lacks: '
                                         f'{", ".join(missing[:10])}{" ..." if len(missing) > 10 else ""}')
     return lists
+
+
+def check_videos(check: Callable[[str], None], videos: Sequence[str],
+                 keep_going: bool) -> tuple[list[str], dict[str, str]]:
+    """Check the files of all videos before anything is written.
+
+    Args:
+        check (Callable): Raises an error if files of a video are missing or do not match.
+        videos (Sequence[str]): Names of the videos.
+        keep_going (bool): Whether to return the errors. Otherwise the first one is raised.
+
+    Returns:
+        tuple: Videos without an error, and errors by video.
+    """
+    errors = {}
+    for video in videos:
+        outcome = attempt(check, video, keep_going=keep_going)
+        if isinstance(outcome, Failure):
+            errors[video] = outcome.error
+    return [video for video in videos if video not in errors], errors
 
 
 def copy_list(src: Path, dst: Path, split: str) -> None:

@@ -12,6 +12,7 @@ from mmvc.formats.label_maps import encode_panoptic_map, read_panoptic_map
 from mmvc.formats.vspw import require_frames
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.batch import Failure, report_broken
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
 from mmvc.utils.folder_lock import hold_folder
@@ -19,6 +20,7 @@ from mmvc.utils.jobs import run_jobs
 from mmvc.utils.outputs import protect_inputs
 
 from .files import (
+    check_videos,
     copy_list,
     encode_frame,
     encode_mask,
@@ -46,7 +48,8 @@ def convert_vipseg(src: Path,
                    workers: int = 1,
                    dry_run: bool = False,
                    categories: Sequence[dict] = CATEGORIES,
-                   overwrite: bool = False) -> dict[str, int]:
+                   overwrite: bool = False,
+                   keep_going: bool = False) -> dict[str, int]:
     """Resize VIPSeg and write its masks and annotations in the panoptic format, as the official scripts do.
 
     Every colour mask is read back and compared before its video counts as finished.
@@ -63,6 +66,8 @@ def convert_vipseg(src: Path,
         dry_run (bool): Whether to only count. Defaults to False.
         categories (sequence[dict]): ``id``, ``name``, ``isthing`` and ``color`` of the classes. Defaults to VIPSeg's.
         overwrite (bool): Whether to convert everything again. Defaults to False.
+        keep_going (bool): Whether to go on with the other videos if files of one are broken or missing, and to name
+            all of those in the end. Defaults to False: the first one is an error.
 
     Returns:
         dict[str, int]: Counts: ``videos``, ``frames``, ``unlabelled_videos`` and ``already_there`` (videos).
@@ -80,16 +85,19 @@ def convert_vipseg(src: Path,
     folders = (dst / folder / video for video in videos for folder in (vipseg.FRAMES, vipseg.RAW_MASKS, vipseg.MASKS))
     protect_inputs([dst, dst / RECORDS, *folders], [src], 'DST')
     lists = read_lists(src, videos)
+    intact, broken = check_videos(lambda video: _check_files(src, video), videos, keep_going)
     records = {video: dst / RECORDS / f'{video}.json' for video in videos}
-    noted = [] if overwrite else [video for video in videos if records[video].exists()]
+    noted = [] if overwrite else [video for video in intact if records[video].exists()]
     whole = run_jobs(partial(_is_finished, dst, height), [(video, records[video]) for video in noted], workers)
     finished = {video for video, is_finished in zip(noted, whole) if is_finished}
     counts = dict(
         videos=len(videos),
-        frames=sum(len(_frames(src, video)) for video in videos),
+        frames=sum(len(_frames(src, video)) for video in intact),
         unlabelled_videos=sum(not (src / vipseg.RAW_MASKS / video).is_dir() for video in videos),
         already_there=len(finished))
     if dry_run:
+        if broken:
+            report_broken(broken, len(videos), 'counted')
         return counts
     with hold_folder(dst):
         if overwrite:  # before the settings are noted: no video of others counts as finished then
@@ -97,8 +105,14 @@ def convert_vipseg(src: Path,
                 record.unlink(missing_ok=True)
         keep_settings(dst, dict(height=height, quality=quality), overwrite)
         convert = partial(_convert_video, src, dst, height, quality, categories)
-        for video, record in run_jobs(convert, [video for video in videos if video not in finished], workers):
-            atomic_write(records[video], json.dumps(record).encode())
+        todo = [video for video in intact if video not in finished]
+        for video, record in zip(todo, run_jobs(convert, todo, workers, keep_going)):
+            if isinstance(record, Failure):
+                broken[video] = record.error
+            else:
+                atomic_write(records[video], json.dumps(record).encode())
+        if broken:  # annotations of a part would not tell that it is one
+            report_broken(broken, len(videos), 'converted')
         loaded = {video: json.loads(path.read_bytes()) for video, path in records.items()}
         lists[''] = {video for video, record in loaded.items() if record['annotation'] is not None}
         for split, names in lists.items():
@@ -113,12 +127,26 @@ def _frames(src: Path, video: str) -> dict[str, Path]:
     return files_in(src / SOURCE_FRAMES / video, FRAME_SUFFIXES)
 
 
+def _check_files(src: Path, video: str) -> None:
+    """Raise an error if frames and masks do not match."""
+    frames, masks = _frames(src, video), files_in(src / vipseg.RAW_MASKS / video, ('.png', ))
+    require_frames(video, src / SOURCE_FRAMES / video, frames, masks)
+    without = [name for name in frames if name not in masks] if (src / vipseg.RAW_MASKS / video).is_dir() else []
+    if without:
+        missing = vipseg.mask_file(src, video, without[0], vipseg.RAW_MASKS)
+        raise FileNotFoundError(f'frame "{frames[without[0]]}" has no mask "{missing}": download the masks again')
+
+
 def _is_finished(dst: Path, height: int, job: tuple[str, Path]) -> bool:
     """Whether all files that the record of a video names exist, are complete and have the height."""
     video, record = job
-    content = json.loads(record.read_bytes())
-    folders = [] if content['annotation'] is None else [vipseg.RAW_MASKS, vipseg.MASKS]
-    for image in content['video']['images']:
+    try:
+        content = json.loads(record.read_bytes())
+        images, annotation = content['video']['images'], content['annotation']
+    except (ValueError, KeyError, TypeError):  # it is damaged
+        return False
+    folders = [] if annotation is None else [vipseg.RAW_MASKS, vipseg.MASKS]
+    for image in images:
         name = image['id']
         files = [vipseg.frame_file(dst, video, name), *(vipseg.mask_file(dst, video, name, of) for of in folders)]
         if not all(is_whole(file, (image['width'], height)) for file in files):
@@ -127,27 +155,20 @@ def _is_finished(dst: Path, height: int, job: tuple[str, Path]) -> bool:
 
 
 def _convert_video(src: Path, dst: Path, height: int, quality: int, categories: Sequence[dict],
-                   video: str) -> tuple[str, dict]:
-    """Write the files of a video; returns its name and its entries of the annotation files."""
+                   video: str) -> dict:
+    """Write the files of a video; returns its entries of the annotation files."""
     segment_ids = SegmentIds(video, categories)
     labelled = (src / vipseg.RAW_MASKS / video).is_dir()
     masks = files_in(src / vipseg.RAW_MASKS / video, ('.png', ))
     recorder = vipseg.VideoRecorder(video, labelled)
-    frames = _frames(src, video)
-    require_frames(video, src / SOURCE_FRAMES / video, frames, masks)
-    for name, path in frames.items():
+    for name, path in _frames(src, video).items():
         frame = open_frame(path)
         size = size_at_height(frame.size, height)
         content = encode_frame(path, frame, size, quality)
         atomic_write(vipseg.frame_file(dst, video, name), content, sync=False)
-        segments = None
-        if labelled:
-            if name not in masks:
-                missing = vipseg.mask_file(src, video, name, vipseg.RAW_MASKS)
-                raise FileNotFoundError(f'frame "{path}" has no mask "{missing}": download the masks again')
-            segments = _convert_mask(masks[name], dst, video, frame.size, size, segment_ids)
+        segments = _convert_mask(masks[name], dst, video, frame.size, size, segment_ids) if labelled else None
         recorder.add(name, size, segments)
-    return video, recorder.record()
+    return recorder.record()
 
 
 def _convert_mask(path: Path, dst: Path, video: str, frame_size: tuple[int, int], size: tuple[int, int],

@@ -7,6 +7,7 @@ from mmvc.formats import vspw
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.batch import Failure, report_broken
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import FRAME_SUFFIXES, files_in, videos_in
 from mmvc.utils.folder_lock import hold_folder
@@ -15,6 +16,7 @@ from mmvc.utils.jobs import run_jobs
 from mmvc.utils.outputs import protect_inputs
 
 from .files import (
+    check_videos,
     copy_list,
     encode_frame,
     encode_mask,
@@ -41,7 +43,7 @@ class VSPWSummary:
 
 
 def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, workers: int = 1,
-                 dry_run: bool = False, overwrite: bool = False) -> VSPWSummary:
+                 dry_run: bool = False, overwrite: bool = False, keep_going: bool = False) -> VSPWSummary:
     """Resize VSPW: frames bilinear, masks nearest, width = int(height * width / height).
 
     Args:
@@ -52,6 +54,8 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
         workers (int): Number of processes. Defaults to 1.
         dry_run (bool): Whether to only count. Defaults to False.
         overwrite (bool): Whether to convert everything again. Defaults to False.
+        keep_going (bool): Whether to go on with the other videos if files of one are broken or missing, and to name
+            all of those in the end. Defaults to False: the first one is an error.
 
     Returns:
         VSPWSummary: Counts.
@@ -69,29 +73,35 @@ def convert_vspw(src: Path, dst: Path, height: int = 480, quality: int = 75, wor
     folders = (vspw.folder_of(dst, folder, video) for video in videos for folder in (vspw.FRAMES, vspw.MASKS))
     protect_inputs([dst, *folders], [src], 'DST')
     lists = read_lists(src, videos)
-    for split in lists.keys() & {'train', 'val'}:
-        for video in sorted(lists[split]):
-            _check_masks(src, split, video)
+    splits = {video: split for split in ('val', 'train') for video in lists.get(split, ())}
+    intact, broken = check_videos(lambda video: _check_files(src, splits.get(video), video), videos, keep_going)
     if dry_run:
-        return sum(map(_count, run_jobs(partial(_todo, src, dst, height), videos, workers)), VSPWSummary())
+        summary = sum(map(_count, run_jobs(partial(_todo, src, dst, height), intact, workers)), VSPWSummary())
+        if broken:
+            report_broken(broken, len(videos), 'counted')
+        return summary
     with hold_folder(dst):
         if overwrite:  # before the settings are noted: no file of others is left then
-            for video in videos:
+            for video in intact:
                 for _, frame_target, _, mask_target in _pairs(src, dst, video):
                     frame_target.unlink(missing_ok=True)
                     mask_target.unlink(missing_ok=True)
         keep_settings(dst, dict(height=height, quality=quality), overwrite)
         convert = partial(_convert_video, src, dst, height, quality)
-        summary = sum(run_jobs(convert, videos, workers), VSPWSummary())
+        results = dict(zip(intact, run_jobs(convert, intact, workers, keep_going)))
+        broken.update({video: result.error for video, result in results.items() if isinstance(result, Failure)})
+        if broken:
+            report_broken(broken, len(videos), 'converted')
+        summary = sum(results.values(), VSPWSummary())
         for split in lists:
             copy_list(src, dst, split)
     return summary
 
 
-def _check_masks(src: Path, split: str, video: str) -> None:
-    """Raise an error if a frame has no mask."""
+def _check_files(src: Path, split: str | None, video: str) -> None:
+    """Raise an error if frames and masks do not match, or a frame of training or validation has no mask."""
     for frame, _, mask, _ in _pairs(src, src, video):
-        if mask is None:
+        if mask is None and split is not None:
             raise FileNotFoundError(f'frame "{frame}" of video "{video}" of {vspw.list_file(split)} has no mask: '
                                     'download the masks again')
 

@@ -86,24 +86,13 @@ class LoadVideoSegAnnotations(BaseTransform):
                                     'LoadVideoSegAnnotations out of a pipeline for prediction')
         panoptic = results.get('segments_info') is not None
         mask = (read_panoptic_map if panoptic else read_label_map)(path, self.backend_args)
-        if mask.shape != results['img'].shape[:2]:
-            raise DataError(f'mask "{path}" (height, width = {mask.shape}) differs in size from its frame '
-                            f'"{results["img_path"]}" {results["img"].shape[:2]}; write both at the same size')
+        require_size_of_frame(mask, path, results['img'].shape[:2], results['img_path'])
         if panoptic:
             self._require_listed(mask, results['segments_info'], path)
         else:
-            mask = self._to_class_indices(mask, results['label_lut'], path)
+            mask = to_class_indices(mask, results['label_lut'], path)
         results['gt_seg_map'] = mask
         return results
-
-    @staticmethod
-    def _to_class_indices(mask: np.ndarray, label_lut: np.ndarray, path: str) -> np.ndarray:
-        labels = label_lut[mask]
-        if labels.min() < 0:
-            values = np.unique(mask[labels < 0]).tolist()
-            raise DataError(f'mask "{path}" holds {values}, which are neither classes nor void; correct the mask, or '
-                            "the dataset's metainfo, label_offset or void_values")
-        return labels.astype(np.uint8)
 
     @staticmethod
     def _require_listed(ids: np.ndarray, segments_info: list[dict], path: str) -> None:
@@ -114,3 +103,42 @@ class LoadVideoSegAnnotations(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}(backend_args={self.backend_args})'
+
+
+def require_size_of_frame(mask: np.ndarray, path: str, size: tuple[int, ...], frame: str) -> None:
+    """Raise an error unless a mask has the size of its frame.
+
+    Args:
+        mask (np.ndarray): Mask, (H, W).
+        path (str): Its file.
+        size (tuple[int, int]): Height and width of the frame.
+        frame (str): File of the frame.
+
+    Raises:
+        DataError: The sizes differ.
+    """
+    if mask.shape != size:
+        raise DataError(f'mask "{path}" (height, width = {mask.shape}) differs in size from its frame "{frame}" '
+                        f'{size}; write both at the same size')
+
+
+def to_class_indices(mask: np.ndarray, label_lut: np.ndarray, path: str) -> np.ndarray:
+    """Map the values of a semantic mask to class indices.
+
+    Args:
+        mask (np.ndarray): Raw values, uint8 (H, W).
+        label_lut (np.ndarray): Class index of each value, 255 = void, -1 = neither, int16 (256,).
+        path (str): File of the mask.
+
+    Returns:
+        np.ndarray: Class indices, 255 = void, uint8 (H, W).
+
+    Raises:
+        DataError: A value is neither a class nor void.
+    """
+    labels = label_lut[mask]
+    if labels.min() < 0:
+        values = np.unique(mask[labels < 0]).tolist()
+        raise DataError(f'mask "{path}" holds {values}, which are neither classes nor void; correct the mask, or the '
+                        "dataset's metainfo, label_offset or void_values")
+    return labels.astype(np.uint8)

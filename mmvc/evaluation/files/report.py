@@ -90,7 +90,7 @@ class ScoreReport:
         files = report_files(path)
         contents = (json.dumps(self.to_dict(), indent=1) + '\n', _to_csv(self.classes), _to_csv(self.videos))
         for file, content in zip(files, contents):
-            atomic_write(file, content.encode())
+            atomic_write(file, content.encode('utf-8', 'surrogateescape'))
         return files
 
 

@@ -5,6 +5,8 @@ Sources: Oquab et al., "DINOv2" (arXiv 2304.07193); Darcet et al., "Vision Trans
 2309.16588); Siméoni et al., "DINOv3" (arXiv 2508.10104).
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, trunc_normal_init
@@ -91,6 +93,23 @@ class PlainViT(BaseModule):
             if tokens is not None:
                 nn.init.trunc_normal_(tokens, std=0.02)
         super().init_weights()
+
+    def explain_shape(self, name: str, shape: tuple[int, ...]) -> str | None:
+        """Setting with which a parameter has the shape that it has in a checkpoint.
+
+        Args:
+            name (str): Name of the parameter in this module.
+            shape (tuple[int, ...]): Its shape in the checkpoint.
+
+        Returns:
+            str | None: The setting. None if no setting gives that shape.
+        """
+        if name == 'pos_embed' and len(shape) == 3 and math.isqrt(shape[1])**2 == shape[1]:
+            return (f'set position_grid={math.isqrt(shape[1])} of the encoder; its table is resampled to frames of any '
+                    'size')
+        if name == 'register_tokens' and len(shape) == 3:
+            return f'set num_registers={shape[1]} of the encoder'
+        return None
 
     def grid_of(self, images: Tensor) -> tuple[int, int]:
         """Number of patches (rows, columns) of images (N, 3, H, W).

@@ -227,6 +227,14 @@ def test_tool(run, folders, tmp_path, capsys):
     assert json.loads((tmp_path / 'scores.json').read_text())[1]['score b'] is None
 
 
+def test_the_table_keeps_names_that_the_locale_cannot_read(tmp_path):
+    """In a locale without UTF-8, os.listdir gives surrogates for the bytes of such names."""
+    rows = [dict(video='\udcc3\udcbcberflug', chosen='a')]
+    tool = runpy.run_path(str(TOOL), run_name='tool')
+    tool['write_table'](tmp_path / 'scores.csv', rows)
+    assert (tmp_path / 'scores.csv').read_text('utf-8').splitlines() == ['video,chosen', 'überflug,a']
+
+
 def test_tool_errors(run, folders, capsys):
     with pytest.raises(SystemExit, match='error: 1 folder'):
         run('--pred', f'a={folders["predictions"]["a"]}')
@@ -237,6 +245,23 @@ def test_tool_errors(run, folders, capsys):
         with pytest.raises(SystemExit):
             run(*arguments)
         assert message in capsys.readouterr().err
+
+
+def test_the_tool_goes_on_past_broken_videos(run, folders, tmp_path, capsys):
+    prediction = folders['predictions']['a'] / 'one/002.png'
+    prediction.write_bytes(prediction.read_bytes()[:-9])
+    with pytest.raises(SystemExit, match='^error: 1 of 3 videos could not be aggregated: one: .*002.png'):
+        run('--table', tmp_path / 'scores.json', '--records', tmp_path / 'records')
+    assert 'a: chosen for 2 of 2 videos' in capsys.readouterr().out
+    assert sorted(path.name for path in folders['output_dir'].iterdir()) == ['single', 'two']
+    assert [row['video'] for row in json.loads((tmp_path / 'scores.json').read_text())] == ['single', 'two']
+    assert sorted(path.stem for path in (tmp_path / 'records').iterdir()) == ['single', 'two']
+    Path(folders['images'].format(video='single'), '000.jpg').unlink()
+    with pytest.raises(SystemExit, match='^error: 2 of 3 videos could not be aggregated: one, single. See above'):
+        run()
+    assert capsys.readouterr().err.count('not aggregated: ') == 2
+    with pytest.raises(FileNotFoundError, match='no image of frame 000'):
+        aggregate_folders(**folders, keep_going=False)
 
 
 @pytest.mark.parametrize('place', ['a', 'a/one', 'frames', 'frames/one', 'frames/one/origin', '.'])

@@ -495,6 +495,18 @@ def test_the_record_is_written_if_the_server_gives_up(run, folders, serve):
     assert {record['video'] for record in json.loads((folders / 'audit/audit.json').read_text())} == {'one'}
 
 
+def test_the_tool_goes_on_past_broken_videos(run, folders, serve):
+    (folders / 'images/two/000.jpg').rename(folders / 'images/two/999.jpg')
+    server, _ = serve(lambda *args: 'lake')
+    with pytest.raises(SystemExit, match='^error: 1 of 2 videos could not be corrected: two: .*no file for frame 000'):
+        run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url)
+    assert [path.name for path in (folders / 'out').iterdir()] == ['one']
+    assert {record['video'] for record in json.loads((folders / 'audit/audit.json').read_text())} == {'one'}
+    (folders / 'pred/one/003.png').write_bytes(b'')
+    with pytest.raises(SystemExit, match='2 of 2 videos could not be corrected: one, two. See above'):
+        run('--out', folders / 'out', '--model', 'toy', '--base-url', server.url)
+
+
 def test_failures_are_reported(run, folders, serve):
     server, _ = serve(lambda *args: 500)
     with pytest.raises(SystemExit, match='6 questions got no answer.*the last error: server: .*failure 500'):

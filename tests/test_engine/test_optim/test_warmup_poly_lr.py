@@ -221,3 +221,24 @@ class TestTraining:
         scaled = train('scaled', train_cfg__max_iters=3, auto_scale_lr=dict(enable=True, base_batch_size=8))
         assert set(self.rates(scaled, 1)) == {('new', 0.025), ('encoder', 0.025), ('encoder', 0.0125)}
         assert self.rates(scaled, 1)['new', 0.025] == pytest.approx(0.0125)
+
+    def test_a_prolonged_training(self, train):
+        whole = train('whole', train_cfg__max_iters=16)
+        train('part')
+        part = train('part', resume=True, train_cfg__max_iters=16)
+        assert all(self.rates(part, i) == self.rates(whole, i) for i in range(13, 17))
+
+    def test_another_warm_up(self, train):
+        changed = dict(TWO_PHASES, warmup_iters=4)
+        whole = train('whole', param_scheduler=changed)
+        part = train('part')
+        for iteration in range(4, 13):
+            (part / f'iter_{iteration}.pth').unlink()
+        train('part', resume=True, param_scheduler=changed)
+        assert all(self.rates(part, i) == self.rates(whole, i) for i in range(4, 13))
+
+    def test_an_end_that_is_too_early(self, train):
+        scheduler = dict(TWO_PHASES, end=12)
+        train('part', param_scheduler=scheduler)
+        with pytest.raises(UsageError, match='ends at 12 with a learning rate of 0'):
+            train('part', resume=True, param_scheduler=scheduler, train_cfg__max_iters=16)
