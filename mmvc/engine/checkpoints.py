@@ -198,8 +198,11 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     """
     expected = _whole_state_dict(model)
     given = {plain_name(name): tensor for name, tensor in state_dict.items()}
-    lines = [f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
-             f'{_remedy(model, name, given[name])}' for name in expected if name in given and getattr(given[name], 'shape', None) != expected[name].shape]
+    lines = [
+        f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
+        f'{_remedy(model, name, given[name])}' for name in expected
+        if name in given and getattr(given[name], 'shape', None) != expected[name].shape
+    ]
     if not allow_missing:
         optional = _optional_weights(model)
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
@@ -214,9 +217,8 @@ def _shape(value: Any) -> str:
 def _remedy(model: nn.Module, name: str, value: Any) -> str:
     """What the module with a weight suggests for another shape; nothing if it has no method ``explain_shape``."""
     path, _, leaf = name.rpartition('.')
-    module = dict(model.named_modules()).get(path)
-    remedy = module.explain_shape(leaf, value.shape) if hasattr(module, 'explain_shape') and hasattr(
-        value, 'shape') else None
+    explain = getattr(dict(model.named_modules()).get(path), 'explain_shape', None)
+    remedy = explain(leaf, value.shape) if explain is not None and hasattr(value, 'shape') else None
     return f' ({remedy})' if remedy else ''
 
 
