@@ -209,6 +209,7 @@ class BaseVideoSegmentor(BaseModel):
         carried = {}
         if chunk is not None:
             inputs, carried = inputs[:, chunk.frames], dict(carried=chunk.carried)
+            chunk.carried.clips = data_samples
             data_samples = [_select_frames(sample, chunk.frames) for sample in data_samples]
         if name == MASKED:
             sample_weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
