@@ -7,7 +7,13 @@ from torch import nn
 
 from mmvc.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmvc.utils.arguments import check_number
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import UsageError, named
+
+# those of mmengine's default constructor and our own
+_OPTIONS = {
+    'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult', 'dwconv_decay_mult',
+    'dcn_offset_lr_mult', 'bypass_duplicate', 'decay_rate', 'norm_as_first_block'
+}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -31,7 +37,7 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             constructor, such as ``custom_keys`` and ``norm_decay_mult``, apply too: the factors are multiplied.
 
     Raises:
-        UsageError: ``decay_rate`` is missing or out of range, the optimizer has no ``lr``, or, when called, the model
+        UsageError: ``decay_rate`` is missing or out of range, ``paramwise_cfg`` has an unknown entry, the optimizer has no ``lr``, or, when called, the model
             has no ``encoder.blocks``.
 
     Source: BEiT, arXiv 2106.08254; settings of arXiv 2602.17807.
@@ -43,6 +49,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise UsageError('LayerDecayOptimWrapperConstructor needs optim_wrapper.paramwise_cfg.decay_rate: the '
                              'factor on the learning rate from one block of the encoder to the block before, such as '
                              '0.6, or 1 for the same rate in all blocks')
+        unknown = sorted(set(self.paramwise_cfg) - _OPTIONS)
+        if unknown:
+            raise UsageError(f'optim_wrapper.paramwise_cfg has the unknown entry {named(unknown)}: it has '
+                             f'{", ".join(sorted(_OPTIONS))}')
         check_number('optim_wrapper.paramwise_cfg.decay_rate', self.paramwise_cfg['decay_rate'], 0, 1, above=True)
         if self.base_lr is None:
             raise UsageError('LayerDecayOptimWrapperConstructor needs optim_wrapper.optimizer.lr, the learning rate '

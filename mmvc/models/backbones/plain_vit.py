@@ -13,6 +13,8 @@ from mmengine.model import BaseModule, trunc_normal_init
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
+from mmvc.utils.arguments import check_number
+from mmvc.utils.errors import UsageError
 
 from ..layers.rotary_position import RotaryPosition, Rotation
 from ..layers.transformer_block import PatchEmbed, TransformerBlock
@@ -41,7 +43,8 @@ class PlainViT(BaseModule):
         init_cfg (dict, optional): Initialisation of :class:`mmengine.model.BaseModule`.
 
     Raises:
-        ValueError: ``arch`` or ``position`` is unknown, or ``num_heads`` does not divide ``embed_dims``.
+        ValueError: ``arch`` or ``position`` is unknown, ``num_heads`` does not divide ``embed_dims``, or a number is
+            out of range.
     """
 
     def __init__(self,
@@ -67,6 +70,9 @@ class PlainViT(BaseModule):
             raise ValueError(f"`position` of PlainViT is 'absolute' (DINOv2) or 'rope' (DINOv3), got {position!r}")
         if embed_dims % num_heads:
             raise ValueError(f'num_heads={num_heads} must divide embed_dims={embed_dims}: change one of them')
+        for name, value, least in (('patch_size', patch_size, 1), ('position_grid', position_grid, 1),
+                                   ('num_registers', num_registers, 0)):
+            check_number(f'encoder.{name}', value, least, whole=True)
         is_absolute = position == 'absolute'
         eps = 1e-6 if is_absolute else 1e-5
         self.embed_dims = embed_dims
@@ -114,12 +120,12 @@ class PlainViT(BaseModule):
         """Number of patches (rows, columns) of images (N, 3, H, W).
 
         Raises:
-            ValueError: H or W is not a multiple of the patch size.
+            UsageError: H or W is not a multiple of the patch size.
         """
         height, width = images.shape[-2:]
         if height % self.patch_size or width % self.patch_size:
-            raise ValueError(f'frames of {height} x {width} pixels do not divide into patches of {self.patch_size}: '
-                             'set pad_size_divisor of the data preprocessor to a multiple of the patch size')
+            raise UsageError(f'frames of {height} x {width} pixels do not divide into patches of {self.patch_size}: '
+                             'set model.data_preprocessor.pad_size_divisor to a multiple of the patch size')
         return height // self.patch_size, width // self.patch_size
 
     def embed(self, images: Tensor) -> Tensor:

@@ -62,7 +62,8 @@ class QueryMaskHead(BaseModule):
             grid (tuple[int, int]): Patches (rows h, columns w).
 
         Returns:
-            tuple[Tensor, Tensor]: Class logits (N, Q, K + 1), and mask logits (N, Q, 4 h, 4 w).
+            tuple[Tensor, Tensor]: Class logits (N, Q, K + 1), and mask logits (N, Q, s h, s w), where s is 4 for
+            patches of 16 pixels and 2 for patches of 8.
         """
         features = self.upscale(patches.transpose(1, 2).view(len(patches), -1, *grid))
         return self.cls_embed(queries), decode_masks(self.mask_embed(queries), features)

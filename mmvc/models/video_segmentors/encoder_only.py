@@ -10,6 +10,7 @@ from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS, TASK_UTILS
+from mmvc.utils.arguments import check_number
 
 from ..cpu.inference import CPUInference
 from ..heads.query_decoders import FrameTokens, JointBlocks
@@ -79,7 +80,7 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         **kwargs: Arguments of :class:`BaseVideoSegmentor`.
 
     Raises:
-        ValueError: Settings contradict each other.
+        ValueError: Settings contradict each other, or a number is out of range.
     """
 
     is_online = True
@@ -100,6 +101,7 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
                  official_quirks: bool = False,
                  **kwargs: Any) -> None:
         super().__init__(num_classes, **kwargs)
+        check_number('model.num_queries', num_queries, 1, whole=True)
         self.encoder = MODELS.build(encoder)
         self.decoder = MODELS.build(decoder, default_args=dict(encoder=self.encoder))
         dims = dict(embed_dims=self.encoder.embed_dims)
@@ -130,9 +132,11 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             raise ValueError(f'{name}: with `propagation` the matcher is a ClipHungarianMatcher, one query per object '
                              'and clip; without it, a HungarianMaskMatcher, which matches each frame by itself. Got '
                              f'{type(self.matcher).__name__}')
-        if self.chunk_size is not None and (self.propagation is None or self.chunk_size < 1):
-            raise ValueError(f'{name}: `chunk_size` is a number of frames, at least 1, for a model with '
-                             f'`propagation`; got {self.chunk_size}')
+        if self.chunk_size is not None:
+            check_number('model.chunk_size', self.chunk_size, 1, whole=True)
+            if self.propagation is None:
+                raise ValueError(f'{name}: `chunk_size` is for a model with `propagation`: set chunk_size=None, or '
+                                 'change it in the video stage alone, as stages.online.model.chunk_size')
         if self.masked_attention is not None and self.propagation is not None:
             raise ValueError(f'{name}: `masked_attention` belongs to the image stage, which has no `propagation`: '
                              'remove one of them')
@@ -237,10 +241,15 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
 
         The state is the tensor of queries of the next frame, (1, Q, D). Without propagation it is the last frame's
         queries in the order of the objects.
+
+        Raises:
+            ValueError: The state has another shape.
         """
         output, queries = self.segment_window(frames, None if self.propagation is None else state)
         cls_scores, masks = output['cls_scores'], output['mask_preds']
         if self.propagation is None:
+            if state is not None:
+                self._check_state(state, len(frames))
             order, queries = follow_queries(output['query_embeds'][0], state)
             cls_scores, masks = reorder_queries(cls_scores[0], order)[None], reorder_queries(masks[0], order)[None]
         return dict(cls_scores=cls_scores, mask_features=masks), queries
@@ -305,12 +314,10 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             joined, entering = self._join(frames, learned.expand(len(frames.tokens), -1, -1))
             return joined, entering, joined.queries
         by_time = frames.tokens.unflatten(0, (-1, num_frames)).unbind(1)
-        shape = (len(by_time[0]), *learned.shape)
+        num_clips = len(by_time[0])
         if queries is None:
-            queries = learned.expand(shape)
-        elif queries.shape != shape:
-            raise ValueError(f'the state has the shape {tuple(queries.shape)}, but {shape[0]} clips of this model '
-                             f'need {shape}: it is of another batch or model. Begin a video with state None')
+            queries = learned.expand(num_clips, -1, -1)
+        self._check_state(queries, num_clips)
         steps = []
         for tokens in by_time:
             step = self._join(frames._replace(tokens=tokens), queries)
@@ -322,6 +329,13 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         joined = _stack_frames([joined for joined, _ in steps])
         entering = [_stack_frames(tokens) for tokens in zip(*(entering for _, entering in steps))]
         return joined, entering, queries
+
+    def _check_state(self, state: Tensor, num_clips: int) -> None:
+        """Refuse a state of another number of clips, or of another model."""
+        shape = (num_clips, *self.query_embed.weight.shape)
+        if state.shape != shape:
+            raise ValueError(f'the state has the shape {tuple(state.shape)}, but {num_clips} clips of this model need '
+                             f'{shape}: it is of another batch or model. Begin a video with state None')
 
     def _join(self, frames: FrameTokens, queries: Tensor) -> tuple[JoinedTokens, list[JoinedTokens]]:
         """Pass queries (N, Q, D) and tokens of N frames through the joint blocks; returns output and all inputs."""

@@ -117,6 +117,7 @@ def without_lr() -> Config:
     (lambda: config(decay_rate=0), r'decay_rate must lie in \(0, 1\], got 0'),
     (lambda: config(decay_rate=1.5), r'decay_rate must lie in \(0, 1\], got 1.5'),
     (lambda: config(decay_rate='0.6'), "decay_rate must lie in .* got '0.6'"),
+    (lambda: config(decay_rat=0.5), 'paramwise_cfg has the unknown entry decay_rat: it has .*decay_rate'),
     (without_rate, 'needs optim_wrapper.paramwise_cfg.decay_rate: .* such as 0.6'),
     (without_lr, 'needs optim_wrapper.optimizer.lr'),
 ])

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from mmvc.models.backbones import PlainViT
+from mmvc.utils.errors import UsageError
 
 TINY = dict(embed_dims=16, depth=2, num_heads=2)
 
@@ -89,5 +90,11 @@ def test_settings_that_do_not_fit(settings, message):
 
 
 def test_frames_that_are_no_whole_patches():
-    with pytest.raises(ValueError, match='40 x 64 pixels do not divide into patches of 16: set pad_size_divisor'):
+    with pytest.raises(UsageError, match='40 x 64 .* patches of 16: set model.data_preprocessor.pad_size_divisor'):
         make_vit().embed(torch.rand(1, 3, 40, 64))
+
+
+@pytest.mark.parametrize('setting', [dict(patch_size=0), dict(position_grid=0), dict(num_registers=-1)])
+def test_numbers_out_of_range_are_refused(setting):
+    with pytest.raises(UsageError, match=f'encoder.{list(setting)[0]} must be at least'):
+        PlainViT(TINY, 'absolute', **setting)

@@ -7,6 +7,7 @@ from torch import nn
 
 from mmvc.models.cpu.inference import CPUInference
 from tests.helpers.encoder_only_models import tiny_video_model, vivid_video_model
+from tests.helpers.tiny_encoder_only import build_model, image_stage
 
 METHODS = ('VidEoMT', 'PMT', 'LVMT')
 SIZE = (50, 70)
@@ -127,3 +128,14 @@ def test_what_is_compiled(method, monkeypatch):
     model.optimize_for_inference(compile=True)
     blocks = [*model.encoder.blocks, *([] if method == 'VidEoMT' else model.decoder.blocks), model.head]
     assert len(compiled) == len(blocks) and {*map(id, compiled)} == {*map(id, blocks)}
+
+
+@pytest.mark.parametrize('config', ['lvmt', image_stage('lvmt')], ids=['video', 'images'])
+def test_a_state_of_another_batch_or_model_is_refused(config):
+    model, frames = build_model(config).eval(), torch.randn(1, 1, 3, 64, 96)
+    with torch.no_grad():
+        _, state = model.process_window(frames)
+        model.process_window(torch.randn(1, 1, 3, 32, 64), state)  # another frame size is allowed
+        for other in (state.repeat(2, 1, 1), state[:, 1:], state[..., 1:], state[0]):
+            with pytest.raises(ValueError, match='the state has the shape .* another batch or model'):
+                model.process_window(frames, other)

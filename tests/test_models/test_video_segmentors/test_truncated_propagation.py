@@ -197,8 +197,11 @@ def test_a_chunk_as_long_as_the_clip_is_the_clip(chunk_size):
 
 
 @pytest.mark.parametrize('changes, message', [
-    (dict(chunk_size=0), '`chunk_size` is a number of frames, at least 1.*got 0'),
-    (dict(propagation=None, matcher=dict(type='HungarianMaskMatcher')), '`chunk_size` is .* with `propagation`'),
+    (dict(chunk_size=0), 'model.chunk_size must be at least 1.*got 0'),
+    (dict(chunk_size=2.5), 'model.chunk_size .*whole number.*got 2.5'),
+    (dict(num_queries=0), 'model.num_queries must be at least 1'),
+    (dict(propagation=None, matcher=dict(type='HungarianMaskMatcher')),
+     '`chunk_size` is .* with `propagation`.*stages.online.model.chunk_size'),
 ])
 def test_chunks_that_cannot_be(changes, message):
     with pytest.raises(ValueError, match=message):
