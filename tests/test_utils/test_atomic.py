@@ -48,6 +48,21 @@ def test_staging(tmp_path):
     assert (tmp_path / 'c.json').read_text() == 'x'
 
 
+@pytest.mark.parametrize('length', [120, 121, 255])
+def test_names_of_any_length(tmp_path, length):
+    """Their drafts have the same limit of 255 bytes, which is half as many letters here."""
+    target = tmp_path / ('é' * (length // 2) + 'x' * (length % 2))
+    for _ in range(2):
+        with atomic_folder(target) as folder:
+            (folder / 'x').touch()
+        atomic_write(target / target.name, b'new')
+    kill_while_writing('atomic_folder', target)
+    assert len(list(tmp_path.iterdir())) == 2
+    with atomic_folder(target) as folder:
+        (folder / 'y').touch()
+    assert names(tmp_path) == [f'{target.name}/y'] and [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
 def test_a_folder_that_is_not_completed_leaves_the_old_one(tmp_path):
     target = tmp_path / 'a'
     target.mkdir()
