@@ -81,7 +81,8 @@ def _checked(value: Any, label: str, scope: str, path: str = '') -> Any:
     if isinstance(value, dict):
         scope = _scope_of(value, label, scope)
         if 'sys_path' in value:  # the storage "memcached" imports its client from there
-            raise CheckpointError(f'{label} names a folder of modules ({path}.sys_path = {value["sys_path"]!r}). {_ADVICE}')
+            raise CheckpointError(f'{label} names a folder of modules ({path}.sys_path = {value["sys_path"]!r}). '
+                                  f'{_ADVICE}')
         checked = {key: _checked(item, label, scope, f'{path}.{key}' if path else str(key))
                    for key, item in value.items()}
         if isinstance(value.get('type'), str):

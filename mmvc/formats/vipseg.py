@@ -241,7 +241,10 @@ def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -
 
 
 def _find_segment_faults(annotations: list[dict], num_classes: int, path: PathLike) -> Iterator[Fault]:
-    """Find frames and segments that are listed twice, ids out of range and unknown categories; of these, one per frame."""
+    """Find frames and segments that are listed twice, ids out of range and unknown categories.
+
+    Of the last two, one per frame.
+    """
     for video in annotations:
         names = [Path(frame['file_name']).stem for frame in video['annotations']]
         yield from find_repeats(names, 'annotated frame', f'annotations of video "{video["video_id"]}"', path)
@@ -253,8 +256,8 @@ def _find_segment_faults(annotations: list[dict], num_classes: int, path: PathLi
                 yield from find_repeats(ids, 'segment', f'segments_info of {where}', path)
             strange = next((number for number in ids if not VOID_ID < number < 1 << 24), None)
             if strange is not None:  # 0 is void, where no segment is found
-                yield Fault('annotation', f'"{path}": segment {strange} of frame {where} has no colour: ids are from 1 '
-                                          'to 2^24 - 1, and 0 is void; renumber the segments and their PNGs')
+                yield Fault('annotation', f'"{path}": segment {strange} of frame {where} has no colour: ids are from '
+                                          '1 to 2^24 - 1, and 0 is void; renumber the segments and their PNGs')
             for segment in segments:
                 if not 0 <= segment['category_id'] < num_classes:
                     yield Fault('unknown id', f'"{path}": segment {segment["id"]} of frame {where} has the category '

@@ -35,8 +35,8 @@ def find_damage(content: bytes) -> str | None:
 
     Returns:
         str | None: The damage: an empty file, more pixels than the limit, a truncated PNG, a PNG with a wrong
-        checksum, a truncated JPEG, or a WebP with an EXIF orientation, which OpenCV does not read. None otherwise. Flipped bytes in a JPEG are not detected, because JPEG has no
-        checksums.
+        checksum, a truncated JPEG, or a WebP with an EXIF orientation, which OpenCV does not read. None otherwise.
+        Flipped bytes in a JPEG are not detected, because JPEG has no checksums.
 
     Raises:
         UsageError: The environment variable ``MMVC_MAX_MEGAPIXELS`` is not a number.

@@ -136,8 +136,8 @@ def write_png(path, depth: int, colour: int, row: bytes, width: int) -> str:
     """Write a PNG of one row of any bit depth; Pillow writes a few only."""
     header = struct.pack('>IIBBBBB', width, 1, depth, colour, 0, 0, 0)
     chunks = ((b'IHDR', header), (b'IDAT', zlib.compress(b'\0' + row)), (b'IEND', b''))
-    path.write_bytes(PNG_SIGNATURE + b''.join(
-        struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data)) for kind, data in chunks))
+    path.write_bytes(PNG_SIGNATURE + b''.join(struct.pack('>I', len(data)) + kind + data
+                                              + struct.pack('>I', zlib.crc32(kind + data)) for kind, data in chunks))
     return str(path)
 
 

@@ -159,7 +159,8 @@ def test_files_that_torch_downloaded(site, tmp_path, monkeypatch):
 ])
 def test_names_of_files(tmp_path, path):
     file = downloads._cached_file(f'http://localhost{path}', tmp_path)
-    assert file.parent == tmp_path and len(os.fsencode(file.name)) < 150 and file.name.isprintable() and '\\' not in file.name
+    assert file.parent == tmp_path and len(os.fsencode(file.name)) < 150
+    assert file.name.isprintable() and '\\' not in file.name
 
 
 def test_other_processes_do_not_wait_for_ever(site, tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from ...utils.row_resize import resize_columns, resize_rows, row_taps, strips
 # Size of a strip of masks. On CPU it should fit into the cache; on other devices it should keep them busy.
 _STRIP_BYTES = dict(cpu=2**21)
 _STRIP_BYTES_ELSEWHERE = 2**28
-_ADVICE = ('its weights are damaged or diverged in training, or numbers overflow in half precision. Check the checkpoint, '
-           'or predict without AMP')
+_ADVICE = ('its weights are damaged or diverged in training, or numbers overflow in half precision. Check the '
+           'checkpoint, or predict without AMP')
 
 
 @dataclass
