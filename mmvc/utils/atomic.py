@@ -21,7 +21,7 @@ _HOST = re.sub(r'\W', '_', HOST)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2: paths are relative to the current folder; what it is to do
 _COUNTER = count()
 _LONGEST_STEM = 120  # bytes of a name; 255 are allowed, of which host, process and endings take the rest
-_DRAFT_LEVELS = 2  # of folders below one with results: those of formats and of videos
+_DRAFT_LEVELS = 4  # of folders below one with results: those of a dataset, of a video such as "street/left", of a kind
 
 
 @contextmanager
@@ -209,7 +209,7 @@ def remove_drafts(folder: str | Path, pattern: str) -> None:
 
 
 def remove_orphaned_drafts(folder: str | Path) -> None:
-    """Remove the drafts that killed processes of this machine left in a folder, and in folders up to two levels below.
+    """Remove the drafts that killed processes of this machine left in a folder, and in folders up to four levels below.
 
     Args:
         folder (str | Path): The folder; it may be missing.

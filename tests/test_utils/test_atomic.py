@@ -115,8 +115,8 @@ def test_drafts_of_killed_processes_are_removed_and_those_of_running_ones_stay(t
 
 
 def test_drafts_of_killed_processes_are_removed_before_a_folder_is_used(tmp_path):
-    """Those of any file, and those two levels below."""
-    for name in ('a', 'masks/clip/000.png'):
+    """Those of any file, and those four levels below."""
+    for name in ('a', 'masks/clip/000.png', 'data/street/left/origin/0.jpg'):
         kill_while_writing('atomic_path', tmp_path / name)
     kill_while_writing('atomic_folder', tmp_path / 'masks/clip')
     (tmp_path / 'masks/.notes.tmp').touch()
@@ -125,7 +125,8 @@ def test_drafts_of_killed_processes_are_removed_before_a_folder_is_used(tmp_path
         require_writable(tmp_path)
         assert running.exists()
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*')) == [
-        'b', 'masks', 'masks/.notes.tmp', 'masks/clip']
+        'b', 'data', 'data/street', 'data/street/left', 'data/street/left/origin', 'masks', 'masks/.notes.tmp',
+        'masks/clip']
     remove_orphaned_drafts(tmp_path / 'missing')
 
 
