@@ -209,7 +209,7 @@ def remove_drafts(folder: str | Path, pattern: str) -> None:
 
 
 def remove_orphaned_drafts(folder: str | Path) -> None:
-    """Remove the drafts that killed processes of this machine left in a folder, and in folders up to four levels below.
+    """Remove the drafts that killed processes of this machine left in a folder, and up to four levels below.
 
     Args:
         folder (str | Path): The folder; it may be missing.
