@@ -278,7 +278,7 @@ class BaseVideoSegmentor(BaseModel):
         for video, sample in zip(inputs, data_samples):
             with naming_video(str(sample[0].get('video_id', sample[0].get('img_path')))):
                 prediction = self.predict_video(video.split(self.window_size), tuple(sample[0].ori_shape[:2]))
-            self.postprocessor(prediction, sample)
+                self.postprocessor(prediction, sample)
         return data_samples
 
     @torch.no_grad()
