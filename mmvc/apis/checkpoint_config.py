@@ -22,7 +22,7 @@ from mmvc.utils.literal_config import config_text, parse_config_text
 _PARTS = ('default_scope', 'model', 'test_dataloader', 'val_dataloader')
 _SCOPES = ('mmengine', 'mmcv', 'mmvc', *MODULE2PACKAGE)
 # mmengine runs code in such files, wherever a config names one
-_CODE_SUFFIXES = ('.py', '.pkl', '.pickle', '.yml', '.yaml')
+_CODE_FORMATS = ('py', 'pkl', 'pickle', 'yml', 'yaml')
 _RUNS_ARGUMENTS = ('CameraMotionCompensation', )  # mmdet's, which gives a string of its config to eval()
 _ADVICE = 'Give a config that you know (--model), or use --trust-checkpoint if you trust the source of the checkpoint'
 
@@ -80,6 +80,9 @@ def _checked(value: Any, label: str, scope: str, path: str = '') -> Any:
     """Copy a part of a config after checking it; a class by its path becomes the class by its name in a registry."""
     if isinstance(value, dict):
         scope = _scope_of(value, label, scope)
+        if 'sys_path' in value:  # the storage "memcached" imports its client from there
+            raise CheckpointError(f'{label} names a folder of modules ({path}.sys_path = {value["sys_path"]!r}). '
+                                  f'{_ADVICE}')
         checked = {key: _checked(item, label, scope, f'{path}.{key}' if path else str(key))
                    for key, item in value.items()}
         if isinstance(value.get('type'), str):
@@ -87,7 +90,7 @@ def _checked(value: Any, label: str, scope: str, path: str = '') -> Any:
         return checked
     if isinstance(value, (list, tuple)):
         return type(value)(_checked(item, label, scope, f'{path}.{index}') for index, item in enumerate(value))
-    if isinstance(value, str) and value.lower().endswith(_CODE_SUFFIXES):
+    if isinstance(value, str) and value.lower().rpartition('.')[2] in _CODE_FORMATS:  # mmengine reads "pkl", too
         raise CheckpointError(f'{label} names a file that may contain code ({path} = {value!r}). {_ADVICE}')
     return value
 

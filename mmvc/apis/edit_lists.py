@@ -11,6 +11,7 @@ import numpy as np
 
 _CONTAINERS = {b'moov', b'trak', b'edts', b'mdia', b'minf', b'stbl'}
 _MAX_HEADER = 256 * 2**20  # bytes; more is no header of an intact file
+_MAX_FRAMES = 1 << 24  # three days at 60 frames per second; a table of runs can claim any number
 _EMPTY_EDIT = -1  # media time of a pause
 
 
@@ -27,7 +28,7 @@ def count_shown_frames(path: str | Path) -> int | None:
         with open(path, 'rb') as file:
             header = _read_header(file)
         return None if header is None else _count(header)
-    except (OSError, struct.error, ValueError, IndexError, ZeroDivisionError):
+    except (OSError, struct.error, ValueError, IndexError, ZeroDivisionError, RecursionError):
         return None  # a decoder will say what is wrong with it
 
 
@@ -116,8 +117,8 @@ def _runs(content: bytes, kind: str) -> tuple[np.ndarray, np.ndarray]:
     rows = struct.unpack_from('>I', content, 4)[0]
     table = np.frombuffer(content, '>u4', 2 * rows, 8).reshape(rows, 2)
     counts = table[:, 0].astype(np.int64)
-    if counts.sum() > _MAX_HEADER:
-        raise ValueError('more frames than a file holds')
+    if counts.sum() > _MAX_FRAMES:
+        raise ValueError('more frames than a video has')
     return counts, np.ascontiguousarray(table[:, 1]).view(kind).astype(np.int64)
 
 

@@ -32,7 +32,7 @@ from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .loading import frame_transforms, load_model
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
-from .sources import Frame, FrameSource, Source, open_sources
+from .sources import BrokenSource, Frame, FrameSource, Source, open_sources
 from .writers import VideoInfo, WriterSettings, build_writers
 
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
@@ -195,7 +195,8 @@ class VideoSegInferencer:
             VideoInfo(reader.source.name, reader.source.description, fps or reader.fps or DEFAULT_FPS,
                       reader.source.is_image) for reader in readers
         ]
-        protect_inputs([writer.target(video) for video in videos for writer in writers.values()],
+        protect_inputs([writer.target(video) for reader, video in zip(readers, videos)
+                        if not isinstance(reader.source, BrokenSource) for writer in writers.values()],
                        [path for reader in readers for path in reader.source.files])
         with ExitStack() as stack:
             if out_dir is not None:

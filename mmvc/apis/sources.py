@@ -260,8 +260,15 @@ def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
     try:
         return _open_intact(item, load_image)
     except UsageError as error:
-        name = Path(item).stem if isinstance(item, (str, Path)) else ''
-        return [BrokenSource(name or 'input', error)]
+        return [BrokenSource(_name_of(item), error)]
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        reason = UsageError(f'"{error.filename}" cannot be read: {error.strerror}') if error.strerror else \
+            UsageError(str(error))
+        return [BrokenSource(_name_of(item), reason)]
+
+
+def _name_of(item: Any) -> str:
+    return (Path(item).stem if isinstance(item, (str, Path)) else '') or 'input'
 
 
 def _open_intact(item: Source, load_image: Callable | None) -> list[FrameSource]:

@@ -3,6 +3,7 @@
 
 import hashlib
 import logging
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -180,9 +181,9 @@ def _checkpoints_elsewhere(work_dir: Path) -> list[Path]:
         return []
     target = Path(pointer.read_bytes().decode('utf-8', 'replace').strip())
     is_own = target.is_absolute() or target.parent.name == work_dir.resolve().name  # not any of the current folder
-    if not (is_own and _PERIODIC_NAME.fullmatch(target.name) and target.is_file()):
-        print_log(f'"{pointer}" names no checkpoint of this training ("{target}"): ignored', logger='current',
-                  level=logging.WARNING)
+    if not (is_own and _PERIODIC_NAME.fullmatch(target.name) and os.path.isfile(target)):
+        print_log(f'"{pointer}" names no checkpoint of this training ("{str(target)[:200]}"): ignored',
+                  logger='current', level=logging.WARNING)
         return []
     return periodic_checkpoints(target.parent)
 
@@ -202,9 +203,11 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     """
     expected = _whole_state_dict(model)
     given = {plain_name(name): tensor for name, tensor in state_dict.items()}
-    lines = [f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
-             f'{_remedy(model, name, given[name])}' for name in expected
-             if name in given and getattr(given[name], 'shape', None) != expected[name].shape]
+    lines = [
+        f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
+        f'{_remedy(model, name, given[name])}' for name in expected
+        if name in given and getattr(given[name], 'shape', None) != expected[name].shape
+    ]
     if not allow_missing:
         optional = _optional_weights(model)
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]

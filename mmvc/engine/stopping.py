@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""A training that is asked to stop, by Ctrl-C or SIGTERM, saves a checkpoint first."""
+"""A training that is asked to stop, by Ctrl-C, SIGTERM or the end of its terminal, saves a checkpoint first."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NOTICE = b'Stopping: a checkpoint is saved after this iteration, or after the validation that is running\n'
 _SECOND = b'A second signal ends the training at once\n'
 _requested: list[int] = []
@@ -35,10 +35,11 @@ def requested_signal() -> int:
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM only be noted while the block runs: it ends when it has saved what it needs.
+    """Let Ctrl-C, SIGTERM and SIGHUP only be noted while the block runs: it ends when it has saved what it needs.
 
     A second signal ends the process at once. In a process of torchrun it does not, because Ctrl-C arrives twice there,
-    from the terminal and from torchrun, which kills its processes after 30 seconds. Signals that the process was
+    from the terminal and from torchrun, which kills its processes after 30 seconds. Nor does
+    SIGHUP, which a closed terminal sends twice, from the system and from the shell. Signals that the process was
     started to ignore stay ignored. Outside the main thread nothing is changed. A block inside of another one leaves
     the signals to that. When the block ends, also by an error, the handlers of before are back.
     """
@@ -62,7 +63,7 @@ def stop_on_signals() -> Iterator[None]:
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
             return
-        if not repeated:
+        if not repeated and number != signal.SIGHUP:
             put_back()
         if not _requested:
             _requested.append(number)

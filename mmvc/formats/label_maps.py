@@ -11,6 +11,7 @@ import cv2
 import mmengine.fileio as fileio
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import JPEG_START, PNG_SIGNATURE, find_damage, orientation_of
@@ -22,6 +23,9 @@ VOID_LABEL = 255
 VOID_ID = 0
 _LOSSY = ('JPEG', 'MPO', 'JPEG2000', 'AVIF', 'HEIF')
 _PNG_GREY_8_BIT, _PNG_COLOUR_8_BIT = b'\x08\x00', b'\x08\x02'  # bytes 24 and 25 of the file: bit depth, colour type
+# other depths whose values decoders change: they stretch few bits to 8, and cut off those beyond 8 of a colour
+_CHANGED_DEPTHS = {b'\x02\x00': '2 bits in grey', b'\x04\x00': '4 bits in grey', b'\x10\x02': '16 bits per colour'}
+_BITS_PER_SAMPLE = 258  # TIFF tag
 
 
 def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
@@ -103,7 +107,8 @@ def read_panoptic_map(path: str, backend_args: dict | None = None) -> np.ndarray
 
     Raises:
         FileNotFoundError: If there is no such file.
-        DataError: If the file is damaged, is not an image, is a JPEG or has an alpha channel.
+        DataError: If the file is damaged, is not an image, is a JPEG, has an alpha channel or 16 bits per colour, or
+            has an id out of range.
     """
     content = _read(path, backend_args)
     image = None
@@ -113,6 +118,9 @@ def read_panoptic_map(path: str, backend_args: dict | None = None) -> np.ndarray
         decoded = _decode_by_pillow(content, path)
         image = np.asarray(decoded.convert('RGB') if decoded.mode == 'P' else decoded)
         if image.ndim == 2 and image.dtype.kind in 'ui':
+            if image.size and not 0 <= image.min() <= image.max() < 1 << 24:
+                raise DataError(f'panoptic map "{path}" holds ids from {image.min()} to {image.max()}: save ids from '
+                                '0 to 2^24 - 1')
             return image.astype(np.int32)
         if image.shape[2:] != (3, ):
             raise DataError(f'panoptic map "{path}" has the shape {image.shape} and {image.dtype} numbers: save a '
@@ -173,23 +181,40 @@ def require_exact(content: bytes, path: PathLike) -> None:
         path (str | Path): The file, for the error.
 
     Raises:
-        DataError: The image is compressed with a loss, or has an EXIF orientation by which viewers turn it.
+        DataError: The image is compressed with a loss, has a number of bits that decoders change, is animated, or has
+            an EXIF orientation by which viewers turn it.
     """
     if content.startswith(JPEG_START):
         raise DataError(f'mask "{path}" is a JPEG, whose compression changes the values: save masks as PNG')
-    if content.startswith(PNG_SIGNATURE) and b'eXIf' not in content:
-        return
+    depth = None
+    if content.startswith(PNG_SIGNATURE):
+        depth = _CHANGED_DEPTHS.get(content[24:26])
+        if depth is None and b'eXIf' not in content and b'acTL' not in content:
+            return
     try:
         with Image.open(io.BytesIO(content)) as image:
+            num_frames = getattr(image, 'n_frames', 1)
+            depth = depth or _changed_tiff_depth(image)
             kind, compression = image.format, str(image.info.get('compression'))
             orientation = 1 if kind == 'TIFF' else orientation_of(image)  # Pillow turns these, OpenCV does, too
     except Exception:  # the decoder says what is wrong
         return
     if kind in _LOSSY or kind == 'WEBP' and b'VP8L' not in content[:64] or 'jpeg' in compression:
         raise DataError(f'mask "{path}" is a {kind} with a compression that changes the values: save masks as PNG')
+    if depth is not None:
+        raise DataError(f'mask "{path}" is a {kind} with {depth}, whose values decoders change: save it with 8 bits')
+    if num_frames > 1:
+        raise DataError(f'mask "{path}" has {num_frames} pictures: save each mask in a file of its own')
     if orientation != 1:
         raise DataError(f'mask "{path}" has an EXIF orientation ({orientation}): save it as it is to be seen, without '
                         'that entry')
+
+
+def _changed_tiff_depth(image: Image.Image) -> str | None:
+    bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8, )) if isinstance(image, TiffImageFile) else (8, )
+    if image.mode == 'L' and bits[0] in (2, 4):
+        return f'{bits[0]} bits in grey'
+    return '16 bits per colour' if image.mode == 'RGB' and bits[0] == 16 else None
 
 
 def _decode_by_opencv(content: bytes, path: str) -> np.ndarray | None:

@@ -22,7 +22,7 @@ from mmvc.utils.names import output_path
 from mmvc.utils.typing import PathLike
 
 from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
-from .label_maps import encode_panoptic_map
+from .label_maps import VOID_ID, encode_panoptic_map
 
 FRAMES, MASKS = 'images', 'panomasksRGB'
 RAW_MASKS = 'panomasks'  # as downloaded: 16 bits, class and instance in one number
@@ -241,7 +241,10 @@ def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -
 
 
 def _find_segment_faults(annotations: list[dict], num_classes: int, path: PathLike) -> Iterator[Fault]:
-    """Find frames and segments that are listed twice, and unknown categories; of these, one per frame."""
+    """Find frames and segments that are listed twice, ids out of range and unknown categories.
+
+    Of the last two, one per frame.
+    """
     for video in annotations:
         names = [Path(frame['file_name']).stem for frame in video['annotations']]
         yield from find_repeats(names, 'annotated frame', f'annotations of video "{video["video_id"]}"', path)
@@ -251,6 +254,10 @@ def _find_segment_faults(annotations: list[dict], num_classes: int, path: PathLi
             ids = [segment['id'] for segment in segments]
             if len(set(ids)) != len(ids):
                 yield from find_repeats(ids, 'segment', f'segments_info of {where}', path)
+            strange = next((number for number in ids if not VOID_ID < number < 1 << 24), None)
+            if strange is not None:  # 0 is void, where no segment is found
+                yield Fault('annotation', f'"{path}": segment {strange} of frame {where} has no colour: ids are from '
+                                          '1 to 2^24 - 1, and 0 is void; renumber the segments and their PNGs')
             for segment in segments:
                 if not 0 <= segment['category_id'] < num_classes:
                     yield Fault('unknown id', f'"{path}": segment {segment["id"]} of frame {where} has the category '

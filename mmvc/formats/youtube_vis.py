@@ -154,9 +154,10 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         Fault: One for each contradiction.
     """
     videos, categories, tracks = content['videos'], content['categories'], content.get('annotations') or ()
-    for entries, key, what in ((categories, 'categories', 'category'), (videos, 'videos', 'video'),
-                               (tracks, 'annotations', 'annotation')):
+    for entries, key, what in ((categories, 'categories', 'category'), (tracks, 'annotations', 'annotation')):
         yield from find_repeats((entry['id'] for entry in entries), f'{what} id', f'id in {key}', path)
+    folders = (osp.normpath(str(video['id'])) for video in videos)  # "a" and "./a" are one
+    yield from find_repeats(folders, 'video id', 'id in videos', path)
     names = [category['name'] for category in categories]
     yield from find_repeats(names, 'category', 'name in categories', path)
     if classes is not None:

@@ -2,6 +2,7 @@
 """Atomic writing: a file or folder appears under its name only when it is complete, even if the process is killed."""
 
 import ctypes
+import hashlib
 import os
 import re
 import shutil
@@ -19,7 +20,8 @@ HOST = socket.gethostname()
 _HOST = re.sub(r'\W', '_', HOST)
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2: paths are relative to the current folder; what it is to do
 _COUNTER = count()
-_DRAFT_LEVELS = 2  # of folders below one with results: those of formats and of videos
+_LONGEST_STEM = 120  # bytes of a name; 255 are allowed, of which host, process and endings take the rest
+_DRAFT_LEVELS = 4  # of folders below one with results: those of a dataset, of a video such as "street/left", of a kind
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def atomic_path(target: str | Path, sync: bool = False, keep_suffix: bool = Fals
     target.parent.mkdir(parents=True, exist_ok=True)
     if sync:
         _remove_orphaned_drafts(target)
-    draft = target.with_name(f'.{target.name}.{_own_tag()}.tmp{target.suffix if keep_suffix else ""}')
+    draft = target.with_name(f'.{_short_name(target)}.{_own_tag()}.tmp{target.suffix if keep_suffix else ""}')
     try:
         yield draft
         if sync:
@@ -106,7 +108,7 @@ def atomic_folder(target: str | Path, inner: str | None = None,
     _remove_orphaned_drafts(target)
     if replaces is not None:
         _check_replaceable(target, replaces)
-    draft = target.with_name(f'.{target.name}.{_own_tag()}.partial')
+    draft = target.with_name(f'.{_short_name(target)}.{_own_tag()}.partial')
     draft.mkdir()
     try:
         yield draft
@@ -207,7 +209,7 @@ def remove_drafts(folder: str | Path, pattern: str) -> None:
 
 
 def remove_orphaned_drafts(folder: str | Path) -> None:
-    """Remove the drafts that killed processes of this machine left in a folder, and in folders up to two levels below.
+    """Remove the drafts that killed processes of this machine left in a folder, and up to four levels below.
 
     Args:
         folder (str | Path): The folder; it may be missing.
@@ -224,13 +226,19 @@ def remove_orphaned_drafts(folder: str | Path) -> None:
             folders.clear()
 
 
+def _short_name(target: Path) -> str:
+    """What stands for the name of a file in those of its drafts, which are longer and have the same limit."""
+    encoded = os.fsencode(target.name)
+    return target.name if len(encoded) <= _LONGEST_STEM else hashlib.sha256(encoded).hexdigest()
+
+
 def _own_tag() -> str:
     return f'{_HOST}-{os.getpid()}-{next(_COUNTER)}'
 
 
 def _remove_orphaned_drafts(target: Path) -> None:
     """Remove drafts of a target whose process ran on this machine and has ended."""
-    draft_name = re.compile(rf'\.{re.escape(target.name)}\.{re.escape(_HOST)}-(\d+)-\d+\.(tmp|partial)')
+    draft_name = re.compile(rf'\.{re.escape(_short_name(target))}\.{re.escape(_HOST)}-(\d+)-\d+\.(tmp|partial)')
     with os.scandir(target.parent) as entries:
         drafts = [(entry.path, match) for entry in entries if (match := draft_name.match(entry.name))]
     for path, match in drafts:

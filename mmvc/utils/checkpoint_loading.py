@@ -74,6 +74,11 @@ def load_from_local(filename: str | os.PathLike, map_location: MapLocation = Non
     if not isinstance(content, dict) and not checkpoints_are_trusted():
         raise CheckpointError(f'checkpoint "{filename}" was not written by a training: it holds no weights by name, '
                               f'but a {type(content).__name__}. Save the state_dict of a model')
+    weights = content.get('state_dict', {}) if isinstance(content, dict) else {}
+    by_name = isinstance(weights, dict) and all(isinstance(name, str) for name in weights)
+    if not by_name and not checkpoints_are_trusted():
+        raise CheckpointError(f'checkpoint "{filename}" was not written by a training: its state_dict holds no '
+                              'weights by name. Save the state_dict of a model')
     return _with_plain_names(content)
 
 

@@ -50,13 +50,13 @@ def download(url: str, folder: str | os.PathLike, progress: bool = True) -> str:
     path = _cached_file(url, folder)
     with atomic_path(path, keep_suffix=True) as draft:
         try:
-            _transfer(url, draft, progress)
+            length_is_known = _transfer(url, draft, progress)
         except (HTTPException, OSError, ValueError) as error:
             if isinstance(error, OSError) and (error.errno in _DISK_ERRORS or error.filename == str(draft)):
                 raise
             raise CheckpointError(f'"{_shown(url)}" cannot be downloaded: {_reason(error, url)}. Check the address '
                                   'and the connection, or download the file by hand and give its path') from error
-        _require_checkpoint(draft, url)
+        _require_checkpoint(draft, url, length_is_known)
     return str(path)
 
 
@@ -94,7 +94,7 @@ def _cached_file(url: str, folder: str | os.PathLike) -> Path:
 def _last_part(url: str) -> str:
     """Last part of an address as the name of a file."""
     name = unquote(urlsplit(url).path.rpartition('/')[2])
-    return re.sub(r'[^\w.+-]', '_', name)[-_MAX_NAME:].lstrip('.') or 'checkpoint'
+    return re.sub(r'[^\w.+-]', '_', name, flags=re.ASCII)[-_MAX_NAME:].lstrip('.') or 'checkpoint'
 
 
 def _shown(url: str) -> str:
@@ -114,10 +114,11 @@ def _reason(error: Exception, url: str) -> str:
     return f'{code} {text}' if isinstance(code, int) else text
 
 
-def _transfer(url: str, draft: Path, progress: bool) -> None:
+def _transfer(url: str, draft: Path, progress: bool) -> bool:
+    """Write what the server sends to a file; returns whether the server said where it ends."""
     request = Request(url, headers={'User-Agent': 'mmvc'})
     with urlopen(request, timeout=_TIMEOUT) as reply, open(draft, 'wb') as file:
-        length = reply.headers.get('Content-Length', '')
+        length, is_chunked = reply.headers.get('Content-Length', ''), bool(getattr(reply, 'chunked', False))
         total = int(length) if length.isdigit() and not reply.headers.get('Content-Encoding') else None
         started, received, before = time.monotonic(), 0, 0
         with tqdm(total=total, disable=not progress, unit='B', unit_scale=True, unit_divisor=1024) as bar:
@@ -131,9 +132,10 @@ def _transfer(url: str, draft: Path, progress: bool) -> None:
                     started, before = time.monotonic(), received
     if total is not None and received != total:
         raise ValueError(f'{received} of {total} bytes came')
+    return total is not None or is_chunked
 
 
-def _require_checkpoint(draft: Path, url: str) -> None:
+def _require_checkpoint(draft: Path, url: str, length_is_known: bool) -> None:
     """Raise an error unless a download is a whole checkpoint; it is not kept then."""
     with open(draft, 'rb') as file:
         start = file.read(512)
@@ -146,7 +148,8 @@ def _require_checkpoint(draft: Path, url: str) -> None:
         with zipfile.ZipFile(draft) as archive:
             whole = archive.testzip() is None
     else:
-        whole = start[:1] == pickle.PROTO  # as torch < 1.6 wrote, without checksums
+        # as torch < 1.6 wrote, without checksums
+        whole = start[:1] == pickle.PROTO and (length_is_known or _hash_fits(draft, _last_part(url)))
     if not whole:
         raise CheckpointError(f'"{_shown(url)}" gives no checkpoint, or only a part of one: check the address, and '
                               'try again')

@@ -35,8 +35,8 @@ def find_damage(content: bytes) -> str | None:
 
     Returns:
         str | None: The damage: an empty file, more pixels than the limit, a truncated PNG, a PNG with a wrong
-        checksum, or a truncated JPEG. None otherwise. Flipped bytes in a JPEG are not detected, because JPEG has no
-        checksums.
+        checksum, a truncated JPEG, or a WebP with an EXIF orientation, which OpenCV does not read. None otherwise.
+        Flipped bytes in a JPEG are not detected, because JPEG has no checksums.
 
     Raises:
         UsageError: The environment variable ``MMVC_MAX_MEGAPIXELS`` is not a number.
@@ -50,6 +50,8 @@ def find_damage(content: bytes) -> str | None:
         return _find_png_damage(memoryview(content))
     if content.startswith(JPEG_START) and not _has_jpeg_end(content):
         return 'the JPEG is cut off'
+    if content.startswith(b'RIFF') and content[8:12] == b'WEBP' and b'EXIF' in content:
+        return _find_unread_orientation(content)
     return None
 
 
@@ -127,6 +129,8 @@ def _pixels(content: bytes) -> int:
         return int(re.findall(r'\d+', str(error))[0])
     except Exception:  # the decoder says what is wrong with it
         return 0
+
+
 def _has_jpeg_end(content: bytes) -> bool:
     """Whether a JPEG reaches its end marker. What stands behind it, such as the clip of a motion photo, is ignored."""
     position = len(JPEG_START)
@@ -139,6 +143,18 @@ def _has_jpeg_end(content: bytes) -> bool:
         if marker[0][-1] != _JPEG_TEMPORARY:
             position += int.from_bytes(content[position:position + 2], 'big')
     return False
+
+
+def _find_unread_orientation(content: bytes) -> str | None:
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            orientation = orientation_of(image)
+    except Exception:  # the decoder says what is wrong with it
+        return None
+    if orientation == 1:
+        return None
+    return (f'its EXIF orientation ({orientation}) is not read from a WebP: save it as it is to be seen, without that '
+            'entry')
 
 
 def _find_png_damage(content: memoryview) -> str | None:

@@ -74,7 +74,7 @@ def load(path: str | Path, device: str = 'cpu') -> dict:
     for name, text in meta.items():
         try:
             meta[name] = json.loads(text)
-        except ValueError:  # plain text, from another writer
+        except (ValueError, RecursionError):  # plain text, from another writer
             pass
     return dict(meta=meta, state_dict=weights)
 

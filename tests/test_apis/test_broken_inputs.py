@@ -91,3 +91,11 @@ def test_arrays_in_a_batch(make_inferencer, frames):
     good, bad = np.stack(frames), np.zeros((2, 5))
     results = make_inferencer()([bad, good], keep_going=True)
     assert 'must have the shape' in results[0].error and len(results[1]) == 8
+
+
+@pytest.mark.parametrize('name', ['x' * 300 + '.mp4', 'a\0b.mp4', 'a\nb.mp4'])
+def test_names_that_no_file_can_have(make_inferencer, video_file, tmp_path, name):
+    results = make_inferencer()([name, str(video_file)], out_dir=tmp_path / 'out', formats=['masks'], keep_going=True)
+    assert results[0].error and [result.num_frames for result in results] == [0, 8]
+    with pytest.raises(UsageError):
+        open_sources(name)

@@ -57,3 +57,16 @@ def test_other_files_have_no_edit_list(tmp_path, content):
     path = tmp_path / 'clip'
     path.write_bytes(content)
     assert count_shown_frames(path) is None
+
+
+def test_tables_that_claim_too_much(clip, tmp_path):
+    """A few bytes must not take gigabytes, or nest as deep as they like."""
+    data = bytearray(clip.read_bytes())
+    struct.pack_into('>III', data, data.index(b'stts') + 8, 1, 250_000_000, 1)
+    clip.write_bytes(data)
+    assert count_shown_frames(clip) is None
+    nested = b''
+    for _ in range(3000):
+        nested = struct.pack('>I4s', 8 + len(nested), b'moov') + nested
+    (tmp_path / 'nested.mp4').write_bytes(nested)
+    assert count_shown_frames(tmp_path / 'nested.mp4') is None

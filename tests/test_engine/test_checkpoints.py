@@ -200,7 +200,8 @@ class TestBestCheckpoint:
 
 @pytest.mark.parametrize('pointer', [
     b'', b'work_di', b'\xff', b'\0', b'iter_4.pth', b'./iter_4.pth', b'/', b'..', b'../other/iter_4.pth', b'DIR/other',
-    b'DIR/other/iter_4.pt', b'DIR/other/iter_5.pth', b'DIR/other/notes_4.txt'
+    b'DIR/other/iter_4.pt', b'DIR/other/iter_5.pth', b'DIR/other/notes_4.txt',
+    b'/' + b'x' * 300 + b'/iter_4.pth', b'/' + b'x/' * 3000 + b'iter_4.pth'
 ])
 def test_pointers_to_nowhere_are_no_checkpoints_of_the_current_folder(tmp_path, monkeypatch, pointer):
     logged = []

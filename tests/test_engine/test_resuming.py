@@ -9,7 +9,7 @@ from mmvc.engine import Stage, load_config, run_stages
 from mmvc.engine.hooks import WeightMismatchError
 from mmvc.engine.stages import plan_stages
 from mmvc.utils.errors import CheckpointError, UsageError
-from tests.helpers.tiny_stages import TinyTracker, write_config
+from tests.helpers.tiny_stages import TinyDataset, TinyTracker, write_config
 
 MARKER = '{"checkpoint": "iter_4.pth", "schedule": {}, "metrics": {}, "iter": %s, "settings": %s}'
 POLY = [dict(type='mmengine.PolyLR', by_epoch=False, begin=0, end=4, power=0.9, eta_min=0.)]
@@ -61,6 +61,19 @@ def test_a_schedule_that_has_ended_at_0_is_not_prolonged(train):
     train(param_scheduler=poly(4))
     with pytest.raises(UsageError, match='ends at 4 with a learning rate of 0.*set its end'):
         train(resume=True, train_cfg__max_iters=8, param_scheduler=poly(4))
+
+
+def test_another_number_of_samples_is_said(train, monkeypatch):
+    """Of the same config: a list of videos has lost or got some."""
+    logged = []
+    monkeypatch.setattr('mmvc.engine.hooks.resume_hook.print_log', lambda message, **kwargs: logged.append(message))
+    train(until=2)
+    train(resume=True)
+    assert not logged
+    train('other', until=2)
+    monkeypatch.setattr(TinyDataset, '__len__', lambda self: 5)
+    train('other', resume=True)
+    assert len(logged) == 1 and 'samples when the checkpoint was saved, and have 5 now' in logged[0]
 
 
 @pytest.mark.parametrize('scheduler', [STEP, None])

@@ -36,7 +36,7 @@ def iterations(stage):
 
 
 def handlers():
-    return [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    return [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
 
 
 def send(number):
@@ -45,7 +45,7 @@ def send(number):
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_training_saves_its_iteration_and_resumes_exactly(stage, monkeypatch, number):
     whole = stage('whole')
     run(whole)
@@ -108,6 +108,18 @@ def test_torchrun_may_send_it_again(monkeypatch):
                 send(number)
             asked = requested_signal()
         return asked == signal.SIGINT and before == handlers()
+
+    assert in_own_process(stop)
+
+
+def test_a_closed_terminal_sends_its_signal_twice():
+    def stop():
+        before = handlers()
+        with stop_on_signals():
+            send(signal.SIGHUP)
+            send(signal.SIGHUP)
+            asked = requested_signal()
+        return asked == signal.SIGHUP and before == handlers()
 
     assert in_own_process(stop)
 

@@ -1,4 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from mmvc.formats.label_maps import (
     read_panoptic_map,
     segment_id,
 )
+from mmvc.utils.image_files import PNG_SIGNATURE
 
 
 @pytest.fixture
@@ -126,3 +130,38 @@ def test_a_mask_that_viewers_turn(path):
         read_label_map(save(path, np.zeros((4, 6), np.uint8), exif=exif))
     exif[0x112] = 1
     read_label_map(save(path, np.zeros((4, 6), np.uint8), exif=exif))
+
+
+def write_png(path, depth: int, colour: int, row: bytes, width: int) -> str:
+    """Write a PNG of one row of any bit depth; Pillow writes a few only."""
+    header = struct.pack('>IIBBBBB', width, 1, depth, colour, 0, 0, 0)
+    chunks = ((b'IHDR', header), (b'IDAT', zlib.compress(b'\0' + row)), (b'IEND', b''))
+    path.write_bytes(PNG_SIGNATURE + b''.join(struct.pack('>I', len(data)) + kind + data
+                                              + struct.pack('>I', zlib.crc32(kind + data)) for kind, data in chunks))
+    return str(path)
+
+
+@pytest.mark.parametrize('read', [read_label_map, read_panoptic_map])
+@pytest.mark.parametrize('depth, colour, row, width, message', [
+    (2, 0, bytes([0b00011011]), 4, '2 bits in grey'),  # classes 0 to 3, which decoders make 0, 85, 170 and 255
+    (4, 0, bytes([0x01, 0x2f]), 4, '4 bits in grey'),
+    (16, 2, struct.pack('>6H', 5, 0, 0, 7, 1, 0), 2, '16 bits per colour'),  # of which decoders keep the upper 8
+])
+def test_bits_that_decoders_change(path, read, depth, colour, row, width, message):
+    with pytest.raises(ValueError, match=f'mask.png" is a PNG with {message}, whose values decoders change'):
+        read(write_png(path, depth, colour, row, width))
+
+
+@pytest.mark.parametrize('kind', ['GIF', 'PNG', 'TIFF'])
+@pytest.mark.parametrize('read', [read_label_map, read_panoptic_map])
+def test_an_animation_is_no_mask(path, read, kind):
+    frames = [Image.fromarray(np.full((4, 6), value, np.uint8)) for value in (1, 2)]
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:])
+    with pytest.raises(ValueError, match='mask.png" has 2 pictures'):
+        read(str(path))
+
+
+def test_a_panoptic_map_has_no_negative_ids(path):
+    Image.fromarray(np.array([[-5, 2]], np.int32)).save(path, 'TIFF')
+    with pytest.raises(ValueError, match='holds ids from -5 to 2'):
+        read_panoptic_map(str(path))

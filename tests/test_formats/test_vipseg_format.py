@@ -109,3 +109,15 @@ def test_names_that_leave_their_folders_are_faults(path, change):
             vipseg.read_predictions(path.parent, 2)
     with pytest.raises(ValueError, match='the name'):
         vipseg.predicted_masks(path.parent, '../a')
+
+
+@pytest.mark.parametrize('number', [0, -1, 1 << 24])
+def test_ids_that_no_pixel_can_have(path, number):
+    """0 is void: as a segment it would never be found, and lower the score of a perfect prediction."""
+    content = json.loads(path.read_text())
+    segments = next(frame['segments_info'] for frame in content['annotations'][0]['annotations']
+                    if frame['segments_info'])
+    segments[0]['id'] = number
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f'segment {number} of frame .* has no colour: ids are from 1'):
+        vipseg.read_annotations(path)

@@ -74,6 +74,14 @@ def test_all_faults_are_found(path):
         assert what in fault.what and '"file"' in fault.what
 
 
+@pytest.mark.parametrize('ids', [('a', './a'), ('a/b', 'a//b'), ('a', 'a/'), (1, '1')])
+def test_ids_of_one_folder_are_one_video(path, ids):
+    videos = [dict(VIDEO, id=video_id) for video_id in ids]
+    path.write_text(json.dumps(dict(videos=videos, categories=CATEGORIES)))
+    with pytest.raises(ValueError, match='has the video id .* twice'):
+        youtube_vis.read_annotations(path)
+
+
 @pytest.mark.parametrize('name', ['valid/instances.json', 'valid.json', 'annotations_valid.json',
                                   'instances_valid.json'])
 def test_the_usual_names_are_found(tmp_path, name):

@@ -14,6 +14,7 @@ from mmvc.datasets.converters.files import size_at_height
 from mmvc.datasets.converters.panoptic_ids import SegmentIds
 from mmvc.datasets.converters.vipseg import CATEGORIES
 from mmvc.formats.label_maps import read_panoptic_map
+from mmvc.utils.atomic import atomic_path
 from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.tiny_datasets import write_vspw
 
@@ -216,6 +217,17 @@ def test_vspw_resumes(convert, vspw_source, tmp_path, capsys):
     assert convert('vspw_to_480p', vspw_source, dst) == 0
     assert '14 of these files were there already' in capsys.readouterr().out
     assert lost.read_bytes() == content and kept.stat().st_mtime_ns == before
+
+
+def test_drafts_of_a_killed_conversion_are_removed(convert, vspw_source, tmp_path, monkeypatch):
+    dst = tmp_path / 'out'
+    assert convert('vspw_to_480p', vspw_source, dst) == 0
+    monkeypatch.setattr('mmvc.utils.atomic.is_running', lambda process: False)
+    with atomic_path(dst / 'data/a/origin/0000.jpg') as draft:
+        draft.touch()
+        assert convert('vspw_to_480p', vspw_source, dst) == 0
+        assert not draft.exists()
+        draft.touch()  # to replace the file
 
 
 def test_vspw_repairs_and_keeps_its_settings(convert, vspw_source, tmp_path):

@@ -48,6 +48,21 @@ def test_staging(tmp_path):
     assert (tmp_path / 'c.json').read_text() == 'x'
 
 
+@pytest.mark.parametrize('length', [120, 121, 255])
+def test_names_of_any_length(tmp_path, length):
+    """Their drafts have the same limit of 255 bytes, which is half as many letters here."""
+    target = tmp_path / ('é' * (length // 2) + 'x' * (length % 2))
+    for _ in range(2):
+        with atomic_folder(target) as folder:
+            (folder / 'x').touch()
+        atomic_write(target / target.name, b'new')
+    kill_while_writing('atomic_folder', target)
+    assert len(list(tmp_path.iterdir())) == 2
+    with atomic_folder(target) as folder:
+        (folder / 'y').touch()
+    assert names(tmp_path) == [f'{target.name}/y'] and [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
 def test_a_folder_that_is_not_completed_leaves_the_old_one(tmp_path):
     target = tmp_path / 'a'
     target.mkdir()
@@ -100,8 +115,8 @@ def test_drafts_of_killed_processes_are_removed_and_those_of_running_ones_stay(t
 
 
 def test_drafts_of_killed_processes_are_removed_before_a_folder_is_used(tmp_path):
-    """Those of any file, and those two levels below."""
-    for name in ('a', 'masks/clip/000.png'):
+    """Those of any file, and those four levels below."""
+    for name in ('a', 'masks/clip/000.png', 'data/street/left/origin/0.jpg'):
         kill_while_writing('atomic_path', tmp_path / name)
     kill_while_writing('atomic_folder', tmp_path / 'masks/clip')
     (tmp_path / 'masks/.notes.tmp').touch()
@@ -110,7 +125,8 @@ def test_drafts_of_killed_processes_are_removed_before_a_folder_is_used(tmp_path
         require_writable(tmp_path)
         assert running.exists()
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob('*')) == [
-        'b', 'masks', 'masks/.notes.tmp', 'masks/clip']
+        'b', 'data', 'data/street', 'data/street/left', 'data/street/left/origin', 'masks', 'masks/.notes.tmp',
+        'masks/clip']
     remove_orphaned_drafts(tmp_path / 'missing')
 
 

@@ -234,6 +234,13 @@ def test_averaged_weights_keep_the_name_of_their_wrapper(tmp_path, load):
     assert list(load(tmp_path / 'averaged.pth')['ema_state_dict']) == ['steps', 'module.weight']
 
 
+@pytest.mark.parametrize('weights', [[1], {1: torch.zeros(2)}, None, 'text'])
+def test_weights_without_names_are_refused(tmp_path, load, weights):
+    torch.save(dict(state_dict=weights, meta={}), tmp_path / 'odd.pth')
+    with pytest.raises(CheckpointError, match='odd.pth" was not written by .*: its state_dict holds no weights'):
+        load(tmp_path / 'odd.pth')
+
+
 def test_missing_and_broken_files_are_named(tmp_path, load):
     with pytest.raises(FileNotFoundError, match='absent.pth'):
         load(tmp_path / 'absent.pth')

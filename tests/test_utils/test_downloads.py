@@ -1,8 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import hashlib
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import pytest
 import torch
@@ -91,6 +93,23 @@ def test_what_is_no_checkpoint_is_not_kept(site, tmp_path, content, message, suf
     assert len(site.requests) == 2 and not list((tmp_path / 'cache').iterdir())
 
 
+def test_a_file_without_checksums_needs_a_length(site, tmp_path):
+    weights = dict(w=torch.zeros(50))
+    torch.save(weights, tmp_path / 'old.pth', _use_new_zipfile_serialization=False)
+    content = (tmp_path / 'old.pth').read_bytes()
+
+    def cut_off(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(content[:-100])
+
+    site.pages.update({'/cut.pth': cut_off, '/old.pth': content})
+    with pytest.raises(CheckpointError, match='cut.pth" gives no checkpoint, or only a part'):
+        download(f'{site.url}/cut.pth', tmp_path / 'cache', progress=False)
+    assert not list((tmp_path / 'cache').iterdir())
+    assert load_from_local(download(f'{site.url}/old.pth', tmp_path / 'cache', progress=False))['w'].shape == (50, )
+
+
 def test_servers_that_do_not_answer(site, tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, '_TIMEOUT', 0.3)
 
@@ -135,11 +154,13 @@ def test_files_that_torch_downloaded(site, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('path', [
-    '/', '', '/..', '/a/%2e%2e%2fb', '/%00.pth', '/.hidden', '/' + 'x' * 300 + '.pth', '/a\\b'
+    '/', '', '/..', '/a/%2e%2e%2fb', '/%00.pth', '/.hidden', '/' + 'x' * 300 + '.pth', '/a\\b',
+    '/' + quote('权' * 90) + '.pth'
 ])
 def test_names_of_files(tmp_path, path):
     file = downloads._cached_file(f'http://localhost{path}', tmp_path)
-    assert file.parent == tmp_path and len(file.name) < 150 and file.name.isprintable() and '\\' not in file.name
+    assert file.parent == tmp_path and len(os.fsencode(file.name)) < 150
+    assert file.name.isprintable() and '\\' not in file.name
 
 
 def test_other_processes_do_not_wait_for_ever(site, tmp_path, monkeypatch):

@@ -169,3 +169,13 @@ def test_read_image(tmp_path, png, jpeg):
         path.write_bytes(content)
         with pytest.raises(DataError, match='a.jpg" cannot be decoded'):
             read_image(path)
+
+
+@pytest.mark.parametrize('orientation', [1, 6])
+def test_a_webp_that_only_viewers_turn(orientation):
+    """OpenCV turns JPEG, PNG and TIFF; a size of the header would not be that of the loaded frame."""
+    exif, content = Image.Exif(), io.BytesIO()
+    exif[0x112] = orientation
+    Image.new('RGB', (6, 4)).save(content, 'WEBP', lossless=True, exif=exif)
+    damage = find_damage(content.getvalue())
+    assert damage is None if orientation == 1 else 'EXIF orientation (6) is not read from a WebP' in damage

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmvc.formats.label_maps import require_exact
 from mmvc.formats.vspw import SPLITS, list_file, read_video_list
-from mmvc.utils.atomic import atomic_write
+from mmvc.utils.atomic import atomic_write, remove_orphaned_drafts
 from mmvc.utils.batch import Failure, attempt
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import find_damage, orientation_of, read_image, size_of
@@ -20,7 +20,7 @@ SETTINGS = '.settings.json'  # the settings with which a folder was converted
 
 
 def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
-    """Record in ``dst`` the settings with which its files are converted.
+    """Record in ``dst`` the settings with which its files are converted. Drafts of killed conversions are removed.
 
     Args:
         dst (Path): Root of the result.
@@ -42,6 +42,7 @@ def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
     if before != settings and not overwrite:
         raise UsageError(f'"{dst}" was converted with {_in_words(before)}, not {_in_words(settings)}: ask for the '
                          'same, choose another folder, or convert everything again with --overwrite')
+    remove_orphaned_drafts(dst)
     atomic_write(path, json.dumps(settings).encode())
 
 

@@ -111,8 +111,7 @@ class PlainViT(BaseModule):
             str | None: The setting. None if no setting gives that shape.
         """
         if name == 'pos_embed' and len(shape) == 3 and math.isqrt(shape[1])**2 == shape[1]:
-            return (f'set position_grid={math.isqrt(shape[1])} of the encoder; its table is resampled to frames of '
-                    'any size')
+            return f'set position_grid={math.isqrt(shape[1])} of the encoder; the table is resampled to any frame size'
         if name == 'register_tokens' and len(shape) == 3:
             return f'set num_registers={shape[1]} of the encoder'
         return None

@@ -15,8 +15,11 @@ from torch import Tensor
 PLACEHOLDER_CLASS = 54
 
 
-def official_targets(targets: Sequence[InstanceData], num_classes: int, is_vis: bool) -> list[InstanceData]:
-    """Turn the targets of clips into those of the official code.
+def official_targets(targets: Sequence[InstanceData],
+                     num_classes: int,
+                     is_vis: bool,
+                     whole_clips: Sequence[InstanceData] | None = None) -> list[InstanceData]:
+    """Turn the targets of clips, or of chunks of them, into those of the official code.
 
     The official loaders differ by task:
 
@@ -24,19 +27,22 @@ def official_targets(targets: Sequence[InstanceData], num_classes: int, is_vis: 
       limits the placeholder to K, so the object is matched by the probability of the empty class. The class loss
       limits it to K - 1, so the object is trained as the last class of the set, in every frame.
     - VSS and VPS: an object counts as present in all frames. So all objects are matched in the first frame; those
-      that appear later are matched there on empty masks.
+      that appear later are matched there on empty masks. A chunk has all objects of its clip.
 
     Args:
         targets (Sequence[InstanceData]): Clips with ``labels`` (n,), ``masks`` (n, T, H, W) and ``present`` (n, T), as
             of :func:`clip_targets`.
         num_classes (int): Number of classes K.
         is_vis (bool): Whether the task is VIS.
+        whole_clips (Sequence[InstanceData], optional): For chunks, the targets of the clips. Defaults to None.
 
     Returns:
         list[InstanceData]: New targets with the same objects; for VIS also with ``match_labels`` (n,), the classes for
         the costs of :class:`ClipHungarianMatcher`, from 0 to K.
     """
-    return [_with_last_labels(target, num_classes) if is_vis else _in_all_frames(target) for target in targets]
+    if is_vis:
+        return [_with_last_labels(target, num_classes) for target in targets]
+    return [_in_all_frames(target, clip) for target, clip in zip(targets, whole_clips or targets)]
 
 
 def _with_last_labels(target: InstanceData, num_classes: int) -> InstanceData:
@@ -46,10 +52,15 @@ def _with_last_labels(target: InstanceData, num_classes: int) -> InstanceData:
     return target
 
 
-def _in_all_frames(target: InstanceData) -> InstanceData:
-    target = target.new()
-    target.present = torch.ones_like(target.present)
-    return target
+def _in_all_frames(target: InstanceData, clip: InstanceData) -> InstanceData:
+    absent = ~torch.isin(clip.instances_ids, target.instances_ids)
+    masks = target.masks.new_zeros((int(absent.sum()), *target.masks.shape[1:]))
+    present = torch.ones((len(target) + len(masks), target.present.shape[1]), dtype=torch.bool, device=masks.device)
+    return InstanceData(
+        labels=torch.cat([target.labels, clip.labels[absent]]),
+        instances_ids=torch.cat([target.instances_ids, clip.instances_ids[absent]]),
+        masks=torch.cat([target.masks, masks]),
+        present=present)
 
 
 def official_final_order(predictions: Tensor) -> Tensor:

@@ -209,6 +209,7 @@ class BaseVideoSegmentor(BaseModel):
         carried = {}
         if chunk is not None:
             inputs, carried = inputs[:, chunk.frames], dict(carried=chunk.carried)
+            chunk.carried.clips = data_samples
             data_samples = [_select_frames(sample, chunk.frames) for sample in data_samples]
         if name == MASKED:
             sample_weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
@@ -277,7 +278,7 @@ class BaseVideoSegmentor(BaseModel):
         for video, sample in zip(inputs, data_samples):
             with naming_video(str(sample[0].get('video_id', sample[0].get('img_path')))):
                 prediction = self.predict_video(video.split(self.window_size), tuple(sample[0].ori_shape[:2]))
-            self.postprocessor(prediction, sample)
+                self.postprocessor(prediction, sample)
         return data_samples
 
     @torch.no_grad()

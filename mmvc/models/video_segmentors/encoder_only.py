@@ -187,7 +187,8 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             targets = clip_targets(data_samples, inputs.device)
             if self.official_quirks:
                 is_vis = isinstance(self.postprocessor, VISPostprocessor)
-                targets = official_targets(targets, self.num_classes, is_vis)
+                clips = clip_targets(carried.clips, inputs.device) if carried else None
+                targets = official_targets(targets, self.num_classes, is_vis, clips)
                 cls_scores[-1], masks[-1] = map(official_final_order, (cls_scores[-1], masks[-1]))
         losses = deep_supervision_losses(self.criterion, self.matcher, cls_scores, masks, targets, sample_weights)
         losses['loss_cls'] = losses['loss_cls'] + 0 * self._sum_of_idle_parameters()

@@ -29,6 +29,8 @@ class CarriedQueries:
     def __init__(self) -> None:
         #: Queries of the next frame, without gradients, shape (B, Q, D). None before the first chunk.
         self.queries: Tensor | None = None
+        #: The whole clips, of which a chunk sees some frames.
+        self.clips: Sequence[TrackDataSample] = ()
 
 
 @dataclass

@@ -59,3 +59,13 @@ def test_wrong_arguments():
         RotaryPosition(6)
     with pytest.raises(ValueError, match='at least 1, got 0.5'):
         RotaryPosition(8, max_rescale=0.5)
+
+
+def test_without_gradients():
+    """The faster form gives the same, and leaves its input alone."""
+    x = torch.randn(2, 11, 3, 8).transpose(1, 2)
+    before, rotation = x.clone(), RotaryPosition(8)((2, 4), x.device)
+    expected = rotate(x, rotation)
+    with torch.no_grad():
+        torch.testing.assert_close(rotate(x, rotation), expected)
+    assert torch.equal(x, before)

@@ -42,6 +42,15 @@ def test_vss_and_vps_objects_count_as_present_in_all_frames(target):
     assert target.present.tolist() == [[True, True], [True, False], [False, True]]
 
 
+def test_vss_and_vps_chunks_have_all_objects_of_their_clip(target):
+    """The chunk is frame 1, which does not show object 1: it is matched there on an empty mask."""
+    chunk = target[[0, 2]]
+    chunk.masks, chunk.present = chunk.masks[:, 1:], chunk.present[:, 1:]
+    official, = official_targets([chunk], num_classes=60, is_vis=False, whole_clips=[target])
+    assert official.labels.tolist() == [3, 2, 1] and official.present.tolist() == [[True]] * 3
+    assert torch.equal(official.masks[:2], chunk.masks) and not official.masks[2].any()
+
+
 def test_targets_of_empty_clips(target):
     for is_vis in (False, True):
         empty, full = official_targets([target[:0], target], num_classes=5, is_vis=is_vis)

@@ -38,6 +38,20 @@ def test_a_model_whose_weights_are_nan_names_the_video(stage):
             list(model.stream([video], (64, 64)))
 
 
+@pytest.mark.parametrize('stage', sorted(STAGES))
+@pytest.mark.parametrize('part', ['mask_feature', 'mask_embed'])
+@pytest.mark.parametrize('task', ['VSS', 'VIS'])
+def test_infinite_masks_name_the_video(stage, part, task):
+    """As in half precision. All class scores are good, and the masks would be empty."""
+    init_default_scope('mmvc')
+    model = MODELS.build(ConfigDict(STAGES[stage], postprocessor=dict(type=f'{task}Postprocessor'))).eval()
+    biases = [value for name, value in model.named_parameters() if part in name and name.endswith('bias')]
+    with torch.no_grad():
+        biases[0 if part == 'mask_feature' else -1][:2] = float('inf')
+    with pytest.raises(NonFiniteError, match='video "street": the model predicts NaN'):
+        model.predict([torch.randint(0, 255, (1, 3, 64, 64), dtype=torch.uint8)], [sample()])
+
+
 def test_infinite_values_are_no_nan():
     require_no_nan(scores=torch.tensor([float('inf'), float('-inf')]), labels=torch.tensor([1]), missing=None)
 

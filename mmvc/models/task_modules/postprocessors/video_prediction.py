@@ -15,6 +15,8 @@ from ...utils.row_resize import WideRows, resize_columns, resize_rows, row_taps,
 # Size of a strip of masks. On CPU it should fit into the cache; on other devices it should keep them busy.
 _STRIP_BYTES = dict(cpu=2**21)
 _STRIP_BYTES_ELSEWHERE = 2**28
+_ADVICE = ('its weights are damaged or diverged in training, or numbers overflow in half precision. Check the '
+           'checkpoint, or predict without AMP')
 
 
 @dataclass
@@ -82,6 +84,13 @@ class VideoPrediction:
 
     def _logits(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
         """Mask logits of a frame at the size of its features, float32 (q, h, w)."""
+        logits = self._decode(t, features, queries)
+        # Infinite ones become NaN when they are resized, and NaN is below every threshold: the mask would be empty.
+        if not bool(logits.sum().isfinite()) and not bool(logits.isfinite().all()):
+            raise NonFiniteError(f'the model predicts NaN or infinite values (masks): {_ADVICE}')
+        return logits
+
+    def _decode(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
         if self.mask_embeds is None:
             return (features if queries is None else features[queries]).to(self.class_probs.device).float()
         embeds = self.mask_embeds[t] if queries is None else self.mask_embeds[t, queries]
@@ -130,5 +139,4 @@ def require_no_nan(**outputs: Tensor | None) -> None:
             continue
         # a sum takes a fraction of the time of isnan(), and is finite if all is well
         if not bool(output.sum(dtype=torch.float32).isfinite()) and bool(output.isnan().any()):
-            raise NonFiniteError(f'the model predicts NaN ({name}): its weights are damaged or diverged in training, '
-                                 'or numbers overflow in half precision. Check the checkpoint, or predict without AMP')
+            raise NonFiniteError(f'the model predicts NaN ({name}): {_ADVICE}')
