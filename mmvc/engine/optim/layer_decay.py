@@ -37,8 +37,8 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             constructor, such as ``custom_keys`` and ``norm_decay_mult``, apply too: the factors are multiplied.
 
     Raises:
-        UsageError: ``decay_rate`` is missing or out of range, ``paramwise_cfg`` has an unknown entry, the
-            optimizer has no ``lr``, or, when called, the model has no ``encoder.blocks``.
+        UsageError: ``decay_rate`` is missing or out of range, ``paramwise_cfg`` has an unknown entry, the optimizer
+            has no ``lr``, or, when called, the model has no ``encoder.blocks``.
 
     Source: BEiT, arXiv 2106.08254; settings of arXiv 2602.17807.
     """
