@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmvc.registry import TASK_UTILS
+from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, naming_video
 from mmvc.utils.patch_mask import expand_patch_mask
 
@@ -61,6 +62,7 @@ class BaseVideoSegmentor(BaseModel):
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        check_number('window_size', window_size, 1, whole=True)
         self.num_classes = num_classes
         self.postprocessor = TASK_UTILS.build(postprocessor)
         self.masked_loss_weight = masked_loss_weight
