@@ -156,8 +156,8 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     videos, categories, tracks = content['videos'], content['categories'], content.get('annotations') or ()
     for entries, key, what in ((categories, 'categories', 'category'), (tracks, 'annotations', 'annotation')):
         yield from find_repeats((entry['id'] for entry in entries), f'{what} id', f'id in {key}', path)
-    folders = (osp.normpath(str(video['id'])) for video in videos)  # "a" and "./a" are one
-    yield from find_repeats(folders, 'video id', 'id in videos', path)
+    ids = (osp.normpath(video['id']) if isinstance(video['id'], str) else video['id'] for video in videos)
+    yield from find_repeats(ids, 'video id', 'id in videos', path)  # "a" and "./a" are one folder
     names = [category['name'] for category in categories]
     yield from find_repeats(names, 'category', 'name in categories', path)
     if classes is not None:
