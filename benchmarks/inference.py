@@ -29,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -56,18 +56,22 @@ WINDOW = 3  # frames per call of the model
 
 
 class Stopwatch:
-    """Measures exclusive wall seconds of nested parts."""
+    """Measures exclusive seconds of nested parts."""
 
-    def __init__(self, device: str) -> None:
-        self.seconds: dict[str, float] = dict.fromkeys(PARTS, 0.)
+    def __init__(self,
+                 device: str,
+                 parts: Sequence[str] = PARTS,
+                 clock: Callable[[], float] = time.perf_counter) -> None:
+        self.seconds: dict[str, float] = dict.fromkeys(parts, 0.)
         self.device = device
+        self.clock = clock
         self._running: list[str] = []
         self._last = 0.
 
     def _switch(self) -> None:
         if self.device == 'cuda':
             torch.cuda.synchronize()
-        now = time.perf_counter()
+        now = self.clock()
         if self._running:
             self.seconds[self._running[-1]] += now - self._last
         self._last = now

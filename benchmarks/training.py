@@ -37,6 +37,7 @@ from torch import nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.peak_memory import bytes_of_state, peak_growth  # noqa: E402
 from mmvc.engine import load_config  # noqa: E402
 from mmvc.engine.hooks import checkpoint_activations  # noqa: E402
 from mmvc.registry import MODELS, TRANSFORMS  # noqa: E402
@@ -137,26 +138,8 @@ def timed(row: Row, clips: list[dict], turn: int, device: str) -> tuple[float, f
 
 def peak_mb(row: Row, clips: list[dict], device: str) -> float:
     """Return the largest memory of all tensors during a step."""
-    static = sum(t.numel() * t.element_size() for t in row.model.state_dict().values())
-    for state in row.optimizer.optimizer.state.values():
-        static += sum(t.numel() * t.element_size() for t in state.values() if torch.is_tensor(t))
-    if device == 'cuda':
-        before = torch.cuda.memory_allocated()  # includes the models of the other rows
-        torch.cuda.reset_peak_memory_stats()
-        timed(row, clips, 0, device)
-        return (static + torch.cuda.max_memory_allocated() - before) / 2**20
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        timed(row, clips, 0, device)
-    events = [event for event in profile.profiler.kineto_results.events() if event.name() == '[memory]']
-    now = peak = 0
-    for event in sorted(events, key=_start):
-        now += event.nbytes()
-        peak = max(peak, now)
-    return (static + peak) / 2**20
-
-
-def _start(event: object) -> int:
-    return event.start_ns() if hasattr(event, 'start_ns') else event.start_us()  # before torch 2.4
+    static = bytes_of_state(row.model, row.optimizer.optimizer)
+    return (static + peak_growth(lambda: timed(row, clips, 0, device), device)) / 2**20
 
 
 def measure(stage: str, args: argparse.Namespace) -> list[list]:

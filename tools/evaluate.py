@@ -46,6 +46,9 @@ examples:
   python tools/evaluate.py vps --pred OUT --gt data/VIPSeg_720P --out work_dirs/vipseg
   # a split of OVIS with public annotations
   python tools/evaluate.py vis --pred OUT/results.json --gt data/ovis --split train
+  # YouTube-VIS 2022, also for short and long videos alone
+  python tools/evaluate.py vis --pred OUT/results.json --gt data/youtube_vis_2022/gt.json \\
+      --subsets S=data/youtube_vis_2022/gt_short.json L=data/youtube_vis_2022/gt_long.json
 """
 
 
@@ -97,10 +100,21 @@ def parse_args() -> argparse.Namespace:
 
     vis = tasks.add_parser('vis', parents=[common], help='AP and AR (YouTube-VIS, OVIS)')
     vis.add_argument('--split', default='valid', help='split, if --gt is a folder (default: %(default)s)')
+    vis.add_argument('--subsets', nargs='+', type=subset, default=[], metavar='NAME=FILE',
+                     help='score the videos of each FILE also on their own (AP_NAME, ...): a JSON like the ground '
+                     'truth, or a text file (.txt) with the name of a video per line')
     for task in (vss, vps, vis):
         task.formatter_class = argparse.RawDescriptionHelpFormatter
         task.epilog = EPILOG
     return parser.parse_args()
+
+
+def subset(text: str) -> tuple[str, str]:
+    """Name and file of a subset from the command line."""
+    name, found, path = text.partition('=')
+    if not found or not path:
+        raise argparse.ArgumentTypeError(f'"{text}" is not NAME=FILE')
+    return name, path
 
 
 def class_names(args: argparse.Namespace) -> Sequence[str]:
@@ -141,7 +155,7 @@ def evaluate(args: argparse.Namespace) -> ScoreReport:
     ann_file = args.gt
     if not ann_file.is_file():
         ann_file = args.gt / youtube_vis.find_path(args.gt, args.split, youtube_vis.ANN_FILES)
-    return evaluate_vis(youtube_vis.results_file(args.pred), ann_file, args.workers)
+    return evaluate_vis(youtube_vis.results_file(args.pred), ann_file, args.workers, dict(args.subsets))
 
 
 def input_files(args: argparse.Namespace) -> list[Path]:
@@ -152,7 +166,8 @@ def input_files(args: argparse.Namespace) -> list[Path]:
                     if name is not None]
     predictions = [args.pred / name for name in (vipseg.PREDICTED_SEGMENTS, youtube_vis.RESULTS)]
     classes = [Path(name) for name in getattr(args, 'classes', None) or ()]
-    return [path for path in (args.gt, args.pred, *ground_truth, *predictions, *classes) if path.is_file()]
+    subsets = [Path(path) for _, path in getattr(args, 'subsets', ())]
+    return [path for path in (args.gt, args.pred, *ground_truth, *predictions, *classes, *subsets) if path.is_file()]
 
 
 def main() -> None:

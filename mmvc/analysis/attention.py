@@ -143,14 +143,14 @@ def record_attention(model: DVISOffline, drop_ratio: float = 0.5, seed: int = 0)
     def record_layer(index: int, module: ObjectMaskedCrossAttention, args: tuple[Tensor, ...]) -> None:
         query, key, empty_scores = args
         if index == 0:
-            background.append((empty_scores >= module.threshold).cpu())
+            background.append((empty_scores >= module.dropping.threshold).cpu())
         dropped = _draw_dropped(module, empty_scores, drop_ratio, seed + sum(map(len, plain)))
         plain[index].append(attention_weights(module, query, key).float().cpu())
         masked[index].append(attention_weights(module, query, key, dropped).float().cpu())
 
     def finish_video(module: torch.nn.Module, args: Any, result: dict[str, Tensor]) -> None:
         record.plain, record.masked = ([torch.cat(chunks) for chunks in weights] for weights in (plain, masked))
-        record.background, record.threshold = torch.cat(background), layers[0].cross_attn.threshold
+        record.background, record.threshold = torch.cat(background), layers[0].cross_attn.dropping.threshold
         probs = result['cls_scores'][0].float().softmax(dim=-1).cpu()
         record.foreground = probs[:, -1] < record.threshold
         record.labels = probs[:, :-1].argmax(dim=-1)
@@ -172,4 +172,4 @@ def _draw_dropped(module: ObjectMaskedCrossAttention, empty_scores: Tensor, drop
     """Draw the keys that training would drop, by the module's own rule."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return module.draw_dropped_keys(empty_scores, module.drop_ratio or drop_ratio)
+        return module.draw_dropped_keys(empty_scores, module.dropping.drop_ratio or drop_ratio)

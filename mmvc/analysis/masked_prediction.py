@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
@@ -29,32 +29,33 @@ from .pictures import PictureWriter, spread
 
 @contextmanager
 def mask_inputs(model: BaseVideoSegmentor, masking: PatchMasking) -> Iterator[list[np.ndarray]]:
-    """Hide patches of the input of the backbone of a model. Hidden pixels are zero, as in training.
+    """Hide patches of the frames that a model segments. Hidden pixels are zero, as in training.
 
     The patches are drawn from the global RNG state of numpy. With ``masking.tube``, one mask is drawn and used until
     the end of the context, so use one context per video.
 
     Args:
-        model (BaseVideoSegmentor): Model whose ``backbone`` takes normalised frames (t, 3, H, W).
+        model (BaseVideoSegmentor): Any model.
         masking (PatchMasking): How to hide patches.
 
     Yields:
-        list[np.ndarray]: Hidden pixels of each frame that the backbone got, bool (H, W) with padding.
+        list[np.ndarray]: Hidden pixels of each frame that the network got, bool (H, W) with padding.
     """
     hidden: list[np.ndarray] = []
+    process_window = model.process_window
 
-    def hide(module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
-        frames, = args
-        for _ in frames:
+    def process_masked(frames: Tensor, state: Any = None) -> tuple[dict[str, Tensor], Any]:
+        num_frames = frames.shape[1]
+        for _ in range(num_frames):
             hidden.append(hidden[0] if masking.tube and hidden else masking.draw(*frames.shape[-2:]))
-        pixels = torch.from_numpy(np.stack(hidden[-len(frames):]))[:, None].to(frames.device)
-        return frames.masked_fill(pixels, 0.),
+        pixels = torch.from_numpy(np.stack(hidden[-num_frames:]))[:, None].to(frames.device)
+        return process_window(frames.masked_fill(pixels, 0.), state)
 
-    handle = model.backbone.register_forward_pre_hook(hide)
+    model.process_window = process_masked  # type: ignore[method-assign]
     try:
         yield hidden
     finally:
-        handle.remove()
+        del model.process_window
 
 
 @dataclass

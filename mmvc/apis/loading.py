@@ -14,7 +14,14 @@ from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 
-from mmvc.engine import load_config, merge_options, require_checkpoint, resolve_stage, weight_mismatches
+from mmvc.engine import (
+    load_config,
+    merge_options,
+    mismatch_hint,
+    require_checkpoint,
+    resolve_stage,
+    weight_mismatches,
+)
 from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
@@ -196,28 +203,11 @@ def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, lab
         state_dict = {plain_name(name): value for name, value in state_dict.items()}
         model.load_state_dict(state_dict, strict=False)  # weight_mismatches() has checked the missing keys
         return
-    hint = _mismatch_hint(lines)
+    hint = mismatch_hint(lines) or ('it comes from another config or has another number of classes: use the config of '
+                                    'its training, or omit the config, if the checkpoint contains it')
     more = [f'... and {len(lines) - _MAX_LINES} more'] if len(lines) > _MAX_LINES else []
     raise UsageError(f'checkpoint "{weights}" does not fit {label}; {hint}. {len(lines)} weights differ:\n  '
                      + '\n  '.join(lines[:_MAX_LINES] + more))
-
-
-def _mismatch_hint(lines: list[str]) -> str:
-    """Probable reason for the mismatch, and its remedy."""
-    absent = {line.split('.')[0] for line in lines if line.endswith(': not in the checkpoint')}
-    surplus = {line.split('.')[0] for line in lines if line.endswith(': not in the model')}
-    reshaped = any(': shape ' in line for line in lines)
-    parts = {'tracker', 'refiner'}
-    if absent and absent <= parts and not surplus and not reshaped:
-        stage = 'segmenter' if 'tracker' in absent else 'online'
-        return (f'it comes from an earlier stage, without {" and ".join(sorted(absent))}: use that stage '
-                f'of the config (--stage {stage})')
-    if surplus and surplus <= parts and not absent and not reshaped:
-        stage = 'offline' if 'refiner' in surplus else 'online'
-        return (f'it comes from a later stage, with {" and ".join(sorted(surplus))}: use that stage of '
-                f'the config (--stage {stage})')
-    return ('it comes from another config or has another number of classes: use the config of its training, or omit '
-            'the config, if the checkpoint contains it')
 
 
 def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -> dict:

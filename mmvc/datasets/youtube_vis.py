@@ -17,7 +17,7 @@ from .metainfo.youtube_vis import (
 
 @DATASETS.register_module()
 class YouTubeVISDataset(BaseVideoDataset):
-    """YouTube-VIS (Yang et al., ICCV 2019) of 2019 or 2021, and any dataset in its format.
+    """YouTube-VIS (Yang et al., ICCV 2019) of 2019, 2021 or 2022, and any dataset in its format.
 
     ``<split>/JPEGImages/<video>/*.jpg`` and one JSON per split. Frames have ``instances`` when ``test_mode=False``: a
     list of ``dict(mask, bbox_label, instance_id, ignore_flag)`` of the instances visible in the frame, with the mask
@@ -29,8 +29,9 @@ class YouTubeVISDataset(BaseVideoDataset):
             first of the usual names that exists (``<split>/instances.json``, ``<split>.json``,
             ``annotations_<split>.json``, ``instances_<split>.json``; ``<split>/JPEGImages``, ``<split>``). Defaults to
             None.
-        version (str, optional): ``'2019'`` or ``'2021'``, which differ in their classes. Not needed if ``metainfo``
-            gives the classes. Defaults to None.
+        version (str, optional): ``'2019'``, ``'2021'`` or ``'2022'``. 2021 has other classes than 2019. 2022 adds long
+            videos to the validation and test sets of 2021. Not needed if ``metainfo`` gives the classes. Defaults to
+            None.
         ann_file (str): JSON with ``videos``, ``categories`` and, unless ``test_mode``, ``annotations``; relative to
             ``data_root``. Not needed with ``split``. Defaults to ''.
         data_root (str): Root folder of the dataset. Defaults to ''.
@@ -50,6 +51,7 @@ class YouTubeVISDataset(BaseVideoDataset):
     VERSIONS: dict = {
         '2019': dict(classes=YOUTUBE_VIS_2019_CLASSES, palette=YOUTUBE_VIS_2019_PALETTE),
         '2021': dict(classes=YOUTUBE_VIS_2021_CLASSES, palette=YOUTUBE_VIS_2021_PALETTE),
+        '2022': dict(classes=YOUTUBE_VIS_2021_CLASSES, palette=YOUTUBE_VIS_2021_PALETTE),
     }
 
     def __init__(self,

@@ -1,9 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Training, testing and their configs, for the tools. Hooks are in :mod:`mmvc.engine.hooks`."""
 
-from . import atomic_backend, hooks, resumable_train_loop  # noqa: F401  register their classes
+from . import atomic_backend, hooks, optim, resumable_train_loop  # noqa: F401  register their classes
 from .accumulation import accumulate_gradients
-from .checkpoints import last_good_checkpoint, require_checkpoint, weight_mismatches
+from .checkpoints import last_good_checkpoint, mismatch_hint, require_checkpoint, weight_mismatches
 from .config import (
     VIS_BACKENDS,
     OverrideAction,
@@ -31,7 +31,7 @@ __all__ = [
     'enable_backends', 'enable_deterministic', 'load_config', 'merge_options', 'read_config', 'require_dataloader',
     'resolve_stage', 'stage_names',
     # checkpoints
-    'last_good_checkpoint', 'require_checkpoint', 'weight_mismatches',
+    'last_good_checkpoint', 'mismatch_hint', 'require_checkpoint', 'weight_mismatches',
     # running
     'LAUNCHERS', 'Stage', 'build_runner', 'data_files', 'hold_on_main_process', 'load_stages', 'on_main_process',
     'report_errors', 'run_stages', 'setup_distributed'

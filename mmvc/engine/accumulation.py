@@ -8,7 +8,8 @@ from mmvc.utils.type_names import type_name
 
 #: entries of a config that mmengine counts in iterations (unless it counts in epochs)
 _LOOP_KEYS = ('max_iters', 'val_interval', 'val_begin')
-_SCHEDULER_KEYS = ('begin', 'end', 'milestones', 'T_max', 'step_size', 'total_iters', 'total_steps')
+_SCHEDULER_KEYS = ('begin', 'end', 'milestones', 'T_max', 'step_size', 'total_iters', 'total_steps', 'warmup_iters',
+                   'encoder_warmup_iters')
 _HOOK_KEYS = ('interval', 'save_begin', 'begin_iter')
 
 

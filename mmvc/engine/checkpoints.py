@@ -21,6 +21,10 @@ from mmvc.utils.errors import CheckpointError, UsageError
 _PERIODIC_NAME = re.compile(r'(?!best_)[^/\\\0]*_(\d+)\.pth')  # iter_100.pth, epoch_3.pth; best_*: no optimizer state
 _OWN_NAME = re.compile(r'((iter|epoch)_\d+|best_[^/\\\0]+)\.pth')
 
+_LATER_PARTS = {'tracker', 'refiner', 'propagation'}  # modules that the first stage lacks
+# detectron2's dict of weights, and what the official models call their parts
+_OFFICIAL_NAMES = {'model', 'criterion', 'sem_seg_head'}
+
 
 def is_intact_checkpoint(path: str | Path) -> bool:
     """Check whether a checkpoint file is complete, without unpickling it.
@@ -199,8 +203,11 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     """
     expected = _whole_state_dict(model)
     given = {plain_name(name): tensor for name, tensor in state_dict.items()}
-    lines = [f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
-             for name in expected if name in given and getattr(given[name], 'shape', None) != expected[name].shape]
+    lines = [
+        f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
+        f'{_remedy(model, name, given[name])}' for name in expected
+        if name in given and getattr(given[name], 'shape', None) != expected[name].shape
+    ]
     if not allow_missing:
         optional = _optional_weights(model)
         lines += [f'{name}: not in the checkpoint' for name in expected if name not in given and name not in optional]
@@ -208,8 +215,43 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     return lines
 
 
+def mismatch_hint(lines: list[str]) -> str | None:
+    """Explain why weights do not fit a model, if the names tell: another stage, or a checkpoint to be converted.
+
+    Args:
+        lines (list[str]): Result of :func:`weight_mismatches`.
+
+    Returns:
+        str | None: Reason and remedy. None if the names do not tell.
+    """
+    absent = {line.split('.')[0] for line in lines if line.endswith(': not in the checkpoint')}
+    surplus = {line.removesuffix(': not in the model').split('.')[0] for line in lines
+               if line.endswith(': not in the model')}
+    if surplus & _OFFICIAL_NAMES:
+        return ('it is a checkpoint of other code: convert it with tools/model_converters/dvispp_to_mmvc.py, see '
+                'docs/en/official_weights.md')
+    reshaped = any(': shape ' in line for line in lines)
+    if absent and absent <= _LATER_PARTS and not surplus and not reshaped:
+        stage = 'online' if absent == {'refiner'} else 'segmenter'
+        return (f'it comes from an earlier stage, without {" and ".join(sorted(absent))}: use that stage '
+                f'of the config (--stage {stage})')
+    if surplus and surplus <= _LATER_PARTS and not absent and not reshaped:
+        stage = 'offline' if 'refiner' in surplus else 'online'
+        return (f'it comes from a later stage, with {" and ".join(sorted(surplus))}: use that stage of '
+                f'the config (--stage {stage})')
+    return None
+
+
 def _shape(value: Any) -> str:
     return f'shape {tuple(value.shape)}' if hasattr(value, 'shape') else f'a {type(value).__name__}'
+
+
+def _remedy(model: nn.Module, name: str, value: Any) -> str:
+    """What the module with a weight suggests for another shape; nothing if it has no method ``explain_shape``."""
+    path, _, leaf = name.rpartition('.')
+    explain = getattr(dict(model.named_modules()).get(path), 'explain_shape', None)
+    remedy = explain(leaf, value.shape) if explain is not None and hasattr(value, 'shape') else None
+    return f' ({remedy})' if remedy else ''
 
 
 def fitting_weights(model: nn.Module, state_dict: dict[str, Tensor]) -> set[str]:

@@ -104,6 +104,8 @@ def load_config(path: str,
     cfg = resolve_stage(cfg, stage)
     old_root = cfg.get('data_root')
     own = for_stages.get(stage, {})
+    if stage is not None:
+        label += f', stage "{stage}" (stages.NAME.KEY=VALUE changes one stage alone)'
     merge_options(cfg, {**for_all, **{key: own[key] for key in own if key.split('.')[0] in cfg}}, label)
     if data_root is not None:
         cfg.data_root = data_root

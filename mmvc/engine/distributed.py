@@ -3,6 +3,7 @@
 
 import datetime
 import json
+import logging
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 import torch
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, get_rank, init_dist, is_distributed
+from mmengine.logging import print_log
 from mmengine.utils.dl_utils import set_multi_processing
 
 from mmvc.utils.children import die_with_parent
@@ -82,9 +84,11 @@ def wrap_for_cpu(cfg: Config) -> None:
     """Prepare the config of a distributed run without GPUs.
 
     mmengine passes a GPU index to the model wrapper by default, which torch rejects for a model on the CPU.
+    Synchronised batch norm exists on GPUs only, so each process keeps to its own statistics.
 
     Args:
-        cfg (Config): Gets a ``model_wrapper_cfg`` that keeps ``find_unused_parameters``. Changed in place.
+        cfg (Config): Gets a ``model_wrapper_cfg`` that keeps ``find_unused_parameters``, and loses ``sync_bn``.
+            Changed in place.
     """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
@@ -92,6 +96,10 @@ def wrap_for_cpu(cfg: Config) -> None:
                    find_unused_parameters=cfg.get('find_unused_parameters', False))
     wrapper.update(cfg.get('model_wrapper_cfg') or {})
     cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    if cfg.get('sync_bn') is not None:
+        print_log(f'sync_bn={cfg.sync_bn!r} needs GPUs: each process normalises with the statistics of its own clips',
+                  logger='current', level=logging.WARNING)
+        cfg.sync_bn = None
 
 
 def on_main_process(function: Callable[[], T]) -> T:

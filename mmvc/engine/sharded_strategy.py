@@ -12,8 +12,8 @@ from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 
-from mmvc.models.backbones.dinov2_vit import TransformerBlock
 from mmvc.models.layers.query_layers import ReferringTrackerLayer, TemporalRefinerLayer
+from mmvc.models.layers.transformer_block import TransformerBlock
 from mmvc.registry import STRATEGIES
 from mmvc.utils.atomic import atomic_path
 

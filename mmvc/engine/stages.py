@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -96,7 +97,8 @@ def plan_stages(stages: Sequence[Stage],
 
     Raises:
         UsageError: A selected name is unknown; results would be overwritten, or become outdated, without
-            ``overwrite``; or a selected stage has no weights to start from, because the stage before is not finished.
+            ``overwrite``; a selected stage has no weights to start from, because the stage before is not finished; or
+            it cannot be trained on this machine, or not with its training loop.
     """
     names = [stage.name for stage in stages]
     unknown = sorted(set(selected or ()) - set(names))
@@ -118,6 +120,7 @@ def plan_stages(stages: Sequence[Stage],
             stage.check_made_of(start_of(stage, before))
             steps.append(Step(stage.name, 'skip'))
             continue
+        _check_trainable(stage)
         if before is not None and before not in chosen and not before.finished():
             _check_load_from(stage, before, allow_random)
         stale = [later.name for later in stages[index + 1:]
@@ -164,8 +167,6 @@ def run_stages(stages: Sequence[Stage],
     """
     steps = on_main_process(lambda: plan_stages(stages, selected, resume, overwrite, allow_random))
     names = [stage.name for stage in stages]
-    for step in steps:
-        _check_loop(stages[names.index(step.name)])
     for step in steps:
         index = names.index(step.name)
         if step.action == 'skip':
@@ -276,12 +277,15 @@ def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook | Non
                      "default_hooks.checkpoint = dict(type='mmvc.AtomicCheckpointHook', ...)")
 
 
-def _check_loop(stage: Stage) -> None:
-    """Raise an error if the training loop of a stage cannot resume exactly."""
+def _check_trainable(stage: Stage) -> None:
+    """Raise an error if a stage cannot train on this machine, or its training loop cannot resume exactly."""
     if stage.name and stage.cfg.train_cfg.get('type') == 'IterBasedTrainLoop':
         raise UsageError(f'stage "{stage.name}": train_cfg.type is IterBasedTrainLoop, which trains on other '
                          "data after a resume. Use 'mmvc.ResumableTrainLoop', or 'mmengine.IterBasedTrainLoop' if "
                          'that is what you want')
+    if type_name(stage.cfg.get('optim_wrapper')) == 'AmpOptimWrapper' and get_device() in ('cpu', 'mps'):
+        raise UsageError(f'{stage.label} uses mixed precision (AmpOptimWrapper), which needs a GPU, and this machine '
+                         'has none that fits: leave out --amp, or add --cfg-options optim_wrapper.type=OptimWrapper')
 
 
 def _write_summary(stages: Sequence[Stage]) -> dict[str, dict[str, float]]:

@@ -17,7 +17,8 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.errors import DataError, named
+from mmvc.utils.errors import DataError, UsageError, named
+from mmvc.utils.files import read_names
 from mmvc.utils.typing import PathLike
 
 from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
@@ -205,6 +206,53 @@ def by_video(tracks: Iterable[dict]) -> dict[int | str, list[dict]]:
     for track in tracks:
         of_video[track['video_id']].append(track)
     return dict(of_video)
+
+
+def video_name(video: dict) -> str:
+    """Return the folder of a video's frames, or its id if the frames are not in a folder."""
+    return osp.dirname(video['file_names'][0]) or str(video['id'])
+
+
+def read_subsets(files: Mapping[str, PathLike],
+                 truth: Annotations,
+                 backend_args: dict | None = None) -> dict[str, set[int | str]]:
+    """Read which videos of an annotation file are scored on their own, such as the long ones of YouTube-VIS 2022.
+
+    Args:
+        files (Mapping[str, str | Path]): A file for each name of a subset. It lists videos: a JSON in the format of
+            YouTube-VIS, or a text file (``.txt``) with one name per line, as of :func:`video_name`. A JSON may have
+            other ids than ``truth``: videos are compared by their frames.
+        truth (Annotations): The annotations of all videos.
+        backend_args (dict, optional): Where the JSON files lie. Defaults to None (local disk).
+
+    Returns:
+        dict[str, set[int | str]]: Ids in ``truth`` of the videos of each subset.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UsageError: The name of a subset cannot be part of the name of a number.
+        DataError: A file is damaged, lists no video, or lists one that the annotations do not have.
+    """
+    for name in files:
+        if not name.isalnum() or name == 'mean':
+            raise UsageError(f'subset "{name}": a name must consist of letters and digits, and cannot be "mean", the '
+                             'name of the mean over subsets')
+    return {name: _read_subset(path, truth, backend_args) for name, path in files.items()}
+
+
+def _read_subset(path: PathLike, truth: Annotations, backend_args: dict | None) -> set[int | str]:
+    is_text = osp.splitext(path)[1] == '.txt'
+    videos = [] if is_text else read_annotations(path, with_tracks=False, backend_args=backend_args).videos
+    keys: list = read_names(path) if is_text else [tuple(video['file_names']) for video in videos]
+    names = keys if is_text else [video_name(video) for video in videos]
+    known = {video_name(video) if is_text else tuple(video['file_names']): video['id'] for video in truth.videos}
+    unknown = [name for name, key in zip(names, keys) if key not in known]
+    if unknown:
+        raise DataError(f'"{path}" lists {len(unknown)} videos that "{truth.path}" does not have, or has with other '
+                        f'frames: {named(unknown)}. List videos of the same split')
+    if not keys:
+        raise DataError(f'"{path}" lists no videos: write one name per line')
+    return {known[key] for key in keys}
 
 
 def video_order(video_id: int | str) -> tuple[bool, int | str]:

@@ -18,8 +18,11 @@ NAMES = sorted(
     path.relative_to(CONFIG_DIR).with_suffix('').as_posix() for path in CONFIG_DIR.glob('*/*.py')
     if path.parent.name not in ('_base_', 'challenge'))  # a challenge config is no model's
 STAGES = ('segmenter', 'online', 'offline')
+#: methods with an image and a video stage
+ENCODER_ONLY = ('videomt', 'pmt', 'lvmt')
 #: what a runner reads of a config; the rest are variables of the files
-RUNNER_KEYS = (*inspect.signature(Runner.__init__).parameters, 'model_wrapper_cfg', 'runner_type', 'strategy')
+RUNNER_KEYS = (*inspect.signature(Runner.__init__).parameters, 'model_wrapper_cfg', 'runner_type', 'strategy',
+               'sync_bn')
 
 
 @lru_cache(maxsize=None)
@@ -46,6 +49,11 @@ def load(name: str) -> Config:
         return copy.deepcopy(_load_all()[name])
     file, stage = name.rsplit('_', 1)
     return resolve_stage(_load_all()[file], stage)
+
+
+def is_encoder_only(name: str) -> bool:
+    """Whether a config describes VidEoMT, PMT or LVMT."""
+    return parts_of(name)[1] in ENCODER_ONLY
 
 
 def stage_of(name: str) -> str:
@@ -89,9 +97,13 @@ def differences(one: Config, other: Config) -> set[str]:
     return {key for key in {*ours, *theirs} if key not in ours or key not in theirs or ours[key] != theirs[key]}
 
 
-STAGED_NAMES = [name for name in NAMES if stage_names(_load_all()[name])]
+ENCODER_ONLY_NAMES = [name for name in NAMES if is_encoder_only(name)]
+ENCODER_ONLY_STAGES = [f'{name}_{stage}' for name in ENCODER_ONLY_NAMES for stage in STAGES[:2]]
+# The lists below hold MinVIS, DVIS and DVIS++.
+DVIS_NAMES = [name for name in NAMES if not is_encoder_only(name)]
+STAGED_NAMES = [name for name in DVIS_NAMES if stage_names(_load_all()[name])]
 STAGE_NAMES = sorted(
-    {*NAMES} - {*STAGED_NAMES} | {f'{name}_{stage}' for name in STAGED_NAMES for stage in STAGES})
+    {*DVIS_NAMES} - {*STAGED_NAMES} | {f'{name}_{stage}' for name in STAGED_NAMES for stage in STAGES})
 TRAINVAL_NAMES = [name for name in STAGE_NAMES if '_trainval' in name]
 #: those of another task than their baseline are examples, not experiments
 EXAMPLE_NAMES = [name for name in STAGE_NAMES if '_synthetic_v' in name]

@@ -28,15 +28,17 @@ from mmengine.runner import Runner
 
 from mmvc.engine import build_runner, load_config
 from mmvc.engine.hooks import ActivationCheckpointHook, CheckWeightsHook
-from tests.helpers import tiny_models, tiny_vss
+from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
+from tests.helpers import tiny_encoder_only, tiny_models, tiny_vss
+from tests.helpers.masked_clips import mask_clips
 
 NUM_CLIPS = 4
 
 
-def clips(step: int) -> dict:
+def clips(step: int, num_frames: int = 3) -> dict:
     """The global batch of a step: clips with three, two, one and no objects; in step 1 no objects at all."""
     torch.manual_seed(step)
-    batch = tiny_models.make_batch(NUM_CLIPS, 3, (40, 56))
+    batch = tiny_models.make_batch(NUM_CLIPS, num_frames, (40, 56))
     for number, sample in enumerate(batch['data_samples']):
         for frame in sample:
             frame.gt_instances = frame.gt_instances[frame.gt_instances.instances_ids < (step != 1) * (3 - number)]
@@ -69,6 +71,41 @@ def train(stage: str) -> dict:
     assert all(state == states[0] for state in states), 'the processes have drifted apart'
     return dict(losses=losses, moved={name: (value - initial[name]).double()
                                       for name, value in model.state_dict().items()})
+
+
+def chunked(config: dict, wrapper: type[MMDistributedDataParallel], mask: bool) -> dict:
+    """Two steps in chunks, the last of which has one frame: how far the weights have moved."""
+    torch.rand = tiny_models.repeatable_rand
+    torch.manual_seed(0)
+    model = tiny_encoder_only.build_model(config).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.eval()  # the statistics of a process are those of its own clips
+    initial = {name: value.clone() for name, value in model.state_dict().items()}
+    ddp = wrapper(model, find_unused_parameters=False, broadcast_buffers=False)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = OptimWrapper(torch.optim.SGD(trained, lr=1e-2), clip_grad=dict(max_norm=1.0))
+    for step in range(2):
+        batch = clips(step, 2 * tiny_encoder_only.CHUNK_SIZE + 1)
+        if mask:
+            np.random.seed(step)
+            mask_clips(batch, [dict(type='TubeMask', mode='sum', patch_size=16)] * NUM_CLIPS)
+        log = ddp.train_step(share(batch), optimizer)
+        assert mask == any(name.startswith('masked.') for name in log)
+    states = all_gather_object({name: value.double().sum().item() for name, value in model.state_dict().items()})
+    assert all(state == states[0] for state in states), 'the processes have drifted apart'
+    return {name: (value - initial[name]).double() for name, value in model.state_dict().items()}
+
+
+def chunks() -> dict:
+    """:func:`chunked` for models with a trained and with a frozen encoder, by both wrappers."""
+    videomt = dict(tiny_encoder_only.VIDEOMT, propagation=dict(type='GRUPropagation'), chunk_size=2)
+    found = {}
+    for name, config in dict(videomt=videomt, lvmt=tiny_encoder_only.LVMT).items():
+        for wrapper in (MMDistributedDataParallel, TwoPassDistributedDataParallel):
+            for mask in (False, True):
+                found[name, wrapper.__name__, mask] = chunked(config, wrapper, mask)
+    return found
 
 
 def losses() -> dict:
@@ -108,6 +145,7 @@ def training_config(work_dir: Path, model: dict, transforms: Sequence[dict] = ()
         train_dataloader=dict(dataset=dict(_delete_=True, **train)),
         default_hooks=dict(random_state=dict(type='RandomStateHook')),
         optim_wrapper=dict(clip_grad=dict(max_norm=0.01), optimizer=dict(lr=1.0))))
+    cfg.sync_bn = 'torch'  # does nothing without GPUs
     cfg.find_unused_parameters, cfg.env_cfg = False, dict(dist_cfg=dict(backend='gloo'))
     return cfg
 
@@ -156,7 +194,8 @@ VIT_SEGMENTER = dict(
 RECOMPUTED = dict(VIT_SEGMENTER, backbone=dict(VIT, with_cp=True, frozen_vit=False))
 #: model, and whether the hook recomputes activations where it is sharded
 SHARDED = dict(offline=(tiny_models.STAGES['DVISOffline'], False), vit=(VIT_SEGMENTER, False),
-               recomputed=(RECOMPUTED, True))
+               recomputed=(RECOMPUTED, True), videomt=(tiny_encoder_only.VIDEOMT, False),
+               lvmt=(dict(tiny_encoder_only.LVMT, chunk_size=1), True))
 
 
 def sharded() -> dict:
@@ -184,7 +223,7 @@ def sharded() -> dict:
     return found
 
 
-JOBS = dict(sharded=(sharded, (2, )), resumed=(resumed, (1, 2)),
+JOBS = dict(sharded=(sharded, (2, )), resumed=(resumed, (1, 2)), chunks=(chunks, (1, 2)),
             losses=(losses, (1, 2, 4)), metrics=(metrics, (1, 2, 3, 4)))
 
 

@@ -17,7 +17,9 @@ from tests.helpers.doc_commands import PAGES, ROOT, Command, python_blocks_of
 from tests.helpers.tiny_configs import shrink
 
 #: configs that the documentation trains and tests with
-MINIATURES = [f'{folder}/dvispp_r18_synthetic' for folder in ('mvc', 'dvispp')]
+MINIATURES = [
+    'mvc/dvispp_r18_synthetic', 'dvispp/dvispp_r18_synthetic', 'mvc/lvmt_tiny_synthetic', 'lvmt/lvmt_tiny_synthetic'
+]
 WORK_DIR = 'work_dirs/mvc/dvispp_r18_synthetic'
 #: the command that makes the weights
 TRAINING = ('python', 'tools/train.py', 'configs/mvc/dvispp_r18_synthetic.py')

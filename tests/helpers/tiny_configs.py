@@ -33,6 +33,11 @@ def shrink(model: ConfigDict) -> ConfigDict:
     The embeddings of tracker and refiner stay the multiple of the segmenter's width that they are, right or wrong.
     """
     points = dict(criterion=dict(num_points=NUM_POINTS), matcher=dict(num_points=NUM_POINTS))
+    if model.type == 'EncoderOnlySegmentor':
+        encoder = dict(arch=dict(embed_dims=WIDTH, depth=5, num_heads=2), position_grid=4)
+        decoder = dict(levels=(0, 1, 3, 4), num_blocks=2) if model.decoder.type == 'LateralDecoder' else {}
+        _merge(model, dict(num_queries=NUM_QUERIES, encoder=encoder, decoder=decoder, **points))
+        return model
     changes = dict(
         backbone=_BACKBONES[model.backbone.type],
         head=dict(

@@ -11,6 +11,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from mmvc.models import BaseVideoSegmentor
 from mmvc.registry import MODELS
@@ -147,6 +148,22 @@ def make_batch(num_clips: int = 2, num_frames: int = 3, size: tuple = (60, 90), 
         inputs.append(torch.randint(256, (num_frames, 3, *size), dtype=torch.uint8))
         samples.append(make_sample([1, 4 + clip, 7], masks, **(metainfo[clip] if metainfo else {})))
     return dict(inputs=inputs, data_samples=samples)
+
+
+class Clips(Dataset):
+    """A training set of five random clips, which are other ones each time."""
+
+    metainfo = dict()
+
+    def __init__(self, num_frames: int) -> None:
+        self.num_frames = num_frames
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> dict:
+        batch = make_batch(1, self.num_frames, (40, 56))
+        return dict(inputs=batch['inputs'][0], data_samples=batch['data_samples'][0])
 
 
 def make_video(num_frames: int, size: tuple = (60, 90), ori_shape: tuple = (75, 110)) -> list[TrackDataSample]:

@@ -67,7 +67,7 @@ def test_recording_agrees_with_the_refiner_and_changes_nothing(model, monkeypatc
     # the empty class of this model is unsure: every key whose score is above the mean is background here
     threshold = clean[0][3].mean().item()
     for layer in model.refiner.layers:
-        layer.cross_attn.threshold = threshold
+        layer.cross_attn.dropping.threshold = threshold
     with record_attention(model, drop_ratio=0.7) as attention:
         torch.random.set_rng_state(state)
         after = [frame.pred_sem_seg.sem_seg for frame in run(model)]
@@ -78,7 +78,7 @@ def test_recording_agrees_with_the_refiner_and_changes_nothing(model, monkeypatc
     torch.manual_seed(1)
     torch.randint(256, (3, 3, 60, 90), dtype=torch.uint8)
     assert drawn.equal(torch.rand(1))  # what OMA draws is no draw of the caller
-    assert [layer.cross_attn.drop_ratio for layer in model.refiner.layers] == [0., 0.]
+    assert [layer.cross_attn.dropping.drop_ratio for layer in model.refiner.layers] == [0., 0.]
     empty = clean[0][3]
     assert attention.background.equal(empty >= threshold) and 0 < attention.background.float().mean() < 1
     for (module, query, key, _), plain, masked in zip(clean, attention.plain, attention.masked):

@@ -11,6 +11,7 @@ from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
 from mmvc.registry import DATASETS
 from mmvc.visualization import PanelDrawer, hide_pixels
 from tests.helpers.synthetic_sets import NUM_FRAMES, SIZE, dataset_cfg, whole_pipeline
+from tests.helpers.tiny_encoder_only import build_model as encoder_only
 from tests.helpers.tiny_models import build_model, make_video, randomize_constants
 
 POSTPROCESSORS = dict(
@@ -41,6 +42,19 @@ def test_hidden_patches_are_zero_at_the_backbone(tube):
     seen.clear()
     model.predict([video], make_video(3))
     assert torch.cat(seen).equal(clean)  # nothing is hidden afterwards
+
+
+@pytest.mark.parametrize('kind', ['videomt', 'lvmt'])
+def test_encoder_only_models_see_masked_frames_too(kind):
+    model = encoder_only(kind, window_size=2).eval()
+    seen = []
+    model.encoder.patch_embed.register_forward_pre_hook(lambda module, args: seen.append(args[0].clone()))
+    with mask_inputs(model, PatchMasking(16, 0.5)) as hidden:
+        model.predict([torch.randint(256, (3, 3, 60, 90), dtype=torch.uint8)], make_video(3))
+    pixels = torch.from_numpy(np.stack(hidden))[:, None]
+    masked = torch.cat(seen)
+    assert masked.shape[-2:] == pixels.shape[-2:] and (masked == 0).all(dim=1, keepdim=True)[pixels].all()
+    assert 'process_window' not in vars(model)  # nothing is hidden afterwards
 
 
 def analysis(sets, task, **kwargs):

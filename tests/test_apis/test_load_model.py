@@ -12,9 +12,10 @@ from mmengine.registry import init_default_scope
 
 from mmvc.apis import VideoSegInferencer
 from mmvc.apis.loading import config_files, config_meta, find_config, frame_transforms, load_model
-from mmvc.engine import load_config
+from mmvc.engine import load_config, mismatch_hint, weight_mismatches
 from mmvc.utils import shipped_files
 from mmvc.utils.errors import UsageError
+from tests.helpers.tiny_encoder_only import build_model as build_encoder_only, image_stage
 from tests.helpers.tiny_inference import CLASSES, PALETTE, tiny_config, vivid_model
 from tests.helpers.tiny_models import STAGES
 
@@ -85,7 +86,8 @@ def test_every_config_of_the_package_can_be_used():
 
     init_default_scope('mmvc')
     for name in ('mvc/dvispp_r18_camvid', 'mvc/dvispp_r50_vspw', 'mvc/dvispp_r50_vipseg', 'mvc/dvispp_r50_ovis',
-                 'mvc/dvispp_r50_ytvis2019', 'mvc/dvispp_r50_ytvis2021', 'mvc/dvispp_r18_synthetic'):
+                 'mvc/dvispp_r50_ytvis2019', 'mvc/dvispp_r50_ytvis2021', 'mvc/dvispp_r18_synthetic',
+                 'videomt/videomt_vits_dinov2_ytvis2019', 'pmt/pmt_vitl_dinov3_vipseg', 'mvc/lvmt_vitl_dinov3_ovis'):
         cfg = load_config(str(find_config(name).path))
         meta = config_meta(cfg, name)
         assert len(meta['classes']) == len(meta['palette']) == cfg.model.num_classes
@@ -155,6 +157,15 @@ def test_weights_of_another_stage(save, stage, of_config):
     with pytest.raises(UsageError, match=rf'weights.pth" does not fit.*{hint}.*--stage {right}') as caught:
         load_model(tiny_config(of_config), save(stage))
     assert 'refiner.' in str(caught.value) or 'tracker.' in str(caught.value)
+
+
+def test_the_hint_for_encoder_only_models_and_official_checkpoints():
+    video, images = build_encoder_only('lvmt'), build_encoder_only(image_stage('lvmt'))
+    assert '--stage segmenter' in mismatch_hint(weight_mismatches(video, images.state_dict()))
+    assert '--stage online' in mismatch_hint(weight_mismatches(images, video.state_dict()))
+    assert mismatch_hint(weight_mismatches(video, build_encoder_only('pmt').state_dict())) is None
+    for official in (dict(model={}), {'criterion.empty_weight': torch.ones(5)}):
+        assert 'dvispp_to_mmvc.py' in mismatch_hint(weight_mismatches(video, official))
 
 
 @pytest.mark.parametrize('meta', [{}, dict(dataset_meta=dict(classes=CLASSES, palette=PALETTE))], ids=['', 'named'])

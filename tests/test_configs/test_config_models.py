@@ -6,7 +6,7 @@ from functools import lru_cache
 import pytest
 from torch import nn
 
-from tests.helpers.config_files import MVC_NAMES, STAGE_NAMES, baseline_of, load
+from tests.helpers.config_files import ENCODER_ONLY_STAGES, MVC_NAMES, STAGE_NAMES, baseline_of, load
 from tests.helpers.tiny_configs import build, shrink
 
 # Of the official models with 124 classes.
@@ -31,7 +31,7 @@ def count_all(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize('name', STAGE_NAMES)
+@pytest.mark.parametrize('name', STAGE_NAMES + ENCODER_ONLY_STAGES)
 def test_builds(name):
     assert tiny_shapes(name)
 

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from mmvc.apis.loading import config_files
 from mmvc.engine import stage_names
-from tests.helpers.config_files import NAMES, load
+from tests.helpers.config_files import ENCODER_ONLY, NAMES, load
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = {
@@ -25,18 +25,22 @@ DATA = {  # root of a config's dataset -> what it was trained on, what it is tes
     'data/ovis': ('OVIS', 'OVIS val'),
     'data/youtube_vis_2019': ('YouTube-VIS 2019', 'YouTube-VIS 2019 val'),
     'data/youtube_vis_2021': ('YouTube-VIS 2021', 'YouTube-VIS 2021 val'),
+    'data/youtube_vis_2022': ('YouTube-VIS 2022', 'YouTube-VIS 2022 val'),
     'data/camvid': ('CamVid', 'CamVid'),
     'data/synthetic/vspw': ('generated videos', 'generated videos'),
     'data/synthetic/vipseg': ('generated videos', 'generated videos'),
     'data/synthetic/ytvis': ('generated videos', 'generated videos'),
 }
-DATASETS = '(vspw|vipseg|ovis|ytvis2019|ytvis2021|camvid|synthetic)'
+DATASETS = '(vspw|vipseg|ovis|ytvis2019|ytvis2021|ytvis2022|camvid|synthetic)'
+ENCODERS = '(vit(s|b|l)_dinov(2|3)|tiny)'
 # {algorithm}_{backbone}_{dataset}, then what tells the configs of a family apart
 NAMING = {
     'configs/minvis': rf'minvis_(r50|swinl|vitl)_{DATASETS}',
     'configs/dvis': rf'dvis_r50_{DATASETS}',
     'configs/dvispp': rf'dvispp_(r18|r50|swinl|vitl)_{DATASETS}',
-    'configs/mvc': rf'(dvis|dvispp)_(r18|r50|swinl|vitl)_{DATASETS}(_trainval|_vps|_vis)?',
+    **{f'configs/{method}': rf'{method}_{ENCODERS}_{DATASETS}' for method in ENCODER_ONLY},
+    'configs/mvc': rf'((dvis|dvispp)_(r18|r50|swinl|vitl)|(videomt|pmt|lvmt)_{ENCODERS})_{DATASETS}'
+    r'(_trainval|_vps|_vis)?',
     'configs/plugins/mmseg': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',
     'configs/plugins/mmdet': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',
 }
@@ -111,7 +115,8 @@ def numbers_of_metafile(content: dict) -> dict:
     """Numbers by backbone, stage, dataset and name; ours and the papers'."""
     numbers = dict(ours={}, papers={})
     for model in content['Models']:
-        backbone, stage = Path(model['Config']).stem.split('_')[1], model.get('Stage')
+        method, *backbone = Path(model['Config']).stem.split('_')[:-1]
+        backbone, stage = '_'.join(backbone if method in ENCODER_ONLY else backbone[:1]), model.get('Stage')
         result, = model['Results']
         for whose, values in (('ours', result['Metrics']), ('papers', model.get('Paper Results', {}))):
             for name, value in values.items():
@@ -123,18 +128,23 @@ def numbers_of_metafile(content: dict) -> dict:
 
 
 def numbers_of_readme(text: str) -> dict:
-    """The same from the tables, whose columns are headed `DATASET NAME / NAME` and whose rows `BACKBONE, STAGE`."""
+    """The same from the tables, whose columns are headed `DATASET NAME / NAME` and whose rows `BACKBONE, STAGE`.
+
+    A hyphen stands for a number that is not published.
+    """
     numbers = dict(ours={}, papers={})
     for section in text.split('\n## ')[1:]:
         whose = 'ours' if section.startswith('Our numbers') else 'papers'
         rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in section.splitlines() if '|' in line]
         for label, *cells in rows[2:]:
             backbone, stage = label.lower().replace('-', '').split(', ')
+            backbone = backbone.replace(' ', '_')
             for head, cell in zip(rows[0][1:], cells):
                 dataset, first = head.split(' / ')[0].rsplit(' ', 1)
                 names = [first, *head.split(' / ')[1:]]
                 for name, value in zip(names, cell.split(' / ') if cell else (), strict=bool(cell)):
-                    numbers[whose][backbone, stage, dataset, name] = float(value)
+                    if value != '-':
+                        numbers[whose][backbone, stage, dataset, name] = float(value)
     return numbers
 
 
@@ -142,7 +152,7 @@ def numbers_of_readme(text: str) -> dict:
 def test_numbers_in_readme(metafile):
     expected = numbers_of_metafile(CONTENTS[metafile])
     assert numbers_of_readme((ROOT / metafile).with_name('README.md').read_text()) == expected
-    assert bool(expected['papers']) == (Path(metafile).parent.name in ('mvc', 'dvispp'))
+    assert bool(expected['papers']) == (Path(metafile).parent.name in ('mvc', 'dvispp', *ENCODER_ONLY))
 
 
 def test_our_numbers_are_those_of_the_results():

@@ -15,14 +15,20 @@ from mmvc.datasets.converters.vipseg import CATEGORIES
 from mmvc.engine.config import load_config, reroot
 from mmvc.registry import DATASETS, METRICS, TRANSFORMS
 
-CONFIGS = Path(__file__).parents[2] / 'configs/dvispp'
-NAMES = dict(vspw='vspw', vipseg='vipseg', ovis='ovis', youtube_vis_2019='ytvis2019', youtube_vis_2021='ytvis2021')
+CONFIGS = Path(__file__).parents[2] / 'configs'
+NAMES = dict(
+    vspw='dvispp/dvispp_r50_vspw',
+    vipseg='dvispp/dvispp_r50_vipseg',
+    ovis='dvispp/dvispp_r50_ovis',
+    youtube_vis_2019='dvispp/dvispp_r50_ytvis2019',
+    youtube_vis_2021='dvispp/dvispp_r50_ytvis2021',
+    youtube_vis_2022='videomt/videomt_vitl_dinov3_ytvis2022')
 HEIGHT, WIDTH = 90, 160
 
 
 def load(name, stage=None):
-    """Config of a stage of DVIS++ on a dataset."""
-    return load_config(str(CONFIGS / f'dvispp_r50_{NAMES[name]}.py'), stage=stage)
+    """Config of a stage of DVIS++ on a dataset, or of VidEoMT on YouTube-VIS 2022."""
+    return load_config(str(CONFIGS / f'{NAMES[name]}.py'), stage=stage)
 
 
 def write_frame(path):
@@ -70,13 +76,13 @@ def write_data(name, cfg):
             categories=[dict(id=i, name=label) for i, label in enumerate(meta['classes'], 1)],
             annotations=[dict(id=1, video_id=1, category_id=1, iscrowd=0, segmentations=[polygon] * 2)]
             if split == 'train' else None)
-        layouts = dict(ovis='annotations_{}.json', youtube_vis_2019='{}.json', youtube_vis_2021='{}/instances.json')
-        path = root / layouts[name].format(split)
+        layouts = dict(ovis='annotations_{}.json', youtube_vis_2019='{}.json')
+        path = root / layouts.get(name, '{}/instances.json').format(split)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
     coco = Path(cfg.coco_root)
     write_frame(coco / 'train2017/1.jpg')
-    names = list(TARGETS[name][1])
+    names = list(TARGETS[name.replace('2022', '2021')][1])
     (coco / 'annotations').mkdir()
     (coco / 'annotations/instances_train2017.json').write_text(
         json.dumps(
@@ -109,7 +115,7 @@ def test_training_and_testing(named_cfg):
     assert cfg.num_classes == {'vspw': 124, 'vipseg': 124, 'ovis': 25}.get(name, 40)
     train = DATASETS.build(cfg.train_dataloader.dataset)
     assert len(train.metainfo['classes']) == cfg.num_classes
-    expected = dict(vspw=4, vipseg=5).get(name, 10)
+    expected = dict(vspw=4, vipseg=5, youtube_vis_2022=1).get(name, 10)
     for index in range(len(train)):
         sample = train[index]
         assert sample['inputs'].shape[:2] == (expected, 3) and sample['inputs'].dtype == torch.uint8
@@ -122,6 +128,24 @@ def test_training_and_testing(named_cfg):
     assert sample['inputs'].shape == (2, 3, *((720, 1280) if name in ('vspw', 'vipseg') else (480, 853)))
     assert len(test.metainfo['classes']) == cfg.num_classes
     assert METRICS.build(cfg.test_evaluator)
+
+
+@pytest.mark.parametrize('named_cfg', ['youtube_vis_2022'], indirect=True)
+def test_long_videos_are_scored_where_the_ground_truth_is(named_cfg):
+    _, cfg = named_cfg
+    root = Path(cfg.data_root)
+    truth = json.loads((root / 'train/instances.json').read_text())
+    for name in ('gt', 'gt_short', 'gt_long'):
+        (root / f'{name}.json').write_text(json.dumps(truth))
+    metric = METRICS.build(dict(cfg.test_evaluator, format_only=False, ann_file=str(root / 'gt.json')))
+    mask = np.zeros((2, HEIGHT, WIDTH), bool)
+    mask[:, 20:70, 40:120] = True
+    metric.process({}, [dict(video_data_samples=[
+        dict(video_id='1', frame_id=t, video_length=2, pred_track_instances=dict(
+            labels=np.array([0]), scores=np.array([0.9]), instances_ids=np.array([3]), masks=mask[t:t + 1]))
+        for t in range(2)])])
+    numbers = metric.evaluate(1)
+    assert [numbers[f'vis/{name}'] for name in ('AP', 'AP_S', 'AP_L', 'AR10_L', 'AP_mean')] == [pytest.approx(100)] * 5
 
 
 def test_ratio_of_joint_training(named_cfg):

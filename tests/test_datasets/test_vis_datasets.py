@@ -159,7 +159,7 @@ def test_missing_files(ovis_root):
 
 
 def test_versions():
-    with pytest.raises(ValueError, match="one of 2019, 2021, got '2020'"):
+    with pytest.raises(ValueError, match="one of 2019, 2021, 2022, got '2020'"):
         YouTubeVISDataset(version='2020', split='train')
     with pytest.raises(ValueError, match='must list the class names'):
         YouTubeVISDataset(split='train')

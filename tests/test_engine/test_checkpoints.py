@@ -13,6 +13,7 @@ from mmengine.fileio import get_file_backend
 from mmvc.engine import last_good_checkpoint, require_checkpoint, weight_mismatches
 from mmvc.engine.checkpoints import is_intact_checkpoint
 from mmvc.engine.hooks import AtomicCheckpointHook
+from mmvc.models.backbones import PlainViT
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 
@@ -251,6 +252,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, moment):
     assert [entry.name for entry in path.parent.iterdir()] == ['file']
     atomic_write(path, b'new')
     assert path.read_text() == 'new'
+
+
+@pytest.mark.parametrize(('settings', 'remedy'), [
+    (dict(position_grid=3), 'set position_grid=4 of the encoder'),
+    (dict(num_registers=1), 'set num_registers=4 of the encoder'),
+])
+def test_mismatches_name_the_setting_of_a_plain_transformer(settings, remedy):
+    """A position table of another size, other registers: the module knows what to set."""
+    arch = dict(embed_dims=8, depth=1, num_heads=1)
+    saved = PlainViT(arch, 'absolute', position_grid=4).state_dict()
+    model = nn.ModuleDict(dict(encoder=PlainViT(arch, 'absolute', **dict(dict(position_grid=4), **settings))))
+    line, = weight_mismatches(model, {f'encoder.{name}': value for name, value in saved.items()})
+    assert remedy in line and line.startswith('encoder.')
 
 
 def test_weight_mismatches_are_named():

@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvc.engine.distributed import exit_with_message, setup_distributed
+from mmvc.engine.distributed import exit_with_message, setup_distributed, wrap_for_cpu
 from mmvc.utils.errors import UsageError
 from tests.helpers import tiny_vss
 from tests.helpers.checkpoint_comparison import assert_same_training, differences
@@ -37,7 +37,7 @@ def found(tmp_path_factory):
     mask = cv2.imread(str(videos / 'data/right/mask/001.png'), cv2.IMREAD_UNCHANGED)
     mask[:, :30] = 2  # the model is wrong about one frame
     cv2.imwrite(str(videos / 'data/right/mask/001.png'), mask)
-    return run_driver(folder / 'out.pt', 'losses', 'metrics', 'resumed', TINY_VIDEOS=str(videos))
+    return run_driver(folder / 'out.pt', 'losses', 'metrics', 'resumed', 'chunks', TINY_VIDEOS=str(videos))
 
 
 @pytest.mark.parametrize('size', [2, 4])
@@ -66,6 +66,19 @@ def test_weights_move_as_in_one_process(found, stage, size):
         assert (other - move).norm() <= 1e-3 * max(move.norm(), 1e-3 * largest), name
 
 
+@pytest.mark.parametrize('mask', [False, True], ids=['clean', 'sum'])
+@pytest.mark.parametrize('model', ['videomt', 'lvmt'])
+def test_chunks_of_several_processes_are_those_of_one(found, model, mask):
+    """Truncated query propagation: by mmengine's wrapper, in one graph, and by ours, chunk by chunk."""
+    alone = found['chunks'][1][model, 'MMDistributedDataParallel', mask]
+    largest = max(move.norm() for move in alone.values())
+    assert largest > 0 and alone['query_embed.weight'].norm() > 0 and alone['propagation.cell.weight_hh'].norm() > 0
+    for size, wrapper in ((1, 'TwoPass'), (2, 'MM'), (2, 'TwoPass')):
+        spread = found['chunks'][size][model, f'{wrapper}DistributedDataParallel', mask]
+        for name, move in alone.items():
+            assert (spread[name] - move).norm() <= 1e-3 * max(move.norm(), 1e-3 * largest), (size, wrapper, name)
+
+
 @pytest.mark.parametrize('size', [2, 3, 4])
 def test_metrics_are_those_of_one_process(found, size):
     """Exactly, also where there are more processes than videos."""
@@ -91,7 +104,7 @@ def found_sharded(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('case', ['offline', 'vit', 'recomputed'])
+@pytest.mark.parametrize('case', ['offline', 'vit', 'recomputed', 'videomt', 'lvmt'])
 def test_sharded_training_is_the_unsharded_one(found_sharded, case):
     """FSDP: each of two processes holds half of the model; checkpoints fit the whole one, and resume exactly."""
     found = found_sharded[case]
@@ -105,6 +118,15 @@ def test_sharded_training_is_the_unsharded_one(found_sharded, case):
     for name, value in whole.items():
         torch.testing.assert_close(sharded[name], value, rtol=0, atol=1e-5)
         assert torch.equal(resumed[name], sharded[name]), name
+
+
+@pytest.mark.parametrize('launcher, expected', [('pytorch', None), ('none', 'torch')])
+def test_batch_norms_are_not_synchronised_without_gpus(monkeypatch, launcher, expected):
+    """PyTorch's SyncBatchNorm raises on the CPU. Without other processes mmengine does not use it."""
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    cfg = Config(dict(launcher=launcher, sync_bn='torch'))
+    wrap_for_cpu(cfg)
+    assert cfg.sync_bn == expected
 
 
 @pytest.mark.parametrize('rank, local_rank, message, seconds', [

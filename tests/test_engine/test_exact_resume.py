@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import ConfigDict
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
 
 from mmvc.engine import build_runner, load_config
 from mmvc.engine.atomic_backend import AtomicLocalBackend
-from mmvc.registry import OPTIM_WRAPPERS
-from tests.helpers import tiny_models
+from tests.helpers import scaled_optim_wrapper, tiny_models  # noqa: F401  registers the wrapper
 from tests.helpers.checkpoint_comparison import assert_same_training, differences
 from tests.helpers.tiny_stages import CONFIG, TinyMetric
 
@@ -127,35 +124,12 @@ def test_another_seed_in_the_config_does_not_change_a_resumed_training(train):
     assert_same_training(train('resumed', train.folder / 'whole/iter_2.pth'), whole)
 
 
-@OPTIM_WRAPPERS.register_module()
-class ScaledOptimWrapper(AmpOptimWrapper):
-    """Loss scaling without a GPU, which AmpOptimWrapper insists on; the scale is doubled every other step."""
-
-    def __init__(self, **kwargs):
-        OptimWrapper.__init__(self, **kwargs)
-        self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=4., growth_interval=2)
-        self._scale_update_param = None
-
-    optim_context = OptimWrapper.optim_context
-
-
 @pytest.mark.skipif(not hasattr(torch, 'amp') or not hasattr(torch.amp, 'GradScaler'), reason='a scaler of GPUs only')
 def test_loss_scale_is_resumed(train):
     options = {'default_hooks.checkpoint.max_keep_ckpts': -1, 'optim_wrapper.type': 'ScaledOptimWrapper'}
     whole = train('whole', **options)
     assert whole['optimizer']['loss_scaler']['scale'] == 32
     assert_same_training(train('resumed', train.folder / 'whole/iter_4.pth', **options), whole)
-
-
-class Clips(Dataset):
-    metainfo = dict()
-
-    def __len__(self):
-        return 5
-
-    def __getitem__(self, index):
-        batch = tiny_models.make_batch(1, 3, (40, 56))
-        return dict(inputs=batch['inputs'][0], data_samples=batch['data_samples'][0])
 
 
 @pytest.mark.parametrize('stage', tiny_models.STAGES)
@@ -170,7 +144,7 @@ def test_every_stage_resumes_exactly(tmp_path, stage, forget_runs):
             cfg.refiner.cross_attn = dict(type='ObjectMaskedCrossAttention', drop_ratio=0.5)
         runner = Runner(
             cfg, str(tmp_path / name), default_scope='mmvc', experiment_name=name, randomness=dict(seed=0),
-            train_dataloader=dict(batch_size=1, num_workers=0, dataset=Clips(),
+            train_dataloader=dict(batch_size=1, num_workers=0, dataset=tiny_models.Clips(3),
                                   sampler=dict(type='InfiniteSampler')),
             train_cfg=dict(type='ResumableTrainLoop', max_iters=4, val_interval=9),
             optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)),

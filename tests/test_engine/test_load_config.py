@@ -46,6 +46,7 @@ def test_options_are_merged(path):
     ('a = [1]', {'a.3.b': 1}, r'cfg_options \(--cfg-options\) do not fit'),
     ('a = 1', {'a.b': 1}, 'do not fit'),
     ('a = 1', ['a'], 'do not fit'),
+    ('a = None; stages = dict(x=dict())', {'a.b': 1}, r'stage "x" \(stages.NAME.KEY=VALUE changes one stage alone\)'),
 ])
 def test_wrong_configs_are_named(tmp_path, text, options, message):
     path = tmp_path / 'b.py'

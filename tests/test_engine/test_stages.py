@@ -249,6 +249,19 @@ class TestPlanStages:
         assert [step.action for step in plan_stages(stages, overwrite=True)] == ['start'] * 3
         assert not stages[0].holds_results()
 
+    @pytest.mark.parametrize('change, message', [
+        (dict(optim_wrapper=dict(type='AmpOptimWrapper')), 'needs a GPU.*leave out --amp.*optim_wrapper.type=OptimWr'),
+        (dict(train_cfg=dict(type='IterBasedTrainLoop')), "Use 'mmvc.ResumableTrainLoop'"),
+    ])
+    def test_what_cannot_be_trained_discards_nothing(self, stages, monkeypatch, change, message):
+        monkeypatch.setattr('mmvc.engine.stages.get_device', lambda: 'cpu')
+        self.finish(stages[0])
+        assert [step.action for step in plan_stages(stages[:1], resume=True)] == ['skip']
+        stages[0].cfg.merge_from_dict(change)
+        with pytest.raises(UsageError, match=f'stage "segmenter".*{message}'):
+            plan_stages(stages[:1], overwrite=True)
+        assert stages[0].finished()
+
     def test_stale_later_stages_are_refused(self, stages):
         for stage in stages[:2]:
             self.finish(stage)

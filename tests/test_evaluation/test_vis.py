@@ -12,6 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from pycocotools import mask as mask_utils
 
+from mmvc.evaluation.files import evaluate_vis
 from mmvc.evaluation.functional import (
     category_scores,
     match_video,
@@ -179,6 +180,61 @@ def test_metric_finds_the_annotations_of_each_release(ovis, tmp_path, name):
     (root / name).parent.mkdir(parents=True)
     (root / name).write_bytes(Path(ovis[2]).read_bytes())
     assert Path(VISMetric(data_root=str(root)).ann_file) == root / name
+
+
+def test_subsets_are_scored_as_if_there_were_no_other_videos(ovis, tmp_path):
+    samples, expected, ann_file, dataset_meta, results = ovis
+    content = json.loads(Path(ann_file).read_text())
+    halves = dict(S=content['videos'][::2], L=content['videos'][1::2])
+    # a JSON numbers its videos anew; a text file names their folders
+    (tmp_path / 'short.json').write_text(json.dumps(
+        dict(content, videos=[dict(video, id=f'of {video["id"]}') for video in halves['S']], annotations=None)))
+    (tmp_path / 'long.txt').write_text('\n'.join(Path(video['file_names'][0]).parent.name for video in halves['L']))
+    files = dict(S=str(tmp_path / 'short.json'), L=str(tmp_path / 'long.txt'))
+    numbers = scores_of(VISMetric(ann_file, subsets=files), samples, dataset_meta)
+    assert numbers['vis/AP'] == pytest.approx(100 * expected['AP'], abs=1e-7)
+    for name, videos in halves.items():
+        ids = {video['id'] for video in videos}
+        (tmp_path / 'alone.json').write_text(json.dumps(dict(
+            content, videos=videos, annotations=[a for a in content['annotations'] if a['video_id'] in ids])))
+        alone = scores_of(VISMetric(str(tmp_path / 'alone.json')),
+                          [sample for sample in samples if sample[0].video_id in ids], dataset_meta)
+        for number in ('AP', 'AP50', 'AP75', 'AR1', 'AR10', 'AR100'):
+            assert numbers[f'vis/{number}_{name}'] == alone[f'vis/{number}'], number
+    assert numbers['vis/AP_mean'] == pytest.approx((numbers['vis/AP_S'] + numbers['vis/AP_L']) / 2)
+    assert len({numbers[f'vis/{name}'] for name in ('AP', 'AP_S', 'AP_L', 'AP_mean')}) == 4
+
+    (tmp_path / 'results.json').write_text(json.dumps(results))
+    report = evaluate_vis(tmp_path / 'results.json', ann_file, subsets=files)
+    written = {f'vis/{name}': 100 * value for name, value in report.numbers.items() if not math.isnan(value)}
+    assert written == pytest.approx(numbers, abs=1e-9)
+
+
+def scores_of(metric, samples, dataset_meta):
+    metric.dataset_meta = dataset_meta
+    evaluator = Evaluator(metric)
+    evaluator.process(samples)
+    return evaluator.evaluate(len(samples))
+
+
+def test_bad_subsets(ovis, tmp_path):
+    _, _, ann_file, _, _ = ovis
+    content = json.loads(Path(ann_file).read_text())
+    content['videos'][0]['file_names'].reverse()
+    (tmp_path / 'other.json').write_text(json.dumps(content))
+    (tmp_path / 'empty.txt').write_text('\n')
+    (tmp_path / 'typing.txt').write_text('no such video\n')
+    for subsets, error in ((dict(L='other.json'), 'other.json" lists 1 videos that .*gt.json" does not have'),
+                           (dict(L='typing.txt'), 'lists 1 videos .* does not have.*: no such video. List videos'),
+                           (dict(L='empty.txt'), 'empty.txt" lists no videos'),
+                           (dict(mean='empty.txt'), 'subset "mean"'),
+                           ({'a b': 'empty.txt'}, 'subset "a b": a name must consist of letters')):
+        with pytest.raises(ValueError, match=error):
+            VISMetric(ann_file, subsets={name: str(tmp_path / file) for name, file in subsets.items()})
+    with pytest.raises(FileNotFoundError):
+        VISMetric(ann_file, subsets=dict(L=str(tmp_path / 'missing.json')))
+    out = dict(output_dir=str(tmp_path / 'out'), format_only=True)  # nothing is scored, nothing is read
+    assert VISMetric(ann_file, subsets=dict(L=str(tmp_path / 'missing.json')), **out).format_only
 
 
 def test_metric_bad_input(ovis):

@@ -174,6 +174,7 @@ def test_no_annotations_of_a_validation_set_is_no_problem(roots):
     ('vspw', 'vspw', ['train: 2 videos, the benchmark has 2806', 'all: 9 frames, the benchmark has 250412 or 251633']),
     ('vipseg', 'vipseg', ['val: 1 videos, the benchmark has 343', 'not the 124 classes of VIPSeg']),
     ('youtube_vis_2021', 'ytvis', ['train: 2 videos, the benchmark has 2985', 'not the classes of the benchmark']),
+    ('youtube_vis_2022', 'ytvis', ['valid: 1 videos, the benchmark has 492']),
     ('ovis', 'ytvis', ['valid: 1 videos, the benchmark has 140']),
 ])
 def test_totals_of_the_benchmarks(convert, roots, capsys, dataset, root, expected, tmp_path):

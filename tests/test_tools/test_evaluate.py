@@ -148,6 +148,27 @@ def test_vis(run, tmp_path, capsys):
         assert json.loads((tmp_path / 'numbers.json').read_text())['numbers']['AP'] == pytest.approx(100)
 
 
+def test_vis_of_subsets(run, tmp_path, capsys):
+    masks = [dict(size=[2, 2], counts=[0, 2, 2])]
+    track = dict(category_id=1, segmentations=masks)
+    (tmp_path / 'results.json').write_text(json.dumps([dict(track, video_id=3, score=0.5)]))
+    (tmp_path / 'gt.json').write_text(json.dumps(dict(
+        videos=[dict(id=i, height=2, width=2, length=1, file_names=[f'v{i}/0.jpg']) for i in (3, 4)],
+        categories=[dict(id=1, name='cat')],
+        annotations=[dict(track, id=i, video_id=i, iscrowd=0) for i in (3, 4)])))
+    (tmp_path / 'short.txt').write_text('v3\n')
+    (tmp_path / 'long.txt').write_text('v4\n')
+    subsets = [f'{name}={tmp_path}/{file}.txt' for name, file in (('S', 'short'), ('L', 'long'))]
+    common = ('vis', '--pred', tmp_path, '--gt', tmp_path / 'gt.json')
+    run(*common, '--subsets', *subsets, '--out', tmp_path / 'numbers')
+    numbers = json.loads((tmp_path / 'numbers.json').read_text())['numbers']
+    assert (numbers['AP_S'], numbers['AP_L'], numbers['AP_mean']) == (pytest.approx(100), 0, pytest.approx(50))
+    assert '| AR10_L  |   0.00 |' in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(*common, '--subsets', 'short.txt')
+    assert '"short.txt" is not NAME=FILE' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('task', [(), ('vss', ), ('vps', ), ('vis', )])
 def test_help_has_examples(run, capsys, task):
     with pytest.raises(SystemExit, match='0'):

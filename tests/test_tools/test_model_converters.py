@@ -133,6 +133,87 @@ def test_wrong_arguments(run, source, tmp_path):
 
 
 @pytest.fixture
+def encoder_only(tmp_path):
+    """An official VidEoMT of tiny size with random weights, and configs of its model with further settings."""
+    dims, official = 16, 'backbone.encoder.backbone.'
+    shapes = {
+        'backbone.attn_mask_probs': (1, ), f'{official}cls_token': (1, 1, dims), f'{official}reg_token': (1, 4, dims),
+        f'{official}pos_embed': (1, 16, dims), f'{official}patch_embed.proj.weight': (dims, 3, 16, 16),
+        f'{official}patch_embed.proj.bias': (dims, ), 'backbone.q.weight': (6, dims), 'criterion.empty_weight': (41, )
+    }
+    linears = {'query_updater': (dims, dims), 'class_head': (41, dims), **{f'mask_head.{i}': (dims, dims) for i in (
+        0, 2, 4)}, **{f'upscale.{i}.conv1': (dims, dims, 2, 2) for i in (0, 1)}}
+    for i in (0, 1):
+        shapes[f'backbone.upscale.{i}.conv2.weight'] = (dims, 1, 3, 3)
+        linears.update({f'upscale.{i}.norm': (dims, )})
+        block = f'encoder.backbone.blocks.{i}'
+        linears.update({f'{block}.norm1': (dims, ), f'{block}.norm2': (dims, ), f'{block}.attn.qkv': (3 * dims, dims),
+                        f'{block}.attn.proj': (dims, dims), f'{block}.mlp.fc1': (4 * dims, dims),
+                        f'{block}.mlp.fc2': (dims, 4 * dims)})
+        shapes.update({f'{official}blocks.{i}.ls{j}.gamma': (dims, ) for j in (1, 2)})
+    for name, shape in (linears | {'encoder.backbone.norm': (dims, )}).items():
+        shapes.update({f'backbone.{name}.weight': shape, f'backbone.{name}.bias': shape[:1]})
+    torch.save(dict(model={name: torch.randn(shape) for name, shape in shapes.items()}), tmp_path / 'videomt.pth')
+
+    def write(num_classes=40, propagation="dict(type='LinearPropagation')", **encoder):
+        encoder = dict(type='PlainViT', arch=dict(embed_dims=dims, depth=2, num_heads=2), position='absolute',
+                       position_grid=4) | encoder
+        matcher = 'HungarianMaskMatcher' if propagation is None else 'ClipHungarianMatcher'
+        (tmp_path / 'videomt.py').write_text(
+            f"model = dict(type='EncoderOnlySegmentor', num_classes={num_classes}, num_queries=6, encoder={encoder}, "
+            f"decoder=dict(type='JointBlocks', num_blocks=1), propagation={propagation}, "
+            f"criterion=dict(type='MaskClassificationLoss'), matcher=dict(type='{matcher}'), "
+            "postprocessor=dict(type='VISPostprocessor'))\n")
+        return tmp_path / 'videomt.py'
+
+    return tmp_path / 'videomt.pth', write
+
+
+def test_convert_an_encoder_only_model(run, encoder_only, tmp_path, capsys):
+    path, write = encoder_only
+    run('dvispp_to_mmvc', path, tmp_path / 'out.pth', '--config', write())
+    weights = torch.load(tmp_path / 'out.pth', weights_only=True)
+    assert weights['meta']['converted_from'] == 'VidEoMT'
+    build_model(write()).load_state_dict(weights['state_dict'])  # strict
+    out = capsys.readouterr().out
+    for line in ('kind      VidEoMT', 'backbone  DINOv2 ViT (?), 4 registers, table of 4 x 4 positions',
+                 'stages    segmenter, online', 'classes   40 (YouTube-VIS 2019, 2021 or 2022)', 'queries   6'):
+        assert line in out
+    assert re.search(r'\| head +\|', out) and re.search(r'\| propagation +\| +2 \|', out)
+
+    error = error_of(run, 'dvispp_to_mmvc', path, tmp_path / 'bad.pth', '--config', write(position_grid=8))
+    assert 'encoder.pos_embed: shape (1, 16, 16) in the checkpoint, (1, 64, 16)' in error
+    assert '--position-grid resamples it' in error
+    run('dvispp_to_mmvc', path, tmp_path / 'large.pth', '--position-grid', 8, '--config', write(position_grid=8))
+    run('dvispp_to_mmvc', path, tmp_path / 'image.pth', '--segmenter-only', '--drop-class-head', '--config',
+        write(num_classes=25, propagation=None))
+    out = capsys.readouterr().out
+    assert 'stages    segmenter\n' in out and 'missing: propagation. (a segmenter of single frames' in out
+    error_of(run, 'dvispp_to_mmvc', path, tmp_path / 'bad.pth', '--position-grid', 0)
+    assert 'at least 1' in capsys.readouterr().err and not (tmp_path / 'bad.pth').exists()
+
+
+def test_convert_a_pretrained_encoder(run, encoder_only, tmp_path, capsys):
+    """DINOv2 in Meta's names becomes the encoder only on request."""
+    path, write = encoder_only
+    prefix = 'backbone.encoder.backbone.'
+    weights = {name[len(prefix):]: value for name, value in torch.load(path, weights_only=True)['model'].items()
+               if name.startswith(prefix)}
+    weights.update(register_tokens=weights.pop('reg_token'), mask_token=torch.zeros(1, 16),
+                   pos_embed=torch.randn(1, 26, 16))
+    weights['patch_embed.proj.weight'] = torch.randn(16, 3, 14, 14)
+    source = tmp_path / 'dinov2.pth'
+    torch.save(weights, source)
+    assert '--plain-vit' in error_of(run, 'dvispp_to_mmvc', source, tmp_path / 'encoder.pth')
+    run('dvispp_to_mmvc', source, tmp_path / 'encoder.pth', '--plain-vit', '--position-grid', 4, '--config', write())
+    out = capsys.readouterr().out
+    assert 'kind      DINOv2 of Meta' in out and 'missing: head. (only the encoder was pretrained)' in out
+    encoder = torch.load(tmp_path / 'encoder.pth', weights_only=True)['state_dict']
+    missing, unexpected = build_model(write()).load_state_dict(encoder, strict=False)
+    assert not unexpected and not any(name.startswith('encoder.') for name in missing)
+
+
+@pytest.fixture
 def trained(tmp_path):
     """A checkpoint as mmengine writes it in the middle of a training with averaged weights."""
     model = build_model()

@@ -29,6 +29,7 @@ CHECKS: dict[str, Callable] = dict(
     vipseg=check_vipseg,
     youtube_vis_2019=partial(check_vis, benchmark='youtube_vis_2019'),
     youtube_vis_2021=partial(check_vis, benchmark='youtube_vis_2021'),
+    youtube_vis_2022=partial(check_vis, benchmark='youtube_vis_2022'),
     ovis=partial(check_vis, benchmark='ovis'))
 
 EPILOG = """

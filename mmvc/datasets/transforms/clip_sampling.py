@@ -49,10 +49,15 @@ class SampleClip(BaseTransform):
     clip, all its frames are taken, and some are repeated. With ``num_frames == 2 * frame_range + 1`` the clip is
     contiguous.
 
+    With ``replace=True`` the other frames are drawn with replacement, as LVMT draws its clips. A frame can then occur
+    several times, so a clip can have more frames than the window: 15 frames of range 5 hold at most 11 different ones,
+    8.7 on average. The window is cut at the start and end of the video and never extended.
+
     Args:
         num_frames (int): Number T of frames in a clip, at least 1.
         frame_range (int): Largest distance from the key frame to another frame, in frames.
         reverse_prob (float): Probability of reversing the clip in time, in [0, 1]. Defaults to 0.
+        replace (bool): Whether to draw the other frames with replacement. Defaults to False.
 
     Returns:
         dict[str, list]: See :func:`gather_frames`.
@@ -61,29 +66,33 @@ class SampleClip(BaseTransform):
         ValueError: An argument is out of range.
     """
 
-    def __init__(self, num_frames: int, frame_range: int, reverse_prob: float = 0.) -> None:
+    def __init__(self, num_frames: int, frame_range: int, reverse_prob: float = 0., replace: bool = False) -> None:
         if num_frames < 1:
             raise ValueError(f'SampleClip: num_frames must be at least 1, got {num_frames}')
-        if frame_range < 0 or 2 * frame_range + 1 < num_frames:
+        smallest = min(num_frames - 1, 1) if replace else num_frames // 2
+        if frame_range < smallest:
             raise ValueError(f'SampleClip: {num_frames} frames do not fit into frame_range={frame_range}; it must be '
-                             f'at least {num_frames // 2}')
+                             f'at least {smallest}')
         if not 0 <= reverse_prob <= 1:
             raise ValueError(f'SampleClip: reverse_prob must be in [0, 1], got {reverse_prob}')
         self.num_frames = num_frames
         self.frame_range = frame_range
         self.reverse_prob = reverse_prob
+        self.replace = replace
 
     def sample_indices(self, video_length: int) -> list[int]:
         """Draw the positions of ``num_frames`` frames from a video of ``video_length`` frames."""
-        if video_length < self.num_frames:
+        if video_length < self.num_frames and not self.replace:
             repeated = np.random.choice(video_length, self.num_frames - video_length)
             return sorted([*range(video_length), *repeated.tolist()])
         key = np.random.randint(video_length)
-        start = max(0, min(key - self.frame_range, video_length - self.num_frames))
-        stop = min(video_length, max(key + self.frame_range + 1, self.num_frames))
-        others = [index for index in range(start, stop) if index != key]
-        drawn = np.random.choice(others, self.num_frames - 1, replace=False).tolist() if self.num_frames > 1 else []
-        return sorted([key, *drawn])
+        start, stop = key - self.frame_range, key + self.frame_range + 1
+        if not self.replace:
+            start, stop = min(start, video_length - self.num_frames), max(stop, self.num_frames)
+        others = [index for index in range(max(0, start), min(video_length, stop)) if index != key]
+        if self.num_frames == 1 or not others:
+            return [key] * self.num_frames
+        return sorted([key, *np.random.choice(others, self.num_frames - 1, replace=self.replace).tolist()])
 
     def transform(self, results: dict) -> dict[str, list]:
         indices = self.sample_indices(len(results['images']))
@@ -93,4 +102,4 @@ class SampleClip(BaseTransform):
 
     def __repr__(self) -> str:
         return (f'{self.__class__.__name__}(num_frames={self.num_frames}, frame_range={self.frame_range}, '
-                f'reverse_prob={self.reverse_prob})')
+                f'reverse_prob={self.reverse_prob}, replace={self.replace})')

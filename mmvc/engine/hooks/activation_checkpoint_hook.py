@@ -26,14 +26,15 @@ class ActivationCheckpointHook(Hook):
     Args:
         modules (Sequence[str]): Module names as in ``model.named_modules()``; ``*`` matches one name between dots.
             A module must be used only through ``forward``. Defaults to the layers of the pixel decoder's encoder, the
-            decoder, the tracker and the refiner; defaults that a stage lacks or has frozen are skipped.
+            decoder, the tracker and the refiner, and the blocks of an encoder-only model; defaults that a stage lacks
+            or has frozen are skipped.
 
     Raises:
         UsageError: Before training, if a given name matches no module.
     """
 
     MODULES = ('head.pixel_decoder.encoder.layers.*', 'head.transformer_decoder.layers.*', 'tracker.layers.*',
-               'refiner.layers.*')
+               'refiner.layers.*', 'encoder.blocks.*', 'decoder.blocks.*')
 
     def __init__(self, modules: Sequence[str] = MODULES) -> None:
         self.modules = tuple(modules)

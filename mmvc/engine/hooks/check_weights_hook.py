@@ -7,7 +7,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from mmvc.engine.checkpoints import fitting_weights, frozen_weights, weight_mismatches
+from mmvc.engine.checkpoints import fitting_weights, frozen_weights, mismatch_hint, weight_mismatches
 from mmvc.registry import HOOKS
 
 MAX_LINES = 20  # mismatches listed in the error message
@@ -44,8 +44,9 @@ class CheckWeightsHook(Hook):
             model = model.module
         state_dict = checkpoint.get('state_dict', checkpoint)
         lines = weight_mismatches(model, state_dict, self.allow_missing)
-        differing = f'{len(lines)} weights of the checkpoint do not fit the model of the config (does the number of ' \
-            f'classes or the architecture differ?):\n  {_listed(lines)}'
+        hint = None if self.allow_missing else mismatch_hint(lines)
+        differing = f'{len(lines)} weights of the checkpoint do not fit the model of the config ' \
+            f'({hint or "does the number of classes or the architecture differ?"}):\n  {_listed(lines)}'
         if lines and not self.allow_other:
             raise WeightMismatchError(differing)
         if not self.allow_missing:

@@ -1,11 +1,18 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import os.path as osp
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from mmvc.evaluation.functional import MatchedTracks, match_video, range_names, track_scores, vis_classes
-from mmvc.formats.youtube_vis import read_annotations, read_results, video_order
+from mmvc.evaluation.functional import (
+    MatchedTracks,
+    match_video,
+    range_names,
+    track_scores,
+    tracks_by_category,
+    vis_classes,
+    vis_numbers,
+)
+from mmvc.formats.youtube_vis import read_annotations, read_results, read_subsets, video_name, video_order
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.typing import PathLike
@@ -20,7 +27,10 @@ class VISVideo(NamedTuple):
     detections: list[dict]
 
 
-def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> ScoreReport:
+def evaluate_vis(results: PathLike,
+                 ann_file: PathLike,
+                 workers: int = 1,
+                 subsets: Mapping[str, PathLike] | None = None) -> ScoreReport:
     """Score tracks in the format of YouTube-VIS (:mod:`mmvc.formats.youtube_vis`): AP and AR.
 
     A video without detections is ordinary: its true tracks are missed.
@@ -30,6 +40,8 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Sco
         ann_file (str | Path): JSON of the ground truth in the format of YouTube-VIS or OVIS. If it has
             levels of occlusion, AP and AR by occlusion are computed, too.
         workers (int): Number of processes; the numbers do not depend on it. Defaults to 1.
+        subsets (Mapping[str, str | Path], optional): Names of subsets, each with the file that lists its videos, see
+            :func:`read_subsets`. Defaults to None.
 
     Returns:
         ScoreReport: Numbers as of :class:`VISMetric`.
@@ -43,6 +55,7 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Sco
     if not truth.tracks:
         raise DataError(f'"{ann_file}" has no annotations, so there is no AP: those of the validation and test sets '
                         'are not public. Send the results to the server of the benchmark')
+    subset_ids = read_subsets(subsets or {}, truth)
     detections = read_results(results, truth)
     videos = sorted(truth.videos, key=lambda video: video_order(video['id']))  # decides on ties between videos
     jobs = [VISVideo(video, *(tracks.get(video['id'], []) for tracks in (truth.tracks, detections)))
@@ -52,11 +65,11 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Sco
                                     ann_file=ann_file), jobs, workers))
 
     names = truth.categories
-    by_category = _by_category(matched, names)
     return ScoreReport(
         task='vis',
-        numbers=track_scores(by_category, range_names(with_occlusion)),
-        classes=vis_classes(by_category, names),
+        numbers=vis_numbers({video['id']: of_video for video, of_video in zip(videos, matched)}, names,
+                            range_names(with_occlusion), subset_ids),
+        classes=vis_classes(tracks_by_category(matched, names), names),
         videos=[_video_row(job, of_job, names) for job, of_job in zip(jobs, matched)],
         sort_by='AP',
         missing=[],
@@ -66,7 +79,7 @@ def evaluate_vis(results: PathLike, ann_file: PathLike, workers: int = 1) -> Sco
 
 def _without_detections(videos: Sequence[VISVideo]) -> list[str]:
     """A note that names the videos without detections, if there are any."""
-    silent = [_name(video) for video in videos if not video.detections]
+    silent = [video_name(video.info) for video in videos if not video.detections]
     return [f'{len(silent)} of {len(videos)} videos have no detections: {named(silent)}'] if silent else []
 
 
@@ -86,19 +99,9 @@ def _score_video(video: VISVideo, with_occlusion: bool, results: PathLike,
         raise DataError(f'"{results}", video {info["id"]}: {error}') from error
 
 
-def _by_category(matched: Sequence[dict[int, MatchedTracks]], ids: Iterable[int]) -> dict[int, list[MatchedTracks]]:
-    return {category_id: [of_video[category_id] for of_video in matched if category_id in of_video]
-            for category_id in ids}
-
-
-def _name(video: VISVideo) -> str:
-    """The folder of a video, or its id."""
-    return osp.dirname(video.info['file_names'][0]) or str(video.info['id'])
-
-
 def _video_row(video: VISVideo, matched: dict[int, MatchedTracks], names: dict[int, str]) -> dict:
-    scores = track_scores(_by_category([matched], names))
-    return dict(video=_name(video), video_id=video.info['id'],
+    scores = track_scores(tracks_by_category([matched], names))
+    return dict(video=video_name(video.info), video_id=video.info['id'],
                 frames=len(video.info['file_names']), tracks=len(video.annotations),
                 detections=len(video.detections),
                 **{name: scores[name] for name in ('AP', 'AP50', 'AP75', 'AR1', 'AR10')})

@@ -9,7 +9,17 @@ from .panoptic import PanopticPair, SegmentClass, compare_panoptic
 from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, semantic_scores, video_miou
 from .sparse import SparseCounts
 from .stq import SegmentationTrackingQuality, STQCounts, segmentation_quality, stq
-from .summary import STQ_VARIANTS, vis_classes, vps_classes, vps_numbers, vss_classes, vss_numbers, why_undefined
+from .summary import (
+    STQ_VARIANTS,
+    tracks_by_category,
+    vis_classes,
+    vis_numbers,
+    vps_classes,
+    vps_numbers,
+    vss_classes,
+    vss_numbers,
+    why_undefined,
+)
 from .tracks import mean_area, occlusion_score, track_areas, track_iou
 from .video_consistency import VideoConsistency, mean_consistency, pooled_vc16
 from .vis import match_video, range_names
@@ -24,6 +34,7 @@ __all__ = [
     'count_switches', 'main_labels', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
     'mean_consistency', 'mean_panoptic_quality', 'occlusion_regions', 'occlusion_score', 'panoptic_quality',
     'per_class_iou', 'pixels_of', 'pool_windows', 'pooled_vc16', 'range_names', 'segmentation_quality',
-    'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'video_miou', 'vis_classes', 'vpq',
-    'vps_classes', 'vps_numbers', 'vps_summary', 'vss_classes', 'vss_numbers', 'why_undefined'
+    'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'tracks_by_category', 'video_miou',
+    'vis_classes', 'vis_numbers', 'vpq', 'vps_classes', 'vps_numbers', 'vps_summary', 'vss_classes', 'vss_numbers',
+    'why_undefined'
 ]

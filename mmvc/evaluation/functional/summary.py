@@ -2,11 +2,11 @@
 """Turn the counts of all videos into the named numbers of a benchmark, and its table per class."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .average_precision import MatchedTracks, category_scores
+from .average_precision import MatchedTracks, category_scores, track_scores
 from .semantic import majority_class_baseline, per_class_iou, semantic_scores, video_miou
 from .stq import STQCounts, stq
 from .video_consistency import Windows, mean_consistency, pooled_vc16
@@ -112,6 +112,46 @@ def vps_classes(counts: np.ndarray, isthing: Sequence[bool], names: Sequence[str
             for c in np.flatnonzero(counts.any(axis=(0, 2)))]
 
 
+def tracks_by_category(videos: Iterable[Mapping[int, MatchedTracks]],
+                       category_ids: Iterable[int]) -> dict[int, list[MatchedTracks]]:
+    """Matched tracks of each category, in the order of the videos.
+
+    Args:
+        videos (Iterable[Mapping[int, MatchedTracks]]): Result of :func:`match_video` for each video.
+        category_ids (Iterable[int]): The categories.
+    """
+    videos = list(videos)
+    return {category_id: [video[category_id] for video in videos if category_id in video]
+            for category_id in category_ids}
+
+
+def vis_numbers(videos: Mapping[int | str, Mapping[int, MatchedTracks]], category_ids: Collection[int],
+                ranges: Sequence[str], subsets: Mapping[str, Collection[int | str]] | None = None) -> dict[str, float]:
+    """The numbers of YouTube-VIS and OVIS, of all videos and of subsets of them.
+
+    Args:
+        videos (Mapping[int | str, Mapping[int, MatchedTracks]]): Result of :func:`match_video` for each video, by id,
+            in the order of the videos.
+        category_ids (Collection[int]): The categories.
+        ranges (Sequence[str]): Names of the ranges, see :func:`range_names`.
+        subsets (Mapping[str, Collection[int | str]], optional): Ids of the videos of each subset, by its name. Ids
+            without a video are ignored. Defaults to None.
+
+    Returns:
+        dict[str, float]: The table of :func:`track_scores`; of each subset ``AP_<subset>``, ``AP50_<subset>``,
+        ``AP75_<subset>`` and ``AR<n>_<subset>``, as if there were no other videos; and ``AP_mean``, the mean of the
+        ``AP_<subset>``. Fractions, NaN where not defined.
+    """
+    numbers = track_scores(tracks_by_category(videos.values(), category_ids), ranges)
+    for subset, ids in (subsets or {}).items():
+        inside = [video for video_id, video in videos.items() if video_id in ids]
+        scores = track_scores(tracks_by_category(inside, category_ids))
+        numbers.update({f'{name}_{subset}': value for name, value in scores.items()})
+    if subsets:
+        numbers['AP_mean'] = float(np.mean([numbers[f'AP_{subset}'] for subset in subsets]))
+    return numbers
+
+
 def vis_classes(categories: Mapping[int, Sequence[MatchedTracks]], names: dict[int, str]) -> list[dict]:
     """One row per category that has a true track.
 
@@ -155,6 +195,6 @@ def why_undefined(numbers: dict[str, float], num_frames: Sequence[int]) -> list[
             [name for name in missing if name.startswith('VPQ')],
         'a true thing': [name for name in missing if name.startswith(('STQ', 'AQ'))],
         'a labelled segment': [name for name in missing if name == 'SQ'],
-        'a true track, of that size or occlusion': [name for name in missing if name.startswith(('AP', 'AR'))],
+        'a true track, of that size, occlusion or subset': [name for name in missing if name.startswith(('AP', 'AR'))],
     }
     return [f'{", ".join(names)}: not defined here, needs {reason}' for reason, names in groups.items() if names]

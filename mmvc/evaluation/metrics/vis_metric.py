@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import math
 import os.path as osp
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmengine.dist import is_main_process
@@ -10,8 +11,9 @@ from mmvc.evaluation.functional import (
     MatchedTracks,
     match_video,
     range_names,
-    track_scores,
+    tracks_by_category,
     vis_classes,
+    vis_numbers,
     why_undefined,
 )
 from mmvc.evaluation.tables import log_rows
@@ -20,12 +22,14 @@ from mmvc.formats.youtube_vis import (
     TrackCollector,
     find_path,
     read_annotations,
+    read_subsets,
     video_order,
     write_results,
 )
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import read_size
+from mmvc.utils.typing import PathLike
 
 from .frames import as_array, as_dict
 from .video_metric import VideoEntry, VideoMetric
@@ -56,7 +60,9 @@ class VISMetric(VideoMetric):
 
     Numbers, in percent: ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, ``AR100``, the same by area (``APs``, ``APm``,
     ``APl``) and, if the annotations have levels of occlusion (OVIS), for slightly, moderately and heavily occluded
-    objects (``APso``, ``APmo``, ``APho``). A number that is not defined for the data is left out and the log says why.
+    objects (``APso``, ``APmo``, ``APho``). For each subset of the videos, ``AP_<subset>`` to ``AR100_<subset>`` are
+    those of its videos alone, and ``AP_mean`` is the mean of the ``AP_<subset>``. A number that is not defined for the
+    data is left out and the log says why.
 
     Args:
         ann_file (str, optional): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless
@@ -67,6 +73,9 @@ class VISMetric(VideoMetric):
         output_dir (str, optional): Folder to write the tracks to, as the servers take them. Defaults to None.
         format_only (bool): Whether to only write, not to score: the annotations of the validation sets are not public.
             Defaults to False.
+        subsets (dict[str, str], optional): Names of subsets, each with the file that lists its videos: a JSON in the
+            format of YouTube-VIS, or a text file with a name per line (:func:`read_subsets`). Read unless
+            ``format_only``. Defaults to None. YouTube-VIS 2022 has the subsets ``S`` (short) and ``L`` (long).
         backend_args (dict, optional): Where ``ann_file`` lies. Defaults to None (local disk).
         prefix (str, optional): Put before the names of the numbers. Defaults to None: ``vis``.
 
@@ -85,6 +94,7 @@ class VISMetric(VideoMetric):
                  split: str = 'valid',
                  output_dir: str | None = None,
                  format_only: bool = False,
+                 subsets: Mapping[str, PathLike] | None = None,
                  backend_args: dict | None = None,
                  prefix: str | None = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
@@ -99,6 +109,7 @@ class VISMetric(VideoMetric):
         if not format_only and not self._truth.tracks:
             raise UsageError(f'{ann_file} has no annotations: those of the validation and test sets are not public. '
                              'Set format_only=True and send the results to the server of the benchmark')
+        self._subsets = {} if format_only else read_subsets(subsets or {}, self._truth, backend_args)
 
     def check_video(self, video: dict) -> None:
         """Raise an error if a video is not in the annotation file, has other frames than there, or a damaged mask."""
@@ -176,11 +187,11 @@ class VISMetric(VideoMetric):
             print_log(f'VISMetric: {len(detections)} tracks of {len(videos)} videos are in {path}', logger='current')
         if self.format_only:
             return {}
-        by_category = {category_id: [video.matched[category_id] for video in videos if category_id in video.matched]
-                       for category_id in self._truth.categories}
-        numbers = track_scores(by_category, range_names(self._with_occlusion))
+        matched = {video.video_id: video.matched for video in videos}
+        categories = self._truth.categories
+        numbers = vis_numbers(matched, categories, range_names(self._with_occlusion), self._subsets)
         log_rows(f'VISMetric: {len(results)} videos; categories of the ground truth',
-                 vis_classes(by_category, self._truth.categories))
+                 vis_classes(tracks_by_category(matched.values(), categories), categories))
         log_rows('VISMetric: summary', [{'': '%', **numbers}])
         for line in why_undefined(numbers, [entry.num_frames for entry in results]):
             print_log(line, logger='current')

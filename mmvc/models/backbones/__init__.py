@@ -2,5 +2,6 @@
 from .dinov2_vit import DINOv2ViT
 from .dinov2_vit_adapter import DINOv2ViTAdapter
 from .dinov2_weights import convert_dinov2_weights
+from .plain_vit import PlainViT
 
-__all__ = ['DINOv2ViT', 'DINOv2ViTAdapter', 'convert_dinov2_weights']
+__all__ = ['DINOv2ViT', 'DINOv2ViTAdapter', 'PlainViT', 'convert_dinov2_weights']

@@ -51,13 +51,13 @@ class CPUInference(TorchFunctionMode):
 
     def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        if func is F.conv2d and _is_supported(args[0]):
+        if func is F.conv2d and is_supported(args[0]):
             return _convolution(*args, **kwargs)
-        if func is F.interpolate and _is_supported(args[0]) and _is_unrecognised_channels_last(args[0]):
+        if func is F.interpolate and is_supported(args[0]) and _is_unrecognised_channels_last(args[0]):
             return func(args[0].clone(memory_format=torch.channels_last), *args[1:], **kwargs)
-        if func is F.linear and _is_supported(args[0]):
-            return _linear(*args, **kwargs)
-        if func is F.multi_head_attention_forward and _is_supported(args[0]):
+        if func is F.linear and is_supported(args[0]):
+            return linear(*args, **kwargs)
+        if func is F.multi_head_attention_forward and is_supported(args[0]):
             call = _ATTENTION_SIGNATURE.bind(*args, **kwargs)
             call.apply_defaults()
             attention = SimpleNamespace(**call.arguments)
@@ -66,11 +66,15 @@ class CPUInference(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _is_supported(x: Tensor) -> bool:
-    """Whether the kernels here may run on an input."""
-    return (x.device.type == 'cpu' and x.dtype == torch.float32 and x.numel() > 0 and cpu_kernels_enabled()
-            and _ONEDNN_LINEAR is not None and not torch.is_grad_enabled() and not _autocast_enabled()
-            and not _is_compiling())
+def is_supported(x: Tensor) -> bool:
+    """Whether the kernels here may run on an input: float32 on CPU, without gradients and autocast."""
+    return x.dtype == torch.float32 and can_multiply(x) and not _autocast_enabled()
+
+
+def can_multiply(x: Tensor) -> bool:
+    """Whether oneDNN may multiply float32 copies of an input: on CPU, without gradients, of any type."""
+    return (x.device.type == 'cpu' and x.numel() > 0 and cpu_kernels_enabled() and _ONEDNN_LINEAR is not None
+            and not torch.is_grad_enabled() and not _is_compiling())
 
 
 def _is_unrecognised_channels_last(x: Tensor) -> bool:
@@ -95,24 +99,32 @@ def _convolution(input: Tensor, weight: Tensor, bias: Tensor | None = None, stri
     input = input.contiguous(memory_format=torch.channels_last)
     if (torch.get_num_threads() == 1 and input.ndim == 4 and weight.shape[2:] == (1, 1) and groups == 1
             and stride in (1, (1, 1)) and padding in (0, (0, 0))):
-        return _linear(input.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
-    if input.ndim != 4 or isinstance(padding, str) or not _can_pack():
+        return linear(input.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+    if input.ndim != 4 or isinstance(padding, str) or not can_pack():
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     geometry = _pair(padding), _pair(stride), _pair(dilation), groups
     weight = packed(weight, lambda w: torch.ops.mkldnn._reorder_convolution_weight(w, *geometry, list(input.shape)))
     return torch.ops.mkldnn._convolution_pointwise(input, weight, bias, *geometry, 'none', [], '')
 
 
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``F.linear``, with its argument names."""
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
+    """``F.linear``, with its argument names, for supported inputs; with a GELU of the result if asked to."""
     input = input.contiguous()
-    if weight.numel() <= _MAX_PACKED_WEIGHTS and _can_pack():
+    if weight.numel() <= _MAX_PACKED_WEIGHTS and can_pack():
         weight = packed(weight, lambda w: torch.ops.mkldnn._reorder_linear_weight(w, input.shape[:-1].numel()))
-    return _ONEDNN_LINEAR(input, weight, bias, 'none', [], '')
+    return _ONEDNN_LINEAR(input, weight, bias, 'gelu' if gelu else 'none', [], 'none' if gelu else '')
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Compute ``a @ b.T`` for float32 matrices (M, C) and (N, C) if :func:`can_multiply`.
+
+    Each row of them is contiguous. oneDNN takes a thousand times as long for another layout of ``b``.
+    """
+    return _ONEDNN_LINEAR(a, b, None, 'none', [], '')
 
 
 @lru_cache(maxsize=None)
-def _can_pack() -> bool:
+def can_pack() -> bool:
     """Whether this PyTorch packs weights that are ordinary tensors. These ops have no public names."""
     ops, one = torch.ops.mkldnn, (1, 1)
     image, features = torch.ones(1, 8, 1, 1), torch.ones(1, 8)
@@ -139,7 +151,7 @@ def _attention(call: SimpleNamespace) -> Tensor:
     dims = call.embed_dim_to_check
     biases: tuple[Tensor | None, ...] = (None, ) * 3 if call.in_proj_bias is None else call.in_proj_bias.split(dims)
     q, k, v = (
-        _linear(x.transpose(0, 1), weight, bias).unflatten(-1, (call.num_heads, -1)).transpose(1, 2)
+        linear(x.transpose(0, 1), weight, bias).unflatten(-1, (call.num_heads, -1)).transpose(1, 2)
         for x, weight, bias in zip((call.query, call.key, call.value), call.in_proj_weight.split(dims), biases))
     mask, padding = call.attn_mask, call.key_padding_mask  # floats already; -inf = not attended
     if mask is not None and mask.ndim == 3:
@@ -147,4 +159,4 @@ def _attention(call: SimpleNamespace) -> Tensor:
     if padding is not None:
         mask = padding[:, None, None] if mask is None else mask + padding[:, None, None]
     out = F.scaled_dot_product_attention(q, k, v, mask)  # (N, heads, L, C / heads)
-    return _linear(out.transpose(1, 2).flatten(2), call.out_proj_weight, call.out_proj_bias).transpose(0, 1)
+    return linear(out.transpose(1, 2).flatten(2), call.out_proj_weight, call.out_proj_bias).transpose(0, 1)

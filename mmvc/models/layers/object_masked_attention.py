@@ -10,6 +10,40 @@ from torch import Tensor
 from mmvc.registry import MODELS
 
 
+class QueryDropping:
+    """Draw which background queries are dropped from the keys of an attention layer (Eq. 6-8 of the paper).
+
+    Args:
+        drop_ratio (float): gamma, the probability of dropping a background key, in [0, 1]. The paper's "drop ratio d".
+            Defaults to 0.5, the best value of the paper's Table 6.
+        threshold (float): Lowest probability of the empty class at which a key is background, in [0, 1]. Defaults to
+            0.6.
+
+    Raises:
+        ValueError: If ``drop_ratio`` or ``threshold`` is outside [0, 1].
+    """
+
+    def __init__(self, drop_ratio: float = 0.5, threshold: float = 0.6) -> None:
+        for name, value in dict(drop_ratio=drop_ratio, threshold=threshold).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f'`{name}` of Object Masked Attention is a probability in [0, 1], got {value}')
+        self.drop_ratio = drop_ratio
+        self.threshold = threshold
+
+    def __call__(self, empty_scores: Tensor, drop_ratio: float | None = None) -> Tensor:
+        """Draw once per key.
+
+        Args:
+            empty_scores (Tensor): Probability of the empty class of every key, shape (N, K), in [0, 1].
+            drop_ratio (float, optional): Overrides the probability of dropping. Defaults to None.
+
+        Returns:
+            Tensor: Bool, shape (N, K), True = dropped.
+        """
+        drop_ratio = self.drop_ratio if drop_ratio is None else drop_ratio
+        return (empty_scores >= self.threshold) & (torch.rand_like(empty_scores, dtype=torch.float32) < drop_ratio)
+
+
 @MODELS.register_module()
 class ObjectMaskedCrossAttention(MultiheadAttention):
     """Cross-attention that drops background keys at random (Eq. 6-8 of the paper).
@@ -43,12 +77,8 @@ class ObjectMaskedCrossAttention(MultiheadAttention):
                  threshold: float = 0.6,
                  mask_at_test: bool = False,
                  **kwargs: Any) -> None:
-        for name, value in dict(drop_ratio=drop_ratio, threshold=threshold).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f'`{name}` of ObjectMaskedCrossAttention is a probability in [0, 1], got {value}')
         super().__init__(embed_dims, num_heads, batch_first=True, **kwargs)
-        self.drop_ratio = drop_ratio
-        self.threshold = threshold
+        self.dropping = QueryDropping(drop_ratio, threshold)
         self.mask_at_test = mask_at_test
 
     def draw_dropped_keys(self, empty_scores: Tensor, drop_ratio: float | None = None) -> Tensor | None:
@@ -63,11 +93,10 @@ class ObjectMaskedCrossAttention(MultiheadAttention):
             Tensor | None: Bool, shape (N, K), True = dropped. None if nothing can be dropped.
         """
         if drop_ratio is None:
-            drop_ratio = self.drop_ratio if self.training or self.mask_at_test else 0
+            drop_ratio = self.dropping.drop_ratio if self.training or self.mask_at_test else 0
         if drop_ratio == 0:
             return None
-        background = empty_scores >= self.threshold
-        dropped = background & (torch.rand_like(empty_scores, dtype=torch.float32) < drop_ratio)
+        dropped = self.dropping(empty_scores, drop_ratio)
         # a softmax over no keys is NaN: a frame that would lose all keys keeps them
         return dropped & ~dropped.all(dim=1, keepdim=True)
 

@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Reading and converting weights of the projects that this one builds on."""
 
-from .convert import ConvertedWeights, convert_official_weights, describe_classes
+from .convert import convert_official_weights
+from .converted import ConvertedWeights, describe_classes
 from .loading import OfficialWeightsError, load_official_checkpoint
 
 __all__ = [

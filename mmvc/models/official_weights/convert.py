@@ -2,7 +2,6 @@
 """Conversion of weights of other projects to the names of this one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -10,7 +9,10 @@ from torch import Tensor
 from mmvc.models.backbones import convert_dinov2_weights
 
 from .backbones import backbone_entries, vit_size
+from .converted import NOT_NEEDED, ConvertedWeights, describe_classes
+from .encoder_only import convert_encoder_only, is_encoder_only
 from .loading import OfficialWeightsError
+from .plain_encoders import convert_encoder, recognise_encoder
 from .rules import (
     PIXEL_DECODER_RULES,
     PREDICTOR_RULES,
@@ -24,18 +26,6 @@ from .rules import (
     own_side,
 )
 
-#: number of classes -> datasets with that number
-DATASET_OF: dict[int, str] = {
-    25: 'OVIS',
-    40: 'YouTube-VIS 2019 or 2021',
-    80: 'COCO instances',
-    124: 'VSPW or VIPSeg',
-    133: 'COCO panoptic',
-}
-
-#: entries of checkpoints that are not converted, and why
-NOT_NEEDED: dict[str, str] = {'criterion.empty_weight': 'the class weights of the loss come with the config'}
-
 #: names in older versions of the official code -> names in the current one
 _OLD_NAMES: tuple[tuple[str, str], ...] = (
     ('sem_seg_head.predictor.static_query.', 'sem_seg_head.predictor.query_feat.'),
@@ -43,42 +33,12 @@ _OLD_NAMES: tuple[tuple[str, str], ...] = (
 )
 
 
-def describe_classes(num_classes: int) -> str:
-    """Describe a number of classes with the dataset that has it, e.g. ``25 (OVIS)``."""
-    return f'{num_classes} ({DATASET_OF[num_classes]})' if num_classes in DATASET_OF else str(num_classes)
-
-
-@dataclass
-class ConvertedWeights:
-    """Weights under the names of this project, and a description of them.
-
-    Attributes:
-        state_dict (dict[str, Tensor]): The weights.
-        kind (str): Method of the checkpoint, e.g. ``DVIS++ offline``.
-        backbone (str): Its backbone, e.g. ``ResNet-50``.
-        num_classes (int, optional): Number of classes of the checkpoint, also if its class embeddings are left out.
-            None if it has no classes.
-        num_queries (int, optional): Number of queries. None if there is only a backbone.
-        renamed (dict[str, str]): Official name -> name here, for every converted parameter.
-        left_out (dict[str, str]): Official name -> reason, for every other parameter.
-        absent (dict[str, str]): Prefix here -> reason, for modules of a segmenter that these weights lack; a model
-            keeps its initialisation there.
-    """
-
-    state_dict: dict[str, Tensor]
-    kind: str
-    backbone: str
-    num_classes: int | None = None
-    num_queries: int | None = None
-    renamed: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)
-
-
 def convert_official_weights(state_dict: Mapping[str, Tensor],
                              drop_class_head: bool = False,
-                             segmenter_only: bool = False) -> ConvertedWeights:
-    """Convert weights of Mask2Former, MinVIS, CTVIS, DVIS, DVIS++, mmdet's Mask2Former, or DINOv2.
+                             segmenter_only: bool = False,
+                             plain_vit: bool = False,
+                             position_grid: int | None = None) -> ConvertedWeights:
+    """Convert weights of Mask2Former, MinVIS, CTVIS, DVIS, DVIS++, VidEoMT, PMT, LVMT, EoMT, DINOv2 or DINOv3.
 
     The method is recognised by the names. Every name must be a known one.
 
@@ -86,15 +46,30 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
         state_dict (Mapping[str, Tensor]): Their weights. Tensors are copied only if their layout differs here.
         drop_class_head (bool): Whether to leave out the class embeddings, to start a training with other classes.
             Defaults to False.
-        segmenter_only (bool): Whether to leave out tracker and refiner. Defaults to False.
+        segmenter_only (bool): Whether to leave out tracker and refiner, or the propagation of queries. Defaults to
+            False.
+        plain_vit (bool): Whether DINOv2 without registers, in Meta's names or timm's, becomes the encoder of an
+            encoder-only model instead of the backbone of the ViT-Adapter. Defaults to False.
+        position_grid (int, optional): Side of the table of positions of a DINOv2 encoder. None: 40 for a pretrained
+            one, and that of the checkpoint for a trained model.
 
     Returns:
         ConvertedWeights: The weights under the names here.
 
     Raises:
         OfficialWeightsError: If names are unknown or missing (all are listed), if modules have different numbers of
-            classes, or if modules do not exist here.
+            classes, if modules do not exist here, or if an option has no meaning for these weights.
     """
+    if is_encoder_only(state_dict):
+        result = convert_encoder_only(state_dict, segmenter_only, position_grid)
+        return _without_class_head(result) if drop_class_head else result
+    form = recognise_encoder(state_dict, plain_vit)
+    if form is not None:
+        return convert_encoder(state_dict, form, position_grid)
+    if plain_vit or position_grid is not None:
+        raise OfficialWeightsError('--plain-vit and --position-grid are for encoder-only models and their encoders, '
+                                   f'and these weights are neither, with keys like {sorted(state_dict)[:5]}: for a '
+                                   'DINOv2 encoder give --plain-vit, otherwise leave both out')
     if 'patch_embed.proj.weight' in state_dict:
         return _convert_dinov2(state_dict)
     weights = {_modern_name(name): value for name, value in state_dict.items()}
@@ -134,7 +109,8 @@ def _convert_dinov2(state_dict: Mapping[str, Tensor]) -> ConvertedWeights:
     try:
         converted = convert_dinov2_weights(state_dict)
     except ValueError as error:
-        raise OfficialWeightsError(str(error)) from error
+        raise OfficialWeightsError(f'{error}\nThe encoder of an encoder-only model may have registers: for it, give '
+                                   '--plain-vit') from error
     converted = {f'backbone.{name}': value for name, value in converted.items()}
     return ConvertedWeights(
         converted,
@@ -169,8 +145,8 @@ def _recognise(weights: Mapping[str, Tensor]) -> str:
     if _has(weights, 'head.'):
         raise OfficialWeightsError('these weights already have the names of this project: load them as they are')
     raise OfficialWeightsError(f'unknown kind of weights, with keys like {sorted(weights)[:5]}: only weights of '
-                               "Mask2Former (the official code's or mmdet's), MinVIS, CTVIS, DVIS, DVIS++ and DINOv2 "
-                               'can be converted')
+                               "Mask2Former (the official code's or mmdet's), MinVIS, CTVIS, DVIS, DVIS++, VidEoMT, "
+                               'PMT, LVMT, EoMT, DINOv2 and DINOv3 can be converted')
 
 
 def _account_for(weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Entry]]:

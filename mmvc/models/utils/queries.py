@@ -39,6 +39,29 @@ def reorder_queries(x: Tensor, indices: Tensor) -> Tensor:
     return x[torch.arange(len(x), device=x.device)[:, None], indices]
 
 
+def follow_queries(embeds: Tensor, last: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Match the queries of each frame with those of the frame before (MinVIS, arXiv 2208.02245).
+
+    Args:
+        embeds (Tensor): Query embeddings of consecutive frames, shape (T, Q, C).
+        last (Tensor, optional): Embeddings of the frame before, in the order of the objects, shape (1, Q, C). Defaults
+            to None: the video begins, and the order of its first frame is that of the objects.
+
+    Returns:
+        tuple[Tensor, Tensor]: Query of each object in each frame, int64, shape (T, Q), and the embeddings of the last
+        frame in the order of the objects, shape (1, Q, C).
+    """
+    order = []
+    for frame in embeds:
+        if last is None:
+            order.append(torch.arange(len(frame), device=frame.device)[None])
+        else:
+            order.append(match_queries(last, frame[None]))
+        last = reorder_queries(frame[None], order[-1])
+    assert last is not None  # there is a frame
+    return torch.cat(order), last
+
+
 def decode_masks(mask_embeds: Tensor, mask_features: Tensor) -> Tensor:
     """Compute mask logits: the product of the queries' mask embeddings and a frame's mask features.
 
@@ -54,4 +77,4 @@ def decode_masks(mask_embeds: Tensor, mask_features: Tensor) -> Tensor:
         masks = F.linear(mask_embeds, features.view(features.shape[-2:]).T)
     else:
         masks = mask_embeds @ features
-    return masks.unflatten(-1, mask_features.shape[-2:])
+    return masks.view(*masks.shape[:-1], *mask_features.shape[-2:])  # unflatten would break a compiled graph

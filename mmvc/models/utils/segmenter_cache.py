@@ -23,10 +23,11 @@ Features = dict[str, Tensor]
 class SegmenterCache:
     """A disk cache for the output of a frozen segmenter: each frame is segmented once in a whole training.
 
-    It is for trainings without augmentation. The key of an entry is a digest of the frame's pixels; a flipped frame
-    has an entry of its own. Masked clips are random and bypass the cache. A folder belongs to one segmenter:
-    ``segmenter.json`` holds a digest of its weights, and each process recomputes and compares the first entry that it
-    finds. Processes share a folder, and so do stages 2 and 3, whose segmenter is the same.
+    Encoder-only models cache their frozen encoder in the same way. It is for trainings without augmentation. The key
+    of an entry is a digest of the frame's pixels; a flipped frame has an entry of its own. Masked clips are random and
+    bypass the cache. A folder belongs to one segmenter: ``segmenter.json`` holds a digest of its weights, and each
+    process recomputes and compares the first entry that it finds. Processes share a folder, and so do stages 2 and 3,
+    whose segmenter is the same.
 
     A frame of 480 x 864 takes 27 MB, most of it mask features at a quarter of the size (256 channels).
 
@@ -35,6 +36,9 @@ class SegmenterCache:
         min_free_gb (float): Space to leave on its disk, in GB; with less, no frames are added. Defaults to 10.
         dtype (str, optional): ``'float16'`` or ``'bfloat16'`` to store features in half the space, at lower precision.
             Defaults to None: their own dtype; losses are then the same as without cache.
+        setting (str): Name of the model's setting that holds these arguments, for messages. Defaults to
+            ``'segmenter_cache'``.
+        part (str): Name of what is frozen, for messages. Defaults to ``'segmenter'``.
 
     Raises:
         ValueError: ``dtype`` is unknown.
@@ -42,9 +46,16 @@ class SegmenterCache:
 
     MAX_FORMS = 2  # of a frame: plain and flipped
 
-    def __init__(self, folder: str, min_free_gb: float = 10, dtype: str | None = None) -> None:
+    def __init__(self,
+                 folder: str,
+                 min_free_gb: float = 10,
+                 dtype: str | None = None,
+                 setting: str = 'segmenter_cache',
+                 part: str = 'segmenter') -> None:
         if dtype not in FeatureStore.DTYPES:
-            raise ValueError(f'dtype of SegmenterCache is one of {list(FeatureStore.DTYPES)}, got {dtype!r}')
+            raise ValueError(f'{setting}: dtype is one of {list(FeatureStore.DTYPES)}, got {dtype!r}')
+        self.setting = setting
+        self.part = part
         self.folder = Path(folder)
         self.min_free_gb = min_free_gb
         self.dtype = FeatureStore.DTYPES[dtype]
@@ -111,7 +122,7 @@ class SegmenterCache:
         if not manifest.exists():
             atomic_write(manifest, json.dumps(dict(weights=weights)).encode(), sync=False)
         if json.loads(manifest.read_text()).get('weights') != weights:
-            raise UsageError(f'segmenter_cache: "{self.folder}" holds features of other weights than this segmenter '
+            raise UsageError(f'{self.setting}: "{self.folder}" holds features of other weights than this {self.part} '
                              'has (was it trained again?): delete the folder, or set another one')
         self._versions, self._is_checked = versions, False
 
@@ -122,9 +133,9 @@ class SegmenterCache:
         forms = self._forms.setdefault(frame.metainfo.get('img_path', content), set())
         forms.add(content)
         if len(forms) > self.MAX_FORMS:
-            raise UsageError(f'segmenter_cache: frame "{frame.img_path}" has come in {len(forms)} forms. Frames with '
+            raise UsageError(f'{self.setting}: frame "{frame.img_path}" has come in {len(forms)} forms. Frames with '
                              'random augmentation hardly ever repeat, so a cache is of no use: remove random crops, '
-                             'resizes and colours from train_pipeline, or segmenter_cache from the model')
+                             f'resizes and colours from train_pipeline, or {self.setting} from the model')
         padded = 'x'.join(map(str, pixels.shape[-2:]))
         return self.folder / content[:2] / f'{content[2:]}_{padded}.pth'
 
@@ -135,7 +146,7 @@ class SegmenterCache:
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            print_log(f'segmenter_cache: "{path}" is damaged and will be replaced ({error})', logger='current',
+            print_log(f'{self.setting}: "{path}" is damaged and will be replaced ({error})', logger='current',
                       level=logging.WARNING)
             return None
         return {name: value.to(dtype) for name, (value, dtype) in entry.items()}
@@ -145,8 +156,8 @@ class SegmenterCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(path.parent).free < self.min_free_gb * 1e9:
             if not self._is_full:
-                print_log(f'segmenter_cache: the disk of "{self.folder}" has less than {self.min_free_gb} GB left. '
-                          'No frames are added; those that are missing will be segmented in every epoch',
+                print_log(f'{self.setting}: the disk of "{self.folder}" has less than {self.min_free_gb} GB left. '
+                          'No frames are added; those that are missing will be computed in every epoch',
                           logger='current', level=logging.WARNING)
             self._is_full = True
             return
@@ -165,7 +176,7 @@ class SegmenterCache:
             expected = value[0, 0]
             if name not in entry or entry[name].shape != expected.shape or entry[name].dtype != expected.dtype or (
                     entry[name] - expected).float().norm() > tolerance * expected.float().norm():
-                raise UsageError(f'segmenter_cache: {name} in "{path}" differs from the output of the segmenter, '
+                raise UsageError(f'{self.setting}: {name} in "{path}" differs from the output of the {self.part}, '
                                  'whose config or precision (AMP) must have changed: delete the folder '
                                  f'"{self.folder}", or set another one')
         self._is_checked = True

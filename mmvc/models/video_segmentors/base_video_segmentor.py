@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmvc.registry import TASK_UTILS
+from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, naming_video
 from mmvc.utils.patch_mask import expand_patch_mask
 
@@ -19,7 +20,7 @@ from ..cpu.inference import CPUInference
 from ..task_modules.postprocessors.video_prediction import VideoPrediction, require_no_nan
 from ..utils.feature_store import FeatureStore
 from ..utils.targets import get_sample_weights
-from .two_passes import CLEAN, MASKED, train_pass_by_pass
+from .two_passes import CLEAN, MASKED, Chunk, train_pass_by_pass
 
 
 class BaseVideoSegmentor(BaseModel):
@@ -61,6 +62,7 @@ class BaseVideoSegmentor(BaseModel):
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        check_number('window_size', window_size, 1, whole=True)
         self.num_classes = num_classes
         self.postprocessor = TASK_UTILS.build(postprocessor)
         self.masked_loss_weight = masked_loss_weight
@@ -150,7 +152,8 @@ class BaseVideoSegmentor(BaseModel):
                 inputs: Tensor | list[Tensor],
                 data_samples: Sequence[TrackDataSample] | None = None,
                 mode: str = 'tensor',
-                passes: tuple[str, ...] | None = None) -> dict[str, Tensor] | Sequence[TrackDataSample]:
+                passes: tuple[str, ...] | None = None,
+                chunk: Chunk | None = None) -> dict[str, Tensor] | Sequence[TrackDataSample]:
         """Entry point of mmengine's runner.
 
         Args:
@@ -159,6 +162,7 @@ class BaseVideoSegmentor(BaseModel):
             data_samples (Sequence[TrackDataSample], optional): The samples that belong to them.
             mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``.
             passes (tuple[str, ...], optional): See :meth:`loss`. Only ``'loss'`` uses it.
+            chunk (Chunk, optional): See :meth:`loss`. Only ``'loss'`` uses it.
 
         Returns:
             dict | Sequence[TrackDataSample]: Losses, samples with predictions, or raw output.
@@ -167,7 +171,7 @@ class BaseVideoSegmentor(BaseModel):
             ValueError: The mode is unknown.
         """
         if mode == 'loss':
-            return self.loss(cast(Tensor, inputs), cast(Sequence[TrackDataSample], data_samples), passes)
+            return self.loss(cast(Tensor, inputs), cast(Sequence[TrackDataSample], data_samples), passes, chunk)
         if mode == 'predict':
             return self.predict(cast(list[Tensor], inputs), cast(Sequence[TrackDataSample], data_samples))
         if mode == 'tensor':
@@ -177,7 +181,8 @@ class BaseVideoSegmentor(BaseModel):
     def loss(self,
              inputs: Tensor,
              data_samples: Sequence[TrackDataSample],
-             passes: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+             passes: tuple[str, ...] | None = None,
+             chunk: Chunk | None = None) -> dict[str, Tensor]:
         """Compute the losses of this stage, with Masked Video Consistency.
 
         The losses of a clip that a transform has masked are weighted by lambda ("switch", arXiv 2408.10627 Eq. 4). A
@@ -188,21 +193,42 @@ class BaseVideoSegmentor(BaseModel):
             data_samples (Sequence[TrackDataSample]): Their ground truth.
             passes (tuple[str, ...], optional): Which of the passes ``'clean'`` and ``'masked'`` to make. Defaults to
                 None: those of :meth:`agree_on_passes`, which all ranks must then call together.
+            chunk (Chunk, optional): The frames whose losses to compute, one of :meth:`chunks`. Defaults to None: all.
 
         Returns:
             dict[str, Tensor]: Named losses; those of the masked pass begin with ``masked.``.
         """
-        passes = self.agree_on_passes(data_samples) if passes is None else passes
         losses: dict[str, Tensor] = {}
-        if CLEAN in passes:
-            sample_weights = get_sample_weights(data_samples, self.masked_loss_weight, inputs.device)
-            losses.update(self.stage_loss(inputs, data_samples, sample_weights))
-        if MASKED in passes:
-            sample_weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
-            hidden = _pixels_to_hide(data_samples, inputs)
-            masked = self.stage_loss(inputs.masked_fill(hidden, 0.0), data_samples, sample_weights)
-            losses.update({f'masked.{name}': value for name, value in masked.items()})
+        for name in self.agree_on_passes(data_samples) if passes is None else passes:
+            for part in self.chunks(inputs) if chunk is None else [chunk]:
+                for key, value in self._part_loss(inputs, data_samples, name, part).items():
+                    losses[key] = losses[key] + value if key in losses else value
         return losses
+
+    def _part_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], name: str,
+                   chunk: Chunk | None) -> dict[str, Tensor]:
+        """Compute the losses of a pass over a chunk of frames, or over all of them."""
+        carried = {}
+        if chunk is not None:
+            inputs, carried = inputs[:, chunk.frames], dict(carried=chunk.carried)
+            chunk.carried.clips = data_samples
+            data_samples = [_select_frames(sample, chunk.frames) for sample in data_samples]
+        if name == MASKED:
+            sample_weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
+            inputs = inputs.masked_fill(_pixels_to_hide(data_samples, inputs), 0.0)
+        else:
+            sample_weights = get_sample_weights(data_samples, self.masked_loss_weight, inputs.device)
+        losses = self.stage_loss(inputs, data_samples, sample_weights, **carried)
+        prefix, share = 'masked.' if name == MASKED else '', 1.0 if chunk is None else chunk.share
+        return {f'{prefix}{key}': value if share == 1 else share * value for key, value in losses.items()}
+
+    def chunks(self, inputs: Tensor) -> Sequence[Chunk | None]:
+        """Cut clips (B, T, 3, H, W) into chunks of frames, each of which has a backward pass of its own.
+
+        By default, there is one pass over all frames: ``[None]``. A model that trains in chunks gets what they carry
+        as argument ``carried`` of :meth:`stage_loss`.
+        """
+        return [None]
 
     @staticmethod
     def agree_on_passes(data_samples: Sequence[TrackDataSample]) -> tuple[str, ...]:
@@ -343,6 +369,13 @@ def max_frames_at_once(inputs: Tensor, window_size: int) -> int:
 def join_windows(windows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Join the tensors (B, t, ...) of consecutive windows along time; removes them, so that no video exists twice."""
     return {name: torch.cat([window.pop(name) for window in windows], dim=1) for name in list(windows[0])}
+
+
+def _select_frames(sample: TrackDataSample, frames: slice) -> TrackDataSample:
+    """Some frames of a clip, as a clip."""
+    selected = TrackDataSample(metainfo=sample.metainfo)
+    selected.video_data_samples = sample.video_data_samples[frames]
+    return selected
 
 
 def _pixels_to_hide(data_samples: Sequence[TrackDataSample], inputs: Tensor) -> Tensor:

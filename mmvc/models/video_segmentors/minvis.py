@@ -3,13 +3,12 @@
 
 from collections.abc import Sequence
 
-import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor
 
 from mmvc.registry import MODELS
 
-from ..utils.queries import decode_masks, match_queries, reorder_queries
+from ..utils.queries import decode_masks, follow_queries, reorder_queries
 from ..utils.targets import frame_targets
 from .decoupled_video_segmentor import DecoupledVideoSegmentor
 
@@ -43,15 +42,7 @@ class MinVIS(DecoupledVideoSegmentor):
 
         The state holds the last frame's embeddings in the order of the objects, shape (1, Q, C).
         """
-        order = []
-        for embeds in segmented['query_embeds'][0]:
-            if state is None:
-                order.append(torch.arange(len(embeds), device=embeds.device)[None])
-            else:
-                order.append(match_queries(state, embeds[None]))
-            state = reorder_queries(embeds[None], order[-1])
-        assert state is not None  # a window has frames
-        indices = torch.cat(order)
+        indices, state = follow_queries(segmented['query_embeds'][0], state)
         cls_scores = reorder_queries(segmented['cls_scores'][0], indices)
         mask_embeds = reorder_queries(segmented['mask_embeds'][0], indices)
         masks = decode_masks(mask_embeds, segmented['mask_features'][0])

@@ -47,6 +47,33 @@ def test_key_frame_is_uniform():
     assert abs(counts - 400).max() < 90  # 4.7 standard deviations
 
 
+def test_frames_drawn_with_replacement():
+    """15 frames of range 5: of the 10 others, a share of 1 - 0.9 ** 14 occurs, and each equally often."""
+    sample = SampleClip(15, 5, replace=True)
+    different, counts = [], np.zeros(11)
+    for _ in range(2000):
+        clip = sample(video(200))['frame_id']
+        assert len(clip) == 15 and clip == sorted(clip)
+        assert any(clip[0] >= key - 5 and clip[-1] <= key + 5 for key in set(clip)), 'the key reaches all others'
+        different.append(len(set(clip)))
+        if clip[-1] - clip[0] == 10 and clip[0] > 0 and clip[-1] < 199:  # then the key is known
+            counts += np.bincount(np.array(clip) - clip[0], minlength=11)
+    assert max(different) <= 11
+    assert np.mean(different) == pytest.approx(1 + 10 * (1 - 0.9**14), abs=0.15)  # 5 standard deviations or more
+    inner = counts[[1, 2, 3, 4, 6, 7, 8, 9]]  # the outermost ones are drawn at least once here, the key once more
+    assert abs(inner / inner.mean() - 1).max() < 0.12
+
+
+def test_window_is_cut_at_the_ends_when_frames_can_repeat():
+    sample = SampleClip(6, 3, replace=True)
+    seen = [sample(video(8))['frame_id'] for _ in range(2000)]
+    assert {frame for clip in seen for frame in clip} == set(range(8))
+    assert sum(clip[-1] == 7 for clip in seen) == pytest.approx(sum(clip[0] == 0 for clip in seen), rel=0.15)
+    assert sample(video(1))['frame_id'] == [0] * 6
+    short = [sample(video(2))['frame_id'] for _ in range(50)]
+    assert {tuple(clip) for clip in short} == {(0, 1, 1, 1, 1, 1), (0, 0, 0, 0, 0, 1)}, 'the key is not drawn again'
+
+
 def test_short_video_is_repeated():
     for _ in range(50):
         clip = SampleClip(7, 5)(video(3))['frame_id']
@@ -79,6 +106,8 @@ def test_all_frames_in_order_also_when_labelled_in_part():
     dict(num_frames=4, frame_range=1),
     dict(num_frames=2, frame_range=-1),
     dict(num_frames=2, frame_range=1, reverse_prob=2),
+    dict(num_frames=2, frame_range=0, replace=True),
+    dict(num_frames=1, frame_range=-1, replace=True),
 ])
 def test_wrong_arguments(kwargs):
     with pytest.raises(ValueError, match='SampleClip'):

@@ -89,12 +89,12 @@ def test_a_pytorch_that_packs_no_ordinary_tensors(monkeypatch):
     def refuse(*args):
         raise NotImplementedError('for MkldnnCPU only')
 
-    inference._can_pack.cache_clear()
+    inference.can_pack.cache_clear()
     monkeypatch.setattr(torch.ops.mkldnn, '_reorder_linear_weight', refuse)
     model, x = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Flatten(2), nn.Linear(12, 2)), torch.randn(2, 4, 5, 6)
     try:
         with CPUInference():
             torch.testing.assert_close(model(x), model(x))
-        assert not inference._can_pack() and model[0].weight not in packed_weights._PACKED
+        assert not inference.can_pack() and model[0].weight not in packed_weights._PACKED
     finally:
-        inference._can_pack.cache_clear()
+        inference.can_pack.cache_clear()

@@ -33,7 +33,7 @@ def test_onednn_ops_exist(name):
 
 @needs_onednn
 def test_onednn_ops_take_the_arguments_that_they_get():
-    assert inference._ONEDNN_LINEAR is not None and inference._can_pack(), (
+    assert inference._ONEDNN_LINEAR is not None and inference.can_pack(), (
         f'torch {torch.__version__} has the ops of oneDNN, but they refuse their arguments or give other results. '
         f'{ONEDNN_ADVICE}')
 

@@ -112,3 +112,8 @@ def test_losses_of_both_passes(model):
 def test_what_a_child_must_define():
     with pytest.raises(TypeError, match='abstract.*optimize_for_inference.*process_window.*segment.*stage_loss'):
         BaseVideoSegmentor(2, dict(type='VSSPostprocessor'))
+
+
+def test_window_without_frames_is_refused(model):
+    with pytest.raises(ValueError, match='window_size'):
+        type(model)(window_size=0)

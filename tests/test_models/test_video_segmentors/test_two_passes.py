@@ -14,6 +14,7 @@ from mmengine.optim import OptimWrapper
 
 from mmvc.models.video_segmentors import BaseVideoSegmentor, TwoPassDistributedDataParallel, base_video_segmentor
 from tests.helpers.masked_clips import mask_clips
+from tests.helpers.saved_tensors import peak_of_saved_tensors
 from tests.helpers.tiny_models import STAGES, build_model, make_batch
 
 
@@ -75,7 +76,10 @@ class Tiny(BaseModel):
         self.times_asked += 1
         return ('clean', ) if data_samples is None else ('clean', 'masked')
 
-    def forward(self, inputs, data_samples=None, mode='loss', passes=('clean', 'masked')):
+    def chunks(self, inputs):
+        return [None]
+
+    def forward(self, inputs, data_samples=None, mode='loss', passes=('clean', 'masked'), chunk=None):
         assert mode == 'loss'
         self.passes.append(passes)
         clean = dict(loss_a=(self.weight * inputs).sum())
@@ -158,31 +162,17 @@ def test_ranks_agree_once_per_step(monkeypatch, step, other_rank_masks):
     assert any(name.startswith('masked.') for name in log) == other_rank_masks
 
 
-def peak_of_saved_tensors(model, batch, step):
-    """Most bytes that the graphs of a step keep for backward at any time."""
-    kept = dict(now=0, peak=0)
-
-    class Saved:
-
-        def __init__(self, tensor):
-            self.tensor, self.size = tensor, tensor.numel() * tensor.element_size()
-            kept['now'] += self.size
-            kept['peak'] = max(kept['peak'], kept['now'])
-
-        def __del__(self):
-            kept['now'] -= self.size
-
-    with torch.autograd.graph.saved_tensors_hooks(Saved, lambda saved: saved.tensor):
-        step(model, batch, wrapper(model))
-    return kept['peak']
-
-
 def test_memory_is_that_of_one_pass():
     model = build_model('MinVIS').train()
     switch = mask_clips(make_batch(1), [dict(type='RandomPatchMask', prob=1.0)])
-    one_pass = peak_of_saved_tensors(deepcopy(model), switch, one_graph_step)
-    one_graph = peak_of_saved_tensors(deepcopy(model), sum_batch(), one_graph_step)
-    two_passes = peak_of_saved_tensors(deepcopy(model), sum_batch(), type(model).train_step)
+
+    def peak(step, batch):
+        copy = deepcopy(model)
+        return peak_of_saved_tensors(lambda: step(copy, batch, wrapper(copy)))
+
+    one_pass = peak(one_graph_step, switch)
+    one_graph = peak(one_graph_step, sum_batch())
+    two_passes = peak(type(model).train_step, sum_batch())
     assert one_graph > 1.8 * one_pass
     assert two_passes < 1.1 * one_pass
 

@@ -21,7 +21,21 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
     :class:`HungarianMaskMatcher`, on one draw of random points per visited frame.
 
     Source: Zhang et al., "DVIS++" (arXiv 2312.13305), training of the referring tracker.
+
+    Args:
+        match_costs (list[dict], optional): As for :class:`HungarianMaskMatcher`.
+        num_points (int): Random points per visited frame. Defaults to 12544.
+        shares_queries (bool): Whether objects that find too few free queries get queries of earlier objects, as in
+            the official code: then two objects contradict each other in the class and the mask of one query. Defaults
+            to False: such objects are left out.
     """
+
+    def __init__(self,
+                 match_costs: list[dict] | None = None,
+                 num_points: int = 12544,
+                 shares_queries: bool = False) -> None:
+        super().__init__(match_costs, num_points)
+        self.shares_queries = shares_queries
 
     @torch.no_grad()
     def assign(self,
@@ -35,12 +49,13 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
             cls_scores (Tensor): Class logits (B, T, Q, K + 1).
             mask_preds (Tensor): Mask logits (B, T, Q, h, w).
             targets (list[InstanceData]): B clips with ``labels`` (n,), ``masks`` (n, T, H, W) and ``present``
-                (n, T), bool: the frames that show the object. Objects without such a frame are not matched.
+                (n, T), bool: the frames that show the object. Objects without such a frame are not matched. An
+                optional ``match_labels`` (n,) replaces ``labels`` in the costs (:func:`official_targets`).
             num_points (int, optional): Overrides the number of points per frame.
 
         Returns:
             list[tuple[Tensor, Tensor]]: For each clip, query and ground-truth indices (int64), ordered by the frame of
-            first appearance, then by query. Objects without a free query are left out.
+            first appearance, then by query. Objects without a free query are left out, unless queries are shared.
 
         Raises:
             ValueError: If the number of clips or frames differs between predictions and targets.
@@ -53,12 +68,13 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
         visits, costs = [], []  # (clip, objects that first appear), in the order of the random draws
         for clip, target in enumerate(targets):
             present = target.present.bool()
+            labels = target.get('match_labels', target.labels)
             first_frames = torch.where(present.any(1), present.int().argmax(1), -1)
             for frame in first_frames[first_frames >= 0].unique().tolist():
                 objects = (first_frames == frame).nonzero()[:, 0]
                 visits.append((clip, objects.cpu().numpy()))
                 costs.append(
-                    self.cost(cls_scores[clip, frame], mask_preds[clip, frame], target.labels[objects],
+                    self.cost(cls_scores[clip, frame], mask_preds[clip, frame], labels[objects],
                               target.masks[objects, frame], num_points))
 
         queries = [[np.zeros(0, dtype=np.int64)] for _ in targets]
@@ -66,9 +82,11 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
         for (clip, objects), cost in zip(visits, to_host(costs)):
             cost[np.concatenate(queries[clip])] = FORBIDDEN_COST  # these queries belong to earlier objects
             rows, columns = linear_sum_assignment(cost)
-            free = ~np.isin(rows, np.concatenate(queries[clip]))
-            queries[clip].append(rows[free])
-            matched[clip].append(objects[columns[free]])
+            if not self.shares_queries:
+                free = ~np.isin(rows, np.concatenate(queries[clip]))
+                rows, columns = rows[free], columns[free]
+            queries[clip].append(rows)
+            matched[clip].append(objects[columns])
         return [
             to_device((np.concatenate(query), np.concatenate(gt)), cls_scores.device)
             for query, gt in zip(queries, matched)

@@ -10,7 +10,7 @@ from mmvc.utils.errors import NonFiniteError
 from ...cpu.inference import CPUInference
 from ...utils.feature_store import FeatureStore
 from ...utils.queries import decode_masks
-from ...utils.row_resize import resize_columns, resize_rows, row_taps, strips
+from ...utils.row_resize import WideRows, resize_columns, resize_rows, row_taps, strips
 
 # Size of a strip of masks. On CPU it should fit into the cache; on other devices it should keep them busy.
 _STRIP_BYTES = dict(cpu=2**21)
@@ -61,19 +61,26 @@ class VideoPrediction:
         for frame_strips in self.strips(queries, probabilities):
             yield torch.cat(list(frame_strips), dim=1)
 
-    def strips(self, queries: Tensor | None = None, probabilities: bool = True) -> Iterator[Iterator[Tensor]]:
+    def strips(self,
+               queries: Tensor | None = None,
+               probabilities: bool = True,
+               combine: Callable[[Tensor], Tensor] | None = None) -> Iterator[Iterator[Tensor]]:
         """Decode masks in strips of rows: resize to the padded input, crop the padding, resize to the original size.
 
         Args:
             queries (Tensor, optional): Indices of the queries to decode, shape (q,). Defaults to None: all.
             probabilities (bool): Whether to apply the sigmoid. Like the official code, it comes between the two
                 resizing steps. Defaults to True.
+            combine (Callable, optional): Called with a frame's mask logits (q, h, w) at the size of the features;
+                returns the maps (n, h, w) to resize in their place. Defaults to None: the logits are resized.
 
         Yields:
-            Iterator[Tensor]: Strips of the next frame, from top to bottom, float32, shape (q, rows, ori_width).
+            Iterator[Tensor]: Strips of the next frame, from top to bottom, float32, shape (q, rows, ori_width); (n,
+            rows, ori_width) with ``combine``.
         """
         for t, features in enumerate(self.track(self.mask_features)):
-            yield self._strips_of(self._logits(t, features, queries), probabilities)
+            logits = self._logits(t, features, queries)
+            yield self._strips_of(logits if combine is None else combine(logits), probabilities)
 
     def _logits(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
         """Mask logits of a frame at the size of its features, float32 (q, h, w)."""
@@ -95,10 +102,11 @@ class VideoPrediction:
         out_height, out_width = self.ori_shape
         inner = row_taps(logits.shape[1], self.padded_shape[0], device)
         outer = row_taps(height, out_height, device)
-        wide = resize_columns(logits, self.padded_shape[1])[..., :width]
+        wide = WideRows(logits, self.padded_shape[1], width)
 
         def rows_of_input(start: int, stop: int) -> Tensor:
-            masks = resize_rows(wide, inner, start, stop)
+            first, last = int(inner.upper[start]), int(inner.lower[stop - 1])
+            masks = resize_rows(wide.get(first, last + 1), inner, start, stop, first)
             return masks.sigmoid_() if probabilities else masks
 
         for start, stop in strips(out_height, self._rows_per_strip(logits)):

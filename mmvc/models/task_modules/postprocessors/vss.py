@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,21 @@ class VSSPostprocessor(VideoPostprocessor):
 
     Masks are at most 1, so the sum of a class's probabilities bounds its score. Where this bound excludes that a class
     wins, the class is not scored.
+
+    Args:
+        resizes (str): What is resized to full size. ``'masks'``, as in the official code: the mask probabilities, and
+            classes are scored in every pixel. ``'scores'``, as in the ``transformers`` library: classes are scored at
+            the size of the mask features, and their scores are resized. That takes a third of the time or less, and
+            changes pixels at the borders of regions. Defaults to ``'masks'``.
+
+    Raises:
+        ValueError: ``resizes`` has another value.
     """
+
+    def __init__(self, resizes: str = 'masks') -> None:
+        if resizes not in ('masks', 'scores'):
+            raise ValueError(f"`resizes` of VSSPostprocessor is 'masks' or 'scores', got {resizes!r}")
+        self.resizes = resizes
 
     def frames(self, prediction: VideoPrediction) -> Iterator[DetDataSample]:
         """Segment a video.
@@ -38,13 +53,35 @@ class VSSPostprocessor(VideoPostprocessor):
         """
         class_probs = prediction.class_probs[:, :-1]
         dtype = torch.uint8 if class_probs.shape[1] <= 256 else torch.int64
-        for frame_strips in prediction.strips():
-            sem_seg = torch.cat([winning_classes(class_probs, masks).to(dtype) for masks in frame_strips])
+        if self.resizes == 'masks':
+            frames = ((winning_classes(class_probs, masks) for masks in frame) for frame in prediction.strips())
+        else:
+            combine = partial(class_scores, class_probs)
+            frames = ((_max(scores)[1] for scores in frame)
+                      for frame in prediction.strips(probabilities=False, combine=combine))
+        for frame in frames:
+            sem_seg = torch.cat([classes.to(dtype) for classes in frame])
             yield DetDataSample(pred_sem_seg=PixelData(sem_seg=sem_seg[None].cpu()))
 
     def start_stream(self) -> Callable[[VideoPrediction], DetDataSample]:
         """Begin a video without a known end: frames are independent of each other."""
         return lambda prediction: next(self.frames(prediction))
+
+
+@torch.no_grad()
+def class_scores(class_probs: Tensor, mask_logits: Tensor) -> Tensor:
+    """Compute the sum over queries of p(class | query) x mask.
+
+    Args:
+        class_probs (Tensor): Shape (Q, K).
+        mask_logits (Tensor): Shape (Q, h, w).
+
+    Returns:
+        Tensor: Shape (K, h, w).
+    """
+    with torch.autocast(mask_logits.device.type, enabled=False), CPUInference():
+        scores = F.linear(class_probs.T, mask_logits.sigmoid().flatten(1).T)
+    return scores.unflatten(1, mask_logits.shape[1:])
 
 
 def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
@@ -74,4 +111,13 @@ def winning_classes(class_probs: Tensor, masks: Tensor) -> Tensor:
 
 def _best(class_probs: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     """Largest score of the classes (Q, K) for every pixel (Q, N), and the winning class; both (N,)."""
-    return F.linear(class_probs.T, masks.T).max(dim=0)  # argmax takes twice as long on CPU
+    return _max(F.linear(class_probs.T, masks.T))
+
+
+def _max(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Maximum over the first axis, and the first place of it."""
+    if scores.device.type != 'cpu' or len(scores) > 256:
+        return scores.max(dim=0)
+    best = scores.amax(dim=0)  # with the comparison below, half the time of `max`, which finds the place too
+    last_first = torch.arange(len(scores) - 1, -1, -1, dtype=torch.uint8).view(-1, *[1] * best.dim())
+    return best, len(scores) - 1 - ((scores >= best) * last_first).amax(dim=0).long()

@@ -2,6 +2,7 @@
 """The three task outputs against those of the official DVIS++ code (``inference.npz``), and at the edges."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.structures import InstanceData, PixelData
 
 from mmvc.models.cpu import inference
-from mmvc.models.task_modules.postprocessors import VideoPrediction
+from mmvc.models.task_modules.postprocessors import VideoPrediction, VSSPostprocessor
 from mmvc.models.task_modules.postprocessors.vss import winning_classes
 from mmvc.registry import TASK_UTILS
 from tests.helpers.golden_utils import load_golden
@@ -257,6 +258,48 @@ def test_vss_does_not_score_classes_that_cannot_win(monkeypatch, sharpness, mino
     actual = winning_classes(class_probs, masks)
     assert actual.dtype == torch.int64 and (actual[:10] == 30).all() and (actual[10:] < 25).any()
     torch.testing.assert_close(scores.gather(0, actual[None])[0], scores.amax(0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('ori_shape', [(60, 90), (45, 70), (121, 33)])
+def test_vss_can_resize_scores(golden, ori_shape):
+    """All classes at the size of the features, then resized like masks."""
+    prediction = replace(raw_prediction(golden), ori_shape=ori_shape)
+    scores = torch.einsum('qk,tqhw->tkhw', prediction.class_probs[:, :-1], prediction.mask_features.sigmoid())
+    scores = F.interpolate(scores, (64, 96), mode='bilinear')[..., :60, :90]
+    scores = F.interpolate(scores, ori_shape, mode='bilinear')
+    postprocessor = TASK_UTILS.build(dict(type='VSSPostprocessor', resizes='scores'))
+    classes = torch.stack([frame.pred_sem_seg.sem_seg for frame in postprocessor.frames(prediction)])
+    assert classes.dtype == torch.uint8
+    torch.testing.assert_close(scores.gather(1, classes.long())[:, 0], scores.amax(1), rtol=0, atol=1e-6)
+    by_mask = torch.stack([frame.pred_sem_seg.sem_seg for frame in VSSPostprocessor().frames(prediction)])
+    assert 0 < (classes != by_mask).float().mean() < 0.1
+    first_frame = replace(prediction, mask_embeds=None, mask_features=prediction.mask_features[:1])
+    first = postprocessor.start_stream()(first_frame)
+    assert torch.equal(first.pred_sem_seg.sem_seg, classes[0])
+
+
+def test_vss_of_resized_scores_is_that_of_transformers():
+    module = pytest.importorskip('transformers.models.videomt.video_processing_videomt')
+    cls_scores, masks = torch.randn(2, 30, 21), 4 * torch.randn(2, 30, 16, 24)
+    outputs = SimpleNamespace(class_queries_logits=cls_scores, masks_queries_logits=masks)
+    theirs = module.VideomtVideoProcessor().post_process_semantic_segmentation(outputs, [(64, 96)] * 2)
+    for t in range(2):
+        prediction = VideoPrediction(cls_scores[t].softmax(-1), None, masks[t:t + 1], *[(64, 96)] * 3)
+        ours = next(VSSPostprocessor(resizes='scores').frames(prediction)).pred_sem_seg.sem_seg[0]
+        assert (ours != theirs[t]).sum() <= 1
+
+
+def test_vss_names_an_unknown_method():
+    with pytest.raises(ValueError, match="`resizes` of VSSPostprocessor is 'masks' or 'scores', got 'labels'"):
+        VSSPostprocessor(resizes='labels')
+
+
+@pytest.mark.parametrize('num_classes', [1, 2, 255, 256, 257])
+def test_vss_takes_the_first_of_equal_classes(num_classes):
+    class_probs = torch.ones(3, num_classes) / num_classes
+    assert not winning_classes(class_probs, torch.rand(3, 4, 5)).any()
+    class_probs[:, -2:] *= 2
+    assert (winning_classes(class_probs, torch.rand(3, 4, 5)) == max(0, num_classes - 2)).all()
 
 
 @pytest.mark.parametrize('task', ['VSSPostprocessor', 'VPSPostprocessor', 'VISPostprocessor'])

@@ -1,0 +1,24 @@
+_base_ = [
+    '../_base_/models/encoder_only_tiny.py', '../_base_/datasets/synthetic.py', '../_base_/schedules/from_scratch.py',
+    '../_base_/default_runtime.py'
+]
+
+model = dict(_base_.lvmt_tiny, num_classes=_base_.num_classes, postprocessor=_base_.postprocessor)
+train_dataloader = dict(batch_size=2)
+max_iters = 350
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.1, end=50, by_epoch=False),
+    dict(type='CosineAnnealingLR', begin=50, end=max_iters, eta_min=1e-6, by_epoch=False),
+]
+auto_scale_lr = dict(base_batch_size=2)
+stages = dict(
+    segmenter=dict(
+        sample_clip=dict(num_frames=2, frame_range=5),
+        train_dataloader=dict(batch_size=3),
+        train_cfg=dict(max_iters=600, val_interval=600),
+        param_scheduler=[
+            dict(type='LinearLR', start_factor=0.1, end=50, by_epoch=False),
+            dict(type='CosineAnnealingLR', begin=50, end=600, eta_min=1e-6, by_epoch=False),
+        ],
+        auto_scale_lr=dict(base_batch_size=3)))
