@@ -201,12 +201,11 @@ def weight_mismatches(model: nn.Module, state_dict: dict[str, Tensor], allow_mis
     Returns:
         list[str]: One line per mismatch; empty if all weights fit.
     """
-    expected = _whole_state_dict(model)
-    given = {plain_name(name): tensor for name, tensor in state_dict.items()}
+    expected, given, fitting = _compare(model, state_dict)
+    modules = dict(model.named_modules())
     lines = [
         f'{name}: {_shape(given[name])} in the checkpoint, {tuple(expected[name].shape)} in the model'
-        f'{_remedy(model, name, given[name])}' for name in expected
-        if name in given and getattr(given[name], 'shape', None) != expected[name].shape
+        f'{_remedy(modules, name, given[name])}' for name in expected if name in given and name not in fitting
     ]
     if not allow_missing:
         optional = _optional_weights(model)
@@ -246,19 +245,25 @@ def _shape(value: Any) -> str:
     return f'shape {tuple(value.shape)}' if hasattr(value, 'shape') else f'a {type(value).__name__}'
 
 
-def _remedy(model: nn.Module, name: str, value: Any) -> str:
+def _remedy(modules: dict[str, nn.Module], name: str, value: Any) -> str:
     """What the module with a weight suggests for another shape; nothing if it has no method ``explain_shape``."""
     path, _, leaf = name.rpartition('.')
-    explain = getattr(dict(model.named_modules()).get(path), 'explain_shape', None)
+    explain = getattr(modules.get(path), 'explain_shape', None)
     remedy = explain(leaf, value.shape) if explain is not None and hasattr(value, 'shape') else None
     return f' ({remedy})' if remedy else ''
 
 
 def fitting_weights(model: nn.Module, state_dict: dict[str, Tensor]) -> set[str]:
     """Names of the weights of a model that a checkpoint has in the same shape; arguments as above."""
+    return _compare(model, state_dict)[2]
+
+
+def _compare(model: nn.Module, state_dict: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], set[str]]:
+    """Weights of a model and of a checkpoint by plain name, and the names of those with the same shape in both."""
     expected = _whole_state_dict(model)
     given = {plain_name(name): tensor for name, tensor in state_dict.items()}
-    return {name for name in expected if name in given and getattr(given[name], 'shape', None) == expected[name].shape}
+    fitting = {name for name, tensor in expected.items() if getattr(given.get(name), 'shape', None) == tensor.shape}
+    return expected, given, fitting
 
 
 def frozen_weights(model: nn.Module) -> list[str]:

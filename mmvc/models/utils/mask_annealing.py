@@ -3,9 +3,9 @@
 
 from collections.abc import Sequence
 
-from mmengine.logging import MessageHub
-
 from mmvc.utils.errors import UsageError
+
+from .iteration import current_iteration
 
 
 class MaskAnnealing:
@@ -66,6 +66,5 @@ class MaskAnnealing:
 
     def __call__(self, block: int) -> float:
         """Return the probability in the current iteration; 0 outside of a training. See :meth:`probability`."""
-        hub = MessageHub.get_current_instance()
-        iteration, max_iters = hub.get_info('iter'), hub.get_info('max_iters')
-        return 0.0 if iteration is None or max_iters is None else self.probability(block, iteration / max_iters)
+        current = current_iteration()
+        return 0.0 if current is None else self.probability(block, current[0] / current[1])

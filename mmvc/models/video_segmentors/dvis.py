@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from mmdet.structures import TrackDataSample
-from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
 
 from ..heads import TrackerState
+from ..utils.iteration import current_iteration
 from ..utils.queries import decode_masks
 from ..utils.segmenter_cache import SegmenterCache
 from ..utils.targets import clip_targets
@@ -50,9 +50,8 @@ class BaseDVIS(DecoupledVideoSegmentor):
 
     def is_guided(self) -> bool:
         """Whether the frozen modules decide the assignment in the current iteration. False outside of a training."""
-        hub = MessageHub.get_current_instance()
-        iteration, max_iters = hub.get_info('iter'), hub.get_info('max_iters')
-        return iteration is not None and max_iters is not None and iteration < self.guided_fraction * max_iters
+        current = current_iteration()
+        return current is not None and current[0] < self.guided_fraction * current[1]
 
 
 @MODELS.register_module()

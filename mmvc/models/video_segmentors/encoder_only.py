@@ -187,7 +187,7 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
             targets = clip_targets(data_samples, inputs.device)
             if self.official_quirks:
                 is_vis = isinstance(self.postprocessor, VISPostprocessor)
-                clips = clip_targets(carried.clips, inputs.device) if carried else None
+                clips = clip_targets(carried.clips, inputs.device) if carried and not is_vis else None
                 targets = official_targets(targets, self.num_classes, is_vis, clips)
                 cls_scores[-1], masks[-1] = map(official_final_order, (cls_scores[-1], masks[-1]))
         losses = deep_supervision_losses(self.criterion, self.matcher, cls_scores, masks, targets, sample_weights)
@@ -231,9 +231,9 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         log_rescale = self._draw_log_rescale(frames.device)
         encoded = self._tokens(self._run_encoder(frames.flatten(0, 1), log_rescale), frames, log_rescale)
         joined, _, queries = self._join_clips(encoded, shape[1], queries)
-        cls_scores, masks = self._predict(joined, encoded.grid, True)
-        embeds = self.decoder.final_norm(self.encoder)(joined.queries)
-        output = dict(cls_scores=cls_scores, mask_preds=masks, query_embeds=embeds)
+        normed = self._norm(joined)
+        cls_scores, masks = self.head(normed.queries, normed.patches, encoded.grid)
+        output = dict(cls_scores=cls_scores, mask_preds=masks, query_embeds=normed.queries)
         return {name: value.unflatten(0, shape) for name, value in output.items()}, queries
 
     def process_window(self, frames: Tensor, state: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
@@ -365,9 +365,12 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
 
     def _predict(self, tokens: JoinedTokens, grid: tuple[int, int], norm: bool) -> tuple[Tensor, Tensor]:
         """Class logits (N, Q, K + 1) and mask logits (N, Q, 4 h, 4 w) of tokens, normalised before if asked to."""
-        if norm:
-            tokens = JoinedTokens(*map(self.decoder.final_norm(self.encoder), tokens[:2]))
+        tokens = self._norm(tokens) if norm else tokens
         return self.head(tokens.queries, tokens.patches, grid)
+
+    def _norm(self, tokens: JoinedTokens) -> JoinedTokens:
+        """Normalise tokens for the head."""
+        return JoinedTokens(*map(self.decoder.final_norm(self.encoder), tokens[:2]))
 
     def _attention_mask(self, probability: float, tokens: JoinedTokens, grid: tuple[int, int]) -> Tensor | None:
         """Draw the mask of a joint block in training: bool, True = attended, broadcast to (N, heads, tokens, tokens).
