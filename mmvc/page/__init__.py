@@ -1,0 +1,1 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
