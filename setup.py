@@ -57,8 +57,8 @@ setup(
     license='Apache-2.0',
     keywords='computer vision, video segmentation, OpenMMLab',
     packages=find_packages(include=['mmvc', 'mmvc.*']),
-    # With a root named here, an editable installation puts this folder on the path. Otherwise, a script in the folder that
-    # contains the clone would import the clone itself, as an empty namespace package.
+    # With a root named here, an editable installation puts this folder on the path. Otherwise, a script in the folder
+    # that contains the clone would import the clone itself, as an empty namespace package.
     package_dir={'': '.'},
     entry_points={'console_scripts': ['mmvc = mmvc.commands.dispatch:main']},
     package_data={'mmvc': ['py.typed']},  # lets users check types against this package

@@ -16,6 +16,7 @@ from mmvc.analysis.pictures import FORMS, frames_to_show, spread
 from mmvc.engine import OverrideAction, data_files, load_config, report_errors, require_dataloader
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.config_names import config_argument
 from mmvc.utils.outputs import protect_inputs
 from mmvc.visualization import FPS_RANGE, PanelDrawer
 
@@ -36,7 +37,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file; its dataloaders name the datasets')
+    parser.add_argument('config', type=config_argument, help='config file; its dataloaders name the datasets')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config, whose training is shown; '
                         'default: the last')
     parser.add_argument('--out-dir', default='work_dirs/browse', help='folder to write to; default: %(default)s')

@@ -16,6 +16,7 @@ from mmvc.engine import OverrideAction, load_config, report_errors
 from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.config_names import config_argument
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.outputs import protect_inputs
 
@@ -73,10 +74,13 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config')
     args = parser.parse_args(argv)
-    args.is_config = args.dataset.endswith('.py')
-    if not args.is_config:
-        if args.dataset not in CHECKS:
-            parser.error(f'DATASET is a config file (.py) or one of {", ".join(CHECKS)}, got "{args.dataset}"')
+    args.is_config = args.dataset not in CHECKS
+    if args.is_config:
+        try:
+            args.dataset = config_argument(args.dataset)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f'DATASET is a config or one of {", ".join(CHECKS)}: {error}')
+    else:
         if args.root is None:
             parser.error(f'{args.dataset} needs ROOT, the folder of the dataset')
         if args.cfg_options:

@@ -28,6 +28,7 @@ from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import plain_name, trust_checkpoints
+from mmvc.utils.config_names import config_argument
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
 
@@ -51,7 +52,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         'model of the config and are not NaN or infinite.',
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config that the checkpoint was trained with')
+    parser.add_argument('config', type=config_argument, help='config that the checkpoint was trained with')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('out_dir', nargs='?', default='.', help='folder to write to; default: the current one')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; '

@@ -33,6 +33,7 @@ from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write, remove_orphaned_drafts
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.config_names import config_argument
 from mmvc.utils.dataset_configs import innermost_datasets
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
@@ -64,7 +65,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         description='Evaluate a checkpoint on the test set of a config.',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', type=config_argument, help='config file, or the name of a config of mmvc')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; default: the '
                         'last')

@@ -33,6 +33,7 @@ from mmvc.engine import (
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.config_names import config_argument
 from mmvc.utils.errors import UsageError
 
 EXAMPLES = """examples:
@@ -59,7 +60,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         'the work dir and from the weights of the stage before. summary.json has the metrics of all stages.',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', type=config_argument, help='config file, or the name of a config of mmvc')
     parser.add_argument('--work-dir',
                         help='folder for logs and checkpoints; default: work_dirs/<folder and name of the config>')
     parser.add_argument('--resume', action='store_true',

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,7 +18,6 @@ from mmvc.registry import METRICS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.tiny_vss import TinyVSS, write_config, write_videos
-
 
 
 @pytest.fixture
