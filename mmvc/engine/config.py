@@ -338,6 +338,9 @@ def build_runner(cfg: Config) -> Runner:
     if is_main_process():
         remove_orphaned_drafts(cfg.work_dir)
     wrap_for_cpu(cfg)
+    if isinstance(visualizer := cfg.get('visualizer'), dict):
+        # mmengine keeps one visualizer per name, for good: without a name, each run gets its own
+        cfg.visualizer = ConfigDict({key: value for key, value in visualizer.items() if key != 'name'})
     runner = RUNNERS.build(cfg)
     guard_loaders(runner)
     runner.register_hook(CheckDataHook())

@@ -23,6 +23,7 @@ from mmvc.utils.errors import DataError, NonFiniteError, UsageError
 from mmvc.utils.signals import exit_on_signals
 from mmvc.utils.worker_errors import message_of
 
+from .console import short_console
 from .distributed import exit_with_message, exit_without_peer, is_lost_peer
 from .hooks import WeightMismatchError
 from .stopping import TrainingStopped
@@ -36,19 +37,23 @@ _NO_SHARED_MEMORY = re.compile(r'shared memory(\(shm\))? (for )?(file|object)|by
 
 
 @contextmanager
-def report_errors() -> Iterator[None]:
+def report_errors(verbose: bool = False) -> Iterator[None]:
     """End the process with one line for an error that the user can fix; any other error keeps its traceback.
 
     The user can fix wrong arguments and configs, damaged or missing files, a full disk, weights that do not fit the
     model, and NaN or infinite losses. If all ranks have the same error, only the first rank prints it, and a rank that
     loses another one leaves the last word to that. Ctrl-C ends with one line, too. SIGTERM ends the process as
     :func:`exit_on_signals` says. Nobody who reads standard output any more (``| head``) is no error.
+
+    Args:
+        verbose (bool): Whether to print what otherwise only the log files have, see :func:`short_console`. Defaults to
+            False.
     """
     watch_parent()
     for stream in (sys.stdout, sys.stderr):  # a locale such as C cannot print every name of a video
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != 'utf-8':
             stream.reconfigure(errors='backslashreplace')
-    with exit_on_signals(), _record_failed_builds() as failed_builds:
+    with short_console(verbose), exit_on_signals(), _record_failed_builds() as failed_builds:
         try:
             yield
             if sys.stdout is not None:

@@ -11,7 +11,7 @@ import json
 import os.path as osp
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -238,7 +238,12 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     runner.register_hook(final)
     checkpoint_hook = _checkpoint_hook(stage, runner)
     with stop_on_signals() if checkpoint_hook is not None and not checkpoint_hook.by_epoch else nullcontext():
-        runner.train()
+        try:
+            runner.train()
+        except BaseException:
+            with suppress(Exception):
+                runner.visualizer.close()  # so that services get the last numbers, as after a complete training
+            raise
         stop = on_main_process(requested_signal)
 
     if checkpoint_hook is not None:
