@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 from mmengine.logging import MMLogger
+from mmengine.runner import checkpoint
 
 # How mmengine's messages begin that are long, come once per parameter, or warn of what mmengine itself does.
 _FILE_ONLY = re.compile('|'.join((
@@ -25,12 +26,16 @@ _FILE_ONLY = re.compile('|'.join((
 )))
 
 
+class _Unaddressed(str):
+    """A message that mmengine gives to no logger, and so prints without a time and a level."""
+
+
 class ConsoleFilter(logging.Filter):
     """Rejects the messages that only the log file needs: parameter lists, whole configs, hooks, the environment."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to print a record."""
-        return _FILE_ONLY.match(record.getMessage()) is None
+        return not isinstance(record.msg, _Unaddressed) and _FILE_ONLY.match(record.getMessage()) is None
 
 
 _FILTER = ConsoleFilter()
@@ -40,7 +45,9 @@ _FILTER = ConsoleFilter()
 def short_console(verbose: bool = False) -> Iterator[None]:
     """Let mmengine's loggers print less while the block runs; their log files still get everything.
 
-    mmengine makes a logger for each run, so the constructor of its loggers is wrapped.
+    mmengine makes a logger for each run, so the constructor of its loggers is wrapped. What it prints about a
+    checkpoint without a logger, among it all weights that a stage adds to those of the stage before, goes to the log
+    file as well: :class:`CheckWeightsHook` says what is wrong with a checkpoint, and what it lacks.
 
     Args:
         verbose (bool): Whether to change nothing. Defaults to False.
@@ -48,7 +55,10 @@ def short_console(verbose: bool = False) -> Iterator[None]:
     if verbose:
         yield
         return
-    original = MMLogger.__init__
+    original, print_log = MMLogger.__init__, checkpoint.print_log
+
+    def to_file(msg: str, logger: Any = None, level: int = logging.INFO) -> None:
+        print_log(_Unaddressed(msg) if logger is None else msg, logger or 'current', level)
 
     @wraps(original)
     def init(self: MMLogger, *args: Any, **kwargs: Any) -> None:
@@ -59,11 +69,11 @@ def short_console(verbose: bool = False) -> Iterator[None]:
     for logger in MMLogger._instance_dict.values():
         for handler in _console_handlers(logger):
             handler.addFilter(_FILTER)
-    MMLogger.__init__ = init
+    MMLogger.__init__, checkpoint.print_log = init, to_file
     try:
         yield
     finally:
-        MMLogger.__init__ = original
+        MMLogger.__init__, checkpoint.print_log = original, print_log
         for logger in MMLogger._instance_dict.values():
             for handler in _console_handlers(logger):
                 handler.removeFilter(_FILTER)

@@ -228,6 +228,9 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     if cfg.resume or init is not None:
         cfg.load_from = step.checkpoint if cfg.resume else init
     runner = build_runner(cfg)
+    length = ', '.join(f'{count} {key.removeprefix("max_")}' for key, count in stage.schedule.items())
+    print_log(f'{capitalized(stage.label)}: {length}; log file and curves are in "{runner.log_dir}"',
+              logger='current')
     if cfg.get('load_from') is not None:
         fine_tunes = not cfg.resume and init is None
         runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume, allow_other=fine_tunes))
