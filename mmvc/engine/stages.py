@@ -240,7 +240,7 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     final = FinalMetricsHook()
     runner.register_hook(final)
     checkpoint_hook = _checkpoint_hook(stage, runner)
-    with stop_on_signals() if checkpoint_hook is not None and not checkpoint_hook.by_epoch else nullcontext():
+    with stop_on_signals() if checkpoint_hook is not None else nullcontext():
         try:
             runner.train()
         except BaseException:
