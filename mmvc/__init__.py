@@ -20,8 +20,10 @@ ensure_importable_mmcv_ops()  # must come before anything that imports mmdet
 
 from . import registry  # noqa: E402
 from .utils.checkpoint_loading import register_checkpoint_loader  # noqa: E402
+from .utils.log_levels import hide_debug_messages  # noqa: E402
 from .version import __version__  # noqa: E402
 
 register_checkpoint_loader()
+hide_debug_messages()
 
 __all__ = ['__version__', 'registry']

@@ -66,8 +66,8 @@ def run_evaluation(evaluation: Evaluation, checkpoint: str, work_dir: str, launc
     cfg = Config(evaluation.cfg.to_dict(), filename=evaluation.cfg.filename)
     cfg.work_dir, cfg.experiment_name, cfg.launcher = work_dir, work_dir, launcher
     cfg.load_from, cfg.resume = checkpoint, False
-    if cfg.get('visualizer'):  # under its old name, mmengine would return the visualizer of the training
-        cfg.visualizer = dict(type=cfg.visualizer.type, name=work_dir)
+    if cfg.get('visualizer'):
+        cfg.visualizer = dict(type=cfg.visualizer.type)  # without services
     runner = build_runner(cfg)
     runner.register_hook(CheckWeightsHook())
     hook = AttentionShareHook() if evaluation.attention and 'refiner' in cfg.model else None

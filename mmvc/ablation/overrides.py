@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmvc.engine.config_keys import check_options
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
 
@@ -26,7 +27,9 @@ def apply_overrides(cfg: Config, overrides: Mapping[str, Any], source: str) -> N
     """
     for key, value in overrides.items():
         try:
-            cfg.merge_from_dict({_with_positions(cfg, key): value})
+            changes = {_with_positions(cfg, key): value}
+            check_options(cfg, changes, f'{source}: "{key}" does not fit config "{cfg.filename}"')
+            cfg.merge_from_dict(changes)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UsageError(f'{source}: "{key}" does not fit config "{cfg.filename}": {error}') from error
 

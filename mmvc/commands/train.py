@@ -89,6 +89,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config, for all stages: key=value, a.b.c=value, key="[1,2]"; '
                         'for one stage: stages.NAME.key=value')
+    parser.add_argument('--verbose', action='store_true', help='print everything that the log file gets: config, '
+                        'hooks, environment, and a line for each parameter')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help='set by launchers, not by hand')
     args = parser.parse_args(argv)
@@ -117,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the training of the command line."""
     if args.trust_checkpoint:
         trust_checkpoints()
-    with report_errors():
+    with report_errors(args.verbose):
         cfg = prepare(args)
         names = stage_names(read_config(args.config))
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)

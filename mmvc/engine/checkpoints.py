@@ -19,7 +19,8 @@ from mmvc.utils.checkpoint_loading import load_from_local, plain_name
 from mmvc.utils.errors import CheckpointError, UsageError
 
 _PERIODIC_NAME = re.compile(r'(?!best_)[^/\\\0]*_(\d+)\.pth')  # iter_100.pth, epoch_3.pth; best_*: no optimizer state
-_OWN_NAME = re.compile(r'((iter|epoch)_\d+|best_[^/\\\0]+)\.pth')
+_INSIDE_EPOCH = re.compile(r'epoch_(\d+)_iter_(\d+)\.pth')  # of a training that was stopped inside an epoch
+_OWN_NAME = re.compile(r'((iter|epoch)_\d+|epoch_\d+_iter_\d+|best_[^/\\\0]+)\.pth')
 
 _LATER_PARTS = {'tracker', 'refiner', 'propagation'}  # modules that the first stage lacks
 # detectron2's dict of weights, and what the official models call their parts
@@ -100,9 +101,26 @@ def periodic_checkpoints(folder: str | Path) -> list[Path]:
     Returns:
         list[Path]: Files, in descending order of iteration or epoch.
     """
-    numbered = [(int(match[1]), path) for path in Path(folder).glob('*.pth')
-                if (match := _PERIODIC_NAME.fullmatch(path.name)) and path.is_file()]
+    numbered = [(_progress(path.name), path) for path in Path(folder).glob('*.pth')
+                if _PERIODIC_NAME.fullmatch(path.name) and path.is_file()]
     return [path for _, path in sorted(numbered, reverse=True)]
+
+
+def _progress(name: str) -> tuple[int, int]:
+    """What the name of a periodic checkpoint counts: iterations or epochs, and iterations inside an epoch."""
+    if inside := _INSIDE_EPOCH.fullmatch(name):
+        return int(inside[1]), int(inside[2])
+    match = _PERIODIC_NAME.fullmatch(name)
+    return int(match[1]) if match else -1, 0
+
+
+def is_inside_epoch(path: str | Path) -> bool:
+    """Whether a checkpoint was saved before the end of an epoch, as its name tells.
+
+    Args:
+        path (str | Path): Checkpoint file.
+    """
+    return _INSIDE_EPOCH.fullmatch(Path(path).name) is not None
 
 
 def is_training_checkpoint(name: str) -> bool:

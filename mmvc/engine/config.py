@@ -19,11 +19,12 @@ from mmvc.utils.type_names import type_name
 
 from .checkpoints import last_good_checkpoint
 from .class_types import name_types
+from .config_keys import check_keys, check_options
 from .distributed import on_main_process, wrap_for_cpu
 from .hooks.check_data_hook import CheckDataHook
 from .loaders import guard_loaders
 from .rank_comparison import require_same_settings
-from .stage_config import resolve_stage, stage_names
+from .stage_config import PIPELINE_KEYS, resolve_stage, stage_names
 
 #: name on the command line -> class, package to install, module that it imports
 VIS_BACKENDS = dict(
@@ -31,6 +32,7 @@ VIS_BACKENDS = dict(
     wandb=('WandbVisBackend', 'wandb', 'wandb'),
     mlflow=('MLflowVisBackend', 'mlflow', 'mlflow'))
 _DATA_KEYS = tuple(f'{split}_{part}' for split in ('train', 'val', 'test') for part in ('dataloader', 'evaluator'))
+_OPTIONS = 'cfg_options (--cfg-options)'
 
 
 class OverrideAction(DictAction):
@@ -59,16 +61,18 @@ def read_config(path: str) -> Config:
         Config: The config; its ``stages``, if it has any, are not merged.
 
     Raises:
-        UsageError: If the file is missing or is not a config.
+        UsageError: If the file is missing, is not a config, or has a misspelt entry, see :func:`check_keys`.
     """
     if not osp.isfile(path):
         raise UsageError(f'config "{path}" does not exist')
     try:
-        return name_types(Config.fromfile(path))
+        cfg = name_types(Config.fromfile(path))
     except FileNotFoundError as error:  # a file named in _base_
         raise UsageError(f'config "{path}": {error}') from error
     except Exception as error:  # a config is code, which can fail in any way
         raise UsageError(f'config "{path}" cannot be read: {type(error).__name__}: {error}') from error
+    check_keys(cfg, f'config "{path}"')
+    return cfg
 
 
 def load_config(path: str,
@@ -98,7 +102,9 @@ def load_config(path: str,
     names = stage_names(cfg)
     for_all, for_stages = _split_options(cfg_options or {}, names, label)
     for name, options in for_stages.items():
-        merge_options(cfg, {f'stages.{name}.{key}': value for key, value in options.items()}, label)
+        where = f'{_OPTIONS} do not fit {label}, stage "{name}"'
+        check_options(resolve_stage(cfg, name), options, where, PIPELINE_KEYS)
+        _merge(cfg, {f'stages.{name}.{key}': value for key, value in options.items()}, label)
     if stage is None and names:
         stage = names[-1]
     cfg = resolve_stage(cfg, stage)
@@ -122,7 +128,7 @@ def load_config(path: str,
 def _split_options(options: dict, names: list[str], label: str) -> tuple[dict, dict[str | None, dict]]:
     """Split overrides into those for all stages and those for one stage, by its name, without the prefix."""
     if not isinstance(options, dict):
-        raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: they must be a dict, found {options!r}')
+        raise UsageError(f'{_OPTIONS} do not fit {label}: they must be a dict, found {options!r}')
     for_all: dict[str, Any] = {}
     for_stages: dict[str | None, dict] = {}
     for key, value in options.items():
@@ -132,7 +138,7 @@ def _split_options(options: dict, names: list[str], label: str) -> tuple[dict, d
             continue
         name, _, rest = rest.partition('.')
         if name not in names or not rest:
-            raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: "{key}" must be stages.NAME.KEY, and '
+            raise UsageError(f'{_OPTIONS} do not fit {label}: "{key}" must be stages.NAME.KEY, and '
                              f'the stages of the config are {", ".join(names) or "none"}')
         for_stages.setdefault(name, {})[rest] = value
     return for_all, for_stages
@@ -147,12 +153,18 @@ def merge_options(cfg: Config, cfg_options: dict | None, label: str) -> None:
         label (str): Name of the config in messages.
 
     Raises:
-        UsageError: An entry does not fit.
+        UsageError: An entry does not fit, or is likely misspelt, see :func:`check_options`.
     """
+    if isinstance(cfg_options, dict):
+        check_options(cfg, cfg_options, f'{_OPTIONS} do not fit {label}')
+    _merge(cfg, cfg_options, label)
+
+
+def _merge(cfg: Config, cfg_options: dict | None, label: str) -> None:
     try:
         cfg.merge_from_dict(cfg_options or {})
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f'cfg_options (--cfg-options) do not fit {label}: {error}') from error
+        raise UsageError(f'{_OPTIONS} do not fit {label}: {error}') from error
 
 
 def require_dataloader(cfg: Config, split: str) -> ConfigDict:
@@ -338,6 +350,9 @@ def build_runner(cfg: Config) -> Runner:
     if is_main_process():
         remove_orphaned_drafts(cfg.work_dir)
     wrap_for_cpu(cfg)
+    if isinstance(visualizer := cfg.get('visualizer'), dict):
+        # mmengine keeps one visualizer per name, for good: without a name, each run gets its own
+        cfg.visualizer = ConfigDict({key: value for key, value in visualizer.items() if key != 'name'})
     runner = RUNNERS.build(cfg)
     guard_loaders(runner)
     runner.register_hook(CheckDataHook())

@@ -8,47 +8,44 @@ import re
 import shutil
 import signal
 import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import Any
 
 from mmengine.dist import is_main_process
-from mmengine.registry import Registry
-from mmengine.runner import Runner
 
 from mmvc.utils.children import watch_parent
 from mmvc.utils.errors import DataError, NonFiniteError, UsageError
 from mmvc.utils.signals import exit_on_signals
 from mmvc.utils.worker_errors import message_of
 
+from .build_errors import FailedBuild, explain_build, record_failed_builds
+from .console import short_console
 from .distributed import exit_with_message, exit_without_peer, is_lost_peer
 from .hooks import WeightMismatchError
 from .stopping import TrainingStopped
 
-#: mmengine's methods that build objects; the first argument of each is the part of the config to build
-_BUILDERS = ((Registry, 'build'), (Runner, 'build_train_loop'), (Runner, 'build_val_loop'),
-             (Runner, 'build_test_loop'), (Runner, 'build_optim_wrapper'), (Runner, 'build_param_scheduler'))
-_MAX_SHOWN = 200  # characters of a config in a message
 SHARED_MEMORY = '/dev/shm'
 _NO_SHARED_MEMORY = re.compile(r'shared memory(\(shm\))? (for )?(file|object)|bytes from file </torch_|Bus error')
 
 
 @contextmanager
-def report_errors() -> Iterator[None]:
+def report_errors(verbose: bool = False) -> Iterator[None]:
     """End the process with one line for an error that the user can fix; any other error keeps its traceback.
 
     The user can fix wrong arguments and configs, damaged or missing files, a full disk, weights that do not fit the
     model, and NaN or infinite losses. If all ranks have the same error, only the first rank prints it, and a rank that
     loses another one leaves the last word to that. Ctrl-C ends with one line, too. SIGTERM ends the process as
     :func:`exit_on_signals` says. Nobody who reads standard output any more (``| head``) is no error.
+
+    Args:
+        verbose (bool): Whether to print what otherwise only the log files have, see :func:`short_console`. Defaults to
+            False.
     """
     watch_parent()
     for stream in (sys.stdout, sys.stderr):  # a locale such as C cannot print every name of a video
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != 'utf-8':
             stream.reconfigure(errors='backslashreplace')
-    with exit_on_signals(), _record_failed_builds() as failed_builds:
+    with short_console(verbose), exit_on_signals(), record_failed_builds() as failed_builds:
         try:
             yield
             if sys.stdout is not None:
@@ -73,12 +70,12 @@ def report_errors() -> Iterator[None]:
             raise
 
 
-def explain(error: Exception, failed_build: str | None = None) -> str | None:
+def explain(error: Exception, failed_build: FailedBuild | None = None) -> str | None:
     """Describe an error to the user in one line.
 
     Args:
         error (Exception): An error with its traceback.
-        failed_build (str, optional): The object that could not be built, if the error occurred while mmengine built
+        failed_build (FailedBuild, optional): What could not be built, if the error occurred while mmengine built
             objects from the config. Defaults to None.
 
     Returns:
@@ -94,11 +91,7 @@ def explain(error: Exception, failed_build: str | None = None) -> str | None:
         return problem
     if isinstance(error, (UsageError, DataError, NonFiniteError, WeightMismatchError, OSError)):
         return message_of(error)
-    if failed_build is None:
-        return None
-    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
-    return (f'the config cannot be built: {failed_build}: {type(error).__name__}: {error} '
-            f'(raised in {frame.f_code.co_filename}:{line})')
+    return None if failed_build is None else explain_build(error, failed_build)
 
 
 def _explain_loader(text: str) -> str | None:
@@ -136,46 +129,3 @@ def _can_print() -> bool:
 def _abandon_output() -> None:
     """Let what is still to be printed go nowhere: Python would complain again when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextmanager
-def _record_failed_builds() -> Iterator[dict[Exception, str]]:
-    """Record which object mmengine was building when an error was raised.
-
-    mmengine's errors do not say which part of a config they are about. So its builders are wrapped while the block
-    runs; the errors themselves stay as they are.
-
-    Yields:
-        dict[Exception, str]: The innermost object, as ``type(key=value)``, for each error that left a builder.
-    """
-    failed_builds: dict[Exception, str] = {}
-
-    def recording(build: Callable) -> Callable:
-
-        @wraps(build)
-        def wrapper(owner: Registry | Runner, cfg: Any, *args: Any, **kwargs: Any) -> Any:
-            try:
-                return build(owner, cfg, *args, **kwargs)
-            except Exception as error:
-                failed_builds.setdefault(error, _describe(cfg, getattr(owner, 'name', build.__name__)))
-                raise
-
-        return wrapper
-
-    originals = [(owner, name, getattr(owner, name)) for owner, name in _BUILDERS]
-    for owner, name, build in originals:
-        setattr(owner, name, recording(build))
-    try:
-        yield failed_builds
-    finally:
-        for owner, name, build in originals:
-            setattr(owner, name, build)
-
-
-def _describe(cfg: Any, fallback: str) -> str:
-    """Return ``type(key=value, ...)``; a config without a type is called ``fallback``."""
-    arguments = dict(cfg.items()) if isinstance(cfg, dict) else {}
-    kind = arguments.pop('type', fallback)
-    shown = ', '.join(f'{key}={value!r}' for key, value in arguments.items())
-    shown = shown if len(shown) <= _MAX_SHOWN else f'{shown[:_MAX_SHOWN - 3]}...'
-    return f'{getattr(kind, "__name__", kind)}({shown})'

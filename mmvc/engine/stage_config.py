@@ -25,22 +25,19 @@ is replaced, and a dict with ``_delete_=True`` replaces a dict. Four entries hav
 """
 
 import copy
-import difflib
-import inspect
 import os.path as osp
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmvc.utils.errors import UsageError
+from mmvc.utils.spelling import did_you_mean
 from mmvc.utils.type_names import type_name
 
-# Entries that a runner reads, besides the arguments of its class.
-_RUNNER_KEYS = ('compile', 'custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'strategy',
-                'sync_bn', 'tta_model', 'tta_pipeline')
-_PIPELINE_KEYS = ('train_pipeline', 'sample_clip', 'mask')
+from .config_keys import runner_keys
+
+PIPELINE_KEYS = ('train_pipeline', 'sample_clip', 'mask')
 _MASKS = ('RandomPatchMask', 'TubeMask')
 _DELETE, _REMOVE = '_delete_', '_remove_'
 
@@ -106,17 +103,17 @@ def resolve_stage(cfg: Config, name: str | None = None) -> Config:
         cfg.pop('stages', None)
         return cfg
     if name not in names:
-        raise UsageError(f'{_label(cfg)} has no stage "{name}"{_did_you_mean(name, names)}: its stages are '
+        raise UsageError(f'{_label(cfg)} has no stage "{name}"{did_you_mean(name, names)}: its stages are '
                          f'{", ".join(names)}')
     whole = cfg.to_dict()
     patch = whole.pop('stages')[name]
     where = f'{_label(cfg)}: stages.{name}'
-    known = {*whole, *inspect.signature(Runner.__init__).parameters, *_RUNNER_KEYS, *_PIPELINE_KEYS, _REMOVE}
+    known = {*whole, *runner_keys(), *PIPELINE_KEYS, _REMOVE}
     for key in patch:
         if key not in known:
-            raise UsageError(f'{where} has an unknown entry "{key}"{_did_you_mean(key, known)}: an entry must be one '
+            raise UsageError(f'{where} has an unknown entry "{key}"{did_you_mean(key, known)}: an entry must be one '
                              'that the config or a runner of mmengine has')
-    merged = _merge(whole, {key: value for key, value in patch.items() if key not in _PIPELINE_KEYS}, where)
+    merged = _merge(whole, {key: value for key, value in patch.items() if key not in PIPELINE_KEYS}, where)
     _apply_pipeline_entries((merged.get('train_dataloader') or {}).get('dataset'), patch, where)
     return Config(merged, cfg_text=cfg.text, filename=cfg.filename)
 
@@ -127,7 +124,7 @@ def _merge(base: dict, patch: dict, where: str) -> dict:
     removed = patch.get(_REMOVE, ())
     for name in [removed] if isinstance(removed, str) else removed:
         if name not in merged:
-            raise UsageError(f'{where}.{_REMOVE} names "{name}", which is not there{_did_you_mean(name, merged)}')
+            raise UsageError(f'{where}.{_REMOVE} names "{name}", which is not there{did_you_mean(name, merged)}')
         del merged[name]
     for key, value in patch.items():
         if key in (_DELETE, _REMOVE):
@@ -194,8 +191,3 @@ def _pipelines(part: Any) -> Iterator[list]:
 def _label(cfg: Config) -> str:
     """Return the name of a config in errors."""
     return f'config "{cfg.filename}"' if cfg.filename else 'the config'
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f' (did you mean "{close[0]}"?)' if close else ''

@@ -11,7 +11,7 @@ import json
 import os.path as osp
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -228,6 +228,9 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     if cfg.resume or init is not None:
         cfg.load_from = step.checkpoint if cfg.resume else init
     runner = build_runner(cfg)
+    length = ', '.join(f'{count} {key.removeprefix("max_")}' for key, count in stage.schedule.items())
+    print_log(f'{capitalized(stage.label)}: {length}; log file and curves are in "{runner.log_dir}"',
+              logger='current')
     if cfg.get('load_from') is not None:
         fine_tunes = not cfg.resume and init is None
         runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume, allow_other=fine_tunes))
@@ -237,8 +240,13 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     final = FinalMetricsHook()
     runner.register_hook(final)
     checkpoint_hook = _checkpoint_hook(stage, runner)
-    with stop_on_signals() if checkpoint_hook is not None and not checkpoint_hook.by_epoch else nullcontext():
-        runner.train()
+    with stop_on_signals() if checkpoint_hook is not None else nullcontext():
+        try:
+            runner.train()
+        except BaseException:
+            with suppress(Exception):
+                runner.visualizer.close()  # so that services get the last numbers, as after a complete training
+            raise
         stop = on_main_process(requested_signal)
 
     if checkpoint_hook is not None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NOTICE = b'Stopping: a checkpoint is saved after this iteration, or after the validation that is running\n'
+_NOTICE = b'Stopping as soon as a checkpoint is saved\n'
 _SECOND = b'A second signal ends the training at once\n'
 _requested: list[int] = []
 _active = False

@@ -1,8 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import copy
+import json
 import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -73,6 +76,87 @@ def test_a_stopped_training_saves_its_iteration_and_resumes_exactly(stage, monke
     one, other = (torch.load(f'{each.work_dir}/iter_6.pth', weights_only=False)['state_dict']
                   for each in (whole, stopped))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+EPOCHS = dict(train_cfg=dict(_delete_=True, type='mmengine.EpochBasedTrainLoop', max_epochs=3, val_interval=3),
+              custom_hooks=[], train_dataloader=dict(sampler=dict(type='mmengine.DefaultSampler', shuffle=True)),
+              default_hooks=dict(checkpoint=dict(by_epoch=True, interval=1, save_best=None),
+                                 sampler_seed=dict(type='mmengine.DistSamplerSeedHook')))  # of 8 iterations
+
+
+def stopped_at(model_mode, call, run_training):
+    """Run a training in a process of its own, with a signal at a call of the model; returns the message."""
+    def train():
+        forward, calls = TinyModel.forward, []
+
+        def stopping(self, *args, mode='tensor', **kwargs):
+            calls.append(mode)
+            if mode == model_mode and calls.count(mode) == call:
+                send(signal.SIGINT)
+            return forward(self, *args, mode=mode, **kwargs)
+
+        TinyModel.forward = stopping
+        with pytest.raises(TrainingStopped) as caught:
+            run_training()
+        return str(caught.value)
+
+    return in_own_process(train)
+
+
+def checkpoints(stage):
+    return sorted(name for name in os.listdir(stage.work_dir) if name.endswith('.pth'))
+
+
+def test_an_epoch_that_is_stopped_is_saved_and_repeated(stage):
+    def training():
+        each = stage('epochs')
+        each.cfg.merge_from_dict(copy.deepcopy(EPOCHS))  # it takes _delete_ out
+        return each
+
+    message = stopped_at('loss', 11, lambda: run(training()))
+    assert 'stopped by SIGINT after iteration 11, which is saved as' in message
+    assert checkpoints(training()) == ['epoch_1.pth', 'epoch_1_iter_11.pth']
+    message = stopped_at('loss', 2, lambda: run(training(), resume=True))
+    assert 'after iteration 13' in message  # the second epoch has begun again
+    assert checkpoints(training()) == ['epoch_1.pth', 'epoch_1_iter_13.pth']
+    message = stopped_at('loss', 8, lambda: run(training(), resume=True))
+    assert 'after epoch 2, which is saved as' in message
+    assert checkpoints(training()) == ['epoch_1.pth', 'epoch_2.pth']
+    run(training(), resume=True)
+    assert checkpoints(training()) == ['epoch_2.pth', 'epoch_3.pth']
+    meta = torch.load(f'{training().work_dir}/epoch_3.pth', weights_only=False)['meta']
+    assert meta['epoch'] == 3 and meta['iter'] == 13 + 8 + 8
+
+
+@pytest.mark.parametrize('interval', [4, 5])
+def test_a_validation_is_stopped_and_resumes_exactly(stage, interval):
+    """It comes after iteration 4, with or without a checkpoint of that."""
+    def training(name='stopped'):
+        each = stage(name, interval=interval, save_best=None)
+        each.cfg.custom_hooks = []
+        return each
+
+    run(training('whole'))
+    message = stopped_at('predict', 3, lambda: run(training()))
+    assert 'stopped by SIGINT in the validation after iteration 4, which is saved as' in message
+    assert checkpoints(training()) == ['iter_4.pth']
+    resumed = training()
+    run(resumed, resume=True)
+    logs = [json.loads(line) for path in Path(resumed.work_dir).glob('*/vis_data/scalars.json')
+            for line in path.read_text().splitlines()]
+    assert sum('tiny/mIoU' in entry for entry in logs) == 2, 'after iterations 4 and 6'
+    one, other = (torch.load(f'{each.work_dir}/iter_6.pth', weights_only=False)['state_dict']
+                  for each in (training('whole'), resumed))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_validation_of_averaged_weights_goes_on(stage):
+    """EMAHook exchanges the weights until its end: they cannot be saved before."""
+    training = stage(interval=5, save_best=None)
+    message = stopped_at('predict', 3, lambda: run(training))
+    assert 'after iteration 5' in message
+    training = stage('other', interval=4, save_best=None)
+    assert 'in the validation after iteration 4' in stopped_at('predict', 3, lambda: run(training))
 
 
 def test_a_second_signal_ends_at_once():

@@ -5,16 +5,17 @@ import os.path as osp
 import re
 import signal
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.fileio import get_file_backend
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmvc.engine.checkpoints import is_training_checkpoint
+from mmvc.engine.checkpoints import is_inside_epoch, is_training_checkpoint
+from mmvc.engine.resumable_train_loop import VALIDATED
 from mmvc.engine.stopping import TrainingStopped, requested_signal
 from mmvc.registry import HOOKS
 
@@ -39,7 +40,8 @@ class AtomicCheckpointHook(CheckpointHook):
     - A checkpoint is also saved when the last one is older than some minutes, and, if the training is shorter than the
       interval, after each fifth of it.
     - If the user or the system asks the process to stop (:func:`mmvc.engine.stopping.stop_on_signals`), a checkpoint
-      is saved and the training ends.
+      is saved and the training ends. A training that counts epochs then repeats the epoch that was interrupted, so its
+      checkpoint is called ``epoch_<finished epochs>_iter_<iterations>.pth``; the next one replaces it.
 
     Args:
         max_minutes (float, optional): Longest time between two checkpoints; None for no limit. Counted only in a
@@ -60,6 +62,7 @@ class AtomicCheckpointHook(CheckpointHook):
         self._last_saved_time = time.monotonic()
         self._last_saved_iter: int | None = None
         self._undefined: set[str] = set()
+        self._inside_epoch: str | None = None  # what is resumed, if it was saved before the end of an epoch
         self._earlier_best: list[str | None] = []  # while a better checkpoint is being saved
 
     def before_train(self, runner: Runner) -> None:
@@ -72,6 +75,8 @@ class AtomicCheckpointHook(CheckpointHook):
         super().before_train(runner)
         self._set_best([self._own_path(path) for path in self._best()])
         self._remove([path for path in map(self._own_path, _as_list(info.get(_OUTDATED))) if path is not None])
+        last = self._own_path(info.get('last_ckpt'))
+        self._inside_epoch = last if last and is_inside_epoch(last) else None
         self._last_saved_time = time.monotonic()
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         length = getattr(runner, 'max_iters', math.inf)
@@ -97,16 +102,68 @@ class AtomicCheckpointHook(CheckpointHook):
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         done = runner.iter + 1
         steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-        if self.by_epoch or done % steps or get_world_size() > 1 and done // steps % _ITERS_TO_AGREE:
+        if done % steps or get_world_size() > 1 and done // steps % _ITERS_TO_AGREE:
             return
         late = self.max_minutes is not None and time.monotonic() - self._last_saved_time > 60 * self.max_minutes
-        late, signal_number = self._agree(late and self.interval > 0, requested_signal())
+        late, signal_number = self._agree(late and self.interval > 0 and not self.by_epoch, requested_signal())
+        if self.by_epoch and self.end_of_epoch(runner.train_dataloader, batch_idx):
+            return  # it ends after this method
         if (late or signal_number) and self._last_saved_iter != done and done < runner.max_iters:
             runner.logger.info(f'Saving checkpoint at {done} iterations')
-            self._save_checkpoint(runner)
+            if self.by_epoch:
+                self._save_inside_epoch(runner, done)
+            else:
+                self._save_checkpoint(runner)
         if signal_number and done < runner.max_iters:
-            raise TrainingStopped(signal_number, f'stopped by {signal.Signals(signal_number).name} after iteration '
-                                  f'{done}, which is saved as "{self.last_ckpt}": go on with --resume')
+            self._stop(signal_number, f'after iteration {done}')
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Save a checkpoint if one is due, or if the training is to stop.
+
+        Raises:
+            TrainingStopped: The training is to stop, and its checkpoint is saved.
+        """
+        super().after_train_epoch(runner)
+        if not self.by_epoch:
+            return
+        _, signal_number = self._agree(False, requested_signal())
+        if signal_number and runner.iter < runner.max_iters:
+            if self._last_saved_iter != runner.iter:
+                self._save_checkpoint(runner)
+            self._stop(signal_number, f'after epoch {runner.epoch + 1}')
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """End a validation during the training if it is to stop; a resumed training repeats this validation.
+
+        Several processes finish it, since they may have different numbers of batches. So does a training whose weights
+        are exchanged for averaged ones during a validation, unless they are saved already.
+
+        Raises:
+            TrainingStopped: The training is to stop, and its checkpoint is saved.
+        """
+        signal_number = requested_signal() if get_world_size() == 1 else 0
+        if not signal_number:
+            return
+        if self._last_saved_iter != runner.iter:
+            if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+                return
+            runner.message_hub.update_info(VALIDATED, 0)  # it is not complete
+            step = runner.epoch if self.by_epoch else runner.iter
+            self._save_checkpoint_with_step(runner, step, meta=dict(epoch=runner.epoch, iter=runner.iter))
+        self._stop(signal_number, f'in the validation after iteration {runner.iter}')
+
+    def _stop(self, signal_number: int, when: str) -> NoReturn:
+        raise TrainingStopped(signal_number, f'stopped by {signal.Signals(signal_number).name} {when}, which is saved as '
+                              f'"{self.last_ckpt}": go on with --resume')
+
+    def _save_inside_epoch(self, runner: Runner, done: int) -> None:
+        """Save the weights of an epoch that has begun, under a name of its own: a resumed training repeats it."""
+        template, self.filename_tmpl = self.filename_tmpl, f'epoch_{runner.epoch}_iter_{{}}.pth'
+        keep, self.max_keep_ckpts = self.max_keep_ckpts, -1
+        try:
+            self._save_checkpoint_with_step(runner, done, meta=dict(epoch=runner.epoch, iter=done))
+        finally:
+            self.filename_tmpl, self.max_keep_ckpts = template, keep
 
     @staticmethod
     def _agree(late: bool, signal_number: int) -> tuple[bool, int]:
@@ -133,6 +190,9 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         outdated = self._replaced_best()
+        if self._inside_epoch is not None:
+            outdated.append(self._inside_epoch)
+            self._inside_epoch = None
         if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
             if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
                 oldest = self.filename_tmpl.format(self.keep_ckpt_ids[0])

@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import logging
+from collections import Counter
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -11,6 +12,7 @@ from mmvc.engine.checkpoints import fitting_weights, frozen_weights, mismatch_hi
 from mmvc.registry import HOOKS
 
 MAX_LINES = 20  # mismatches listed in the error message
+_ABSENT = ': not in the checkpoint'
 
 
 @HOOKS.register_module()
@@ -60,6 +62,9 @@ class CheckWeightsHook(Hook):
         if absent:
             raise WeightMismatchError(f'{len(absent)} weights of the frozen parts of the model are not in the '
                                       f'checkpoint, and would stay random for good:\n  {_listed(absent)}')
+        new = [line.removesuffix(_ABSENT) for line in weight_mismatches(model, state_dict) if line.endswith(_ABSENT)]
+        if new and not lines:
+            print_log(f'The checkpoint lacks {_parts(new)}: these weights start from random values', logger='current')
         if lines:
             print_log(f'{differing}\nThey start from random values', logger='current', level=logging.WARNING)
 
@@ -67,6 +72,12 @@ class CheckWeightsHook(Hook):
 def _listed(lines: list[str]) -> str:
     more = [f'... and {len(lines) - MAX_LINES} more'] if len(lines) > MAX_LINES else []
     return '\n  '.join(lines[:MAX_LINES] + more)
+
+
+def _parts(names: list[str]) -> str:
+    """Count weights by the part of the model that has them: ``tracker (80 weights), refiner (90 weights)``."""
+    counts = Counter(name.split('.')[0] for name in names)
+    return ', '.join(f'{part} ({count} weights)' for part, count in counts.items())
 
 
 def _names(state_dict: dict) -> str:

@@ -45,7 +45,9 @@ class RandomStateHook(Hook):
         self._gathered = None
 
     def _state_after_last_step(self) -> dict[str, Tensor]:
-        return get_random_state() if self._to_restore is None else self._to_restore
+        if self._to_restore is not None:
+            return self._to_restore
+        return get_random_state() if self._before_val is None else self._before_val
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Read the states of this rank from a checkpoint that is resumed."""
