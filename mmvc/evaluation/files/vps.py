@@ -23,7 +23,7 @@ from mmvc.formats.vipseg import (
     read_predictions,
     require_listed,
 )
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, named
 from mmvc.utils.files import require_placeholder
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
@@ -77,6 +77,11 @@ def evaluate_vps(pred_dir: PathLike,
     predictions = read_predictions(pred_dir, len(truth.categories))
 
     frames = {video: list(of_video) for video, of_video in truth.segments.items()}
+    absent = [video for video in frames if not Path(masks.replace('{video}', video)).is_dir()]
+    if absent:
+        raise FileNotFoundError(f'the folder of true masks "{masks}" does not exist for {len(absent)} of '
+                                f'{len(frames)} videos of "{ann_file}": {named(absent)}. Name the folder of your '
+                                'layout (--masks of the tool), or restore the masks')
     for video, names in frames.items():
         require_listed(video, masks.replace('{video}', video), names, ann_file)
     files, unused = compare_files(predictions.masks, frames)

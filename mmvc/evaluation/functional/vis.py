@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmvc.formats.rle import to_rles
-
 from .average_precision import MatchedTracks, match_tracks
-from .tracks import Track, mean_area, occlusion_score, track_areas, track_iou
+from .tracks import mean_area, occlusion_score, to_track, track_areas, track_iou
 
 # pixels, both ends belong to the range
 AREA_RANGES = dict(all=(0, 1e10), s=(0, 128**2), m=(128**2, 256**2), l=(256**2, 1e10))
@@ -55,8 +53,8 @@ def match_video(annotations: Sequence[dict],
     matched = {}
     for category_id in {**truths_of, **detections_of}:
         truths, found = truths_of[category_id], detections_of[category_id]
-        truth_tracks = [_track(truth, height, width, num_frames) for truth in truths]
-        found_tracks = [_track(detection, height, width, num_frames) for detection in found]
+        truth_tracks = [to_track(truth, height, width, num_frames) for truth in truths]
+        found_tracks = [to_track(detection, height, width, num_frames) for detection in found]
         truth_areas = [mean_area(truth.get('areas') or track_areas(track))
                        for truth, track in zip(truths, truth_tracks)]
         truth_outside = _outside(truth_areas, AREA_RANGES)
@@ -74,13 +72,6 @@ def match_video(annotations: Sequence[dict],
             truth_outside=truth_outside,
             detection_outside=detection_outside)
     return matched
-
-
-def _track(entry: dict, height: int, width: int, num_frames: int) -> Track:
-    if len(entry['segmentations']) != num_frames:
-        raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
-                         f'{num_frames} frames: give one RLE or null for each frame of the video')
-    return to_rles(entry['segmentations'], height, width)
 
 
 def _outside(values: Sequence[float], ranges: dict[str, tuple]) -> np.ndarray:
