@@ -217,6 +217,9 @@ def test_tracking_numbers_equal_those_of_files(ovis, tmp_path, min_score, sparse
     if sparse:
         for video in content['videos']:
             video['labelled_frames'] = list(range(0, video['length'], 2))
+        for track in content['annotations']:  # a frame without labels has no mask
+            for key in ('segmentations', 'areas', 'bboxes', 'occlusion'):
+                track[key][1::2] = [None] * len(track[key][1::2])
     (tmp_path / 'marked.json').write_text(json.dumps(content))
     (tmp_path / 'results.json').write_text(json.dumps(results))
     numbers = scores_of(VISMetric(str(tmp_path / 'marked.json'), tracking_min_score=min_score), samples, dataset_meta)
@@ -229,9 +232,6 @@ def test_tracking_numbers_equal_those_of_files(ovis, tmp_path, min_score, sparse
     assert 0 < numbers['vis/HOTA'] < 100 and 0 < numbers['vis/JF'] < 100
     row = reports[0].classes[0]
     assert {'JF', 'IDF1', 'HOTA', 'AssA'} <= set(row) and {'JF', 'HOTA'} <= set(reports[0].videos[0])
-    frames = sum(frame for video in content['videos'] for frame in [len(video.get('labelled_frames', ())) or
-                                                                    video['length']])
-    assert frames < sum(video['length'] for video in content['videos']) or not sparse
 
 
 def test_tracking_numbers_that_are_not_defined(ovis, tmp_path):
