@@ -108,13 +108,14 @@ class ScoredVideo(NamedTuple):
 def _score_video(video: VISVideo, with_occlusion: bool, tracking_min_score: float | None, results: PathLike,
                  ann_file: PathLike) -> ScoredVideo:
     info = video.info
-    size = dict(height=info['height'], width=info['width'], num_frames=len(info['file_names']))
-    match = partial(match_video, video.annotations, **size, with_occlusion=with_occlusion)
+    height, width, num_frames = info['height'], info['width'], len(info['file_names'])
+    match = partial(match_video, video.annotations, height=height, width=width, num_frames=num_frames,
+                    with_occlusion=with_occlusion)
     try:
         matched = match(video.detections)
         tracking = {} if tracking_min_score is None else count_tracking(
-            video.annotations, video.detections, **size, min_score=tracking_min_score,
-            labelled=info.get('labelled_frames'))
+            video.annotations, video.detections, height, width, num_frames, tracking_min_score,
+            info.get('labelled_frames'))
         return ScoredVideo(matched, tracking)
     except ValueError as error:
         try:

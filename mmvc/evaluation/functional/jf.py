@@ -67,7 +67,7 @@ class _Boundaries:
             x0, y0 = np.maximum(box[:2].astype(int) - radius - 1, 0)
             x1, y1 = (box[:2] + box[2:]).astype(int) + radius + 1
             window = slice(y0, y1), slice(x0, x1)  # nothing outside of it is near
-            boundary = boundary_map(mask_utils.decode([mask])[(*window, 0)].astype(bool))
+            boundary = boundary_map(mask_utils.decode([mask])[..., 0][window].astype(bool))
             rows, columns = np.nonzero(boundary)
             self.pixels.append((rows + y0) * width + columns + x0)
             if len(rows):
