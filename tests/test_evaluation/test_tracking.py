@@ -23,6 +23,7 @@ from mmvc.evaluation.functional import (
     hota_scores,
     identity_scores,
     jf_scores,
+    object_statistics,
     track_statistics,
     tracking_numbers,
     tracking_scores,
@@ -249,6 +250,22 @@ def test_boundary_accuracy_equals_dilation(size):
     expected = [[naive_f(one, other, radius) for other in blobs[3:]] for one in blobs[:3]]
     np.testing.assert_allclose(values, expected, atol=1e-12)
     assert boundary_accuracy([encode(blobs[-1])], [encode(blobs[-1])]) == 1
+
+
+def test_given_identities_are_not_assigned_anew():
+    """Swapped tracks are wrong although an assignment would swap them back."""
+    left, right = [encode(box(2))] * 4, [encode(box(25))] * 4
+    right[1] = None
+    swapped = object_statistics([left, right], [right, left], range(4))
+    assert swapped[:, 0].tolist() == [0, 0]
+    assert jf_scores([object_statistics([left, right], [left, right], range(4))])['JF'] == 1
+    part = object_statistics([left, right], [left, [None] * 4], [1, 2])
+    assert part[:, 0].tolist() == [1, 0.5] and part[1, 3] == 0.5  # absent on both sides in frame 1
+    overlaps = frame_overlaps([left, right], [right, left], range(4))
+    assert jf_scores([track_statistics([left, right], [right, left], range(4), overlaps)])['JF'] == 1
+    with pytest.raises(ValueError, match='1 predicted tracks for 2 objects'):
+        object_statistics([left, right], [left], range(4))
+    assert object_statistics([], [], range(4)).shape == (0, 6)
 
 
 # --- rules ---

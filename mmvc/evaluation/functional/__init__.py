@@ -6,7 +6,7 @@ from .fragmentation import count_fragments
 from .hota import HOTACounts, add_hota, count_hota, hota_scores
 from .identity import count_switches, main_labels
 from .idf1 import IDCounts, add_identities, count_identities, identity_scores
-from .jf import boundary_accuracy, boundary_map, jf_scores, track_statistics
+from .jf import boundary_accuracy, boundary_map, jf_scores, object_statistics, track_statistics
 from .occlusion import occlusion_regions, pixels_of
 from .panoptic import PanopticPair, SegmentClass, compare_panoptic
 from .semantic import ConfusionMatrix, majority_class_baseline, per_class_iou, semantic_scores, video_miou
@@ -48,9 +48,10 @@ __all__ = [
     'boundary_accuracy', 'boundary_map', 'category_scores', 'compare_panoptic', 'count_fragments', 'count_hota',
     'count_identities', 'count_switches', 'count_tracking', 'frame_overlaps', 'hota_scores', 'identity_scores',
     'jf_scores', 'main_labels', 'majority_class_baseline', 'match_tracks', 'match_video', 'mean_area',
-    'mean_consistency', 'mean_panoptic_quality', 'occlusion_regions', 'occlusion_score', 'panoptic_quality',
-    'per_class_iou', 'pixels_of', 'pool_windows', 'pooled_vc16', 'range_names', 'segmentation_quality',
-    'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores', 'track_statistics', 'tracking_classes',
-    'tracking_numbers', 'tracking_scores', 'tracks_by_category', 'video_miou', 'vis_classes', 'vis_numbers', 'vpq',
-    'vps_classes', 'vps_numbers', 'vps_summary', 'vss_classes', 'vss_numbers', 'why_undefined'
+    'mean_consistency', 'mean_panoptic_quality', 'object_statistics', 'occlusion_regions', 'occlusion_score',
+    'panoptic_quality', 'per_class_iou', 'pixels_of', 'pool_windows', 'pooled_vc16', 'range_names',
+    'segmentation_quality', 'semantic_scores', 'stq', 'track_areas', 'track_iou', 'track_scores',
+    'track_statistics', 'tracking_classes', 'tracking_numbers', 'tracking_scores', 'tracks_by_category',
+    'video_miou', 'vis_classes', 'vis_numbers', 'vpq', 'vps_classes', 'vps_numbers', 'vps_summary', 'vss_classes',
+    'vss_numbers', 'why_undefined'
 ]

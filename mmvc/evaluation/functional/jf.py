@@ -8,7 +8,7 @@ import numpy as np
 from pycocotools import mask as mask_utils
 from scipy.optimize import linear_sum_assignment
 
-from .tracks import RLE, FrameOverlap, Track
+from .tracks import RLE, FrameOverlap, Track, frame_overlaps
 
 TOLERANCE = 0.008  # of the diagonal of a frame
 STATISTICS = ('J', 'J_recall', 'J_decay', 'F', 'F_recall', 'F_decay')
@@ -96,6 +96,39 @@ def track_statistics(truths: Sequence[Track], detections: Sequence[Track], frame
     Returns:
         np.ndarray: The six ``STATISTICS`` of each true track, shape (G, 6).
     """
+    region, contour = _qualities(truths, detections, frames, overlaps)
+    rows, columns = linear_sum_assignment((region + contour).mean(axis=2), maximize=True)
+    return _rows(region[rows, columns], contour[rows, columns])
+
+
+def object_statistics(truths: Sequence[Track], detections: Sequence[Track], frames: Sequence[int]) -> np.ndarray:
+    """Compute J and F of objects whose identities are given, as in the semi-supervised task of DAVIS.
+
+    Args:
+        truths (Sequence[list[dict | None]]): G true tracks, one RLE or None for each frame of the video.
+        detections (Sequence[list[dict | None]]): The predicted track of each, of the same form.
+        frames (Sequence[int]): The frames that count. DAVIS leaves out the first one, whose masks are given, and the
+            last one.
+
+    Returns:
+        np.ndarray: The six ``STATISTICS`` of each object, shape (G, 6).
+
+    Raises:
+        ValueError: The numbers of tracks differ.
+    """
+    if len(truths) != len(detections):
+        raise ValueError(f'{len(detections)} predicted tracks for {len(truths)} objects: give one for each object, '
+                         'with None in frames without a mask')
+    pairs = [_qualities([truth], [found], frames, frame_overlaps([truth], [found], frames))
+             for truth, found in zip(truths, detections)]
+    region, contour = (np.array([pair[kind][0, 0] for pair in pairs]).reshape(len(truths), len(frames))
+                       for kind in (0, 1))
+    return _rows(region, contour)
+
+
+def _qualities(truths: Sequence[Track], detections: Sequence[Track], frames: Sequence[int],
+               overlaps: Sequence[FrameOverlap]) -> tuple[np.ndarray, np.ndarray]:
+    """J and F of each true track with each predicted one, which are at least as many, shape (G, D, T)."""
     shape = (len(truths), max(len(truths), len(detections)), len(frames))
     region, contour = np.ones(shape), np.ones(shape)
     for index, (t, overlap) in enumerate(zip(frames, overlaps)):
@@ -109,9 +142,13 @@ def track_statistics(truths: Sequence[Track], detections: Sequence[Track], frame
             contour[..., index][pairs] = boundary_accuracy(*(
                 [rle for rle in (tracks[i][t] for i in visible) if rle]
                 for tracks, visible in ((truths, there), (detections, here))))
-    rows, columns = linear_sum_assignment((region + contour).mean(axis=2), maximize=True)
-    return np.array([[*_statistics(region[g, d]), *_statistics(contour[g, d])]
-                     for g, d in zip(rows, columns)]).reshape(len(truths), len(STATISTICS))
+    return region, contour
+
+
+def _rows(region: np.ndarray, contour: np.ndarray) -> np.ndarray:
+    """The statistics of each object from its J and F in each frame, (G, T)."""
+    rows = [[*_statistics(of_region), *_statistics(of_contour)] for of_region, of_contour in zip(region, contour)]
+    return np.array(rows).reshape(len(region), len(STATISTICS))
 
 
 def _statistics(values: np.ndarray) -> tuple[float, float, float]:
