@@ -18,11 +18,19 @@ from mmvc.evaluation.functional import (
     vis_classes,
     vis_numbers,
 )
-from mmvc.formats.youtube_vis import read_annotations, read_results, read_subsets, video_name, video_order
+from mmvc.formats.youtube_vis import (
+    labelled_frames,
+    read_annotations,
+    read_results,
+    read_subsets,
+    video_name,
+    video_order,
+)
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.typing import PathLike
 
+from .completeness import note_of_labels
 from .report import ScoreReport
 
 
@@ -40,7 +48,8 @@ def evaluate_vis(results: PathLike,
                  tracking_min_score: float | None = None) -> ScoreReport:
     """Score tracks in the format of YouTube-VIS (:mod:`mmvc.formats.youtube_vis`): AP and AR.
 
-    A video without detections is ordinary: its true tracks are missed.
+    A video without detections is ordinary: its true tracks are missed. Of a video whose ``labelled_frames`` the ground
+    truth lists, only these are compared.
 
     Args:
         results (str | Path): JSON of the predictions, see :func:`read_results`.
@@ -90,7 +99,8 @@ def evaluate_vis(results: PathLike,
         sort_by='AP',
         missing=[],
         unused=[],
-        notes=_without_detections(jobs))
+        notes=_without_detections(jobs) + note_of_labels(
+            {video_name(video): (len(labelled_frames(video)), len(video['file_names'])) for video in videos}))
 
 
 def _without_detections(videos: Sequence[VISVideo]) -> list[str]:
@@ -109,13 +119,13 @@ def _score_video(video: VISVideo, with_occlusion: bool, tracking_min_score: floa
                  ann_file: PathLike) -> ScoredVideo:
     info = video.info
     height, width, num_frames = info['height'], info['width'], len(info['file_names'])
+    labelled = labelled_frames(info)
     match = partial(match_video, video.annotations, height=height, width=width, num_frames=num_frames,
-                    with_occlusion=with_occlusion)
+                    with_occlusion=with_occlusion, labelled=labelled)
     try:
         matched = match(video.detections)
         tracking = {} if tracking_min_score is None else count_tracking(
-            video.annotations, video.detections, height, width, num_frames, tracking_min_score,
-            info.get('labelled_frames'))
+            video.annotations, video.detections, height, width, num_frames, tracking_min_score, labelled)
         return ScoredVideo(matched, tracking)
     except ValueError as error:
         try:

@@ -14,6 +14,18 @@ RLE = dict
 Track = list[RLE | None]
 
 
+def require_masks(entries: Iterable[dict], num_frames: int) -> None:
+    """Raise an error unless annotations or detections have one mask (or null) for each frame of their video.
+
+    Raises:
+        ValueError: One has not.
+    """
+    for entry in entries:
+        if len(entry['segmentations']) != num_frames:
+            raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
+                             f'{num_frames} frames: give one RLE or null for each frame of the video')
+
+
 def to_track(entry: dict, height: int, width: int, num_frames: int) -> Track:
     """Masks of an annotation or detection in the format of YouTube-VIS.
 
@@ -29,9 +41,7 @@ def to_track(entry: dict, height: int, width: int, num_frames: int) -> Track:
     Raises:
         ValueError: There is not one mask (or null) for each frame, or a mask is damaged or has another size.
     """
-    if len(entry['segmentations']) != num_frames:
-        raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
-                         f'{num_frames} frames: give one RLE or null for each frame of the video')
+    require_masks([entry], num_frames)
     return to_rles(entry['segmentations'], height, width)
 
 

@@ -25,6 +25,7 @@ from mmvc.formats.youtube_vis import (
     ANN_FILES,
     TrackCollector,
     find_path,
+    labelled_frames,
     read_annotations,
     read_subsets,
     video_order,
@@ -72,7 +73,8 @@ class VISMetric(VideoMetric):
     those of its videos alone, and ``AP_mean`` is the mean of the ``AP_<subset>``. With ``tracking_min_score`` also
     ``JF`` (J&F), ``J``, ``F``, their ``_recall`` and ``_decay``, ``IDF1``, ``IDP``, ``IDR``, ``HOTA``, ``DetA``,
     ``AssA``, ``LocA``, and the means over categories ``mIDF1`` and ``mHOTA``. A number that is not defined for the
-    data is left out and the log says why.
+    data is left out and the log says why. Of a video whose ``labelled_frames`` the JSON lists, only these frames are
+    compared.
 
     Args:
         ann_file (str, optional): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless
@@ -179,12 +181,14 @@ class VISMetric(VideoMetric):
         matched, tracking = None, {}
         if not self.format_only:
             tracks = self._truth.tracks.get(video['id'], ())
+            labelled = labelled_frames(video)
             size = dict(height=video['height'], width=video['width'], num_frames=num_frames)
             try:
-                matched = match_video(tracks, detections, **size, with_occlusion=self._with_occlusion)
+                matched = match_video(tracks, detections, **size, with_occlusion=self._with_occlusion,
+                                      labelled=labelled)
                 if self.tracking_min_score is not None:
                     tracking = count_tracking(tracks, detections, **size, min_score=self.tracking_min_score,
-                                              labelled=video.get('labelled_frames'))
+                                              labelled=labelled)
             except ValueError as error:  # the predicted masks have just been encoded
                 raise DataError(f'"{self.ann_file}", video {video["id"]}: {error}') from error
         return _FinishedVideo(video['id'], matched, tracking, None if self.output_dir is None else detections)
