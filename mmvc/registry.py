@@ -6,10 +6,40 @@ The modules in ``locations`` are imported when a registry is first used. Every r
 child is missing.
 """
 
+from importlib import import_module
+from typing import Any
+
 from mmengine import registry as root
 from mmengine.registry import Registry
 
-DATASETS = Registry('dataset', parent=root.DATASETS, locations=['mmvc.datasets'], scope='mmvc')
+
+class OnDemandRegistry(Registry):
+    """A registry that imports the modules of some classes only when these are asked for, because they take seconds.
+
+    Args:
+        name (str): Name of the registry.
+        on_demand (dict[str, str]): The module of each such class, by its name.
+        **kwargs: Other arguments of :class:`mmengine.registry.Registry`.
+    """
+
+    def __init__(self, name: str, on_demand: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self._on_demand = on_demand
+
+    def get(self, key: str) -> type | None:
+        """Return the class of a name, or None if there is none."""
+        module = self._on_demand.get(self.split_scope_key(key)[1])
+        if module is not None:
+            import_module(module)
+        return super().get(key)
+
+
+DATASETS = OnDemandRegistry(
+    'dataset',
+    on_demand=dict(VSPWImageDataset='mmvc.datasets.vspw_image'),
+    parent=root.DATASETS,
+    locations=['mmvc.datasets'],
+    scope='mmvc')
 DATA_SAMPLERS = Registry('data sampler', parent=root.DATA_SAMPLERS, locations=['mmvc.datasets'], scope='mmvc')
 TRANSFORMS = Registry('transform', parent=root.TRANSFORMS, locations=['mmvc.datasets.transforms'], scope='mmvc')
 MODEL_WRAPPERS = Registry('model_wrapper', parent=root.MODEL_WRAPPERS, scope='mmvc')

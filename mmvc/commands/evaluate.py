@@ -15,6 +15,7 @@ from mmvc.evaluation.files import (
     find_ending,
     report_files,
 )
+from mmvc.evaluation.functional import MIN_SCORE
 from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
@@ -44,6 +45,8 @@ examples:
   %(prog)s vps --pred OUT --gt data/VIPSeg_720P --out work_dirs/vipseg
   # a split of OVIS with public annotations
   %(prog)s vis --pred OUT/results.json --gt data/ovis --split train
+  # J&F, IDF1 and HOTA as well, of the tracks that score at least 0.3
+  %(prog)s vis --pred OUT/results.json --gt data/ovis --split train --tracking
   # YouTube-VIS 2022, also for short and long videos alone
   %(prog)s vis --pred OUT/results.json --gt data/youtube_vis_2022/gt.json \\
       --subsets S=data/youtube_vis_2022/gt_short.json L=data/youtube_vis_2022/gt_long.json
@@ -100,11 +103,14 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     vps.add_argument('--masks', default=f'{vipseg.MASKS}/{{video}}', metavar='FOLDER',
                      help='masks of a video below --gt (default: %(default)s)')
 
-    vis = tasks.add_parser('vis', parents=[common], help='AP and AR (YouTube-VIS, OVIS)')
+    vis = tasks.add_parser('vis', parents=[common], help='AP and AR, and J&F, IDF1, HOTA (YouTube-VIS, OVIS)')
     vis.add_argument('--split', default='valid', help='split, if --gt is a folder (default: %(default)s)')
     vis.add_argument('--subsets', nargs='+', type=subset, default=[], metavar='NAME=FILE',
                      help='score the videos of each FILE also on their own (AP_NAME, ...): a JSON like the ground '
                      'truth, or a text file (.txt) with the name of a video per line')
+    vis.add_argument('--tracking', nargs='?', type=NumberArgument(0, 1), const=MIN_SCORE, metavar='SCORE',
+                     help='also compute J&F, IDF1 and HOTA, of the tracks with at least this score (without a value: '
+                     f'{MIN_SCORE})')
     for task in (vss, vps, vis):
         task.formatter_class = argparse.RawDescriptionHelpFormatter
         task.epilog = EPILOG.replace('%(prog)s', parser.prog)  # without the name of the task
@@ -158,7 +164,7 @@ def evaluate(args: argparse.Namespace) -> ScoreReport:
     ann_file = args.gt
     if not ann_file.is_file():
         ann_file = args.gt / youtube_vis.find_path(args.gt, args.split, youtube_vis.ANN_FILES)
-    return evaluate_vis(youtube_vis.results_file(args.pred), ann_file, args.workers, dict(args.subsets))
+    return evaluate_vis(youtube_vis.results_file(args.pred), ann_file, args.workers, dict(args.subsets), args.tracking)
 
 
 def input_files(args: argparse.Namespace) -> list[Path]:

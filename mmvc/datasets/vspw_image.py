@@ -1,5 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""VSPW for MMSegmentation. Not imported by ``mmvc.datasets``: loading mmseg takes seconds, which video models save."""
+"""VSPW for MMSegmentation. Not imported by ``mmvc.datasets``: loading mmseg takes seconds, which video models save.
+
+The registry imports this module when a config names the class.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +30,7 @@ class VSPWImageDataset(BaseSegDataset):
     them out if ``labelled`` is among the ``meta_keys``, too.
 
     Example:
-        >>> custom_imports = dict(imports=['mmvc.datasets.vspw_image', 'mmvc.evaluation'])
+        >>> custom_imports = dict(imports=['mmvc'])
         >>> dataset = dict(type='mmvc.VSPWImageDataset', data_root='data/VSPW_480p', ann_file='train.txt')
 
     Args:

@@ -106,12 +106,13 @@ def list_masks(root: PathLike, ann_file: str = list_file('val'), masks: str = MA
     for video in read_video_list(path):
         folder = folder_of(root, masks, video)
         if not os.path.isdir(folder):
-            raise FileNotFoundError(f'video "{video}" of "{path}" has no folder "{folder}"; download the masks, or '
-                                    'take the video off the list')
+            raise FileNotFoundError(f'video "{video}" of "{path}" has no folder "{folder}": name the folder of '
+                                    "the masks of your layout, such as --masks 'labels/{video}' of the tool, download "
+                                    'the masks, or take the video off the list')
         files[video] = [str(file) for file in files_in(folder, (ending, )).values()]
         if not files[video]:
-            raise DataError(f'video "{video}" has no "*{ending}" masks in "{folder}"; download the masks, or '
-                            'take the video off the list')
+            raise DataError(f'video "{video}" has no "*{ending}" masks in "{folder}"; name their ending '
+                            '(--seg-map-suffix of the tool), download the masks, or take the video off the list')
     return files
 
 

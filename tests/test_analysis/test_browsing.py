@@ -1,6 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import importlib
-
 import cv2
 import numpy as np
 import pytest
@@ -67,7 +65,6 @@ def test_wrapped_datasets_and_the_mask_of_the_picture(sets):
 
 def test_pipelines_of_mmseg_tell_their_masks(sets):
     pytest.importorskip('mmseg.datasets')
-    importlib.import_module('mmvc.datasets.vspw_image')  # as custom_imports of the configs does
     pipeline = [dict(type='LoadImageFromFile'), dict(type='mmseg.LoadAnnotations'), dict(RANDOM, prob=1.),
                 dict(type='mmseg.PackSegInputs')]
     assert record_masks(pipeline)[-1]['meta_keys'][-2:] == ('patch_mask', 'patch_size')

@@ -15,7 +15,7 @@ from mmvc.utils.errors import DataError
 
 CLASSES = ('floor', 'wall', 'cup')
 CONFIG = """
-custom_imports = dict(imports=['mmvc.datasets.vspw_image', 'mmvc.evaluation'])
+custom_imports = dict(imports=['mmvc'])
 default_scope = 'mmseg'
 norm = dict(type='BN', requires_grad=True)
 dataset = dict(type='mmvc.VSPWImageDataset', ann_file='train.txt', metainfo=dict(classes=('floor', 'wall', 'cup')))

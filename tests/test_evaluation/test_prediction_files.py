@@ -273,7 +273,7 @@ def test_vps_errors(data_dir, tmp_path):
     gone = frame['segments_info'].pop(0)
     (pred / 'pred.json').write_text(json.dumps(content))
     fails(ValueError, f'{frame["file_name"]}".*prediction has pixels of segment {gone["id"]}, which its segments_info')
-    fails(FileNotFoundError, 'does not exist', masks=f'{tmp_path}/elsewhere/{{video}}')
+    fails(FileNotFoundError, 'does not exist for . of . videos .*--masks', masks=f'{tmp_path}/elsewhere/{{video}}')
     fails(ValueError, '{video}', masks='masks')
     del frame['file_name']
     (pred / 'pred.json').write_text(json.dumps(content))

@@ -210,6 +210,42 @@ def test_subsets_are_scored_as_if_there_were_no_other_videos(ovis, tmp_path):
     assert written == pytest.approx(numbers, abs=1e-9)
 
 
+@pytest.mark.parametrize('min_score, sparse', [(0.0, False), (0.6, False), (0.3, True)])
+def test_tracking_numbers_equal_those_of_files(ovis, tmp_path, min_score, sparse):
+    samples, expected, ann_file, dataset_meta, results = ovis
+    content = json.loads(Path(ann_file).read_text())
+    if sparse:
+        for video in content['videos']:
+            video['labelled_frames'] = list(range(0, video['length'], 2))
+        for track in content['annotations']:  # a frame without labels has no mask
+            for key in ('segmentations', 'areas', 'bboxes', 'occlusion'):
+                track[key][1::2] = [None] * len(track[key][1::2])
+    (tmp_path / 'marked.json').write_text(json.dumps(content))
+    metric = VISMetric(str(tmp_path / 'marked.json'), output_dir=str(tmp_path), tracking_min_score=min_score)
+    numbers = scores_of(metric, samples, dataset_meta)  # its file has the same order of tracks with equal scores
+    reports = [evaluate_vis(tmp_path / 'results.json', tmp_path / 'marked.json', workers, tracking_min_score=min_score)
+               for workers in (1, 2)]
+    assert reports[0].numbers == pytest.approx(reports[1].numbers, abs=0, nan_ok=True)
+    written = {f'vis/{name}': 100 * value for name, value in reports[0].numbers.items() if not math.isnan(value)}
+    assert written == pytest.approx(numbers, abs=1e-9)
+    assert {'vis/JF', 'vis/J_decay', 'vis/IDF1', 'vis/HOTA', 'vis/LocA', 'vis/mHOTA'} <= set(numbers)
+    assert 0 < numbers['vis/HOTA'] < 100 and 0 < numbers['vis/JF'] < 100
+    row = reports[0].classes[0]
+    assert {'JF', 'IDF1', 'HOTA', 'AssA'} <= set(row) and {'JF', 'HOTA'} <= set(reports[0].videos[0])
+
+
+def test_tracking_numbers_that_are_not_defined(ovis, tmp_path):
+    content = json.loads(Path(ovis[2]).read_text())
+    lonely = dict(content, annotations=[annotation for annotation in content['annotations']
+                                        if annotation['video_id'] != content['videos'][0]['id']])
+    (tmp_path / 'gt.json').write_text(json.dumps(lonely))
+    (tmp_path / 'none.json').write_text('[]')
+    report = evaluate_vis(tmp_path / 'none.json', tmp_path / 'gt.json', tracking_min_score=0.3)
+    assert math.isnan(report.numbers['IDP']) and report.numbers['IDR'] == report.numbers['HOTA'] == 0
+    assert 'IDP: not defined here, needs a mask in a frame with labels' in report.to_text()
+    assert math.isnan(report.videos[0]['JF']) and not report.videos[0]['tracks']
+
+
 def scores_of(metric, samples, dataset_meta):
     metric.dataset_meta = dataset_meta
     evaluator = Evaluator(metric)

@@ -66,6 +66,7 @@ def test_own_classes(run, vss, tmp_path, capsys):
 
 @pytest.mark.parametrize('task, options, message', [
     ('vss', ('--split', 'test'), 'test.txt" does not exist'),
+    ('vss', ('--masks', '{video}'), "of the masks of your layout, such as --masks 'labels/{video}'"),
     ('vss', ('--num-classes', 1), 'predicted class 1 is out of range'),
     ('vss', ('--classes', 'nmaes.txt'), '--classes: "nmaes.txt" does not exist'),
     ('vps', (), 'panoptic_gt_VIPSeg_val.json" does not exist'),
@@ -146,6 +147,31 @@ def test_vis(run, tmp_path, capsys):
         run('vis', '--pred', pred, '--gt', gt, '--split', 'train', '--out', tmp_path / 'numbers')
         assert 'APm, ARm, APl, ARl: not defined here' in capsys.readouterr().out
         assert json.loads((tmp_path / 'numbers.json').read_text())['numbers']['AP'] == pytest.approx(100)
+
+
+def test_vis_with_tracking(run, tmp_path, capsys):
+    masks = [dict(size=[2, 2], counts=[0, 2, 2])] * 2
+    track = dict(video_id=3, category_id=1)
+    (tmp_path / 'results.json').write_text(json.dumps([  # an identity switch, and a false alarm of low score
+        dict(track, score=0.6, segmentations=[masks[0], None]), dict(track, score=0.5, segmentations=[None, masks[1]]),
+        dict(track, score=0.2, segmentations=masks)]))
+    (tmp_path / 'gt.json').write_text(json.dumps(dict(
+        videos=[dict(id=3, height=2, width=2, length=2, file_names=['v/0.jpg', 'v/1.jpg'])],
+        categories=[dict(id=1, name='cat')], annotations=[dict(track, id=1, iscrowd=0, segmentations=masks)])))
+    common = ('vis', '--pred', tmp_path, '--gt', tmp_path / 'gt.json', '--out', tmp_path / 'numbers')
+    run(*common)
+    assert 'HOTA' not in capsys.readouterr().out
+    for option, idf1, hota in ((('--tracking', ), 50, 100 * 0.5**0.5), (('--tracking', '0.55'), 200 / 3, 50)):
+        run(*common, *option)
+        numbers = json.loads((tmp_path / 'numbers.json').read_text())['numbers']
+        assert numbers['IDF1'] == pytest.approx(idf1) and numbers['HOTA'] == pytest.approx(hota)
+        assert f'| IDF1     |  {idf1:.2f} |' in capsys.readouterr().out
+        for kind in ('classes', 'videos'):
+            with open(tmp_path / f'numbers_{kind}.csv', newline='') as file:
+                assert [float(row['HOTA']) for row in csv.DictReader(file)] == pytest.approx([hota])
+    with pytest.raises(SystemExit):
+        run(*common, '--tracking', '1.5')
+    assert '--tracking: it must lie in [0, 1]' in capsys.readouterr().err
 
 
 def test_vis_of_subsets(run, tmp_path, capsys):

@@ -1,5 +1,5 @@
 # VSPW (124 classes), the 480p release, as single frames for MMSegmentation: crops in training, whole frames in tests.
-custom_imports = dict(imports=['mmvc.datasets.vspw_image'])
+custom_imports = dict(imports=['mmvc'])
 dataset_type = 'VSPWImageDataset'
 data_root = 'data/VSPW_480p'
 num_classes = 124

@@ -4,10 +4,16 @@ from functools import partial
 from typing import NamedTuple
 
 from mmvc.evaluation.functional import (
+    SHORT_TRACKING,
     MatchedTracks,
+    TrackingCounts,
+    add_tracking,
+    count_tracking,
     match_video,
     range_names,
     track_scores,
+    tracking_numbers,
+    tracking_scores,
     tracks_by_category,
     vis_classes,
     vis_numbers,
@@ -38,7 +44,8 @@ class VISVideo(NamedTuple):
 def evaluate_vis(results: PathLike,
                  ann_file: PathLike,
                  workers: int = 1,
-                 subsets: Mapping[str, PathLike] | None = None) -> ScoreReport:
+                 subsets: Mapping[str, PathLike] | None = None,
+                 tracking_min_score: float | None = None) -> ScoreReport:
     """Score tracks in the format of YouTube-VIS (:mod:`mmvc.formats.youtube_vis`): AP and AR.
 
     A video without detections is ordinary: its true tracks are missed. Of a video whose ``labelled_frames`` the ground
@@ -51,6 +58,8 @@ def evaluate_vis(results: PathLike,
         workers (int): Number of processes; the numbers do not depend on it. Defaults to 1.
         subsets (Mapping[str, str | Path], optional): Names of subsets, each with the file that lists its videos, see
             :func:`read_subsets`. Defaults to None.
+        tracking_min_score (float, optional): Also compute J&F, IDF1 and HOTA, of the tracks with at least this score.
+            Defaults to None: not computed.
 
     Returns:
         ScoreReport: Numbers as of :class:`VISMetric`.
@@ -70,16 +79,23 @@ def evaluate_vis(results: PathLike,
     jobs = [VISVideo(video, *(tracks.get(video['id'], []) for tracks in (truth.tracks, detections)))
             for video in videos]
     with_occlusion = truth.with_occlusion
-    matched = list(run_jobs(partial(_score_video, with_occlusion=with_occlusion, results=results,
-                                    ann_file=ann_file), jobs, workers))
+    scored = list(run_jobs(partial(_score_video, with_occlusion=with_occlusion, tracking_min_score=tracking_min_score,
+                                   results=results, ann_file=ann_file), jobs, workers))
+    matched = [video.matched for video in scored]
 
     names = truth.categories
+    numbers = vis_numbers({video['id']: of_video for video, of_video in zip(videos, matched)}, names,
+                          range_names(with_occlusion), subset_ids)
+    classes = vis_classes(tracks_by_category(matched, names), names)
+    if tracking_min_score is not None:
+        tracking = [video.tracking for video in scored]
+        numbers.update(tracking_numbers(tracking, names))
+        classes = add_tracking(classes, tracking, names)
     return ScoreReport(
         task='vis',
-        numbers=vis_numbers({video['id']: of_video for video, of_video in zip(videos, matched)}, names,
-                            range_names(with_occlusion), subset_ids),
-        classes=vis_classes(tracks_by_category(matched, names), names),
-        videos=[_video_row(job, of_job, names) for job, of_job in zip(jobs, matched)],
+        numbers=numbers,
+        classes=classes,
+        videos=[_video_row(job, of_job, names, tracking_min_score is not None) for job, of_job in zip(jobs, scored)],
         sort_by='AP',
         missing=[],
         unused=[],
@@ -93,15 +109,24 @@ def _without_detections(videos: Sequence[VISVideo]) -> list[str]:
     return [f'{len(silent)} of {len(videos)} videos have no detections: {named(silent)}'] if silent else []
 
 
-def _score_video(video: VISVideo, with_occlusion: bool, results: PathLike,
-                 ann_file: PathLike) -> dict[int, MatchedTracks]:
-    """Matched tracks of one video, by category."""
+class ScoredVideo(NamedTuple):
+    """Matched tracks of a video, and its counts of J&F, IDF1 and HOTA (empty if they are not wanted), by category."""
+    matched: dict[int, MatchedTracks]
+    tracking: dict[int, TrackingCounts]
+
+
+def _score_video(video: VISVideo, with_occlusion: bool, tracking_min_score: float | None, results: PathLike,
+                 ann_file: PathLike) -> ScoredVideo:
     info = video.info
-    match = partial(match_video, video.annotations, height=info['height'], width=info['width'],
-                    num_frames=len(info['file_names']), with_occlusion=with_occlusion,
-                    labelled=labelled_frames(info))
+    height, width, num_frames = info['height'], info['width'], len(info['file_names'])
+    labelled = labelled_frames(info)
+    match = partial(match_video, video.annotations, height=height, width=width, num_frames=num_frames,
+                    with_occlusion=with_occlusion, labelled=labelled)
     try:
-        return match(video.detections)
+        matched = match(video.detections)
+        tracking = {} if tracking_min_score is None else count_tracking(
+            video.annotations, video.detections, height, width, num_frames, tracking_min_score, labelled)
+        return ScoredVideo(matched, tracking)
     except ValueError as error:
         try:
             match([])
@@ -110,9 +135,11 @@ def _score_video(video: VISVideo, with_occlusion: bool, results: PathLike,
         raise DataError(f'"{results}", video {info["id"]}: {error}') from error
 
 
-def _video_row(video: VISVideo, matched: dict[int, MatchedTracks], names: dict[int, str]) -> dict:
-    scores = track_scores(tracks_by_category([matched], names))
+def _video_row(video: VISVideo, scored: ScoredVideo, names: dict[int, str], with_tracking: bool) -> dict:
+    scores = track_scores(tracks_by_category([scored.matched], names))
+    tracking = tracking_scores(scored.tracking.values())
     return dict(video=video_name(video.info), video_id=video.info['id'],
                 frames=len(video.info['file_names']), tracks=len(video.annotations),
                 detections=len(video.detections),
-                **{name: scores[name] for name in ('AP', 'AP50', 'AP75', 'AR1', 'AR10')})
+                **{name: scores[name] for name in ('AP', 'AP50', 'AP75', 'AR1', 'AR10')},
+                **{name: tracking[name] for name in (SHORT_TRACKING if with_tracking else ())})

@@ -25,7 +25,7 @@ from mmvc.formats.vipseg import (
     read_predictions,
     require_listed,
 )
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, named
 from mmvc.utils.files import require_placeholder
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
@@ -83,6 +83,7 @@ def evaluate_vps(pred_dir: PathLike,
     predictions = read_predictions(pred_dir, len(truth.categories))
 
     unlabelled, segments = truth.unlabelled, truth.segments
+    _require_folders(masks, list(segments), ann_file)
     if sparse_labels:
         segments, unlabelled = _labelled_segments(truth, masks)
     frames = {video: list(of_video) for video, of_video in segments.items()}
@@ -132,6 +133,14 @@ def _labelled_segments(truth: Annotations, masks: str) -> tuple[Segments, list[s
         labelled[name] = {frame: known[frame] for frame in kept}
         unlabelled += [f'{name}/{frame}' for frame in frames if frame not in labelled[name]]
     return labelled, unlabelled
+
+
+def _require_folders(masks: str, videos: Sequence[str], ann_file: PathLike) -> None:
+    absent = [video for video in videos if not Path(masks.replace('{video}', video)).is_dir()]
+    if absent:
+        raise FileNotFoundError(f'the folder of true masks "{masks}" does not exist for {len(absent)} of '
+                                f'{len(videos)} videos of "{ann_file}": {named(absent)}. Name the folder of your '
+                                'layout (--masks of the tool), or restore the masks')
 
 
 def _pair_frames(video: str, truth: Segments, predictions: Predictions, there: Mapping[str, Path],

@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from .average_precision import MatchedTracks, category_scores, track_scores
+from .hota import HOTA_NUMBERS
+from .idf1 import IDENTITY_NUMBERS
+from .jf import JF_NUMBERS
 from .semantic import majority_class_baseline, per_class_iou, semantic_scores, video_miou
 from .stq import STQCounts, stq
 from .video_consistency import Windows, mean_consistency, pooled_vc16
@@ -197,5 +200,8 @@ def why_undefined(numbers: dict[str, float], num_frames: Sequence[int]) -> list[
         'a true thing': [name for name in missing if name.startswith(('STQ', 'AQ'))],
         'a labelled segment': [name for name in missing if name == 'SQ'],
         'a true track, of that size, occlusion or subset': [name for name in missing if name.startswith(('AP', 'AR'))],
+        'a true object in a frame with labels': [name for name in missing if name in JF_NUMBERS],
+        'a mask in a frame with labels, true (IDR) or predicted with a sufficient score (IDP)':
+            [name for name in missing if name.removeprefix('m') in (*IDENTITY_NUMBERS, *HOTA_NUMBERS)],
     }
     return [f'{", ".join(names)}: not defined here, needs {reason}' for reason, names in groups.items() if names]

@@ -2,14 +2,47 @@
 """Instance tracks: run-length masks per frame, their areas and the IoU between tracks."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from pycocotools import mask as mask_utils
 
+from mmvc.formats.rle import to_rles
 from mmvc.formats.youtube_vis import OCCLUSION_LEVELS
 
 RLE = dict
 Track = list[RLE | None]
+
+
+def require_masks(entries: Iterable[dict], num_frames: int) -> None:
+    """Raise an error unless annotations or detections have one mask (or null) for each frame of their video.
+
+    Raises:
+        ValueError: One has not.
+    """
+    for entry in entries:
+        if len(entry['segmentations']) != num_frames:
+            raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
+                             f'{num_frames} frames: give one RLE or null for each frame of the video')
+
+
+def to_track(entry: dict, height: int, width: int, num_frames: int) -> Track:
+    """Masks of an annotation or detection in the format of YouTube-VIS.
+
+    Args:
+        entry (dict): ``segmentations`` and ``video_id``.
+        height (int): Height of the frames, in pixels.
+        width (int): Width of the frames, in pixels.
+        num_frames (int): Number of frames of the video.
+
+    Returns:
+        list[dict | None]: One RLE or None for each frame.
+
+    Raises:
+        ValueError: There is not one mask (or null) for each frame, or a mask is damaged or has another size.
+    """
+    require_masks([entry], num_frames)
+    return to_rles(entry['segmentations'], height, width)
 
 
 def track_areas(track: Track) -> np.ndarray:
@@ -67,3 +100,39 @@ def track_iou(detections: Sequence[Track], truths: Sequence[Track]) -> np.ndarra
     true = np.array([track_areas(track).sum() for track in truths]).reshape(1, -1)
     union = detected + true - inter
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+class FrameOverlap(NamedTuple):
+    """IoU of the masks of one frame.
+
+    Attributes:
+        truths (np.ndarray): Indices of the true tracks that are visible, int64, shape (G, ).
+        detections (np.ndarray): Indices of the predicted tracks that have a mask, int64, shape (D, ).
+        iou (np.ndarray): In [0, 1], shape (G, D).
+    """
+    truths: np.ndarray
+    detections: np.ndarray
+    iou: np.ndarray
+
+
+def frame_overlaps(truths: Sequence[Track], detections: Sequence[Track], frames: Iterable[int]) -> list[FrameOverlap]:
+    """IoU of the masks of two sets of tracks, frame by frame. An empty mask is none.
+
+    Args:
+        truths (Sequence[list[dict | None]]): True tracks, one RLE or None for each frame of the video.
+        detections (Sequence[list[dict | None]]): Predicted tracks, of the same form.
+        frames (Iterable[int]): The frames that count.
+
+    Returns:
+        list[FrameOverlap]: One for each of ``frames``.
+    """
+    visible = [np.array([track_areas(track) > 0 for track in tracks]) for tracks in (truths, detections)]
+    overlaps = []
+    for t in frames:
+        there, here = (np.flatnonzero(of_tracks[:, t]) if len(of_tracks) else np.zeros(0, np.int64)
+                       for of_tracks in visible)
+        iou = np.zeros((len(there), len(here)))
+        if iou.size:
+            iou = mask_utils.iou([truths[g][t] for g in there], [detections[d][t] for d in here], [0] * len(here))
+        overlaps.append(FrameOverlap(there, here, iou))
+    return overlaps

@@ -9,7 +9,7 @@ import numpy as np
 from mmvc.formats.rle import to_rles
 
 from .average_precision import MatchedTracks, match_tracks
-from .tracks import mean_area, occlusion_score, track_areas, track_iou
+from .tracks import mean_area, occlusion_score, require_masks, track_areas, track_iou
 
 # pixels, both ends belong to the range
 AREA_RANGES = dict(all=(0, 1e10), s=(0, 128**2), m=(128**2, 256**2), l=(256**2, 1e10))
@@ -51,10 +51,7 @@ def match_video(annotations: Sequence[dict],
     Raises:
         ValueError: If a track has not one mask (or null) for each frame, or a mask has another size.
     """
-    for entry in (*annotations, *detections):
-        if len(entry['segmentations']) != num_frames:
-            raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
-                             f'{num_frames} frames: give one RLE or null for each frame of the video')
+    require_masks((*annotations, *detections), num_frames)
     if labelled is not None and len(labelled) < num_frames:
         annotations = [_cut(annotation, labelled) for annotation in annotations]
         cut = [(detection, _cut(detection, labelled)) for detection in detections]

@@ -9,8 +9,12 @@ from mmengine.logging import print_log
 
 from mmvc.evaluation.functional import (
     MatchedTracks,
+    TrackingCounts,
+    add_tracking,
+    count_tracking,
     match_video,
     range_names,
+    tracking_numbers,
     tracks_by_category,
     vis_classes,
     vis_numbers,
@@ -45,9 +49,13 @@ class _Video:
 
 @dataclass(frozen=True)
 class _FinishedVideo:
-    """Id of a video, its matched tracks by category, and its detections if they will be written."""
+    """Id of a video, its matched tracks and counts of J&F, IDF1 and HOTA by category, and its detections.
+
+    What will not be used is None; the counts are empty then.
+    """
     video_id: int | str
     matched: dict[int, MatchedTracks] | None
+    tracking: dict[int, TrackingCounts]
     detections: list[dict] | None
 
 
@@ -62,8 +70,11 @@ class VISMetric(VideoMetric):
     Numbers, in percent: ``AP``, ``AP50``, ``AP75``, ``AR1``, ``AR10``, ``AR100``, the same by area (``APs``, ``APm``,
     ``APl``) and, if the annotations have levels of occlusion (OVIS), for slightly, moderately and heavily occluded
     objects (``APso``, ``APmo``, ``APho``). For each subset of the videos, ``AP_<subset>`` to ``AR100_<subset>`` are
-    those of its videos alone, and ``AP_mean`` is the mean of the ``AP_<subset>``. A number that is not defined for the
-    data is left out and the log says why. Of a video whose ``labelled_frames`` the JSON lists, only these are compared.
+    those of its videos alone, and ``AP_mean`` is the mean of the ``AP_<subset>``. With ``tracking_min_score`` also
+    ``JF`` (J&F), ``J``, ``F``, their ``_recall`` and ``_decay``, ``IDF1``, ``IDP``, ``IDR``, ``HOTA``, ``DetA``,
+    ``AssA``, ``LocA``, and the means over categories ``mIDF1`` and ``mHOTA``. A number that is not defined for the
+    data is left out and the log says why. Of a video whose ``labelled_frames`` the JSON lists, only these frames are
+    compared.
 
     Args:
         ann_file (str, optional): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless
@@ -77,6 +88,9 @@ class VISMetric(VideoMetric):
         subsets (dict[str, str], optional): Names of subsets, each with the file that lists its videos: a JSON in the
             format of YouTube-VIS, or a text file with a name per line (:func:`read_subsets`). Read unless
             ``format_only``. Defaults to None. YouTube-VIS 2022 has the subsets ``S`` (short) and ``L`` (long).
+        tracking_min_score (float, optional): Also compute J&F, IDF1 and HOTA, of the tracks with at least this score.
+            They punish every wrong track, so those with low scores must go; 0.3 is the score from which pictures show
+            a track. Defaults to None: not computed.
         backend_args (dict, optional): Where ``ann_file`` lies. Defaults to None (local disk).
         prefix (str, optional): Put before the names of the numbers. Defaults to None: ``vis``.
 
@@ -96,9 +110,11 @@ class VISMetric(VideoMetric):
                  output_dir: str | None = None,
                  format_only: bool = False,
                  subsets: Mapping[str, PathLike] | None = None,
+                 tracking_min_score: float | None = None,
                  backend_args: dict | None = None,
                  prefix: str | None = None) -> None:
         super().__init__(output_dir=output_dir, format_only=format_only, backend_args=backend_args, prefix=prefix)
+        self.tracking_min_score = tracking_min_score
         if ann_file is None:
             if data_root is None:
                 raise UsageError('VISMetric needs ann_file, or data_root to look for the annotations of a split')
@@ -162,14 +178,20 @@ class VISMetric(VideoMetric):
             raise UsageError(f'video {video["id"]}: predictions for {num_frames} of {len(video["file_names"])} '
                              'frames: test all frames of a video')
         detections = state.tracks.detections()
-        matched = None
+        matched, tracking = None, {}
         if not self.format_only:
+            tracks = self._truth.tracks.get(video['id'], ())
+            labelled = labelled_frames(video)
+            size = dict(height=video['height'], width=video['width'], num_frames=num_frames)
             try:
-                matched = match_video(self._truth.tracks.get(video['id'], ()), detections, video['height'],
-                                      video['width'], num_frames, self._with_occlusion, labelled_frames(video))
+                matched = match_video(tracks, detections, **size, with_occlusion=self._with_occlusion,
+                                      labelled=labelled)
+                if self.tracking_min_score is not None:
+                    tracking = count_tracking(tracks, detections, **size, min_score=self.tracking_min_score,
+                                              labelled=labelled)
             except ValueError as error:  # the predicted masks have just been encoded
                 raise DataError(f'"{self.ann_file}", video {video["id"]}: {error}') from error
-        return _FinishedVideo(video['id'], matched, None if self.output_dir is None else detections)
+        return _FinishedVideo(video['id'], matched, tracking, None if self.output_dir is None else detections)
 
     def compute_metrics(self, results: list[VideoEntry]) -> dict[str, float]:
         """Compute, log and return the numbers; write the tracks if there is an ``output_dir``.
@@ -191,8 +213,12 @@ class VISMetric(VideoMetric):
         matched = {video.video_id: video.matched for video in videos}
         categories = self._truth.categories
         numbers = vis_numbers(matched, categories, range_names(self._with_occlusion), self._subsets)
-        log_rows(f'VISMetric: {len(results)} videos; categories of the ground truth',
-                 vis_classes(tracks_by_category(matched.values(), categories), categories))
+        classes = vis_classes(tracks_by_category(matched.values(), categories), categories)
+        if self.tracking_min_score is not None:
+            tracking = [video.tracking for video in videos]
+            numbers.update(tracking_numbers(tracking, categories))
+            classes = add_tracking(classes, tracking, categories)
+        log_rows(f'VISMetric: {len(results)} videos; categories of the ground truth', classes)
         log_rows('VISMetric: summary', [{'': '%', **numbers}])
         for line in why_undefined(numbers, [entry.num_frames for entry in results]):
             print_log(line, logger='current')
