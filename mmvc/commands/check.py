@@ -46,8 +46,8 @@ examples:
   # a dataset of your own, in the layout of VSPW
   %(prog)s vspw data/synthetic/vspw --own --num-classes 10 --splits train val
   # the same, but only some frames have a mask
-  %(prog)s vspw data/synthetic/vspw --own --num-classes 10 --splits train val \\
-      --sparse-labels
+  %(prog)s vspw data/synthetic/vspw --own --num-classes 10 \\
+      --splits train val --sparse-labels
   # write the whole report to a file
   %(prog)s ovis data/ovis --json report.json
 """

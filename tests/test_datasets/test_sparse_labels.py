@@ -224,8 +224,8 @@ def test_clips_are_augmented_and_masked_as_one(sets, task, masking):
 
 def test_augmentation_on_demand_keeps_the_marks(sets):
     """Metainfo is computed for one frame of a size, which must not decide whether the others are labelled."""
-    tta = dict(type='AugmentOnDemand', transforms=[[dict(type='mmdet.RandomFlip', prob=p) for p in (0.0, 1.0)],
-                                                   [dict(type='PackVideoSegInputs')]])
+    flips = [dict(type='TransformBroadcaster', transforms=[dict(type='mmdet.RandomFlip', prob=p)]) for p in (0.0, 1.0)]
+    tta = dict(type='AugmentOnDemand', transforms=[flips, [dict(type='PackVideoSegInputs')]])
     pipeline = [dict(type='SampleAllFrames'),
                 dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrameFromFile')]), tta]
     with DefaultScope.overwrite_default_scope('mmvc'):

@@ -221,10 +221,10 @@ def test_tracking_numbers_equal_those_of_files(ovis, tmp_path, min_score, sparse
             for key in ('segmentations', 'areas', 'bboxes', 'occlusion'):
                 track[key][1::2] = [None] * len(track[key][1::2])
     (tmp_path / 'marked.json').write_text(json.dumps(content))
-    metric = VISMetric(str(tmp_path / 'marked.json'), output_dir=str(tmp_path), tracking_min_score=min_score)
+    metric = VISMetric(str(tmp_path / 'marked.json'), output_dir=str(tmp_path / 'out'), tracking_min_score=min_score)
     numbers = scores_of(metric, samples, dataset_meta)  # its file has the same order of tracks with equal scores
-    reports = [evaluate_vis(tmp_path / 'results.json', tmp_path / 'marked.json', workers, tracking_min_score=min_score)
-               for workers in (1, 2)]
+    files = tmp_path / 'out/results.json', tmp_path / 'marked.json'
+    reports = [evaluate_vis(*files, workers, tracking_min_score=min_score) for workers in (1, 2)]
     assert reports[0].numbers == pytest.approx(reports[1].numbers, abs=0, nan_ok=True)
     written = {f'vis/{name}': 100 * value for name, value in reports[0].numbers.items() if not math.isnan(value)}
     assert written == pytest.approx(numbers, abs=1e-9)

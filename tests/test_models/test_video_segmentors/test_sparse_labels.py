@@ -36,7 +36,7 @@ def losses_of(model, batch, **options):
 def assert_same(losses, expected):
     assert losses.keys() == expected.keys()
     for name, value in losses.items():
-        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6, msg=lambda text: f'{name}: {text}')
+        torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6, msg=f'{name}: {{}}'.format)
 
 
 def without_context(model):
@@ -97,7 +97,7 @@ def test_clips_with_different_numbers_of_labelled_frames(kind, monkeypatch):
     for name, loss in losses.items():
         counts = [_count(kind, name.rpartition('.')[2], len(frames)) for frames in labelled]
         expected = sum(part[name] * count for part, count in zip(parts, counts)) / sum(counts)
-        torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5, msg=lambda text: f'{name}: {text}')
+        torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5, msg=f'{name}: {{}}'.format)
 
 
 def _count(kind, name, num_frames):
