@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+#: category of pixels that the file declares unlabelled, such as 255 in a label map
+VOID_CATEGORY = -1
+
 
 @dataclass(frozen=True)
 class Category:
@@ -29,7 +32,7 @@ class Region:
     """Pixels of one category, or of one object, in a frame.
 
     Attributes:
-        category (int): Index of its category in :attr:`AnnotationSource.categories`.
+        category (int): Index of its category in :attr:`AnnotationSource.categories`, or ``VOID_CATEGORY``.
         mask (np.ndarray): Pixels, bool (H, W). Later regions of a frame lie over earlier ones.
         track (int | str, optional): Track id, the same in all frames of the video. Defaults to None: the file has no
             tracks, or the region is not an object.
