@@ -320,11 +320,11 @@ class VideoRecorder:
             name (str): Its name, without suffix.
             size (tuple[int, int]): Width and height, in pixels.
             segments (list[dict], optional): ``id``, ``category_id``, ``iscrowd`` and ``area`` of its segments.
-                Defaults to None (no mask).
+                Defaults to None (no mask, and no entry in the annotations).
         """
         file_name = f'{name}.png'
         self._images.append(dict(id=name, width=size[0], height=size[1], file_name=file_name))
-        if self._annotations is not None:
+        if self._annotations is not None and segments is not None:
             self._annotations.append(dict(image_id=name, file_name=file_name, segments_info=segments))
 
     def record(self) -> dict[str, Any]:

@@ -268,19 +268,25 @@ class TrackRecorder:
 
     Args:
         category_id (int): Its category.
+        is_crowd (bool): Whether it covers several objects that are not separated. Defaults to False.
     """
 
-    def __init__(self, category_id: int) -> None:
-        self._category_id = category_id
+    def __init__(self, category_id: int, is_crowd: bool = False) -> None:
+        self._category_id, self._is_crowd = category_id, is_crowd
         self._frames: dict[str, list] = dict(segmentations=[], bboxes=[], areas=[], occlusion=[])
 
-    def add(self, mask: np.ndarray, occlusion: str | None) -> None:
+    def add(self, mask: np.ndarray | None, occlusion: str | None = None) -> None:
         """Add the mask of a frame.
 
         Args:
-            mask (np.ndarray): Bool, shape (H, W). For an empty mask, the entries of the frame are null.
-            occlusion (str, optional): One of ``OCCLUSION_LEVELS``.
+            mask (np.ndarray, optional): Bool, shape (H, W). For an empty mask or None, the entries of the frame are
+                null.
+            occlusion (str, optional): One of ``OCCLUSION_LEVELS``. Defaults to None: not known.
         """
+        if mask is None:
+            for of_frame in self._frames.values():
+                of_frame.append(None)
+            return
         rle = mask_utils.encode(np.asfortranarray(mask, np.uint8))
         area = int(mask_utils.area(rle))
         values = (_as_text(rle), mask_utils.toBbox(rle).tolist(), area, occlusion)
@@ -290,13 +296,16 @@ class TrackRecorder:
     def record(self, video: dict) -> dict | None:
         """Return the entry of the annotation file, without ids; None if the object is never visible.
 
+        It has levels of occlusion if one is known.
+
         Args:
             video (dict): ``height``, ``width`` and ``length`` of its video.
         """
         if not any(self._frames['areas']):
             return None
         size = {key: video[key] for key in ('height', 'width', 'length')}
-        return dict(iscrowd=0, **size, category_id=self._category_id, **self._frames)
+        frames = {key: values for key, values in self._frames.items() if key != 'occlusion' or any(values)}
+        return dict(iscrowd=int(self._is_crowd), **size, category_id=self._category_id, **frames)
 
 
 def write_annotations(path: PathLike, videos: Sequence[tuple[dict, Sequence[dict]]],

@@ -17,7 +17,7 @@ from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.natural_order import natural_key
 
 from .frame_files import FileFinder, video_name, video_of_images
-from .peek import has_words
+from .detect import contains
 from .source import AnnotationSource, Category, Region, SourceVideo
 
 _SEGMENTS = [{'id': int, 'category_id': int, 'iscrowd?': FLAG}]
@@ -65,7 +65,8 @@ class CocoPanoptic(AnnotationSource):
     @classmethod
     def matches(cls, path: Path) -> bool:
         """Whether a file is a JSON with ``segments_info``, but not one of VIPSeg."""
-        return path.suffix.lower() == '.json' and has_words(path, [b'"segments_info"'], without=[b'"videos"'])
+        return path.suffix.lower() == '.json' and contains(path, '"segments_info"') and not contains(
+            path, '"videos"')
 
     def videos(self) -> list[SourceVideo]:
         """See :meth:`AnnotationSource.videos`."""

@@ -19,7 +19,7 @@ from .brush_rle import decode_brush_rle
 from .frame_files import VIDEO_SUFFIXES, FileFinder, frames_in, video_name, video_of_file, video_of_images
 from .label_studio_boxes import BoxTrack, fill_box
 from .label_studio_tasks import BOX, BRUSH, VIDEO_BOX, Task, TaskRegion, read_tasks
-from .peek import has_words
+from .detect import contains
 from .shapes import fill_polygon
 from .source import AnnotationSource, Category, Region, SourceVideo
 
@@ -60,7 +60,7 @@ class LabelStudio(AnnotationSource):
     @classmethod
     def matches(cls, path: Path) -> bool:
         """Whether a file is a JSON of tasks with ``data`` and results."""
-        return path.suffix.lower() == '.json' and has_words(path, [b'"data"', b'"annotations"', b'"result"'])
+        return path.suffix.lower() == '.json' and contains(path, '"data"', '"annotations"', '"result"')
 
     def videos(self) -> list[SourceVideo]:
         """See :meth:`AnnotationSource.videos`."""

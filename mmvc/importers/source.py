@@ -2,13 +2,13 @@
 """What every reader of annotation files returns: categories, videos, frames and regions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-#: category of pixels that the file declares unlabelled, such as 255 in a label map
+#: category of pixels that the file marks as unlabelled
 VOID_CATEGORY = -1
 
 
@@ -89,11 +89,13 @@ class AnnotationSource(ABC):
         has_tracks (bool): Whether the regions of objects have track ids.
         covers_frames (bool): Whether pixels outside all regions are labelled as background. False: they are
             unlabelled, or of no category.
+        notes (Sequence[str]): What the user should know about the files, in sentences.
     """
 
     categories: list[Category]
     has_tracks: bool = False
     covers_frames: bool = False
+    notes: Sequence[str] = ()
 
     @abstractmethod
     def videos(self) -> list[SourceVideo]:
