@@ -4,14 +4,16 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmvc.engine import report_errors
-from mmvc.importers.detect import find_reader
 from mmvc.importers.frames import FORMATS, LINKS
 from mmvc.importers.layouts import LAYOUTS
-from mmvc.importers.registry import READERS
+from mmvc.importers.reader import FileReader, ReaderOption
+from mmvc.importers.registry import READERS, find_reader
 from mmvc.importers.writer import import_videos
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.errors import UsageError
 
 EPILOG = """
 layouts:
@@ -76,8 +78,36 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                        help='how images get into OUT (default: %(default)s)')
     split.add_argument('--image-format', choices=list(FORMATS), help='format of the frames (default: that of the '
                        'images, and jpg for video files)')
+    own = parser.add_argument_group('options of some formats')
+    for name, options in _options_by_name().items():
+        text = '; '.join(f'{reader.NAME}: {option.help}' for reader, option in options)
+        option = options[0][1]
+        kind: dict[str, Any] = dict(action='store_true', default=None) if option.type is None else \
+            dict(type=option.type, metavar=name.upper())
+        own.add_argument(option.flag, dest=name, help=text, **kind)
     parser.add_argument('--overwrite', action='store_true', help='import everything again')
     return parser
+
+
+def _options_by_name() -> dict[str, list[tuple[type[FileReader], ReaderOption]]]:
+    """The options that only some formats have, with these formats."""
+    found: dict[str, list[tuple[type[FileReader], ReaderOption]]] = {}
+    for reader in READERS.values():
+        for option in reader.OPTIONS:
+            found.setdefault(option.name, []).append((reader, option))
+    return found
+
+
+def _reader_options(args: argparse.Namespace, reader: type[FileReader]) -> dict[str, Any]:
+    """The given options of a format."""
+    given = {name: getattr(args, name) for name in _options_by_name() if getattr(args, name) is not None}
+    known = {option.name for option in reader.OPTIONS}
+    for name in given:
+        if name not in known:
+            formats = ', '.join(other.NAME for other, _ in _options_by_name()[name])
+            raise UsageError(f'--{name.replace("_", "-")} is an option of the format {formats}, "{args.path}" is '
+                             f'{reader.NAME}: leave it out')
+    return given
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
@@ -93,7 +123,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = build_parser(prog).parse_args(argv)
     with report_errors():
         reader = find_reader(args.path, args.format)
-        source = reader.from_path(args.path, args.images)
+        source = reader.from_path(args.path, args.images, **_reader_options(args, reader))
         summary = import_videos(
             source, args.out, args.layout, classes=args.classes, void=args.void, background=args.background,
             stuff=args.stuff, val=args.val, val_share=args.val_share, all_labelled=args.all_labelled, link=args.frames,

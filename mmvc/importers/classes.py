@@ -75,7 +75,7 @@ def choose_classes(source: AnnotationSource,
     for name, target in targets.items():
         by_class.setdefault(target, []).append(source.categories[known[name]])
     _require_known(stuff, by_class, 'the classes that are stuff (--stuff)')
-    things = {name: _is_thing(name, categories, source, stuff) for name, categories in by_class.items()}
+    things = {name: _is_thing(name, categories, stuff) for name, categories in by_class.items()}
     if layout == 'instances':
         by_class = {name: categories for name, categories in by_class.items() if things[name]}
     if background is not None and background not in by_class:
@@ -133,12 +133,13 @@ def _check_names(categories: Sequence[Category]) -> None:
         seen.add(name)
 
 
-def _is_thing(name: str, categories: Sequence[Category], source: AnnotationSource, stuff: Sequence[str]) -> bool:
+def _is_thing(name: str, categories: Sequence[Category], stuff: Sequence[str]) -> bool:
+    """Whether a class has objects: as the file says, otherwise it has."""
     said = [category.is_thing for category in categories if category.is_thing is not None]
     if len(set(said)) > 1 and name not in stuff:
         raise UsageError(f'the class "{name}" is merged from things and stuff: name it in --stuff, or do not merge '
                          'them')
-    return name not in stuff and (said[0] if said else source.has_tracks)
+    return name not in stuff and (said[0] if said else True)
 
 
 def _color(categories: Sequence[Category], index: int) -> tuple[int, int, int]:

@@ -14,6 +14,8 @@ from mmvc.utils.errors import DataError
 
 #: shapes with an area
 AREAS = ('box', 'polygon', 'mask', 'ellipse')
+#: labels of these types have none
+_NO_AREA = ('points', 'polyline', 'cuboid', 'skeleton', 'tag')
 #: shapes without one
 _OTHERS = ('polyline', 'points', 'cuboid', 'skeleton')
 _COLOR = re.compile(r'#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})')
@@ -208,8 +210,9 @@ class _Parser:
             self.document.meta['num_tasks'] = str(int(self.document.meta.get('num_tasks', '0')) + 1)
         if inside[1:] == ['labels', 'label']:
             color = _COLOR.fullmatch(self._label.get('color', ''))
-            self.document.labels[self._label.get('name', '')] = None if color is None else \
-                (int(color[1], 16), int(color[2], 16), int(color[3], 16))
+            if self._label.get('type') not in _NO_AREA:
+                self.document.labels[self._label.get('name', '')] = None if color is None else \
+                    (int(color[1], 16), int(color[2], 16), int(color[3], 16))
             self._label = {}
         elif inside[1:3] == ['labels', 'label'] and len(inside) == 4:
             self._label[inside[3]] = text
@@ -217,5 +220,3 @@ class _Parser:
             self.document.meta.setdefault('/'.join(inside[1:]), text)
         elif len(inside) == 1 and inside[0] in ('task', 'job', 'project'):
             self.document.meta['kind'] = inside[0]
-        elif inside == ['original_size', 'width'] or inside == ['original_size', 'height']:
-            self.document.meta.setdefault('/'.join(inside), text)

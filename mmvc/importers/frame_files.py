@@ -18,6 +18,7 @@ from mmvc.utils.natural_order import natural_key
 from .source import SourceFrame, SourceVideo
 
 VIDEO_SUFFIXES = ('.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.gif')
+_NUMBERED = re.compile(r'frame_(\d{1,9})', re.IGNORECASE)
 _UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{6,8}-')  # Label Studio puts it before the name of an uploaded file
 
 _SERVED = ('/data/local-files/', '/data/upload/')  # by Label Studio
@@ -187,3 +188,9 @@ def path_of(address: str) -> str:
 def frames_in(folder: Path) -> dict[str, Path]:
     """Images of a folder by name of the frame, in natural order; see :func:`mmvc.utils.files.files_in`."""
     return files_in(folder, IMAGE_SUFFIXES)
+
+
+def frame_number(name: str) -> int | None:
+    """Number in the name that CVAT gives to a frame of a video, such as ``frame_000012``; None for other names."""
+    match = _NUMBERED.fullmatch(name)
+    return None if match is None else int(match[1])

@@ -130,7 +130,8 @@ def require_tracks(source: AnnotationSource, layout: str, classes: ClassMap) -> 
         return
     raise UsageError(f'the layout {layout} needs track ids, which say that objects of different frames are the same '
                      'one, and these annotations have none. Draw tracks in the tool, export a format that keeps their '
-                     'ids, or use the layout semantic (--layout)')
+                     'ids, name classes whose objects need not be told apart (--stuff, for the layout panoptic), or '
+                     'use the layout semantic (--layout)')
 
 
 def choose_split(videos: Sequence[str], val: Sequence[str] = (), val_share: float = 0.2) -> dict[str, str]:
