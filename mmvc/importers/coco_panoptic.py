@@ -16,9 +16,10 @@ from mmvc.formats.label_maps import VOID_ID, read_panoptic_map
 from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.natural_order import natural_key
 
-from .frame_files import FileFinder, video_name, video_of_images
 from .detect import contains
-from .source import AnnotationSource, Category, Region, SourceVideo
+from .frame_files import FileFinder, video_name, video_of_images
+from .reader import FileReader, ReaderOption
+from .source import Category, Region, SourceVideo
 
 _SEGMENTS = [{'id': int, 'category_id': int, 'iscrowd?': FLAG}]
 _SCHEMA = {
@@ -29,7 +30,7 @@ _SCHEMA = {
 _EXPECTED = 'annotations of COCO panoptic, such as panoptic_train2017.json'
 
 
-class CocoPanoptic(AnnotationSource):
+class CocoPanoptic(FileReader):
     """Reader of COCO-panoptic annotations.
 
     Args:
@@ -48,6 +49,10 @@ class CocoPanoptic(AnnotationSource):
 
     NAME = 'coco-panoptic'
     HELP = 'COCO panoptic: a JSON with segments_info, and PNGs of segment ids'
+    OPTIONS = (
+        ReaderOption('masks', 'folder of the PNGs (default: named as the JSON)', Path),
+        ReaderOption('ids_are_tracks', 'a segment id is the same object in all frames of a video'),
+    )
 
     def __init__(self, path: Path, images: Path | None = None, masks: Path | None = None,
                  ids_are_tracks: bool = False) -> None:

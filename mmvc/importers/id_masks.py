@@ -13,7 +13,8 @@ from mmvc.utils.natural_order import natural_key
 
 from .frame_files import folders_with, frames_in, video_name, video_of_images
 from .object_categories import ObjectCategories, has_object_categories
-from .source import VOID_CATEGORY, AnnotationSource, Region, SourceVideo
+from .reader import FileReader, ReaderOption
+from .source import VOID_CATEGORY, Region, SourceVideo
 
 MASKS, FRAMES, SPLITS = 'Annotations', 'JPEGImages', 'ImageSets'
 _RESOLUTIONS = ('480p', 'Full-Resolution')
@@ -21,7 +22,7 @@ _RESOLUTIONS = ('480p', 'Full-Resolution')
 Masks = dict[str, dict[int | str | None, Path]]
 
 
-class IdMasks(AnnotationSource):
+class IdMasks(FileReader):
     """Reader of folders of id masks.
 
     The masks of a video are ``VIDEO/FRAME.png`` (0 is background, 255 is void, every other value is the id of an
@@ -47,6 +48,12 @@ class IdMasks(AnnotationSource):
 
     NAME = 'id-masks'
     HELP = 'folders of PNGs whose values are object ids: DAVIS, YouTube-VOS, masks of SAM 2'
+    OPTIONS = (
+        ReaderOption('categories', 'JSON {"VIDEO": {"OBJECT_ID": "CATEGORY"}}, or meta.json of YouTube-VOS (default: '
+                     'all objects are of one category)', Path),
+        ReaderOption('split', 'read only the videos of this list in ImageSets, such as 2017/val', str),
+        ReaderOption('binary', 'each mask shows one object, with any value but 0'),
+    )
     has_tracks = True
     covers_frames = True
 

@@ -16,15 +16,16 @@ from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.natural_order import natural_key
 
 from .brush_rle import decode_brush_rle
+from .detect import contains
 from .frame_files import VIDEO_SUFFIXES, FileFinder, frames_in, video_name, video_of_file, video_of_images
 from .label_studio_boxes import BoxTrack, fill_box
 from .label_studio_tasks import BOX, BRUSH, VIDEO_BOX, Task, TaskRegion, read_tasks
-from .detect import contains
+from .reader import FileReader, ReaderOption
 from .shapes import fill_polygon
-from .source import AnnotationSource, Category, Region, SourceVideo
+from .source import Category, Region, SourceVideo
 
 
-class LabelStudio(AnnotationSource):
+class LabelStudio(FileReader):
     """Reader of exports of Label Studio in the format JSON.
 
     Images in one folder are the frames of one video; images of the folder without a finished task are not labelled.
@@ -44,6 +45,7 @@ class LabelStudio(AnnotationSource):
 
     NAME = 'label-studio'
     HELP = 'Label Studio: an export in the format JSON, with brush masks and polygons'
+    OPTIONS = (ReaderOption('boxes_as_masks', 'take boxes for masks'), )
 
     def __init__(self, path: Path, images: Path | None = None, boxes_as_masks: bool = False) -> None:
         self._root = images or path.parent

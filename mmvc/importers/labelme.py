@@ -19,8 +19,9 @@ from mmvc.utils.image_files import find_damage
 from mmvc.utils.natural_order import natural_key
 
 from .frame_files import FileFinder, folders_with, frames_in, path_of, video_name, video_of_images
+from .reader import FileReader
 from .shapes import fill_circle, fill_polygon, fill_rectangle
-from .source import VOID_CATEGORY, AnnotationSource, Category, Region, SourceVideo
+from .source import VOID_CATEGORY, Category, Region, SourceVideo
 
 _POINTS = [[float]]
 _SCHEMA = {
@@ -32,7 +33,7 @@ _FILL = dict(polygon=fill_polygon, rectangle=fill_rectangle, circle=fill_circle)
 _IGNORED = '__ignore__'  # LabelMe's own tools treat it as void
 
 
-class LabelMe(AnnotationSource):
+class LabelMe(FileReader):
     """Reader of LabelMe's JSON files.
 
     The shapes polygon, rectangle, circle and mask are read. ``group_id``, if there are any, is the track id; shapes of

@@ -16,12 +16,13 @@ from mmvc.utils.natural_order import natural_key
 from .frame_files import VIDEO_SUFFIXES, folders_with, video_of_file
 from .id_masks import read_id_mask, read_sized_map
 from .object_categories import ObjectCategories
-from .source import AnnotationSource, Category, Region, SourceVideo
+from .reader import FileReader, ReaderOption
+from .source import Category, Region, SourceVideo
 
 _NUMBER = re.compile(r'\d+')
 
 
-class VideoAndMasks(AnnotationSource):
+class VideoAndMasks(FileReader):
     """Reader of video files with a folder of masks each.
 
     The last number in the name of a mask is that of its frame (``mask_000120.png``: 120). Frames without a mask are
@@ -44,6 +45,11 @@ class VideoAndMasks(AnnotationSource):
 
     NAME = 'video-and-masks'
     HELP = 'video files with a folder of masks each (class indices or object ids), named by frame number'
+    OPTIONS = (
+        ReaderOption('categories', 'names of the classes, one per line, if masks hold class indices; or the category '
+                     'of each object (default: masks hold ids of objects of one category)', Path),
+        ReaderOption('first_frame', 'number of the first frame of a video in the names of masks (default: 0)', int),
+    )
 
     def __init__(self, path: Path, images: Path | None = None, categories: Path | None = None,
                  first_frame: int = 0) -> None:

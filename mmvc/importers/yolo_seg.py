@@ -18,8 +18,9 @@ from mmvc.utils.files import read_names
 from mmvc.utils.natural_order import natural_key
 
 from .frame_files import FileFinder, folders_with, frames_in, path_of, video_name, video_of_images
+from .reader import FileReader
 from .shapes import fill_polygon
-from .source import AnnotationSource, Category, Region, SourceVideo
+from .source import Category, Region, SourceVideo
 
 SPLITS, OPTIONAL_SPLITS = ('train', 'val', 'valid', 'test'), ('test', )
 IMAGES, LABELS = 'images', 'labels'
@@ -33,7 +34,7 @@ class Row(NamedTuple):
     track: int | None
 
 
-class YoloSeg(AnnotationSource):
+class YoloSeg(FileReader):
     """Reader of datasets of YOLO segmentation.
 
     Images in one folder are the frames of one video. The label file of ``images/NAME.jpg`` is ``labels/NAME.txt``. An
