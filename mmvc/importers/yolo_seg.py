@@ -26,6 +26,7 @@ from .source import Category, Region, SourceVideo
 SPLITS, OPTIONAL_SPLITS = ('train', 'val', 'valid', 'test'), ('test', )
 IMAGES, LABELS = 'images', 'labels'
 _LARGEST_YAML = 1 << 20  # bytes
+_LONGEST_ID = 18  # digits, so that it fits 64 bits
 
 
 class Row(NamedTuple):
@@ -125,9 +126,9 @@ def _parse(words: list[str], num_classes: int) -> Row:
         raise DataError(f'the class index {category} is not one of 0 to {num_classes - 1}: add its name to data.yaml')
     track = None
     if len(values) % 2:  # the track id comes last
-        if not words[-1].isdecimal():
-            raise DataError(f'it has an odd number of coordinates, and the last one, {words[-1]}, is no track id: '
-                            'export the labels again, without confidences')
+        if not words[-1].isdecimal() or len(words[-1]) > _LONGEST_ID:
+            raise DataError(f'it has an odd number of coordinates, and the last one, {words[-1][:20]}, is no track '
+                            'id: export the labels again, without confidences')
         track, values = int(words[-1]), values[:-1]
     if len(values) < 6:
         raise DataError(f'it has {len(values) // 2} corners: a polygon needs at least 3; delete the line')

@@ -1,34 +1,19 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
 
-import cv2
 import numpy as np
 import pytest
 
 from mmvc.importers.coco_panoptic import CocoPanoptic
 from mmvc.importers.writer import import_videos
 from mmvc.utils.errors import DataError, UsageError
-from tests.helpers.drawn_videos import SIZE, box, write_frames
+from tests.helpers.drawn_videos import SIZE, write_frames
+from tests.helpers.panoptic_pngs import SEGMENTS, ids_of, write_png
 from tests.helpers.read_source import read_source, same
 
 CATEGORIES = [dict(id=7, name='road', isthing=0, color=[10, 20, 30], supercategory='x'),
               dict(id=90, name='car', isthing=1, color=[1, 2, 300])]
-SEGMENTS = {70000: 7, 301: 90, 66051: 90}  # ids that need one, two and three bytes
 FRAMES = ['000', '001', '002', '010']
-
-
-def ids_of(index):
-    ids = np.zeros(SIZE, int)
-    ids[box(12, 0, 12, 32)] = 70000
-    ids[box(10, 2 + index, 6, 8)] = 301
-    ids[box(12, 20 - index, 6, 8)] = 66051
-    return ids
-
-
-def write_png(path, ids):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    red, green, blue = ids % 256, ids // 256 % 256, ids // 65536
-    assert cv2.imwrite(str(path), np.stack([blue, green, red], axis=-1).astype(np.uint8))
 
 
 @pytest.fixture
