@@ -42,6 +42,9 @@ examples:
   # a dataset of your own (here CamVid): name the list, the folder of the masks and the mask value of the first class
   python tools/evaluate.py vss --pred OUT --gt data/camvid --list ImageSets/val.txt --masks 'Annotations/{video}' \\
       --label-offset 0 --num-classes 11
+  # every tenth frame is labelled; the images tell which frames are not
+  python tools/evaluate.py vss --pred OUT --gt data/kitchen --list val.txt --masks 'labels/{video}' \\
+      --images 'frames/{video}' --num-classes 2 --sparse-labels
   # VIPSeg; write the tables as CSV files and everything as JSON
   python tools/evaluate.py vps --pred OUT --gt data/VIPSeg_720P --out work_dirs/vipseg
   # a split of OVIS with public annotations
@@ -66,6 +69,8 @@ def parse_args() -> argparse.Namespace:
     missing = argparse.ArgumentParser(add_help=False)
     missing.add_argument('--allow-missing', action='store_true',
                          help='count missing videos and frames as empty and list them, instead of stopping')
+    missing.add_argument('--sparse-labels', action='store_true',
+                         help='only some frames of each video are labelled: score these, and no others')
     tasks = parser.add_subparsers(dest='task', required=True, metavar='{vss,vps,vis}')
 
     vss = tasks.add_parser('vss', parents=[common, missing], help='mIoU and video consistency (VSPW)')
@@ -74,7 +79,8 @@ def parse_args() -> argparse.Namespace:
     vss.add_argument('--masks', default=vspw.MASKS, metavar='FOLDER',
                      help='masks of a video below --gt (default: %(default)s)')
     vss.add_argument('--images', default=vspw.FRAMES, metavar='FOLDER',
-                     help='images of a video below --gt; if there are, each must have a mask (default: %(default)s)')
+                     help='images of a video below --gt; if there are, each must have a mask, unless labels are '
+                     'sparse (default: %(default)s)')
     vss.add_argument('--img-suffix', metavar='ENDING',
                      help='ending of the image files; default: the usual ones, or the ending that the images share')
     vss.add_argument('--seg-map-suffix', metavar='ENDING',
@@ -145,13 +151,14 @@ def evaluate(args: argparse.Namespace) -> ScoreReport:
                                 args.seg_map_suffix or vspw.MASK_SUFFIX)
         ending = args.seg_map_suffix or find_ending(args.pred, masks)
         endings = FRAME_SUFFIXES if args.img_suffix is None else (args.img_suffix, )
-        unlabelled = vspw.find_unlabelled(args.gt, masks, args.images, ending, endings)
+        unlabelled = vspw.find_unlabelled(args.gt, masks, args.images, ending, endings, args.sparse_labels)
         classes = class_names(args)
         return evaluate_vss(args.pred, masks, classes, args.label_offset, args.workers, args.allow_missing,
-                            unlabelled, void_values(args, len(classes)), ending)
+                            unlabelled, void_values(args, len(classes)), ending, args.sparse_labels)
     if args.task == 'vps':
         ann_file = args.gt / (args.ann_file or vipseg.ann_file(args.split))
-        return evaluate_vps(args.pred, ann_file, str(args.gt / args.masks), args.workers, args.allow_missing)
+        return evaluate_vps(args.pred, ann_file, str(args.gt / args.masks), args.workers, args.allow_missing,
+                            args.sparse_labels)
     ann_file = args.gt
     if not ann_file.is_file():
         ann_file = args.gt / youtube_vis.find_path(args.gt, args.split, youtube_vis.ANN_FILES)

@@ -21,6 +21,7 @@ from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
 
 from .pictures import PictureWriter, spread
 
+NOT_LABELLED_GREY = 127
 MASKING_TRANSFORMS = ('RandomPatchMask', 'TubeMask')
 
 
@@ -50,6 +51,7 @@ class BrowsedFrame(NamedTuple):
         name (str): Name of the frame.
         image (np.ndarray): Unmasked image in RGB, uint8 (H, W, 3).
         segments (SegmentMap, optional): Ground truth; None if there is none.
+        labelled (bool): Whether the frame is labelled; False of some frames of a dataset with sparse labels.
         hidden (np.ndarray, optional): Pixels that are hidden, bool (H, W); None without masking.
         patch_size (int): Side of a patch in pixels; 0 without masking.
     """
@@ -59,12 +61,15 @@ class BrowsedFrame(NamedTuple):
     segments: SegmentMap | None
     hidden: np.ndarray | None
     patch_size: int
+    labelled: bool = True
 
     def columns(self, drawer: PanelDrawer) -> dict[str, np.ndarray]:
         """Return pictures by title: the image, the ground truth and the masked image, as far as they exist."""
         columns = dict(image=self.image)
         if self.segments is not None:
             columns['ground truth'] = drawer.draw(self.image, self.segments)
+        elif not self.labelled:
+            columns['ground truth: not labelled'] = np.full_like(self.image, NOT_LABELLED_GREY)
         if self.hidden is not None:
             title = f'masked: {self.hidden.mean():.0%} of the pixels, patches of {self.patch_size}'
             columns[title] = hide_pixels(self.image, self.hidden)
@@ -119,9 +124,12 @@ class TrainingClips:
         if sample.get('patch_mask') is not None:
             patch_size = sample.patch_size
             hidden = expand_patch_mask(sample.patch_mask, patch_size, *picture.shape[:2])
-        return BrowsedFrame(Path(sample.img_path).stem, picture, self._segments(sample), hidden, patch_size)
+        return BrowsedFrame(Path(sample.img_path).stem, picture, self._segments(sample), hidden, patch_size,
+                            sample.get('labelled', True))
 
     def _segments(self, sample: BaseDataElement) -> SegmentMap | None:
+        if not sample.get('labelled', True):
+            return None
         if 'gt_sem_seg' in sample:
             return SegmentMap.from_pixel_data(sample.gt_sem_seg, len(self.metainfo['classes']))
         if 'gt_instances' not in sample:
@@ -169,7 +177,7 @@ class WholeVideo:
                 hidden = self.masking.draw(*size)
             yield BrowsedFrame(
                 Path(self.paths[index]).stem, image, self.ground_truth.segments(self.video_id, index, size), hidden,
-                patch_size)
+                patch_size, self.ground_truth.is_labelled(self.video_id, index))
 
 
 def draw_clip(frames: Iterable[BrowsedFrame], drawer: PanelDrawer, out_dir: str, name: str, form: str = 'sheet',

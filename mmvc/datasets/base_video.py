@@ -20,7 +20,8 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
 
     An item is ``dict(video_id=str, video_length=int, images=[...])``. An image is ``dict(img_path=str,
     frame_id=int)``, with the optional keys ``frame_name`` (str, name of its prediction), ``seg_map_path`` (str),
-    ``segments_info`` (VPS), ``instances`` (VIS) and ``ann_shape`` (height and width that the annotations are for).
+    ``segments_info`` (VPS), ``instances`` (VIS) and ``ann_shape`` (height and width that the annotations are for). A
+    dataset with sparse labels sets ``labelled=False`` for frames without labels; they are the context of the others.
     ``SampleClip`` or ``SampleAllFrames`` must be the first transform.
 
     The list of videos is built once and kept serialised, so that data workers share its memory. Images, masks and
@@ -107,6 +108,12 @@ class BaseVideoDataset(BadSamplePolicy, BaseDataset):
         if not osp.isdir(folder):
             raise FileNotFoundError(f'{type(self).__name__}: video "{video}" of "{self.ann_file}" has no folder '
                                     f'"{folder}"; correct data_prefix["img_path"], or remove the video from that file')
+
+    def _require_labelled(self, video: str, images: list[dict]) -> None:
+        """Raise an error if a video to train on has no labelled frame."""
+        if not any(image.get('labelled', True) for image in images):
+            raise DataError(f'{type(self).__name__}: no frame of video "{video}" of "{self.ann_file}" is labelled; '
+                            'label one, or remove the video from that file')
 
     def _warn_of_others(self, videos: list[dict]) -> None:
         """Log the images in the folders of the videos that are neither frames nor masks of them."""

@@ -50,13 +50,16 @@ class BaseVideoSegDataset(BaseVideoDataset):
         label_offset (int, optional): Mask value of class 0. Defaults to ``LABEL_OFFSET``.
         void_values (sequence[int], optional): Mask values of unlabelled pixels. Any other value that is not a class
             is an error when the mask is loaded. Defaults to ``VOID_VALUES``.
+        sparse_labels (bool): Whether frames may have no mask. They are the context of the labelled ones; losses and
+            metrics leave them out. A video to train on needs at least one mask. Defaults to False.
         **kwargs: Other arguments of :class:`mmengine.dataset.BaseDataset`. With ``test_mode=True`` masks may
             be missing.
 
     Raises:
         FileNotFoundError: The data root, the list file, a video's folder or (in training) a frame's mask is missing.
-        DataError: The list is empty or names a video twice, a video has no frames, a mask has no frame, two files are
-            of one frame, a value is both void and a class, or the numbers of classes and colours differ.
+        DataError: The list is empty or names a video twice, a video has no frames or (in training) no mask, a mask has
+            no frame, two files are of one frame, a value is both void and a class, or the numbers of classes and
+            colours differ.
     """
 
     DATA_PREFIX: dict = dict(img_path='JPEGImages/{video}', seg_map_path='Annotations/{video}')
@@ -74,7 +77,9 @@ class BaseVideoSegDataset(BaseVideoDataset):
                  seg_map_suffix: str | None = None,
                  label_offset: int | None = None,
                  void_values: Sequence[int] | None = None,
+                 sparse_labels: bool = False,
                  **kwargs: Any) -> None:
+        self.sparse_labels = sparse_labels
         self.img_suffix = self.IMG_SUFFIX if img_suffix is None else img_suffix
         self.seg_map_suffix = self.SEG_MAP_SUFFIX if seg_map_suffix is None else seg_map_suffix
         self.label_offset = self.LABEL_OFFSET if label_offset is None else label_offset
@@ -144,9 +149,14 @@ class BaseVideoSegDataset(BaseVideoDataset):
                 image['frame_name'] = frame
             if frame in masks:
                 image['seg_map_path'] = f'{seg_map_dir}/{masks[frame].name}'
+            elif self.sparse_labels:
+                image['labelled'] = False
             elif not self.test_mode:
                 raise FileNotFoundError(f'{name}: frame "{image["img_path"]}" has no mask '
                                         f'"{seg_map_dir}/{frame}{self.seg_map_suffix}"; add the mask, remove the '
-                                        'frame, or set test_mode=True to only predict')
+                                        'frame, set sparse_labels=True if only some frames are labelled, or '
+                                        'test_mode=True to only predict')
             images.append(image)
+        if not self.test_mode:
+            self._require_labelled(video, images)
         return dict(video_id=video, video_length=len(images), images=images)

@@ -30,6 +30,9 @@ class VIPSegDataset(BaseVideoDataset):
         metainfo (dict, optional): ``classes`` (by category id) and ``palette`` of another dataset; which classes are
             things is read from the file. Defaults to None (VIPSeg's 124 classes).
         img_suffix (str): Ending of frame files. Defaults to '.jpg'.
+        sparse_labels (bool): Whether frames may have no labels: neither an annotation with segments nor a PNG. They
+            are the context of the labelled ones; losses and metrics leave them out. A video to train on needs at least
+            one labelled frame. Defaults to False.
         **kwargs: Other arguments of :class:`mmengine.dataset.BaseDataset`. With ``test_mode=True`` videos without
             annotations are accepted.
 
@@ -47,7 +50,9 @@ class VIPSegDataset(BaseVideoDataset):
                  data_prefix: dict | None = None,
                  metainfo: dict | None = None,
                  img_suffix: str = '.jpg',
+                 sparse_labels: bool = False,
                  **kwargs: Any) -> None:
+        self.sparse_labels = sparse_labels
         self.img_suffix = img_suffix
         super().__init__(
             ann_file=ann_file,
@@ -82,7 +87,9 @@ class VIPSegDataset(BaseVideoDataset):
             # a file that is missing is an error where it is needed
             file = files.get(name, Path(f'{name}{self.img_suffix}'))
             image = dict(img_path=f'{img_dir}/{file.name}', frame_id=frame_id)
-            if name in segments:
+            if self.sparse_labels and not vipseg.is_labelled(segments.get(name), name in masks):
+                image['labelled'] = False
+            elif name in segments:
                 image['seg_map_path'] = f'{seg_map_dir}/{masks.get(name, Path(f"{name}.png")).name}'
                 if not self.test_mode:
                     image['segments_info'] = [
@@ -92,9 +99,14 @@ class VIPSegDataset(BaseVideoDataset):
                             isthing=truth.isthing[segment['category_id']],
                             iscrowd=bool(segment.get('iscrowd'))) for segment in segments[name]
                     ]
+            elif self.sparse_labels and not self.test_mode:
+                raise DataError(f'{type(self).__name__}: "{masks[name]}" is the mask of a frame that "{self.ann_file}" '
+                                'does not annotate; add its segments there, or remove the mask')
             elif not self.test_mode:
                 raise DataError(f'{type(self).__name__}: frame "{frame["file_name"]}" of video "{video_id}" has no '
-                                f'annotation in "{self.ann_file}"; convert the dataset again, or use test_mode=True '
-                                'to predict only')
+                                f'annotation in "{self.ann_file}"; convert the dataset again, set sparse_labels=True '
+                                'if only some frames are labelled, or test_mode=True to predict only')
             images.append(image)
+        if not self.test_mode:
+            self._require_labelled(video_id, images)
         return dict(video_id=video_id, video_length=len(images), images=images)

@@ -23,6 +23,9 @@ class VSPWImageDataset(BaseSegDataset):
     ``WholeVideoSampler`` keeps the frames of a video on one rank. Mask values as in :class:`VSPWDataset`; mmseg's
     ``LoadAnnotations`` reads them. It accepts any value, so the masks of a training are checked before it does.
 
+    With ``sparse_labels=True`` frames without a mask are not trained on. They are predicted, and ``VSSMetric`` leaves
+    them out if ``labelled`` is among the ``meta_keys``, too.
+
     Example:
         >>> custom_imports = dict(imports=['mmvc.datasets.vspw_image', 'mmvc.evaluation'])
         >>> dataset = dict(type='mmvc.VSPWImageDataset', data_root='data/VSPW_480p', ann_file='train.txt')
@@ -31,6 +34,7 @@ class VSPWImageDataset(BaseSegDataset):
         ann_file (str): Text file with one video name per line, relative to ``data_root``.
         data_prefix (dict, optional): Folder templates as in :class:`BaseVideoSegDataset`. Defaults to None (VSPW's).
         metainfo (dict, optional): Classes that replace those of VSPW. Defaults to None.
+        sparse_labels (bool): Whether frames may have no mask. Defaults to False.
         **kwargs: Other arguments of :class:`mmseg.datasets.BaseSegDataset`.
 
     Raises:
@@ -44,7 +48,9 @@ class VSPWImageDataset(BaseSegDataset):
                  ann_file: str,
                  data_prefix: dict | None = None,
                  metainfo: dict | None = None,
+                 sparse_labels: bool = False,
                  **kwargs: Any) -> None:
+        self.sparse_labels = sparse_labels
         super().__init__(
             ann_file=ann_file,
             data_prefix={**VSPWDataset.DATA_PREFIX, **(data_prefix or {})},
@@ -71,6 +77,7 @@ class VSPWImageDataset(BaseSegDataset):
             metainfo=self._metainfo,
             img_suffix=self.img_suffix,
             seg_map_suffix=self.seg_map_suffix,
+            sparse_labels=self.sparse_labels,
             test_mode=self.test_mode,
             lazy_init=True)
         self._label_lut, videos = dataset.label_lut, dataset.load_data_list()
@@ -82,6 +89,7 @@ class VSPWImageDataset(BaseSegDataset):
                 label_map=self.label_map,
                 reduce_zero_label=self.reduce_zero_label,
                 seg_fields=[]) for video in videos for frame in video['images']
+            if self.test_mode or frame.get('labelled', True)
         ]
 
     def prepare_data(self, idx: int) -> Any:

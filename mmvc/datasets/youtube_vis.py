@@ -2,7 +2,14 @@
 import os.path as osp
 from typing import Any
 
-from mmvc.formats.youtube_vis import ANN_FILES, FRAME_FOLDERS, Annotations, find_path, read_annotations
+from mmvc.formats.youtube_vis import (
+    ANN_FILES,
+    FRAME_FOLDERS,
+    Annotations,
+    find_path,
+    labelled_frames,
+    read_annotations,
+)
 from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
 
@@ -39,6 +46,8 @@ class YouTubeVISDataset(BaseVideoDataset):
             needed with ``split``. Defaults to None.
         metainfo (dict, optional): ``classes`` and, optionally, ``palette`` of another dataset; they replace those of
             ``version``. Defaults to None.
+        sparse_labels (bool): Whether the JSON may label only some frames of a video, those in its ``labelled_frames``.
+            The others are their context; losses and metrics leave them out. Defaults to False.
         **kwargs: Other arguments of :class:`mmengine.dataset.BaseDataset`. With ``test_mode=True`` annotations may be
             absent, and are not read.
 
@@ -61,7 +70,9 @@ class YouTubeVISDataset(BaseVideoDataset):
                  data_root: str = '',
                  data_prefix: dict | None = None,
                  metainfo: dict | None = None,
+                 sparse_labels: bool = False,
                  **kwargs: Any) -> None:
+        self.sparse_labels = sparse_labels
         if version is not None:
             if version not in self.VERSIONS:
                 raise DataError(f'{type(self).__name__}: version must be one of {", ".join(self.VERSIONS)}, got '
@@ -95,6 +106,14 @@ class YouTubeVISDataset(BaseVideoDataset):
             dict(img_path=osp.join(img_dir, name), frame_id=frame_id, ann_shape=(video['height'], video['width']))
             for frame_id, name in enumerate(names)
         ]
+        labelled = labelled_frames(video)
+        if self.sparse_labels:
+            for frame_id in set(range(len(images))).difference(labelled):
+                images[frame_id]['labelled'] = False
+        elif len(labelled) < len(images) and not self.test_mode:
+            raise DataError(f'{type(self).__name__}: "{self.ann_file}" labels {len(labelled)} of the {len(images)} '
+                            f'frames of video {video["id"]} (labelled_frames); set sparse_labels=True to train on '
+                            'these, or remove the key if the other frames show no object')
         if not self.test_mode:
             for image in images:
                 image['instances'] = []

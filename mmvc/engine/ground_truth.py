@@ -97,6 +97,10 @@ class GroundTruth:
         """Read a frame: RGB, uint8, (H, W, 3)."""
         return cv2.cvtColor(read_image(self.frames(video_id)[frame_id]), cv2.COLOR_BGR2RGB)
 
+    def is_labelled(self, video_id: str, frame_id: int) -> bool:
+        """Say whether a frame is labelled; some frames of a dataset with sparse labels are not."""
+        return self._info(video_id)['images'][frame_id].get('labelled', True)
+
     def segments(self, video_id: str, frame_id: int, size: tuple[int, int]) -> SegmentMap | None:
         """Read the ground truth of a frame.
 
@@ -110,6 +114,8 @@ class GroundTruth:
         """
         info = self._info(video_id)
         frame = dict(info['images'][frame_id], img=np.empty((*size, 0), np.uint8))  # the loaders read the size from it
+        if not frame.get('labelled', True):
+            return None
         if frame.get('instances') is not None:
             loaded = self._load_instances.transform(frame)
             seen = ~loaded['gt_ignore_flags']

@@ -72,6 +72,19 @@ def find_masks(folder: PathLike, frames: Collection[str]) -> tuple[dict[str, Pat
     return masks, [name for name in masks if name not in frames]
 
 
+def is_labelled(segments: Sequence[dict] | None, has_mask: bool) -> bool:
+    """Say whether a frame of a dataset with sparse labels is labelled.
+
+    A frame with a mask or with segments is. If it has only one of them, the other is missing, which is an error where
+    the frame is loaded.
+
+    Args:
+        segments (sequence[dict], optional): ``segments_info`` of the frame; None without an annotation.
+        has_mask (bool): Whether there is a mask.
+    """
+    return bool(segments) or has_mask
+
+
 def require_listed(video: str, folder: PathLike, frames: Collection[str], ann_file: PathLike) -> None:
     """Raise an error if a video has masks of frames that are not annotated: scores would be those of a part of it.
 

@@ -127,7 +127,8 @@ def frame_of(path: PathLike, ending: str = MASK_SUFFIX) -> str:
 
 
 def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: str = FRAMES,
-                    mask_ending: str = MASK_SUFFIX, image_endings: Sequence[str] = FRAME_SUFFIXES) -> list[str]:
+                    mask_ending: str = MASK_SUFFIX, image_endings: Sequence[str] = FRAME_SUFFIXES,
+                    needs_images: bool = False) -> list[str]:
     """List the frames that have an image and no mask, ``<video>/<frame>``.
 
     Args:
@@ -137,8 +138,10 @@ def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: 
             VSPW's.
         mask_ending (str): Ending of the masks' file names. Defaults to '.png'.
         image_endings (Sequence[str]): Endings of the images' file names. Defaults to the usual ones.
+        needs_images (bool): Whether each video must have images. Defaults to False.
 
     Raises:
+        FileNotFoundError: A video has no images, and they are needed.
         DataError: A video has images, and masks without an image.
     """
     unlabelled = []
@@ -146,6 +149,9 @@ def find_unlabelled(root: PathLike, masks: Mapping[str, Sequence[str]], images: 
         folder = folder_of(root, images, video)
         labelled = [frame_of(path, mask_ending) for path in paths]
         frames = files_of(folder, image_endings, labelled)
+        if needs_images and not frames:
+            raise FileNotFoundError(f'video "{video}" has no images in "{folder}", which tell where frames without '
+                                    'labels are; give their folder with --images')
         unlabelled += [f'{video}/{frame}' for frame in frames if frame not in labelled]
         if frames:
             require_frames(video, folder, frames, labelled)

@@ -39,7 +39,7 @@ _ANNOTATIONS = [{
     'occlusion?': [frozenset({None, *OCCLUSION_LEVELS})]
 }]
 _UNLABELLED = {
-    'videos': [{'id': ID, 'file_names': [str], 'height': int, 'width': int}],
+    'videos': [{'id': ID, 'file_names': [str], 'height': int, 'width': int, 'labelled_frames?': [int]}],
     'categories': [{'id': int, 'name': str}],
 }
 SCHEMA = {**_UNLABELLED, 'annotations?': _ANNOTATIONS}
@@ -67,7 +67,8 @@ class Annotations:
 
     Attributes:
         path (str | Path): The file.
-        videos (list[dict]): ``id``, ``file_names``, ``height`` and ``width`` of each video.
+        videos (list[dict]): ``id``, ``file_names``, ``height`` and ``width`` of each video, and ``labelled_frames`` of
+            one with sparse labels, see :func:`labelled_frames`.
         categories (dict[int, str]): Name of each category, by id.
         tracks (dict[int | str, list[dict]]): Annotations by id of the video; empty if the file has none.
     """
@@ -141,9 +142,9 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     """Find the contradictions in an annotation file that fits the schema.
 
     These are names that lead out of their folders; videos, categories and tracks that are listed twice; categories
-    that are not the classes; videos without frames, with a frame twice, or whose height or width is not positive; and
-    tracks of videos or categories that are not listed, or without one mask (or null), area and level of occlusion for
-    each frame.
+    that are not the classes; videos without frames, with a frame twice, or whose height or width is not positive;
+    labelled frames that a video does not have, or none at all; and tracks of videos or categories that are not listed,
+    without one mask (or null), area and level of occlusion for each frame, or with a mask in a frame without labels.
 
     Args:
         content (dict): Content of the file.
@@ -174,6 +175,8 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         if min(video['height'], video['width']) < 1:
             yield Fault('annotation', f'"{path}": video {video["id"]} has the height {video["height"]} and the width '
                                       f'{video["width"]}; both must be at least 1')
+        yield from _find_label_faults(video, path)
+    labelled = {video['id']: set(labelled_frames(video)) for video in videos}
     num_frames = {video['id']: len(video['file_names']) for video in videos}
     known = {category['id'] for category in categories}
     for track in tracks:
@@ -189,6 +192,42 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
             if values is not None and len(values) != num_frames[track['video_id']]:
                 yield Fault('annotation', f'{where} has {what} for {len(values)} frames, its video has '
                                           f'{num_frames[track["video_id"]]}')
+        outside = {t for t, mask in enumerate(track['segmentations']) if mask} - labelled[track['video_id']]
+        if outside and len(labelled[track['video_id']]) < num_frames[track['video_id']]:
+            yield Fault('annotation', f'{where} has a mask in frame {min(outside)}, which is not among the '
+                                      f'labelled_frames of video {track["video_id"]}: add the frame there, or remove '
+                                      'the mask')
+
+
+def _find_label_faults(video: dict, path: PathLike) -> Iterator[Fault]:
+    """Labelled frames that a video does not have, or has twice, or none at all."""
+    labelled = video.get('labelled_frames')
+    if labelled is None:
+        return
+    where, length = f'labelled_frames of video {video["id"]}', len(video['file_names'])
+    if not labelled:
+        yield Fault('annotation', f'"{path}": {where} lists no frame; list one, or remove the video')
+    yield from find_repeats(labelled, 'frame', where, path)
+    wrong = [t for t in labelled if not 0 <= t < length]
+    if wrong:
+        yield Fault('annotation', f'"{path}": {where} lists frame {wrong[0]}, the video has the frames 0 to '
+                                  f'{length - 1}')
+
+
+def labelled_frames(video: dict) -> list[int]:
+    """List the frames of a video whose objects are annotated.
+
+    Our files may say that only some frames of a video are labelled: ``labelled_frames`` of its entry, indices from 0.
+    Without the key all frames are, and an object without a mask is not in the frame.
+
+    Args:
+        video (dict): Its entry of ``videos``.
+
+    Returns:
+        list[int]: Their indices, ascending.
+    """
+    labelled = video.get('labelled_frames')
+    return list(range(len(video['file_names']))) if labelled is None else sorted(labelled)
 
 
 def _find_other_classes(names: Iterable[str], classes: Sequence[str], path: PathLike) -> Iterator[Fault]:

@@ -14,7 +14,6 @@ from PIL import Image
 from mmvc.formats.label_maps import require_exact
 from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.image_files import find_damage
-from mmvc.utils.natural_order import natural_key
 
 from .classes import BACKGROUND
 from .frame_files import folders_with, frames_in, video_name, video_of_images
@@ -85,16 +84,14 @@ class CvatMasks(FileReader):
             raise UsageError(f'"{images}" is a file, but these masks have the names of images: give the folder of the '
                              'frames (--images)')
         videos = []
-        for folder in folders_with(self._root / MASKS, ('.png', )).values():
-            below = folder.relative_to(self._root / MASKS)
+        for below, folder in folders_with(self._root / MASKS, ('.png', )).items():
             masks, frames = frames_in(folder), frames_in(images / below)
             orphans = [name for name in masks if name not in frames]
             if orphans:
                 raise DataError(f'{len(orphans)} masks in "{folder}" have no image in "{images / below}": '
                                 f'{named(orphans)}. Give the folder of the frames (--images)')
-            name = below.as_posix() if below.parts else video_name(self._root, self._root)
-            videos.append(video_of_images(name, frames, masks, masks))
-        return sorted(videos, key=lambda video: natural_key(video.name))
+            videos.append(video_of_images(video_name(below, self._root), frames, masks, masks))
+        return videos
 
     def _read(self, path: Path) -> list[Region]:
         colors = self._colors_of(path)

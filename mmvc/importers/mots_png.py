@@ -102,19 +102,17 @@ class MotsPng(FileReader):
         videos = []
         for masks_root in folders:
             frames_root = images or masks_root.parent / FRAMES
-            for folder in folders_with(masks_root, ('.png', )).values():
-                below = folder.relative_to(masks_root)
+            for below, folder in folders_with(masks_root, ('.png', )).items():
                 videos.append(self._video(masks_root.parent, below, frames_in(folder), frames_root / below))
         return sorted(videos, key=lambda video: natural_key(video.name))
 
-    def _video(self, subset: Path, below: Path, masks: dict[str, Path], frame_folder: Path) -> SourceVideo:
+    def _video(self, subset: Path, below: str, masks: dict[str, Path], frame_folder: Path) -> SourceVideo:
         frames = frames_in(frame_folder)
         orphans = [name for name in masks if name not in frames]
         if orphans:
             raise DataError(f'{len(orphans)} masks of "{subset / MASKS / below}" have no image in "{frame_folder}": '
                             f'{named(orphans)}. Export again with the images, or give their folder (--images)')
-        prefix = video_name(subset, self._path)
-        name = prefix if not below.parts else below.as_posix() if subset == self._path else f'{prefix}/{below}'
+        name = video_name(subset.relative_to(self._path).joinpath(below).as_posix(), self._path)
         return video_of_images(name, frames, masks, masks)
 
 

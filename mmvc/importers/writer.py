@@ -126,7 +126,7 @@ def require_tracks(source: AnnotationSource, layout: str, classes: ClassMap) -> 
     Raises:
         UsageError: There are no tracks.
     """
-    if source.has_tracks or not any(classes.is_thing):
+    if layout == 'semantic' or source.has_tracks or not any(classes.is_thing):
         return
     raise UsageError(f'the layout {layout} needs track ids, which say that objects of different frames are the same '
                      'one, and these annotations have none. Draw tracks in the tool, export a format that keeps their '

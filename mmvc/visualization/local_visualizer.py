@@ -91,7 +91,7 @@ class VideoSegLocalVisualizer(Visualizer):
 def _ground_truth(sample: BaseDataElement, meta: dict) -> SegmentMap | None:
     if 'gt_sem_seg' in sample:
         return SegmentMap.from_pixel_data(sample.gt_sem_seg, len(meta['classes']))
-    if 'gt_instances' not in sample or 'instances_ids' not in sample.gt_instances:
+    if 'gt_instances' not in sample or 'instances_ids' not in sample.gt_instances or not sample.get('labelled', True):
         return None
     instances = sample.gt_instances
     if instances.instances_ids.equal(instances.labels):  # VSS: class regions, no tracks

@@ -208,8 +208,8 @@ def test_rotation(tmp_path):
     write_frames(tmp_path / 'images', ['0'])
     values = dict(label='car', xtl=10, ytl=10, xbr=20, ybr=14)
     body = f'<image id="0" name="0.jpg" width="32" height="24">{shape("box", **values, rotation=90)}' \
-           f'{shape("box", **values, rotation=30)}{shape("ellipse", label="car", cx=15, cy=12, rx=5, ry=2, rotation=30)}' \
-           '</image>'
+           f'{shape("box", **values, rotation=30)}' \
+           f'{shape("ellipse", label="car", cx=15, cy=12, rx=5, ry=2, rotation=30)}</image>'
     source = CvatXml.from_path(write_xml(tmp_path / 'annotations.xml', body, 'annotation'))
     [upright, tilted, ellipse] = next(source.regions(source.videos()[0]))
     assert (upright.mask == box(7, 13, 10, 4)).all()

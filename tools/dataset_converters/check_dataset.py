@@ -38,8 +38,8 @@ frames; masks or annotations of another size than their frame; ids without a cla
 contradict their masks; and another number of videos (and frames) than the benchmark has. With a config, the tool loads
 its datasets as for a training, in any layout, and compares their classes with those of the model.
 
-It prints a table of counts, the frame sizes, and for each kind of problem the remedy and the places. The exit status
-is 0 without problems, 1 with problems, and 2 if the check failed.
+It prints a table of counts, the frame sizes, the share of labelled frames if labels are sparse, and for each kind of
+problem the remedy and the places. The exit status is 0 without problems, 1 with problems, and 2 if the check failed.
 
 examples:
   python tools/dataset_converters/check_dataset.py vspw data/VSPW_480p --workers 8
@@ -49,6 +49,9 @@ examples:
   python tools/dataset_converters/check_dataset.py vipseg data/VIPSeg_720P --splits val --quick
   # a dataset of your own, in the layout of VSPW
   python tools/dataset_converters/check_dataset.py vspw data/synthetic/vspw --own --num-classes 10 --splits train val
+  # the same, but only some frames have a mask
+  python tools/dataset_converters/check_dataset.py vspw data/synthetic/vspw --own --num-classes 10 --splits train val \\
+      --sparse-labels
   # write the whole report to a file
   python tools/dataset_converters/check_dataset.py ovis data/ovis --json report.json
 """
@@ -71,6 +74,9 @@ def parse_args() -> argparse.Namespace:
                         help='a dataset of your own: do not compare totals and classes with the benchmark')
     parser.add_argument('--num-classes', type=NumberArgument(1, 251, whole=True),
                         help='number of classes (vspw with --own only)')
+    parser.add_argument('--sparse-labels', action='store_true',
+                        help='only some frames of each video are labelled (vspw and vipseg; the JSON of YouTube-VIS '
+                        'says so itself, and so does a config)')
     parser.add_argument('--limit', type=NumberArgument(0, whole=True), default=10,
                         help='number of problems to print of each kind (default: %(default)s)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the whole report to a file')
@@ -92,6 +98,9 @@ def parse_args() -> argparse.Namespace:
         parser.error(f'the splits of {args.dataset} are {", ".join(known)}, got {" ".join(args.splits)}')
     if args.own and args.is_config:
         parser.error('--own is for benchmarks: drop it, because the config defines the classes')
+    if args.sparse_labels and args.dataset not in ('vspw', 'vipseg'):
+        parser.error('--sparse-labels is for "vspw" and "vipseg": drop it. A config sets sparse_labels=True of the '
+                     'dataset, the JSON of YouTube-VIS lists the labelled_frames of a video')
     if args.num_classes is not None and not (args.dataset == 'vspw' and args.own):
         parser.error('--num-classes is for "vspw" with --own only: drop it')
     return args
@@ -106,6 +115,8 @@ def check(args: argparse.Namespace) -> CheckReport:
         return check_config(cfg, **options)
     if args.num_classes is not None:
         options['num_classes'] = args.num_classes
+    if args.sparse_labels:
+        options['sparse_labels'] = True
     return CHECKS[args.dataset](args.root, own=args.own, **options)
 
 

@@ -127,7 +127,8 @@ def _check_dataset(report: CheckReport, cfg: Config, name: str, config: dict, is
     _check_classes(report, cfg, name, dataset.metainfo)
     jobs = [dataset.get_data_info(index) for index in range(len(dataset))]
     seen: Counter = Counter()
-    for found, classes in run_jobs(partial(_check_video, name, transforms, quick), jobs, workers):
+    is_sparse = getattr(dataset, 'sparse_labels', False)
+    for found, classes in run_jobs(partial(_check_video, name, transforms, quick, is_sparse), jobs, workers):
         report.merge(found)
         seen.update(classes)
     if is_scored and not report.counts[name]['labelled']:
@@ -154,14 +155,18 @@ def _check_classes(report: CheckReport, cfg: Config, name: str, metainfo: dict) 
                                   f'model.postprocessor.thing_classes is {sorted(things)}')
 
 
-def _check_video(name: str, transforms: list, quick: bool, video: dict) -> tuple[CheckReport, Counter]:
+def _check_video(name: str, transforms: list, quick: bool, is_sparse: bool,
+                 video: dict) -> tuple[CheckReport, Counter]:
     """Check the frames of a video, or an image; return also how many frames show each class."""
     report = CheckReport()
     seen: Counter[int] = Counter()
     frames = video.get('images', [video])
     shared = {key: value for key, value in video.items() if key != 'images'}
-    labelled = [bool(frame.get('seg_map_path')) or frame.get('instances') is not None for frame in frames]
+    labelled = [frame.get('labelled', True) and (bool(frame.get('seg_map_path')) or frame.get('instances') is not None)
+                for frame in frames]
     report.count(name, videos=1, frames=len(frames), labelled=sum(labelled))
+    if is_sparse:
+        report.count_labels(name, str(video.get('video_id')), sum(labelled), len(frames))
     if any(frame.get('seg_map_path') for frame in frames):  # JSONs of instances often list a part of the images
         taken = [frame.get(key) for frame in frames for key in ('img_path', 'seg_map_path')]
         report.others += other_images(Path(frames[0]['img_path']).parent, {Path(path).name for path in taken if path})

@@ -19,7 +19,8 @@ REMEDIES = {
     'missing file': 'download or convert the dataset again; a restarted converter only writes the missing files',
     'unreadable file': 'download these files again; a converter replaces empty and cut-off files, delete other '
                        'damaged ones first',
-    'frame without mask': 'download or convert the masks again, or remove the frames',
+    'frame without mask': 'download or convert the masks again, or remove the frames; if only some frames of each '
+                          'video are labelled, say so with --sparse-labels (in a config: sparse_labels=True)',
     'mask without frame': 'download the frames again, or remove the masks',
     'two files': 'two files are of one frame, such as 1.jpg and 1.JPG: keep one of them',
     'size': 'frame and mask (or annotation) must have one size: convert both from the same release',
@@ -46,6 +47,8 @@ class CheckReport:
         notes (list[str]): Remarks that are not problems.
         turned (list[str]): Frames with an EXIF orientation.
         others (list[str]): Images beside the frames that are not part of the dataset.
+        labels (dict[str, dict[str, tuple[int, int]]]): Of splits with sparse labels, the number of labelled frames and
+            of all frames, by video.
     """
     counts: dict[str, Counter] = field(default_factory=dict)
     sizes: Counter = field(default_factory=Counter)
@@ -53,6 +56,7 @@ class CheckReport:
     notes: list[str] = field(default_factory=list)
     turned: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    labels: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
     def add(self, kind: str, what: str) -> None:
         """Add a problem."""
@@ -98,6 +102,12 @@ class CheckReport:
         """Add to the counts of a split."""
         self.counts.setdefault(split, Counter()).update(numbers)
 
+    def count_labels(self, split: str, video: str, labelled: int, frames: int) -> None:
+        """Record the labelled frames of a video of a split with sparse labels; none is a problem."""
+        self.labels.setdefault(split, {})[video] = labelled, frames
+        if not labelled:
+            self.add('frame without mask', f'{split}: no frame of video "{video}" is labelled')
+
     def merge(self, other: 'CheckReport') -> None:
         """Add the findings of another report."""
         for split, numbers in other.counts.items():
@@ -105,6 +115,8 @@ class CheckReport:
         self.sizes.update(other.sizes)
         self.problems.extend(other.problems)
         self.notes.extend(other.notes)
+        for split, videos in other.labels.items():
+            self.labels.setdefault(split, {}).update(videos)
         self.turned.extend(other.turned)
         self.others.extend(other.others)
 
@@ -172,6 +184,8 @@ class CheckReport:
             sizes = ', '.join(f'{w} x {h}: {number}' for (w, h), number in self.sizes.most_common(8))
             lines.append(f'frame sizes (width x height: frames): {sizes}'
                          f'{f", and {len(self.sizes) - 8} other sizes" if len(self.sizes) > 8 else ""}')
+        for split, videos in self.labels.items():
+            lines += _label_lines(split, videos, limit)
         lines.extend(self.remarks())
         for kind, remedy in REMEDIES.items():
             found = [what for problem, what in self.problems if problem == kind]
@@ -188,5 +202,19 @@ class CheckReport:
         return dict(
             counts={split: dict(numbers) for split, numbers in self.counts.items()},
             sizes=[dict(width=w, height=h, frames=number) for (w, h), number in self.sizes.most_common()],
+            labels={split: [dict(video=video, labelled=labelled, frames=frames)
+                            for video, (labelled, frames) in videos.items()] for split, videos in self.labels.items()},
             notes=self.remarks(),
             problems=[dict(kind=kind, what=what) for kind, what in self.problems])
+
+
+def _label_lines(split: str, videos: dict[str, tuple[int, int]], limit: int) -> list[str]:
+    """Share of the labelled frames of a split, and of the videos with the lowest shares."""
+    total, frames = (sum(numbers) for numbers in zip(*videos.values()))
+    lines = [f'{split}: sparse labels, {total} of {frames} frames are labelled ({total / frames:.1%})']
+    ordered = sorted(videos.items(), key=lambda item: item[1][0] / item[1][1])
+    lines += [f'  {video}: {labelled} of {length} ({labelled / length:.1%})'
+              for video, (labelled, length) in ordered[:limit]]
+    if len(ordered) > limit:
+        lines.append(f'  ... and {len(ordered) - limit} more with higher shares (--json writes all, --limit shows more)')
+    return lines

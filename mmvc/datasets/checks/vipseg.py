@@ -21,7 +21,8 @@ def check_vipseg(root: Path,
                  splits: Sequence[str] = ('train', 'val'),
                  workers: int = 1,
                  quick: bool = False,
-                 own: bool = False) -> CheckReport:
+                 own: bool = False,
+                 sparse_labels: bool = False) -> CheckReport:
     """Check a converted VIPSeg, or your own dataset in its format.
 
     Args:
@@ -31,6 +32,7 @@ def check_vipseg(root: Path,
         quick (bool): Whether to read only the headers of images and no mask values. Defaults to False.
         own (bool): Whether it is another dataset in this format, whose totals and classes are not known. Defaults to
             False.
+        sparse_labels (bool): Whether frames may have no labels, but for one frame of each video. Defaults to False.
 
     Returns:
         CheckReport: The findings.
@@ -50,11 +52,12 @@ def check_vipseg(root: Path,
             continue
         annotations = {video['video_id']: video['annotations'] for video in content['annotations']}
         jobs = [(video, annotations.get(video['video_id'])) for video in content['videos']]
-        for video_report in run_jobs(partial(_check_video, root, split, quick), jobs, workers):
+        for video_report in run_jobs(partial(_check_video, root, split, quick, sparse_labels), jobs, workers):
             report.merge(video_report)
         if len(report.problems) == known:
             dataset = partial(VIPSegDataset, ann_file=path.name, data_root=str(root), test_mode=split == 'test',
-                              metainfo=dict(classes=[names[index] for index in sorted(names)]), lazy_init=True)
+                              metainfo=dict(classes=[names[index] for index in sorted(names)]),
+                              sparse_labels=sparse_labels, lazy_init=True)
             report.attempt_to_load(dataset)
     if not own:
         for split in splits:
@@ -62,7 +65,7 @@ def check_vipseg(root: Path,
     return report
 
 
-def _check_video(root: Path, split: str, quick: bool, job: tuple[dict, list | None]) -> CheckReport:
+def _check_video(root: Path, split: str, quick: bool, is_sparse: bool, job: tuple[dict, list | None]) -> CheckReport:
     report = CheckReport()
     video, annotations = job
     name = str(video['video_id'])
@@ -70,8 +73,13 @@ def _check_video(root: Path, split: str, quick: bool, job: tuple[dict, list | No
     masks = report.files_in(root / vipseg.MASKS / name, ('.png', ))
     folder = vipseg.frame_file(root, name, '').parent
     frames = report.files_in(folder, ('.jpg', ))
-    report.count(split, videos=1, frames=len(video['images']), labelled=len(segments))
     stems = {Path(image['file_name']).stem: image for image in video['images']}
+    if is_sparse:
+        labelled = [stem for stem in stems if vipseg.is_labelled(segments.get(stem), stem in masks)]
+        report.count_labels(split, name, len(labelled), len(stems))
+    else:
+        labelled = list(stems)
+    report.count(split, videos=1, frames=len(video['images']), labelled=len(segments.keys() & set(labelled)))
     for stem, image in stems.items():
         frame_path = frames.get(stem, vipseg.frame_file(root, name, stem))
         size = report.image_size(frame_path, quick)
@@ -80,6 +88,8 @@ def _check_video(root: Path, split: str, quick: bool, job: tuple[dict, list | No
             if size != (image['width'], image['height']):
                 report.add('size', f'{frame_path}: {size[0]} x {size[1]}, its annotation '
                                    f'{image["width"]} x {image["height"]}')
+        if stem not in labelled:
+            continue
         if stem in segments:
             path = masks.get(stem, vipseg.mask_file(root, name, stem))
             _check_mask(report, path, size, quick, segments[stem])

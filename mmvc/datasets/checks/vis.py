@@ -68,20 +68,21 @@ def check_vis(root: Path,
         annotations = youtube_vis.by_video(content.get('annotations') or ())
         folder = root / youtube_vis.find_path(root, split, youtube_vis.FRAME_FOLDERS)
         jobs = [(video, annotations.get(video['id'], [])) for video in content['videos']]
-        for video_report in run_jobs(partial(_check_video, folder, split, quick), jobs, workers):
+        is_sparse = any(video.get('labelled_frames') is not None for video in content['videos'])
+        for video_report in run_jobs(partial(_check_video, folder, split, quick, is_sparse), jobs, workers):
             report.merge(video_report)
         if len(report.problems) == known:
             dataset = partial(
                 YouTubeVISDataset, ann_file=str(path), data_prefix=dict(img_path=str(folder)), lazy_init=True,
                 metainfo=dict(classes=[category['name'] for category in content['categories']]),
-                test_mode=not content.get('annotations'))
+                sparse_labels=is_sparse, test_mode=not content.get('annotations'))
             report.attempt_to_load(dataset)
         if not own and split in NUM_VIDEOS[benchmark]:
             report.expect(split, 'videos', NUM_VIDEOS[benchmark][split])
     return report
 
 
-def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[dict]]) -> CheckReport:
+def _check_video(folder: Path, split: str, quick: bool, is_sparse: bool, job: tuple[dict, list[dict]]) -> CheckReport:
     report = CheckReport()
     video, annotations = job
     for name in video['file_names']:
@@ -92,6 +93,9 @@ def _check_video(folder: Path, split: str, quick: bool, job: tuple[dict, list[di
                 report.add('size', f'{folder / name}: {size[0]} x {size[1]}, its annotation '
                                    f'{video["width"]} x {video["height"]}')
     labelled = {t for annotation in annotations for t, mask in enumerate(annotation['segmentations']) if mask}
+    if is_sparse:
+        labelled = set(youtube_vis.labelled_frames(video))
+        report.count_labels(split, youtube_vis.video_name(video), len(labelled), len(video['file_names']))
     report.count(split, videos=1, frames=len(video['file_names']), labelled=len(labelled), instances=len(annotations))
     for annotation in annotations:
         where = f'video {video["id"]} ("{", ".join(video["file_names"][:1])}" ...), annotation {annotation["id"]}'

@@ -25,7 +25,8 @@ def check_vspw(root: Path,
                workers: int = 1,
                quick: bool = False,
                own: bool = False,
-               num_classes: int = 124) -> CheckReport:
+               num_classes: int = 124,
+               sparse_labels: bool = False) -> CheckReport:
     """Check a dataset in VSPW's layout.
 
     Args:
@@ -35,6 +36,7 @@ def check_vspw(root: Path,
         quick (bool): Whether to read only the headers of images and no mask values. Defaults to False.
         own (bool): Whether it is another dataset in this layout, whose totals are not known. Defaults to False.
         num_classes (int): Number of classes. Defaults to 124.
+        sparse_labels (bool): Whether frames may have no mask, but for one frame of each video. Defaults to False.
 
     Returns:
         CheckReport: The findings.
@@ -63,11 +65,12 @@ def check_vspw(root: Path,
                 report.add('list', f'{path}: names video "{video}" {times} times')
             if split_of.setdefault(video, split) != split:
                 report.add('list', f'{path}: names video "{video}", and so does {vspw.list_file(split_of[video])}')
-        for video_report in run_jobs(partial(_check_video, root, split, quick, num_classes), list(names), workers):
+        for video_report in run_jobs(partial(_check_video, root, split, quick, num_classes, sparse_labels),
+                                     list(names), workers):
             report.merge(video_report)
         if len(report.problems) == known:
             dataset = partial(VSPWDataset, ann_file=path.name, data_root=str(root), test_mode=split == 'test',
-                              lazy_init=True)
+                              sparse_labels=sparse_labels, lazy_init=True)
             report.attempt_to_load(dataset)
     if not own:
         for split in splits:
@@ -77,13 +80,15 @@ def check_vspw(root: Path,
     return report
 
 
-def _check_video(root: Path, split: str, quick: bool, num_classes: int, video: str) -> CheckReport:
+def _check_video(root: Path, split: str, quick: bool, num_classes: int, is_sparse: bool, video: str) -> CheckReport:
     report = CheckReport()
     folder = vspw.folder_of(root, vspw.FRAMES, video)
     frames = report.files_in(folder, (vspw.FRAME_SUFFIX, ))
     masks = report.files_in(vspw.folder_of(root, vspw.MASKS, video), (vspw.MASK_SUFFIX, ))
     report.others += other_images(folder, {path.name for path in frames.values()})
     report.count(split, videos=1, frames=len(frames), labelled=len(frames.keys() & masks.keys()))
+    if is_sparse and frames:
+        report.count_labels(split, video, len(frames.keys() & masks.keys()), len(frames))
     if not frames:
         report.add('missing file', f'{folder}: no frames')
     for stem, path in frames.items():
@@ -92,7 +97,7 @@ def _check_video(root: Path, split: str, quick: bool, num_classes: int, video: s
             report.sizes[size] += 1
         if stem in masks:
             _check_mask(report, masks[stem], size, quick, num_classes)
-        elif split != 'test':
+        elif split != 'test' and not is_sparse:
             report.add('frame without mask', str(path))
     for stem in masks.keys() - frames.keys():
         report.add('mask without frame', str(masks[stem]))

@@ -27,7 +27,7 @@ class AugmentOnDemand(BaseTransform):
     """
 
     #: metainfo that differs between the frames of a video; the rest depends only on their size
-    OWN_KEYS = ('video_id', 'frame_id', 'video_length', 'img_path', 'seg_map_path')
+    OWN_KEYS = ('video_id', 'frame_id', 'video_length', 'img_path', 'seg_map_path', 'labelled')
 
     def __init__(self, transforms: list[list[dict]]) -> None:
         built = [[TRANSFORMS.build(transform) for transform in choices] for choices in transforms]
@@ -52,6 +52,8 @@ class AugmentOnDemand(BaseTransform):
             sample = packed[image.shape].clone()
             own = {key: others[key][index] for key in self.OWN_KEYS if key in others}
             sample.set_metainfo({key: value for key, value in own.items() if value is not None})
+            for key in [key for key, value in own.items() if value is None and key in sample]:
+                sample.pop(key)  # another frame of this size has it
             samples.append(sample)
         track = TrackDataSample()
         track.video_data_samples = samples

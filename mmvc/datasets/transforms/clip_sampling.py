@@ -5,6 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.errors import DataError
 
 
 def gather_frames(video: dict, indices: Sequence[int]) -> dict[str, list]:
@@ -16,7 +17,7 @@ def gather_frames(video: dict, indices: Sequence[int]) -> dict[str, list]:
 
     Returns:
         dict[str, list]: The keys of the frames and of the video, each with T values. If only some frames have a key
-        (such as a mask, in a partly labelled video), the value of the others is None.
+        (such as a mask, in a video with sparse labels), the value of the others is None.
     """
     images = [video['images'][index] for index in indices]
     keys = dict.fromkeys(key for image in images for key in image)  # a dict, unlike a set, keeps the order
@@ -49,6 +50,9 @@ class SampleClip(BaseTransform):
     clip, all its frames are taken, and some are repeated. With ``num_frames == 2 * frame_range + 1`` the clip is
     contiguous.
 
+    In a video with sparse labels the key frame is uniform over the labelled frames, so a clip has at least one of
+    them. The other frames are drawn as above, labelled or not.
+
     With ``replace=True`` the other frames are drawn with replacement, as LVMT draws its clips. A frame can then occur
     several times, so a clip can have more frames than the window: 15 frames of range 5 hold at most 11 different ones,
     8.7 on average. The window is cut at the start and end of the video and never extended.
@@ -64,6 +68,7 @@ class SampleClip(BaseTransform):
 
     Raises:
         ValueError: An argument is out of range.
+        DataError: When a clip is drawn: no frame of the video is labelled.
     """
 
     def __init__(self, num_frames: int, frame_range: int, reverse_prob: float = 0., replace: bool = False) -> None:
@@ -80,12 +85,19 @@ class SampleClip(BaseTransform):
         self.reverse_prob = reverse_prob
         self.replace = replace
 
-    def sample_indices(self, video_length: int) -> list[int]:
-        """Draw the positions of ``num_frames`` frames from a video of ``video_length`` frames."""
+    def sample_indices(self, video_length: int, labelled: Sequence[int] | None = None) -> list[int]:
+        """Draw the positions of ``num_frames`` frames from a video.
+
+        Args:
+            video_length (int): Frames of the video.
+            labelled (Sequence[int], optional): Positions of its labelled frames, one of which becomes the key frame.
+                Defaults to None: all.
+        """
         if video_length < self.num_frames and not self.replace:
             repeated = np.random.choice(video_length, self.num_frames - video_length)
             return sorted([*range(video_length), *repeated.tolist()])
-        key = np.random.randint(video_length)
+        labelled = range(video_length) if labelled is None else labelled
+        key = labelled[np.random.randint(len(labelled))]
         start, stop = key - self.frame_range, key + self.frame_range + 1
         if not self.replace:
             start, stop = min(start, video_length - self.num_frames), max(stop, self.num_frames)
@@ -95,7 +107,10 @@ class SampleClip(BaseTransform):
         return sorted([key, *np.random.choice(others, self.num_frames - 1, replace=self.replace).tolist()])
 
     def transform(self, results: dict) -> dict[str, list]:
-        indices = self.sample_indices(len(results['images']))
+        labelled = [index for index, image in enumerate(results['images']) if image.get('labelled', True)]
+        if not labelled:
+            raise DataError(f'no frame of video "{results.get("video_id")}" is labelled; label one, or remove the video')
+        indices = self.sample_indices(len(results['images']), labelled)
         if self.reverse_prob > 0 and np.random.rand() < self.reverse_prob:
             indices.reverse()
         return gather_frames(results, indices)

@@ -21,6 +21,11 @@ def _pack(labels: np.ndarray, instances_ids: np.ndarray, masks: np.ndarray) -> I
         masks=BitmapMasks(masks.astype(np.uint8, copy=False), height, width))
 
 
+def no_entities(height: int, width: int) -> InstanceData:
+    """Build the entities of a frame of this size without labels: none."""
+    return _pack(np.zeros(0), np.zeros(0), np.zeros((0, height, width), np.uint8))
+
+
 def entities_from_semantic(seg_map: np.ndarray) -> InstanceData:
     """Build one entity per class in ``seg_map`` ((H, W) class indices), with the class as label and id (VSS)."""
     classes = np.unique(seg_map)

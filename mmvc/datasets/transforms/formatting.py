@@ -8,7 +8,7 @@ from mmengine.structures import InstanceData
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.errors import DataError
 
-from .entities import entities_from_instances, entities_from_panoptic, entities_from_semantic
+from .entities import entities_from_instances, entities_from_panoptic, entities_from_semantic, no_entities
 
 
 @TRANSFORMS.register_module()
@@ -17,7 +17,8 @@ class PackVideoSegInputs(BaseTransform):
 
     The entities of a frame are built from ``gt_masks``, ``gt_bboxes_labels`` and ``gt_instances_ids`` (VIS), from
     ``gt_seg_map`` and ``segments_info`` (VPS), or from ``gt_seg_map`` alone (VSS). If none of them is there (in
-    testing), the frames get no ``gt_instances``.
+    testing), the frames get no ``gt_instances``. A frame without labels, which comes with ``labelled=False``, has no
+    entities, and ``labelled=False`` in its metainfo.
 
     Required keys: ``img``, a list of T arrays (H, W, 3) in BGR. All other keys are lists of length T.
 
@@ -30,7 +31,7 @@ class PackVideoSegInputs(BaseTransform):
     """
 
     META_KEYS = ('video_id', 'frame_id', 'video_length', 'img_path', 'frame_name', 'seg_map_path', 'ori_shape',
-                 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'masked', 'patch_mask', 'patch_size')
+                 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'masked', 'patch_mask', 'patch_size', 'labelled')
     # metainfo of a frame that no transform has resized, flipped or masked
     META_DEFAULTS = dict(scale_factor=(1., 1.), flip=False, flip_direction=None, masked=False)
 
@@ -55,6 +56,8 @@ class PackVideoSegInputs(BaseTransform):
                                            frame.get('gt_ignore_flags'))
         if 'gt_seg_map' not in frame:
             return None
+        if frame.get('labelled') is False:
+            return no_entities(*frame['gt_seg_map'].shape)
         if frame.get('segments_info') is not None:
             return entities_from_panoptic(frame['gt_seg_map'], frame['segments_info'])
         return entities_from_semantic(frame['gt_seg_map'])

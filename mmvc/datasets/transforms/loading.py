@@ -4,7 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmengine import fileio
 
-from mmvc.formats.label_maps import VOID_ID, read_label_map, read_panoptic_map
+from mmvc.formats.label_maps import VOID_ID, VOID_LABEL, read_label_map, read_panoptic_map
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.errors import DataError
 from mmvc.utils.image_files import find_damage
@@ -61,6 +61,7 @@ class LoadVideoSegAnnotations(BaseTransform):
 
     Semantic masks (:func:`read_label_map`) become class indices, 255 = void, through the ``label_lut`` of the dataset.
     Panoptic masks (:func:`read_panoptic_map`), of frames that come with ``segments_info``, stay segment ids, 0 = void.
+    A frame of a dataset with sparse labels that comes with ``labelled=False`` gets a mask of void.
 
     Required keys: ``img``, ``img_path``, ``seg_map_path``; ``label_lut`` (int16 (256,), -1 = invalid) or
     ``segments_info`` (list of ``dict(id, category_id, ...)``).
@@ -80,6 +81,10 @@ class LoadVideoSegAnnotations(BaseTransform):
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
+        if results.get('labelled') is False:
+            results['gt_seg_map'] = np.full(results['img'].shape[:2], VOID_LABEL, np.uint8) \
+                if 'label_lut' in results else np.full(results['img'].shape[:2], VOID_ID, np.int32)
+            return results
         path = results.get('seg_map_path')
         if path is None:
             raise FileNotFoundError(f'frame "{results["img_path"]}" has no mask; add it, or leave '

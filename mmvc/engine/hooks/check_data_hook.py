@@ -4,7 +4,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner, TestLoop, ValLoop
 
 from mmvc.evaluation import VideoMetric
-from mmvc.evaluation.metrics.frames import require_files
+from mmvc.evaluation.metrics.frames import is_labelled, require_files
 from mmvc.registry import HOOKS
 
 
@@ -46,15 +46,18 @@ class CheckDataHook(Hook):
             return
         dataset = loop.dataloader.dataset
         videos = [dataset.get_data_info(index) for index in range(len(dataset))]
-        num_frames = num_labelled = 0
+        num_frames = num_masks = num_labelled = 0
         for video in videos:
             frames = video.get('images', [video])
             require_files([frame['img_path'] for frame in frames if 'img_path' in frame],
                           f'frames of video "{video.get("video_id")}"')
             num_frames += len(frames)
-            num_labelled += sum(frame.get('seg_map_path') is not None for frame in frames)
+            num_masks += sum(frame.get('seg_map_path') is not None for frame in frames)
+            num_labelled += sum(is_labelled(frame) for frame in frames)
         for metric in metrics:
             metric.check_data(videos)
+        labels = f', {num_masks} of them with a mask' if num_masks else (
+            f', {num_labelled} of them labelled' if num_labelled < num_frames else '')
         print_log(f'{type(dataset).__name__}: {len({video.get("video_id") for video in videos})} videos, {num_frames} '
-                  f'frames{f", {num_labelled} of them with a mask" if num_labelled else ""}', logger='current')
+                  f'frames{labels}', logger='current')
         self._checked.add(id(loop))

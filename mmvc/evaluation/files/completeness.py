@@ -78,6 +78,20 @@ def find_missing(frames: Mapping[str, Sequence[str]], there: Mapping[str, Collec
     return missing
 
 
+def note_of_labels(counts: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Say how many frames of ground truth with sparse labels are labelled.
+
+    Args:
+        counts (Mapping[str, tuple[int, int]]): Number of labelled frames and of all frames, by video.
+
+    Returns:
+        list[str]: A remark for the report; none if all frames are labelled.
+    """
+    labelled, frames = (sum(numbers) for numbers in zip(*counts.values()))
+    return [f'sparse labels: {labelled} of {frames} frames ({labelled / frames:.1%}) are labelled and scored'
+            ] if labelled < frames else []
+
+
 def leave_out(frames: Sequence[str], what: str, allow_missing: bool) -> list[str]:
     """Say which frames of the videos have no ground truth, and so are not scored.
 
@@ -94,5 +108,7 @@ def leave_out(frames: Sequence[str], what: str, allow_missing: bool) -> list[str
     """
     if frames and not allow_missing:
         raise FileNotFoundError(f'{len(frames)} frames have {what} and no ground truth: {named(frames)}. Download the '
-                                'masks again, or leave these frames out with --allow-missing (allow_missing=True)')
+                                'masks again; if only some frames are labelled, say so with --sparse-labels '
+                                '(sparse_labels=True); or leave these frames out with --allow-missing '
+                                '(allow_missing=True)')
     return [f'WARNING: {len(frames)} frames have no ground truth, not scored: {named(frames)}'] if frames else []

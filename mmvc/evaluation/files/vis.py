@@ -12,11 +12,19 @@ from mmvc.evaluation.functional import (
     vis_classes,
     vis_numbers,
 )
-from mmvc.formats.youtube_vis import read_annotations, read_results, read_subsets, video_name, video_order
+from mmvc.formats.youtube_vis import (
+    labelled_frames,
+    read_annotations,
+    read_results,
+    read_subsets,
+    video_name,
+    video_order,
+)
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.typing import PathLike
 
+from .completeness import note_of_labels
 from .report import ScoreReport
 
 
@@ -33,7 +41,8 @@ def evaluate_vis(results: PathLike,
                  subsets: Mapping[str, PathLike] | None = None) -> ScoreReport:
     """Score tracks in the format of YouTube-VIS (:mod:`mmvc.formats.youtube_vis`): AP and AR.
 
-    A video without detections is ordinary: its true tracks are missed.
+    A video without detections is ordinary: its true tracks are missed. Of a video whose ``labelled_frames`` the ground
+    truth lists, only these are compared.
 
     Args:
         results (str | Path): JSON of the predictions, see :func:`read_results`.
@@ -74,7 +83,8 @@ def evaluate_vis(results: PathLike,
         sort_by='AP',
         missing=[],
         unused=[],
-        notes=_without_detections(jobs))
+        notes=_without_detections(jobs) + note_of_labels(
+            {video_name(video): (len(labelled_frames(video)), len(video['file_names'])) for video in videos}))
 
 
 def _without_detections(videos: Sequence[VISVideo]) -> list[str]:
@@ -88,7 +98,8 @@ def _score_video(video: VISVideo, with_occlusion: bool, results: PathLike,
     """Matched tracks of one video, by category."""
     info = video.info
     match = partial(match_video, video.annotations, height=info['height'], width=info['width'],
-                    num_frames=len(info['file_names']), with_occlusion=with_occlusion)
+                    num_frames=len(info['file_names']), with_occlusion=with_occlusion,
+                    labelled=labelled_frames(info))
     try:
         return match(video.detections)
     except ValueError as error:

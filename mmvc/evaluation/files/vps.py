@@ -16,9 +16,11 @@ from mmvc.evaluation.functional import (
 )
 from mmvc.formats.label_maps import read_panoptic_map
 from mmvc.formats.vipseg import (
+    Annotations,
     Predictions,
     Segments,
     find_masks,
+    is_labelled,
     read_annotations,
     read_predictions,
     require_listed,
@@ -28,7 +30,7 @@ from mmvc.utils.files import require_placeholder
 from mmvc.utils.jobs import prefetch, run_jobs
 from mmvc.utils.typing import PathLike
 
-from .completeness import compare_files, find_missing, leave_out
+from .completeness import compare_files, find_missing, leave_out, note_of_labels
 from .report import ScoreReport
 
 
@@ -50,7 +52,8 @@ def evaluate_vps(pred_dir: PathLike,
                  ann_file: PathLike,
                  masks: str,
                  workers: int = 1,
-                 allow_missing: bool = False) -> ScoreReport:
+                 allow_missing: bool = False,
+                 sparse_labels: bool = False) -> ScoreReport:
     """Score a folder of predictions in the format of VIPSeg (:mod:`mmvc.formats.vipseg`): VPQ and STQ.
 
     Args:
@@ -60,6 +63,9 @@ def evaluate_vps(pred_dir: PathLike,
         workers (int): Number of processes; the numbers do not depend on it. Defaults to 1.
         allow_missing (bool): Whether frames may be missing, in the folder or in the JSON. They count as void.
             Defaults to False.
+        sparse_labels (bool): Whether only some frames of a video are labelled, see
+            :func:`mmvc.formats.vipseg.is_labelled`. The others are not scored: windows and tubes are those of the
+            labelled frames. Defaults to False.
 
     Returns:
         ScoreReport: Numbers as of :class:`VPSMetric`.
@@ -71,26 +77,34 @@ def evaluate_vps(pred_dir: PathLike,
             exist.
     """
     require_placeholder(masks)
-    truth = read_annotations(ann_file, list_videos=False)
+    truth = read_annotations(ann_file, list_videos=sparse_labels)
     if not truth.segments:
         raise DataError(f'"{ann_file}" has no annotations: nothing to compare with')
     predictions = read_predictions(pred_dir, len(truth.categories))
 
-    frames = {video: list(of_video) for video, of_video in truth.segments.items()}
+    unlabelled, segments = truth.unlabelled, truth.segments
+    if sparse_labels:
+        segments, unlabelled = _labelled_segments(truth, masks)
+    frames = {video: list(of_video) for video, of_video in segments.items()}
     for video, names in frames.items():
         require_listed(video, masks.replace('{video}', video), names, ann_file)
     files, unused = compare_files(predictions.masks, frames)
     listed = {video: predictions.segments.get(video, {}) for video in frames}
     unused = sorted({*unused, *(video for video in predictions.segments if video not in frames),
                      *(f'{video}/{name}' for video in frames for name in listed[video] if name not in frames[video])})
-    notes = leave_out(truth.unlabelled, 'an image', allow_missing)
+    if sparse_labels:
+        unused = sorted(set(unused).difference(unlabelled))
+        notes = note_of_labels({str(video['video_id']): (len(frames[str(video['video_id'])]), len(video['images']))
+                                for video in truth.videos})
+    else:
+        notes = leave_out(unlabelled, 'an image', allow_missing)
     there = {video: {name: path for name, path in of_video.items() if name in listed[video]}
              for video, of_video in files.items()}
     missing = find_missing(frames, there, allow_missing, f'"{predictions.mask_file("<video>", "<frame>")}" and an '
                            f'entry of it in "{predictions.path}"')
-    notes += leave_out([name for name in unused if '/' in name and name not in truth.unlabelled], 'a prediction',
+    notes += leave_out([name for name in unused if '/' in name and name not in unlabelled], 'a prediction',
                        allow_missing)
-    videos = [_pair_frames(video, truth.segments, predictions, there[video], masks) for video in frames]
+    videos = [_pair_frames(video, segments, predictions, there[video], masks) for video in frames]
     counts: list[VPSCounts] = list(run_jobs(partial(_score_video, isthing=truth.isthing), videos, workers))
     numbers, total = vps_summary(counts, truth.isthing)
     return ScoreReport(
@@ -102,6 +116,22 @@ def evaluate_vps(pred_dir: PathLike,
         missing=missing,
         unused=unused,
         notes=notes)
+
+
+def _labelled_segments(truth: Annotations, masks: str) -> tuple[Segments, list[str]]:
+    """Segments of the labelled frames, and the other frames, ``<video>/<frame>``."""
+    labelled: Segments = {}
+    unlabelled = []
+    for video in truth.videos:
+        name, known = str(video['video_id']), truth.segments.get(str(video['video_id']), {})
+        files = find_masks(masks.replace('{video}', name), known)[0]
+        frames = [Path(image['file_name']).stem for image in video['images']]
+        kept = [frame for frame in frames if frame in known and is_labelled(known[frame], frame in files)]
+        if not kept:
+            raise DataError(f'"{truth.path}": no frame of video "{name}" is labelled; label one, or remove the video')
+        labelled[name] = {frame: known[frame] for frame in kept}
+        unlabelled += [f'{name}/{frame}' for frame in frames if frame not in labelled[name]]
+    return labelled, unlabelled
 
 
 def _pair_frames(video: str, truth: Segments, predictions: Predictions, there: Mapping[str, Path],

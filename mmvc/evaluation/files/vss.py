@@ -11,16 +11,23 @@ from mmvc.formats.label_maps import read_label_map
 from mmvc.formats.vspw import MASK_SUFFIX, frame_of
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.jobs import prefetch, run_jobs
+from mmvc.utils.natural_order import natural_key
 from mmvc.utils.typing import PathLike
 
-from .completeness import compare_files, find_missing, leave_out
+from .completeness import compare_files, find_missing, leave_out, note_of_labels
 from .report import ScoreReport
 
 
 class VSSVideo(NamedTuple):
-    """Files of one video, in the order of its frames; None for a frame without prediction."""
+    """Files of one video, in the order of its frames.
+
+    Attributes:
+        name (str): Its name.
+        gt (list[str | None]): Masks; None for a frame without labels.
+        pred (list[str | None]): Predictions; None for a frame without prediction, or without labels.
+    """
     name: str
-    gt: list[str]
+    gt: list[str | None]
     pred: list[str | None]
 
 
@@ -32,7 +39,8 @@ def evaluate_vss(pred_dir: PathLike,
                  allow_missing: bool = False,
                  unlabelled: Sequence[str] = (),
                  void_values: Collection[int] | None = None,
-                 mask_ending: str = MASK_SUFFIX) -> ScoreReport:
+                 mask_ending: str = MASK_SUFFIX,
+                 sparse_labels: bool = False) -> ScoreReport:
     """Score ``<pred_dir>/<video>/<frame>.png``: mIoU and video consistency.
 
     Args:
@@ -45,9 +53,11 @@ def evaluate_vss(pred_dir: PathLike,
         allow_missing (bool): Whether frames may be missing. They count as pixels without a prediction, and no pixel
             of a window with such a frame counts as consistent. Defaults to False.
         unlabelled (Sequence[str]): Frames without ground truth, see :func:`mmvc.formats.vspw.find_unlabelled`: an
-            error unless ``allow_missing``. Defaults to ().
+            error unless ``allow_missing`` or ``sparse_labels``. Defaults to ().
         void_values (Collection[int], optional): Mask values of void. Defaults to None: all that are not classes.
         mask_ending (str): Ending of the masks' file names; the rest is the name of the frame. Defaults to '.png'.
+        sparse_labels (bool): Whether the ``unlabelled`` frames are not to be scored, because only some frames are
+            labelled. The windows of the video consistency do not reach over them. Defaults to False.
 
     Returns:
         ScoreReport: Numbers as of :class:`VSSMetric`.
@@ -60,12 +70,18 @@ def evaluate_vss(pred_dir: PathLike,
         raise UsageError('no ground truth to compare with: "masks" is empty')
     frames = {video: [frame_of(path, mask_ending) for path in paths] for video, paths in masks.items()}
     there, unused = compare_files(Path(pred_dir), frames)
-    notes = leave_out(unlabelled, 'an image', allow_missing)
+    without: dict[str, list[str]] = {video: [] for video in masks}  # frames without labels, by video
+    if sparse_labels:
+        for name in unlabelled:
+            without[name.rpartition('/')[0]].append(name.rpartition('/')[2])
+        unused = sorted(set(unused).difference(unlabelled))
+        notes = note_of_labels({video: (len(paths), len(paths) + len(without[video])) for video, paths in masks.items()})
+    else:
+        notes = leave_out(unlabelled, 'an image', allow_missing)
     missing = find_missing(frames, there, allow_missing, f'"{pred_dir}/<video>/<frame>.png"')
     notes += leave_out([name for name in unused if '/' in name and name not in unlabelled], 'a prediction',
                        allow_missing)
-    jobs = [VSSVideo(video, list(masks[video]), [str(there[video][name]) if name in there[video] else None
-                                                 for name in names])
+    jobs = [_pair_frames(video, dict(zip(names, masks[video])), there[video], without[video])
             for video, names in frames.items()]
     score = partial(_score_video, num_classes=len(classes), label_offset=label_offset, void_values=void_values)
     counts: list[VSSCounts] = list(run_jobs(score, jobs, workers))
@@ -83,11 +99,22 @@ def evaluate_vss(pred_dir: PathLike,
         notes=notes)
 
 
+def _pair_frames(video: str, masks: Mapping[str, str], there: Mapping[str, Path],
+                 unlabelled: Sequence[str]) -> VSSVideo:
+    """Masks and predictions of a video, in the order of its frames."""
+    names = sorted((*masks, *unlabelled), key=natural_key) if unlabelled else list(masks)
+    return VSSVideo(video, [masks.get(name) for name in names],
+                    [str(there[name]) if name in there and name in masks else None for name in names])
+
+
 def _score_video(video: VSSVideo, num_classes: int, label_offset: int,
                  void_values: Collection[int] | None) -> VSSCounts:
     counter = VSSCounter(num_classes, label_offset, void_values=void_values)
     maps = prefetch(_read, [path for pair in zip(video.gt, video.pred) for path in pair])
     for t, (gt, pred) in enumerate(zip(maps, maps)):
+        if gt is None:
+            counter.skip()
+            continue
         try:
             counter.update(gt, pred)
         except ValueError as error:
@@ -102,5 +129,6 @@ def _read(path: str | None) -> np.ndarray | None:
 def _video_row(video: VSSVideo, counts: VSSCounts) -> dict:
     numbers, _ = vss_numbers([counts.confusion.dense()], counts.windows)
     names = ('mIoU', 'aAcc', 'mAcc', 'fwIoU', *(f'VC{n}' for n in counts.windows))
-    return dict(video=video.name, frames=len(video.gt), missing=video.pred.count(None),
+    labelled = [pred for gt, pred in zip(video.gt, video.pred) if gt is not None]
+    return dict(video=video.name, frames=len(labelled), missing=labelled.count(None),
                 **{name: numbers[name] for name in names})

@@ -187,11 +187,12 @@ def why_undefined(numbers: dict[str, float], num_frames: Sequence[int]) -> list[
     longest = max(num_frames, default=0)
     missing = [name for name, value in numbers.items() if math.isnan(value)]
     groups = {
-        f'a video of more than n frames (the longest has {longest}) with pixels whose ground truth stays the same for '
-        'n frames': [name for name in missing if name.startswith('VC')],
+        f'a video of more than n frames (the longest has {longest}), n of them labelled in a row, with pixels whose '
+        'ground truth stays the same for n frames': [name for name in missing if name.startswith('VC')],
         'a labelled pixel (are label_offset and the classes right?)':
             [name for name in missing if name in ('aAcc', 'fwIoU', 'mAcc') or 'mIoU' in name],
-        f'for every window size k a video of at least k frames (the longest has {longest}) with segments of the kind':
+        f'for every window size k a video of at least k labelled frames (the longest has {longest} frames) with segments '
+        'of the kind':
             [name for name in missing if name.startswith('VPQ')],
         'a true thing': [name for name in missing if name.startswith(('STQ', 'AQ'))],
         'a labelled segment': [name for name in missing if name == 'SQ'],

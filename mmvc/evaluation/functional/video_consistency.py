@@ -18,6 +18,9 @@ class VideoConsistency:
     script, windows start at frames 0 .. T - n - 1. The last possible window is left out, so a video needs n + 1
     frames.
 
+    With sparse labels (:meth:`skip`), a window counts if all of its n frames are labelled and the video has another
+    frame after it, labelled or not.
+
     The n frames are not compared. Each pixel counts for how many frames its value has not changed. A window is
     constant at a pixel if this count has reached n.
 
@@ -37,6 +40,7 @@ class VideoConsistency:
         self.window_sizes = tuple(window_sizes)
         self.windows: Windows = {n: [] for n in self.window_sizes}
         self._num_frames = 0
+        self._run_length = 0  # labelled frames in a row
         self._last_gt: np.ndarray
         self._last_pred: np.ndarray
         self._ending_here: dict[int, tuple[int, int]] = {}
@@ -54,7 +58,7 @@ class VideoConsistency:
         if gt.shape != pred.shape:
             raise ValueError(f'prediction of size {pred.shape} for a ground truth of size {gt.shape}: resize the '
                              'prediction to the size of the ground truth')
-        if self._num_frames == 0:
+        if self._run_length == 0:
             self._gt_run = np.ones(gt.shape, np.uint8)
             self._both_run = np.ones(gt.shape, np.uint8)
         elif gt.shape != self._last_gt.shape:
@@ -64,15 +68,26 @@ class VideoConsistency:
             gt_same = gt == self._last_gt
             self._lengthen(self._gt_run, gt_same)
             self._lengthen(self._both_run, gt_same & (pred == self._last_pred))
-        # A window counts only if a frame follows it, so the one that ends here waits for the next update.
-        for n, counts in self._ending_here.items():
-            self.windows[n].append(counts)
+        self._count_windows()
+        self._run_length += 1
         self._num_frames += 1
         self._ending_here = {
             n: (int(np.count_nonzero(self._gt_run >= n)), int(np.count_nonzero(self._both_run >= n)))
-            for n in self.window_sizes if self._num_frames >= n
+            for n in self.window_sizes if self._run_length >= n
         }
         self._last_gt, self._last_pred = gt.copy(), pred.copy()
+
+    def skip(self) -> None:
+        """Add the next frame if it has no ground truth: no window contains it."""
+        self._count_windows()
+        self._ending_here = {}
+        self._run_length = 0
+        self._num_frames += 1
+
+    def _count_windows(self) -> None:
+        """Count the windows that end at the frame before, which waited until a frame follows them."""
+        for n, counts in self._ending_here.items():
+            self.windows[n].append(counts)
 
     def _lengthen(self, run: np.ndarray, same: np.ndarray) -> None:
         """Add one to the runs that go on and set the others to one; saturates at the largest window."""

@@ -9,7 +9,7 @@ import numpy as np
 from mmvc.formats.rle import to_rles
 
 from .average_precision import MatchedTracks, match_tracks
-from .tracks import Track, mean_area, occlusion_score, track_areas, track_iou
+from .tracks import mean_area, occlusion_score, track_areas, track_iou
 
 # pixels, both ends belong to the range
 AREA_RANGES = dict(all=(0, 1e10), s=(0, 128**2), m=(128**2, 256**2), l=(256**2, 1e10))
@@ -27,8 +27,12 @@ def match_video(annotations: Sequence[dict],
                 height: int,
                 width: int,
                 num_frames: int,
-                with_occlusion: bool = False) -> dict[int, MatchedTracks]:
+                with_occlusion: bool = False,
+                labelled: Sequence[int] | None = None) -> dict[int, MatchedTracks]:
     """Match the detections of one video with its true tracks, category by category.
+
+    With sparse labels, tracks are cut to the labelled frames. A detection that is only in others is not counted: it is
+    neither right nor wrong.
 
     Args:
         annotations (Sequence[dict]): ``annotations`` of this video: ``category_id``, ``segmentations`` and,
@@ -39,6 +43,7 @@ def match_video(annotations: Sequence[dict],
         width (int): Width of the frames, in pixels.
         num_frames (int): Number of frames T.
         with_occlusion (bool): Whether to match also by occlusion (OVIS). Defaults to False.
+        labelled (Sequence[int], optional): Indices of the labelled frames. Defaults to None: all.
 
     Returns:
         dict[int, MatchedTracks]: By category id, for the categories that occur; ranges as :func:`range_names`.
@@ -46,6 +51,14 @@ def match_video(annotations: Sequence[dict],
     Raises:
         ValueError: If a track has not one mask (or null) for each frame, or a mask has another size.
     """
+    for entry in (*annotations, *detections):
+        if len(entry['segmentations']) != num_frames:
+            raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
+                             f'{num_frames} frames: give one RLE or null for each frame of the video')
+    if labelled is not None and len(labelled) < num_frames:
+        annotations = [_cut(annotation, labelled) for annotation in annotations]
+        cut = [(detection, _cut(detection, labelled)) for detection in detections]
+        detections = [short for whole, short in cut if any(short['segmentations']) or not any(whole['segmentations'])]
     truths_of, detections_of = defaultdict(list), defaultdict(list)
     for annotation in annotations:
         truths_of[annotation['category_id']].append(annotation)
@@ -55,8 +68,8 @@ def match_video(annotations: Sequence[dict],
     matched = {}
     for category_id in {**truths_of, **detections_of}:
         truths, found = truths_of[category_id], detections_of[category_id]
-        truth_tracks = [_track(truth, height, width, num_frames) for truth in truths]
-        found_tracks = [_track(detection, height, width, num_frames) for detection in found]
+        truth_tracks = [to_rles(truth['segmentations'], height, width) for truth in truths]
+        found_tracks = [to_rles(detection['segmentations'], height, width) for detection in found]
         truth_areas = [mean_area(truth.get('areas') or track_areas(track))
                        for truth, track in zip(truths, truth_tracks)]
         truth_outside = _outside(truth_areas, AREA_RANGES)
@@ -76,11 +89,10 @@ def match_video(annotations: Sequence[dict],
     return matched
 
 
-def _track(entry: dict, height: int, width: int, num_frames: int) -> Track:
-    if len(entry['segmentations']) != num_frames:
-        raise ValueError(f'a track of video {entry.get("video_id")} has {len(entry["segmentations"])} masks for '
-                         f'{num_frames} frames: give one RLE or null for each frame of the video')
-    return to_rles(entry['segmentations'], height, width)
+def _cut(track: dict, frames: Sequence[int]) -> dict:
+    """A track in some frames of its video."""
+    lists = {key: [track[key][t] for t in frames] for key in ('segmentations', 'areas', 'occlusion') if track.get(key)}
+    return {**track, **lists}
 
 
 def _outside(values: Sequence[float], ranges: dict[str, tuple]) -> np.ndarray:

@@ -58,6 +58,11 @@ class VSSCounter:
             self._consistency.update(gt, pred)
         self._num_frames += 1
 
+    def skip(self) -> None:
+        """Add the next frame of the video if it has no ground truth."""
+        self._consistency.skip()
+        self._num_frames += 1
+
     def compute(self) -> VSSCounts:
         """Return the counts of the video."""
         return VSSCounts(SparseCounts.of(self._confusion.counts), self._consistency.windows)

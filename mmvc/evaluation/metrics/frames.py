@@ -45,19 +45,32 @@ def ground_truth_path(frame: dict) -> str:
     return frame['seg_map_path']
 
 
+def is_labelled(frame: dict) -> bool:
+    """Whether a frame is to be scored; a dataset with sparse labels says so of those that are not."""
+    return frame.get('labelled') is not False
+
+
 def require_ground_truth(video: dict) -> None:
     """Raise an error unless each frame of a video (an item of a dataset, or a single frame) has a mask.
+
+    Of a dataset with sparse labels, the labelled frames must have one, and a video needs one of them.
 
     Raises:
         UsageError: A frame has none.
         FileNotFoundError: Files of masks do not exist.
         DataError: The mask of the first frame has another size than the frame.
     """
-    frames = video.get('images', [video])
+    frames = [frame for frame in video.get('images', [video]) if is_labelled(frame)]
+    if not frames and 'images' in video:
+        raise UsageError(f'no frame of video "{video.get("video_id")}" is labelled: label one, take the video out of '
+                         'the dataset, or predict only (format_only=True, --format-only)')
+    if not frames:
+        return
     for frame in frames:
         if frame.get('seg_map_path') is None:
             raise UsageError(f'frame "{frame.get("img_path")}" of video "{video.get("video_id")}" has no ground '
-                             'truth: add its mask, or predict only (format_only=True, --format-only)')
+                             'truth: add its mask, set sparse_labels=True of the dataset if only some frames are '
+                             'labelled, or predict only (format_only=True, --format-only)')
     require_files([frame['seg_map_path'] for frame in frames], f'masks of video "{video.get("video_id")}"')
     size, mask_size = (read_size(frames[0].get(key) or '') for key in ('img_path', 'seg_map_path'))
     if size is not None and mask_size is not None and size != mask_size:

@@ -21,6 +21,7 @@ from mmvc.formats.youtube_vis import (
     ANN_FILES,
     TrackCollector,
     find_path,
+    labelled_frames,
     read_annotations,
     read_subsets,
     video_order,
@@ -62,7 +63,7 @@ class VISMetric(VideoMetric):
     ``APl``) and, if the annotations have levels of occlusion (OVIS), for slightly, moderately and heavily occluded
     objects (``APso``, ``APmo``, ``APho``). For each subset of the videos, ``AP_<subset>`` to ``AR100_<subset>`` are
     those of its videos alone, and ``AP_mean`` is the mean of the ``AP_<subset>``. A number that is not defined for the
-    data is left out and the log says why.
+    data is left out and the log says why. Of a video whose ``labelled_frames`` the JSON lists, only these are compared.
 
     Args:
         ann_file (str, optional): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless
@@ -165,7 +166,7 @@ class VISMetric(VideoMetric):
         if not self.format_only:
             try:
                 matched = match_video(self._truth.tracks.get(video['id'], ()), detections, video['height'],
-                                      video['width'], num_frames, self._with_occlusion)
+                                      video['width'], num_frames, self._with_occlusion, labelled_frames(video))
             except ValueError as error:  # the predicted masks have just been encoded
                 raise DataError(f'"{self.ann_file}", video {video["id"]}: {error}') from error
         return _FinishedVideo(video['id'], matched, None if self.output_dir is None else detections)

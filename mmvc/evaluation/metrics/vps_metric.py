@@ -29,7 +29,7 @@ from mmvc.formats.vipseg import (
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 
-from .frames import frame_name, ground_truth_path, meta, panoptic_map, require_ground_truth
+from .frames import frame_name, ground_truth_path, is_labelled, meta, panoptic_map, require_ground_truth
 from .video_metric import VideoEntry, VideoMetric, write_file
 
 
@@ -54,7 +54,8 @@ class VPSMetric(VideoMetric):
 
     Predictions are ``pred_panoptic_seg`` of each frame, segment ids (0 = void) at the size of the ground truth, and
     the metainfo ``segments_info``. The ground truth is read frame by frame from ``seg_map_path``, a colour PNG whose
-    segments ``ann_file`` describes. One joint histogram of true and predicted segments per frame serves all numbers.
+    segments ``ann_file`` describes. Frames that come with ``labelled=False`` (sparse labels) are not scored: the windows
+    and tubes are those of the labelled frames. One joint histogram of true and predicted segments per frame serves all numbers.
 
     Numbers, in percent: ``VPQ``, ``VPQ_thing``, ``VPQ_stuff`` (mean over windows of 1, 2, 4 and 6 frames, as in the
     papers), ``VPQ1`` ... ``VPQ8``, ``VPQ_script`` (the mean that VIPSeg's script prints, over 1, 2, 4, 6 and 8),
@@ -108,7 +109,7 @@ class VPSMetric(VideoMetric):
         video_id = str(video['video_id'])
         self._require_annotated(video_id)
         require_ground_truth(video)
-        masks = [frame['seg_map_path'] for frame in video.get('images', [video])]
+        masks = [frame['seg_map_path'] for frame in video.get('images', [video]) if is_labelled(frame)]
         for path in masks:
             self._segments_of(video_id, path)
         for folder in {osp.dirname(path) for path in masks}:
@@ -146,7 +147,7 @@ class VPSMetric(VideoMetric):
         segments = meta(frame, 'segments_info')
         if state.writer is not None:
             state.writer.add(frame_name(frame), ids, segments)
-        if state.counter is None:
+        if state.counter is None or not is_labelled(frame):
             return
         seg_map_path = ground_truth_path(frame)
         gt_segments = self._segments_of(video_id, seg_map_path)

@@ -14,7 +14,7 @@ from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.names import output_path
 
-from .frames import frame_name, ground_truth_path, require_ground_truth, semantic_map
+from .frames import frame_name, ground_truth_path, is_labelled, require_ground_truth, semantic_map
 from .video_metric import VideoEntry, VideoMetric, write_file
 
 
@@ -31,7 +31,8 @@ class VSSMetric(VideoMetric):
     """Video semantic segmentation: mIoU and video consistency, as the official scripts of VSPW compute them.
 
     Predictions are ``pred_sem_seg`` of each frame, class indices (255: no prediction) at the size of the ground truth,
-    which is read frame by frame from the file ``seg_map_path``. The metric keeps only counts: one confusion matrix and
+    which is read frame by frame from the file ``seg_map_path``. Frames that come with ``labelled=False`` (sparse labels)
+    are not scored. The metric keeps only counts: one confusion matrix and
     the window counts of each video.
 
     Numbers, in percent: ``mIoU``, ``VC8``, ``VC16``, ``fwIoU``, ``aAcc``, ``mAcc``, ``video_mIoU``, ``mIoU_trivial``
@@ -96,6 +97,9 @@ class VSSMetric(VideoMetric):
         if state.writer is not None:
             state.writer.add(frame_name(frame), pred)
         if state.counter is None:
+            return
+        if not is_labelled(frame):
+            state.counter.skip()
             return
         seg_map_path = ground_truth_path(frame)
         gt = read_label_map(seg_map_path, self.backend_args)

@@ -56,13 +56,17 @@ class VideoSegDataPreprocessor(TrackDataPreprocessor):
             ``data_samples``, whose frames have ``pad_shape`` and ``batch_input_shape``, (H', W'), in their metainfo.
 
         Raises:
-            UsageError: A training frame has no ``gt_instances``.
+            UsageError: A training frame has no ``gt_instances``, or no frame of a training clip is labelled.
             TypeError: A test video is not uint8 (T, 3, H, W).
         """
         if training:
             if any('gt_instances' not in frame for sample in data['data_samples'] for frame in sample):
                 raise UsageError('training frames have no gt_instances: add LoadVideoSegAnnotations or '
                                  'mmdet.LoadTrackAnnotations to train_pipeline')
+            for sample in data['data_samples']:
+                if not any(frame.metainfo.get('labelled', True) for frame in sample):
+                    raise UsageError(f'a training clip of video "{sample[0].get("video_id")}" has no labelled frame: '
+                                     'draw clips with SampleClip, which takes one of them into each clip')
             return super().forward(data, training=True)
         data_samples = self.cast_data(data['data_samples'])
         for video, sample, pad_shapes in zip(data['inputs'], data_samples, self._get_track_pad_shape(data)):

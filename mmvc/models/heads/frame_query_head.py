@@ -163,7 +163,7 @@ class FrameQueryHead(BaseModule):
     def loss(self,
              feats: tuple[Tensor],
              targets: list[InstanceData],
-             num_frames: int,
+             num_frames: int | Sequence[int],
              sample_weights: Tensor | None = None) -> dict[str, Tensor]:
         """Compute the losses of stage 1: frame-wise matching, deep supervision, contrastive loss over a clip's frames.
 
@@ -171,7 +171,8 @@ class FrameQueryHead(BaseModule):
             feats (tuple[Tensor]): Feature maps of N = B * T frames; those of a clip follow one another.
             targets (list[InstanceData]): For each of the N frames ``labels`` (n,), ``instances_ids`` (n,) and
                 ``masks`` (n, H, W) of its entities.
-            num_frames (int): Frames T of a clip.
+            num_frames (int | Sequence[int]): Frames T of a clip; of clips that are cut to their labelled frames, those
+                of each clip.
             sample_weights (Tensor, optional): Weight of each frame's losses, shape (N,).
 
         Returns:

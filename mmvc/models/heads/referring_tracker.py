@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The referring tracker: DVIS++, arXiv 2312.13305, Sec. 3.3."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +144,8 @@ class ReferringTracker(BaseModule):
              segmented: dict[str, Tensor],
              targets: list[InstanceData],
              guided: bool,
-             sample_weights: Tensor | None = None) -> dict[str, Tensor]:
+             sample_weights: Tensor | None = None,
+             labelled: Sequence[Sequence[int]] | None = None) -> dict[str, Tensor]:
         """Compute the losses of stage 2: one assignment per clip, deep supervision, contrastive loss of references.
 
         Args:
@@ -154,6 +156,8 @@ class ReferringTracker(BaseModule):
             guided (bool): Whether the segmenter's predictions decide the assignment for all layers; otherwise the
                 predictions of each layer decide its own.
             sample_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
+            labelled (Sequence[Sequence[int]], optional): Labelled frames of each clip, see :func:`labelled_frames`.
+                Objects are tracked through all frames, and only these have losses. Defaults to None: all.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d{i}.loss_*`` of the
@@ -173,9 +177,9 @@ class ReferringTracker(BaseModule):
         else:
             indices = self.matcher.assign(cls_scores[-1], mask_preds[-1], targets)
         losses = deep_supervision_losses(self.criterion, self.matcher, cls_scores, mask_preds, targets, sample_weights,
-                                         indices, guides_all_layers=guided)
+                                         indices, guides_all_layers=guided, labelled=labelled)
         if self.reid_loss is not None:
-            losses.update(self.reid_loss(out['references'], indices, sample_weights))
+            losses.update(self.reid_loss(out['references'], indices, sample_weights, labelled))
         return losses
 
     def project(self, mask_features: Tensor) -> Tensor:

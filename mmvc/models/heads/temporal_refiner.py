@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The temporal refiner: DVIS++, arXiv 2312.13305, Sec. 3.4, with OMA's cross-attention (arXiv 2408.10627)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmdet.models.layers import MLP
@@ -13,6 +14,7 @@ from mmvc.registry import MODELS, TASK_UTILS
 from ..cpu.chunking import apply_in_chunks
 from ..layers.query_layers import FRAMES_AT_ONCE, TemporalRefinerLayer
 from ..losses import deep_supervision_losses
+from ..losses.contrastive_terms import cut_clips
 from ..utils.queries import decode_masks
 
 _OBJECTS_AT_ONCE = 16  # when averaging over the frames of a long video
@@ -100,7 +102,8 @@ class TemporalRefiner(BaseModule):
              segmented: dict[str, Tensor],
              targets: list[InstanceData],
              guidance: tuple[Tensor, Tensor] | None = None,
-             sample_weights: Tensor | None = None) -> dict[str, Tensor]:
+             sample_weights: Tensor | None = None,
+             labelled: Sequence[Sequence[int]] | None = None) -> dict[str, Tensor]:
         """Compute the losses of stage 3: the masks of an object in all frames are matched and scored as one mask.
 
         Args:
@@ -112,6 +115,9 @@ class TemporalRefiner(BaseModule):
                 the tracker, which then decide the assignment for all layers. Defaults to None: the predictions of each
                 layer decide its own.
             sample_weights (Tensor, optional): Weight of each clip's losses, shape (B,).
+            labelled (Sequence[Sequence[int]], optional): Labelled frames of each clip, see :func:`labelled_frames`, at
+                least one. Objects are refined in all frames, and the masks of these are matched and scored. Defaults
+                to None: all.
 
         Returns:
             dict[str, Tensor]: ``loss_cls``, ``loss_mask``, ``loss_dice`` of the last layer, ``d{i}.loss_*`` of the
@@ -125,12 +131,14 @@ class TemporalRefiner(BaseModule):
         layers = out['aux'] + [(out['cls_scores'], out['mask_embeds'])]
         cls_scores = [cls_score for cls_score, _ in layers]
         mask_features = segmented['mask_features']
-        mask_preds = [_stack_frames(decode_masks(mask_embeds, mask_features)) for _, mask_embeds in layers]
-        tall = [InstanceData(labels=clip.labels, masks=clip.masks.flatten(1, 2)) for clip in targets]
+        mask_preds = [_decode_tall_masks(mask_embeds, mask_features, labelled) for _, mask_embeds in layers]
+        tall = [_tall_target(target, None if labelled is None else labelled[clip])
+                for clip, target in enumerate(targets)]
         # as many points per frame as for single frames
-        num_points = self.criterion.num_points * track_embeds.shape[1]
+        num_points = self.criterion.num_points * track_embeds.shape[1] if labelled is None else [
+            self.criterion.num_points * len(frames) for frames in labelled]
         guide_cls, guide_masks = (cls_scores[-1], mask_preds[-1]) if guidance is None else (
-            guidance[0], _stack_frames(guidance[1]))
+            guidance[0], _stack_clips(guidance[1], labelled))
         indices = self.matcher.assign(guide_cls, guide_masks, tall, num_points)
         losses = deep_supervision_losses(
             self.criterion,
@@ -143,7 +151,7 @@ class TemporalRefiner(BaseModule):
             guides_all_layers=guidance is not None,
             num_points=num_points)
         if self.reid_loss is not None:
-            losses.update(self.reid_loss(out['query_embeds'], indices, targets, sample_weights))
+            losses.update(self.reid_loss(out['query_embeds'], indices, targets, sample_weights, labelled))
         return losses
 
     def _predict(self, normed: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,5 +167,27 @@ def _sum_over_time(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def _stack_frames(masks: Tensor) -> Tensor:
-    """Stack the masks of an object vertically: (B, T, Q, h, w) -> (B, Q, T * h, w)."""
-    return masks.transpose(1, 2).flatten(2, 3)
+    """Stack the masks of an object vertically: (..., T, Q, h, w) -> (..., Q, T * h, w)."""
+    return masks.transpose(-4, -3).flatten(-3, -2)
+
+
+def _stack_clips(masks: Tensor, labelled: Sequence[Sequence[int]] | None) -> Tensor | list[Tensor]:
+    """Stack masks (B, T, Q, h, w) of all frames, (B, Q, T * h, w), or of the labelled ones, B tensors (Q, t * h, w)."""
+    if labelled is None:
+        return _stack_frames(masks)
+    return [_stack_frames(clip) for clip in cut_clips(masks, labelled)]
+
+
+def _decode_tall_masks(mask_embeds: Tensor, mask_features: Tensor,
+                       labelled: Sequence[Sequence[int]] | None) -> Tensor | list[Tensor]:
+    """Decode and stack the masks of all frames, or of the labelled ones; see :func:`_stack_clips`."""
+    if labelled is None:
+        return _stack_frames(decode_masks(mask_embeds, mask_features))
+    clips = zip(cut_clips(mask_embeds, labelled), cut_clips(mask_features, labelled))
+    return [_stack_frames(decode_masks(embeds, features)) for embeds, features in clips]
+
+
+def _tall_target(target: InstanceData, frames: Sequence[int] | None) -> InstanceData:
+    """Objects of a clip whose masks in all frames, or in the labelled ones, are one mask."""
+    masks = target.masks if frames is None else target.masks[:, list(frames)]
+    return InstanceData(labels=target.labels, masks=masks.flatten(1, 2))

@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Terms that the contrastive losses share: the loss of an anchor, its scores, and the mean over a batch."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmdet.utils import reduce_mean
@@ -42,6 +44,22 @@ def split_scores(anchors: Tensor, embeds: Tensor, query_inds: Tensor) -> tuple[T
     own = F.one_hot(query_inds, embeds.shape[-2]).bool()
     positive = scores.gather(-1, query_inds[None, :, None].expand(len(scores), -1, -1))
     return positive, scores.masked_fill(own, -torch.inf)
+
+
+def cut_clips(clips: Tensor, labelled: Sequence[Sequence[int]] | None) -> Sequence[Tensor]:
+    """Cut clips to their labelled frames.
+
+    Args:
+        clips (Tensor): Shape (B, T, ...).
+        labelled (Sequence[Sequence[int]], optional): Labelled frames of each clip. None: all.
+
+    Returns:
+        Sequence[Tensor]: B tensors (t, ...).
+    """
+    if labelled is None:
+        return clips.unbind(0)
+    return [clip if len(frames) == len(clip) else clip.index_select(0, torch.tensor(frames, device=clip.device))
+            for clip, frames in zip(clips, labelled)]
 
 
 def mean_over_items(items: list[Tensor], weights: list[Tensor], embeds: Tensor) -> Tensor:

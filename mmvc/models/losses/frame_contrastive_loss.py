@@ -1,6 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The segmenter's contrastive loss over the frames of a clip."""
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import torch
 import torch.nn.functional as F
 from mmengine.structures import InstanceData
@@ -40,15 +43,16 @@ class FrameContrastiveLoss(nn.Module):
                 embeds: Tensor,
                 indices: list[Indices],
                 targets: list[InstanceData],
-                num_frames: int,
+                num_frames: int | Sequence[int],
                 sample_weights: Tensor | None = None) -> dict[str, Tensor]:
         """Compute the losses of a batch of clips.
 
         Args:
-            embeds (Tensor): Re-identification embeddings (B * T, Q, C); the frames of a clip follow one another.
+            embeds (Tensor): Re-identification embeddings (B * T, Q, C); the frames of a clip follow one another. Of a
+                clip with sparse labels, only the labelled ones.
             indices (list[tuple[Tensor, Tensor]]): B * T pairs of matched query and ground-truth indices.
             targets (list[InstanceData]): B * T frames with the ``instances_ids`` (n,) of their objects.
-            num_frames (int): Frames T of a clip.
+            num_frames (int | Sequence[int]): Frames T of a clip, or of each clip.
             sample_weights (Tensor, optional): Weight of the items whose anchor is in a frame (B * T,).
 
         Returns:
@@ -58,8 +62,9 @@ class FrameContrastiveLoss(nn.Module):
         frame_weights = weights_or_ones(sample_weights, embeds)
         losses, aux_losses, weights = [], [], []
         with torch.autocast(embeds.device.type, enabled=False):
-            for start in range(0, len(embeds), num_frames):
-                frames = slice(start, start + num_frames)
+            lengths = [num_frames] * (len(embeds) // num_frames) if isinstance(num_frames, int) else num_frames
+            for stop, length in zip(accumulate(lengths), lengths):
+                frames = slice(stop - length, stop)
                 queries = _object_queries(indices[frames], targets[frames])
                 loss, aux_loss, frame = self._clip_items(embeds[frames].float(), queries)
                 losses.append(loss)

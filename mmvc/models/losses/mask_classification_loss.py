@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Losses of mask classification: for the classes of all queries, and for the masks of matched queries."""
 
+from collections.abc import Sequence
+
 import torch
 from mmcv.ops import point_sample
 from mmdet.models.utils import get_uncertain_point_coords_with_randomness
@@ -67,16 +69,21 @@ class MaskClassificationLoss(nn.Module):
                 targets: list[InstanceData],
                 indices: list[Indices],
                 sample_weights: Tensor | None = None,
-                num_points: int | None = None) -> dict[str, Tensor]:
+                num_points: int | Sequence[int] | None = None,
+                labelled: Sequence[int] | None = None) -> dict[str, Tensor]:
         """Compute the three losses of one decoder layer.
 
         Args:
             cls_scores (Tensor): Class logits (N, Q, K + 1).
-            mask_preds (Tensor): Mask logits (N, Q, h, w). A clip refined as a whole is one tall mask (T * h, w).
+            mask_preds (Tensor | Sequence[Tensor]): Mask logits (N, Q, h, w). A clip refined as a whole is one tall mask
+                (T * h, w). Masks of different heights are given as N tensors (Q, h_i, w).
             targets (list[InstanceData]): N samples with ``labels`` (n,) and ``masks`` (n, H, W).
             indices (list[tuple[Tensor, Tensor]]): N pairs of matched query and ground-truth indices.
             sample_weights (Tensor, optional): Weight of each sample's losses (N,). It does not change the divisors.
-            num_points (int, optional): Overrides the number of points, for tall masks.
+            num_points (int | Sequence[int], optional): Overrides the number of points, for tall masks; of masks of
+                different heights, one number for each sample.
+            labelled (Sequence[int], optional): Indices of the samples whose queries have a class. The others, which
+                have no target, count in no loss and no divisor. Defaults to None: all.
 
         Returns:
             dict[str, Tensor]: Scalars ``loss_cls``, ``loss_mask``, ``loss_dice``, multiplied by their loss weights.
@@ -84,11 +91,16 @@ class MaskClassificationLoss(nn.Module):
         """
         with torch.autocast(cls_scores.device.type, enabled=False):
             labels = self._labels(cls_scores, targets, indices)
+            if labelled is not None:
+                rows = torch.tensor(labelled, dtype=torch.int64, device=cls_scores.device)
+                cls_scores, labels = cls_scores.index_select(0, rows), labels.index_select(0, rows)
+            cls_weights = sample_weights if labelled is None or sample_weights is None else \
+                sample_weights.to(cls_scores).index_select(0, rows)
             class_weight = cls_scores.new_tensor(self.loss_cls.class_weight, dtype=torch.float32)[labels]
             num_masks = class_weight.new_tensor(sum(len(target.labels) for target in targets))
             # a collective: every process takes part, also one without masks
             class_factor, num_masks = reduce_mean(torch.stack([class_weight.sum(), num_masks])).unbind()
-            loss_cls = self._classification(cls_scores.float(), labels, sample_weights, class_factor)
+            loss_cls = self._classification(cls_scores.float(), labels, cls_weights, class_factor)
             loss_mask, loss_dice = self._masks(mask_preds, targets, indices, sample_weights, num_masks,
                                                num_points or self.num_points)
         return dict(loss_cls=loss_cls, loss_mask=loss_mask, loss_dice=loss_dice)
@@ -108,12 +120,29 @@ class MaskClassificationLoss(nn.Module):
             weights = sample_weights.to(cls_scores)[:, None].expand_as(labels).flatten()
         return self.loss_cls(cls_scores.flatten(0, 1), labels.flatten(), weights, avg_factor=avg_factor)
 
-    def _masks(self, mask_preds: Tensor, targets: list[InstanceData], indices: list[Indices],
-               sample_weights: Tensor | None, num_masks: Tensor, num_points: int) -> tuple[Tensor, Tensor]:
-        """Point-wise and overlap loss of the matched masks."""
+    def _masks(self, mask_preds: Tensor | Sequence[Tensor], targets: list[InstanceData], indices: list[Indices],
+               sample_weights: Tensor | None, num_masks: Tensor,
+               num_points: int | Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Point-wise and overlap loss of the matched masks; those of one height are computed at once."""
+        if isinstance(num_points, int):
+            return self._masks_of_one_height(mask_preds, targets, indices, sample_weights, num_masks, num_points)
+        losses = []
+        for points in dict.fromkeys(num_points):
+            of_height = [i for i, number in enumerate(num_points) if number == points]
+            losses.append(self._masks_of_one_height(
+                [mask_preds[i] for i in of_height], [targets[i] for i in of_height], [indices[i] for i in of_height],
+                None if sample_weights is None else sample_weights[of_height], num_masks, points))
+        loss_mask, loss_dice = (torch.stack(parts).sum() for parts in zip(*losses))
+        return loss_mask, loss_dice
+
+    def _masks_of_one_height(self, mask_preds: Tensor | Sequence[Tensor], targets: list[InstanceData],
+                             indices: list[Indices], sample_weights: Tensor | None, num_masks: Tensor,
+                             num_points: int) -> tuple[Tensor, Tensor]:
         matched = torch.cat([pred[query_inds] for pred, (query_inds, _) in zip(mask_preds, indices)])
         if not len(matched):
-            zero = mask_preds[:0].sum(dtype=torch.float32)  # depends on `mask_preds` and cannot overflow
+            # depends on `mask_preds` and cannot overflow
+            zero = sum(pred[:0].sum(dtype=torch.float32) for pred in mask_preds) if isinstance(
+                mask_preds, list) else mask_preds[:0].sum(dtype=torch.float32)
             return zero, zero
 
         matched = matched[:, None].float()
@@ -129,7 +158,7 @@ class MaskClassificationLoss(nn.Module):
 
         weights = point_weights = None
         if sample_weights is not None:
-            weights = sample_weights.to(point_preds).repeat_interleave(torch.tensor(sizes, device=mask_preds.device))
+            weights = sample_weights.to(point_preds).repeat_interleave(torch.tensor(sizes, device=matched.device))
             point_weights = weights[:, None].expand_as(point_preds).flatten()
         loss_dice = self.loss_dice(point_preds, point_targets, weights, avg_factor=num_masks)
         loss_mask = self.loss_mask(

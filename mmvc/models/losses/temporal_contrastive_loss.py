@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The temporal refiner's contrastive loss."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmengine.structures import InstanceData
@@ -10,7 +12,7 @@ from mmvc.registry import MODELS
 from mmvc.utils.typing import Indices
 
 from .class_memory import ClassMemory
-from .contrastive_terms import mean_over_items, weights_or_ones
+from .contrastive_terms import cut_clips, mean_over_items, weights_or_ones
 
 
 @MODELS.register_module()
@@ -20,7 +22,8 @@ class TemporalContrastiveLoss(nn.Module):
     An item is a matched object in a frame. Its positives are the object in all frames of the clip, this one included;
     its negatives are the other queries of the frame. A second item has the same positives; its negatives are the
     embeddings of the same class from earlier clips, kept in a memory. There is no second item while the memory of the
-    class is empty. The objects of a call enter the memory after it.
+    class is empty. The objects of a call enter the memory after it. Of a clip with sparse labels only the labelled
+    frames count, as if the others were cut out.
 
     Source: Zhang et al., "DVIS++" (arXiv 2312.13305), contrastive learning of the temporal refiner.
 
@@ -40,7 +43,8 @@ class TemporalContrastiveLoss(nn.Module):
                 embeds: Tensor,
                 indices: list[Indices],
                 targets: list[InstanceData],
-                sample_weights: Tensor | None = None) -> dict[str, Tensor]:
+                sample_weights: Tensor | None = None,
+                labelled: Sequence[Sequence[int]] | None = None) -> dict[str, Tensor]:
         """Compute the loss of a batch of clips, then add their objects to the memory.
 
         Args:
@@ -48,6 +52,7 @@ class TemporalContrastiveLoss(nn.Module):
             indices (list[tuple[Tensor, Tensor]]): B pairs of matched query and ground-truth indices.
             targets (list[InstanceData]): B clips with ``labels`` (n,).
             sample_weights (Tensor, optional): Weight of each clip's items (B,).
+            labelled (Sequence[Sequence[int]], optional): Labelled frames of each clip. Defaults to None: all.
 
         Returns:
             dict[str, Tensor]: Scalar ``loss_reid``; without objects a zero that depends on ``embeds``.
@@ -55,8 +60,8 @@ class TemporalContrastiveLoss(nn.Module):
         items, weights, objects, labels = [], [], [], []
         with torch.autocast(embeds.device.type, enabled=False):
             # the loss of `contrast`, written out so that both items share the logsumexp of the positives
-            for clip, (queries, gt_inds), target, weight in zip(embeds.float(), indices, targets,
-                                                                weights_or_ones(sample_weights, embeds)):
+            for clip, (queries, gt_inds), target, weight in zip(
+                    cut_clips(embeds.float(), labelled), indices, targets, weights_or_ones(sample_weights, embeds)):
                 anchors = clip.index_select(1, queries)  # (T, K, C)
                 tracks = anchors.transpose(0, 1).contiguous()
                 pull = (-(tracks @ tracks.transpose(1, 2))).logsumexp(-1)  # positives (K, T)
@@ -78,5 +83,5 @@ class TemporalContrastiveLoss(nn.Module):
             loss = mean_over_items(items, weights, embeds)
         self.memory.push(
             torch.cat([tracks.flatten(0, 1) for tracks in objects]),
-            torch.cat(labels).repeat_interleave(embeds.shape[1]))
+            torch.cat([of_clip.repeat_interleave(tracks.shape[1]) for of_clip, tracks in zip(labels, objects)]))
         return dict(loss_reid=self.loss_weight * loss)

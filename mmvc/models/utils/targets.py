@@ -66,6 +66,50 @@ def clip_targets(data_samples: Sequence[TrackDataSample], device: torch.device) 
     return targets
 
 
+def labelled_frames(data_samples: Sequence[TrackDataSample]) -> list[list[int]] | None:
+    """List the labelled frames of clips; those of a dataset with sparse labels have others, too.
+
+    Args:
+        data_samples (Sequence[TrackDataSample]): B clips; a frame without labels has ``labelled=False`` in its metainfo.
+
+    Returns:
+        list[list[int]] | None: For each clip the indices of its labelled frames, ascending; None if all frames are.
+    """
+    labelled = [[t for t, frame in enumerate(sample) if frame.metainfo.get('labelled', True)]
+                for sample in data_samples]
+    is_complete = all(len(frames) == len(sample) for frames, sample in zip(labelled, data_samples))
+    return None if is_complete else labelled
+
+
+def flat_positions(labelled: Sequence[Sequence[int]], num_frames: int) -> list[int]:
+    """Positions of the labelled frames among the B * T frames of clips that follow one another.
+
+    Args:
+        labelled (Sequence[Sequence[int]]): As of :func:`labelled_frames`.
+        num_frames (int): Frames T of a clip.
+    """
+    return [clip * num_frames + t for clip, frames in enumerate(labelled) for t in frames]
+
+
+def cut_to_labelled(inputs: Tensor, data_samples: Sequence[TrackDataSample], weights: Tensor,
+                    labelled: Sequence[Sequence[int]]) -> tuple[Tensor, list[TrackDataSample], Tensor]:
+    """Cut a batch to its labelled frames, for a model that learns every frame by itself.
+
+    Args:
+        inputs (Tensor): Clips (B, T, ...).
+        data_samples (Sequence[TrackDataSample]): Their ground truth.
+        weights (Tensor): Weight of each frame, shape (B * T,).
+        labelled (Sequence[Sequence[int]]): As of :func:`labelled_frames`.
+
+    Returns:
+        tuple[Tensor, list[TrackDataSample], Tensor]: The N labelled frames of all clips one after the other, as one
+        clip (1, N, ...), its ground truth, and the weights (N,).
+    """
+    positions = torch.tensor(flat_positions(labelled, inputs.shape[1]), device=inputs.device)
+    frames = [sample[t] for sample, kept in zip(data_samples, labelled) for t in kept]
+    return inputs.flatten(0, 1)[positions][None], [TrackDataSample(video_data_samples=frames)], weights[positions]
+
+
 def get_sample_weights(data_samples: Sequence[TrackDataSample], masked_loss_weight: float,
                        device: torch.device) -> Tensor:
     """Weigh the losses of clips under Masked Video Consistency: lambda for masked clips, 1 for clean ones.

@@ -208,19 +208,21 @@ class BaseVideoSegmentor(BaseModel):
     def _part_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], name: str,
                    chunk: Chunk | None) -> dict[str, Tensor]:
         """Compute the losses of a pass over a chunk of frames, or over all of them."""
-        carried = {}
+        carried: dict[str, Any] = {}
+        share: float | Tensor = 1.0
         if chunk is not None:
             inputs, carried = inputs[:, chunk.frames], dict(carried=chunk.carried)
             chunk.carried.clips = data_samples
             data_samples = [_select_frames(sample, chunk.frames) for sample in data_samples]
+            share = _share_of_labels(data_samples, chunk.carried.clips, inputs.device)
         if name == MASKED:
             sample_weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
             inputs = inputs.masked_fill(_pixels_to_hide(data_samples, inputs), 0.0)
         else:
             sample_weights = get_sample_weights(data_samples, self.masked_loss_weight, inputs.device)
         losses = self.stage_loss(inputs, data_samples, sample_weights, **carried)
-        prefix, share = 'masked.' if name == MASKED else '', 1.0 if chunk is None else chunk.share
-        return {f'{prefix}{key}': value if share == 1 else share * value for key, value in losses.items()}
+        prefix = 'masked.' if name == MASKED else ''
+        return {f'{prefix}{key}': value if chunk is None else share * value for key, value in losses.items()}
 
     def chunks(self, inputs: Tensor) -> Sequence[Chunk | None]:
         """Cut clips (B, T, 3, H, W) into chunks of frames, each of which has a backward pass of its own.
@@ -376,6 +378,21 @@ def _select_frames(sample: TrackDataSample, frames: slice) -> TrackDataSample:
     selected = TrackDataSample(metainfo=sample.metainfo)
     selected.video_data_samples = sample.video_data_samples[frames]
     return selected
+
+
+def _share_of_labels(parts: Sequence[TrackDataSample], clips: Sequence[TrackDataSample],
+                     device: torch.device) -> float | Tensor:
+    """Share of the labelled frames of clips, on all ranks together, that chunks of them have: the weight of a chunk.
+
+    With several ranks this is a collective.
+    """
+    counts = [sum(frame.metainfo.get('labelled', True) for sample in samples for frame in sample)
+              for samples in (parts, clips)]
+    if get_world_size() == 1:
+        return counts[0] / counts[1]
+    total = torch.tensor(counts, dtype=torch.float32, device=device)
+    all_reduce(total)
+    return total[0] / total[1]
 
 
 def _pixels_to_hide(data_samples: Sequence[TrackDataSample], inputs: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ..heads import TrackerState
 from ..utils.iteration import current_iteration
 from ..utils.queries import decode_masks
 from ..utils.segmenter_cache import SegmenterCache
-from ..utils.targets import clip_targets
+from ..utils.targets import clip_targets, labelled_frames
 from .decoupled_video_segmentor import DecoupledVideoSegmentor
 
 
@@ -74,7 +74,8 @@ class DVISOnline(BaseDVIS):
             segmented,
             clip_targets(data_samples, inputs.device),
             guided=self.is_guided(),
-            sample_weights=sample_weights)
+            sample_weights=sample_weights,
+            labelled=labelled_frames(data_samples))
 
     def track(self,
               segmented: dict[str, Tensor],
@@ -116,7 +117,8 @@ class DVISOffline(BaseDVIS):
             segmented,
             clip_targets(data_samples, inputs.device),
             guidance=guidance,
-            sample_weights=sample_weights)
+            sample_weights=sample_weights,
+            labelled=labelled_frames(data_samples))
 
     def track(self,
               segmented: dict[str, Tensor],

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmvc.registry import MODELS, TASK_UTILS
 from mmvc.utils.arguments import check_number
+from mmvc.utils.errors import UsageError
 
 from ..cpu.inference import CPUInference
 from ..heads.query_decoders import FrameTokens, JointBlocks
@@ -23,7 +24,7 @@ from ..utils.mask_annealing import MaskAnnealing
 from ..utils.official_quirks import official_final_order, official_targets
 from ..utils.queries import follow_queries, reorder_queries
 from ..utils.segmenter_cache import SegmenterCache
-from ..utils.targets import clip_targets, frame_targets
+from ..utils.targets import clip_targets, cut_to_labelled, frame_targets, labelled_frames
 from .base_video_segmentor import BaseVideoSegmentor, join_windows, max_frames_at_once
 from .two_passes import CarriedQueries, Chunk, split_frames
 
@@ -168,6 +169,14 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         Returns:
             dict[str, Tensor]: Named losses.
         """
+        labelled = labelled_frames(data_samples)
+        if labelled is not None:
+            self._check_sparse_labels()
+        if self.propagation is None:
+            sample_weights = sample_weights.repeat_interleave(inputs.shape[1])
+            if labelled is not None:  # frames do not see each other, so the others teach nothing
+                inputs, data_samples, sample_weights = cut_to_labelled(inputs, data_samples, sample_weights, labelled)
+                labelled = None
         num_frames = inputs.shape[1]
         log_rescale = self._draw_log_rescale(inputs.device)
         frames = self._encode(inputs, data_samples, log_rescale)
@@ -181,7 +190,6 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
         cls_scores, masks = (list(values) for values in zip(*predictions))
         if self.propagation is None:
             targets = frame_targets(data_samples, inputs.device)
-            sample_weights = sample_weights.repeat_interleave(num_frames)
         else:
             cls_scores, masks = ([x.unflatten(0, (-1, num_frames)) for x in xs] for xs in (cls_scores, masks))
             targets = clip_targets(data_samples, inputs.device)
@@ -190,9 +198,16 @@ class EncoderOnlySegmentor(BaseVideoSegmentor):
                 clips = clip_targets(carried.clips, inputs.device) if carried and not is_vis else None
                 targets = official_targets(targets, self.num_classes, is_vis, clips)
                 cls_scores[-1], masks[-1] = map(official_final_order, (cls_scores[-1], masks[-1]))
-        losses = deep_supervision_losses(self.criterion, self.matcher, cls_scores, masks, targets, sample_weights)
+        losses = deep_supervision_losses(
+            self.criterion, self.matcher, cls_scores, masks, targets, sample_weights, labelled=labelled)
         losses['loss_cls'] = losses['loss_cls'] + 0 * self._sum_of_idle_parameters()
         return losses
+
+    def _check_sparse_labels(self) -> None:
+        """Refuse frames without labels where the official code has no rule for them."""
+        if self.official_quirks:
+            raise UsageError(f'{type(self).__name__}: official_quirks=True repeats a code that labels all frames: set '
+                             'official_quirks=False to train with sparse_labels=True')
 
     def _sum_of_idle_parameters(self) -> Tensor:
         """Sum of parameters that a chunk or a clip of one frame may not use: distributed training waits for them."""

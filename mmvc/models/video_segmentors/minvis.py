@@ -9,7 +9,7 @@ from torch import Tensor
 from mmvc.registry import MODELS
 
 from ..utils.queries import decode_masks, follow_queries, reorder_queries
-from ..utils.targets import frame_targets
+from ..utils.targets import cut_to_labelled, frame_targets, labelled_frames
 from .decoupled_video_segmentor import DecoupledVideoSegmentor
 
 
@@ -30,12 +30,17 @@ class MinVIS(DecoupledVideoSegmentor):
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
                    sample_weights: Tensor) -> dict[str, Tensor]:
         """Compute the losses of backbone and head; see the base class."""
-        num_frames = inputs.shape[1]
+        num_frames: int | list[int] = inputs.shape[1]
+        frame_weights = sample_weights.repeat_interleave(inputs.shape[1])
+        labelled = labelled_frames(data_samples)
+        if labelled is not None:  # frames do not see each other, so the others teach nothing
+            inputs, data_samples, frame_weights = cut_to_labelled(inputs, data_samples, frame_weights, labelled)
+            num_frames = [len(frames) for frames in labelled]
         return self.head.loss(
             self.backbone(inputs.flatten(0, 1)),
             frame_targets(data_samples, inputs.device),
             num_frames,
-            sample_weights=sample_weights.repeat_interleave(num_frames))
+            sample_weights=frame_weights)
 
     def track(self, segmented: dict[str, Tensor], state: Tensor | None = None) -> tuple[dict[str, Tensor], Tensor]:
         """Match the queries of each frame with those of the frame before; see the base class.

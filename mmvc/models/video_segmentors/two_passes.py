@@ -39,8 +39,6 @@ class Chunk:
 
     frames: slice
     """Their indices."""
-    share: float
-    """Their share of the frames of a clip, the weight of their losses."""
     carried: CarriedQueries = field(default_factory=CarriedQueries)
     """The same object for all chunks of a pass."""
 
@@ -57,7 +55,7 @@ def split_frames(num_frames: int, chunk_size: int) -> list[Chunk]:
     """
     carried = CarriedQueries()
     ranges = [range(num_frames)[start:start + chunk_size] for start in range(0, num_frames, chunk_size)]
-    return [Chunk(slice(frames.start, frames.stop), len(frames) / num_frames, carried) for frames in ranges]
+    return [Chunk(slice(frames.start, frames.stop), carried) for frames in ranges]
 
 
 class PassedSegmentor(Protocol):

@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Matching that assigns one query to an object for a whole clip."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from mmengine.structures import InstanceData
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from mmvc.registry import TASK_UTILS
 
-from .hungarian_mask_matcher import FORBIDDEN_COST, HungarianMaskMatcher, Indices, to_device, to_host
+from .hungarian_mask_matcher import FORBIDDEN_COST, HungarianMaskMatcher, Indices, for_each, to_device, to_host
 
 
 @TASK_UTILS.register_module()
@@ -40,18 +42,19 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
     @torch.no_grad()
     def assign(self,
                cls_scores: Tensor,
-               mask_preds: Tensor,
+               mask_preds: Tensor | Sequence[Tensor],
                targets: list[InstanceData],
-               num_points: int | None = None) -> list[Indices]:
+               num_points: int | Sequence[int] | None = None) -> list[Indices]:
         """Find one assignment per clip.
 
         Args:
             cls_scores (Tensor): Class logits (B, T, Q, K + 1).
-            mask_preds (Tensor): Mask logits (B, T, Q, h, w).
+            mask_preds (Tensor | Sequence[Tensor]): Mask logits (B, T, Q, h, w).
             targets (list[InstanceData]): B clips with ``labels`` (n,), ``masks`` (n, T, H, W) and ``present``
                 (n, T), bool: the frames that show the object. Objects without such a frame are not matched. An
                 optional ``match_labels`` (n,) replaces ``labels`` in the costs (:func:`official_targets`).
-            num_points (int, optional): Overrides the number of points per frame.
+            num_points (int | Sequence[int], optional): Overrides the number of points per frame, for all clips or for
+                each.
 
         Returns:
             list[tuple[Tensor, Tensor]]: For each clip, query and ground-truth indices (int64), ordered by the frame of
@@ -66,7 +69,7 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
                              f'targets has the shapes {[tuple(target.present.shape) for target in targets]}: give one '
                              '(n, T) tensor per clip')
         visits, costs = [], []  # (clip, objects that first appear), in the order of the random draws
-        for clip, target in enumerate(targets):
+        for clip, (target, number) in enumerate(zip(targets, for_each(num_points, len(targets)))):
             present = target.present.bool()
             labels = target.get('match_labels', target.labels)
             first_frames = torch.where(present.any(1), present.int().argmax(1), -1)
@@ -74,8 +77,8 @@ class ClipHungarianMatcher(HungarianMaskMatcher):
                 objects = (first_frames == frame).nonzero()[:, 0]
                 visits.append((clip, objects.cpu().numpy()))
                 costs.append(
-                    self.cost(cls_scores[clip, frame], mask_preds[clip, frame], labels[objects],
-                              target.masks[objects, frame], num_points))
+                    self.cost(cls_scores[clip, frame], mask_preds[clip][frame], labels[objects],
+                              target.masks[objects, frame], number))
 
         queries = [[np.zeros(0, dtype=np.int64)] for _ in targets]
         matched = [[np.zeros(0, dtype=np.int64)] for _ in targets]

@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """One-to-one matching of queries and ground-truth masks, sample by sample."""
 
+from collections.abc import Sequence
+
 import torch
 from mmcv.ops import point_sample
 from mmengine.structures import InstanceData
@@ -44,16 +46,17 @@ class HungarianMaskMatcher:
     @torch.no_grad()
     def assign(self,
                cls_scores: Tensor,
-               mask_preds: Tensor,
+               mask_preds: Tensor | Sequence[Tensor],
                targets: list[InstanceData],
-               num_points: int | None = None) -> list[Indices]:
+               num_points: int | Sequence[int] | None = None) -> list[Indices]:
         """Find the cheapest assignment of each sample.
 
         Args:
             cls_scores (Tensor): Class logits (N, Q, K + 1).
-            mask_preds (Tensor): Mask logits (N, Q, h, w).
+            mask_preds (Tensor | Sequence[Tensor]): Mask logits (N, Q, h, w), or N tensors (Q, h_i, w).
             targets (list[InstanceData]): N samples with ``labels`` (n,) and ``masks`` (n, H, W), any resolution.
-            num_points (int, optional): Overrides the number of points, for a clip matched as one tall mask (T * h, w).
+            num_points (int | Sequence[int], optional): Overrides the number of points, for a clip matched as one tall
+                mask (T * h, w); one number for each sample if they differ.
 
         Returns:
             list[tuple[Tensor, Tensor]]: For each sample, query and ground-truth indices of its min(Q, n) pairs, int64
@@ -66,8 +69,8 @@ class HungarianMaskMatcher:
             raise ValueError(f'{len(cls_scores)} samples were predicted, but `targets` has {len(targets)} entries: '
                              'give one InstanceData per sample (each frame of each clip is a sample)')
         costs = [
-            self.cost(scores, masks, target.labels, target.masks, num_points)
-            for scores, masks, target in zip(cls_scores, mask_preds, targets)
+            self.cost(scores, masks, target.labels, target.masks, number) for scores, masks, target, number in zip(
+                cls_scores, mask_preds, targets, for_each(num_points, len(targets)))
         ]
         return [to_device(linear_sum_assignment(cost), cls_scores.device) for cost in to_host(costs)]
 
@@ -101,6 +104,11 @@ def _sample(masks: Tensor, points: Tensor) -> Tensor:
     """Bilinear values of masks (n, H, W) at shared points (1, P, 2) in [0, 1] (x, y): (n, P)."""
     # as channels of one image, the masks share the points without copies of them
     return point_sample(masks[None].float(), points, align_corners=False)[0]
+
+
+def for_each(num_points: int | Sequence[int] | None, num_samples: int) -> Sequence[int | None]:
+    """Give every sample its number of points."""
+    return [num_points] * num_samples if num_points is None or isinstance(num_points, int) else num_points
 
 
 def to_host(costs: list[Tensor]) -> list:
