@@ -32,6 +32,7 @@ _SCHEMA = {
 _EXPECTED = 'a file of LabelMe with shapes and imagePath'
 _FILL = dict(polygon=fill_polygon, rectangle=fill_rectangle, circle=fill_circle)
 _IGNORED = '__ignore__'  # LabelMe's own tools treat it as void
+_BACKGROUND = '_background_'  # every labels.txt has it, few shapes do
 
 
 class LabelMe(FileReader):
@@ -178,7 +179,8 @@ def _category_names(path: Path, labels: set[str]) -> list[str]:
     used = labels - {_IGNORED}
     if not (path / 'labels.txt').is_file():
         return sorted(used, key=natural_key)
-    names = [name for name in dict.fromkeys(read_names(path / 'labels.txt')) if name != _IGNORED]
+    listed = dict.fromkeys(read_names(path / 'labels.txt'))
+    names = [name for name in listed if name in used or name not in (_IGNORED, _BACKGROUND)]
     others = sorted(used - set(names))
     if others:
         raise DataError(f'"{path / "labels.txt"}" has no label "{others[0]}", which a shape has: add it, or correct '

@@ -116,7 +116,7 @@ def test_a_circle(folder):
 
 
 def test_order_of_the_categories(folder):
-    (folder / 'labels.txt').write_text('__ignore__\nroad\ncar\nperson\nbird\n')
+    (folder / 'labels.txt').write_text('__ignore__\n_background_\nroad\ncar\nperson\nbird\n')
     assert [category.name for category in LabelMe(folder).categories] == ['road', 'car', 'person', 'bird']
     (folder / 'labels.txt').write_text('road\n')
     with pytest.raises(DataError, match='has no label "car"'):
