@@ -40,6 +40,8 @@ class CocoPanoptic(FileReader):
             ``masks`` in place of ``panoptic``.
         ids_are_tracks (bool): Whether a segment id stands for the same object in all frames of a video. COCO numbers
             the segments of each image anew. Defaults to False.
+        single_images (bool): Whether each image is a video of one frame, as for the images of COCO. Then a segment id
+            is a track id. Defaults to False.
 
     Raises:
         FileNotFoundError: There is no such JSON.
@@ -52,11 +54,13 @@ class CocoPanoptic(FileReader):
     OPTIONS = (
         ReaderOption('masks', 'folder of the PNGs (default: named as the JSON)', Path),
         ReaderOption('ids_are_tracks', 'a segment id is the same object in all frames of a video'),
+        ReaderOption('single_images', 'each image is a video of one frame, as for the images of COCO'),
     )
 
     def __init__(self, path: Path, images: Path | None = None, masks: Path | None = None,
-                 ids_are_tracks: bool = False) -> None:
-        self.path, self.has_tracks = path, ids_are_tracks
+                 ids_are_tracks: bool = False, single_images: bool = False) -> None:
+        self.path, self.single_images = path, single_images
+        self.has_tracks = ids_are_tracks or single_images
         content = read_json(path, _SCHEMA, _EXPECTED)
         raise_first(_find_faults(content, path))
         self._finder = FileFinder(images or path.parent)
@@ -79,13 +83,15 @@ class CocoPanoptic(FileReader):
         for entry in self._images:
             where = f'"{self.path}", image {entry["id"]!r}'
             image = self._finder.find(entry['file_name'], where)
-            folder = image.parent.relative_to(self._finder.root).as_posix()
+            place = image.with_suffix('') if self.single_images else image.parent
+            folder = place.relative_to(self._finder.root).as_posix()
             if image.stem in groups[folder]:
                 raise DataError(f'{where}: the folder "{folder}" has two images "{image.stem}": rename one')
             groups[folder][image.stem] = image, entry
         videos = []
         for folder in sorted(groups, key=natural_key):
             frames = {name: groups[folder][name] for name in sorted(groups[folder], key=natural_key)}
+            self._require_one_size([entry for _, entry in frames.values()])
             labels = {name: self._annotations[entry['id']] for name, (_, entry) in frames.items()
                       if entry['id'] in self._annotations}
             images = {name: image for name, (image, _) in frames.items()}
@@ -121,6 +127,14 @@ class CocoPanoptic(FileReader):
             track = segment_id if self.has_tracks and is_object else None
             regions.append(Region(index, ids == segment_id, track, is_crowd))
         return regions
+
+    def _require_one_size(self, entries: list[dict]) -> None:
+        sizes = {(entry['height'], entry['width']): entry for entry in entries if {'height', 'width'} <= entry.keys()}
+        if len(sizes) > 1:
+            first, second = list(sizes.values())[:2]
+            raise DataError(f'"{self.path}": the images "{first["file_name"]}" and "{second["file_name"]}" have '
+                            'different sizes, so they are no frames of one video. Put the frames of each video into a '
+                            'folder of their own; if each image stands alone, say so (--single-images)')
 
     def _require_sizes(self, video: SourceVideo, entries: list[dict]) -> None:
         for entry in entries:

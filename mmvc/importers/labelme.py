@@ -16,6 +16,7 @@ from mmvc.formats.json_files import ID, find_fault, read_json
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import files_in, read_names
 from mmvc.utils.image_files import find_damage
+from mmvc.utils.names import check_name
 from mmvc.utils.natural_order import natural_key
 
 from .frame_files import FileFinder, folders_with, frames_in, path_of, video_name, video_of_images
@@ -139,8 +140,8 @@ class LabelMe(FileReader):
 
     def _find_image(self, file: Path, content: dict, finder: FileFinder | None) -> Path | None:
         """The image of a JSON; None if there is only the copy in the JSON."""
-        name = PurePosixPath(path_of(content['imagePath'])).name
         where = f'"{file}", imagePath'
+        name = check_name(PurePosixPath(path_of(content['imagePath'])).name, where)
         if finder is None:
             image = file.parent / name
             if image.is_file():

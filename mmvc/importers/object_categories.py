@@ -79,8 +79,7 @@ def _read_names(path: Path) -> dict[str, dict[str, str]]:
     if not any(names.values()):
         raise DataError(f'"{path}" names no object: expected {_NAMES_BY_VIDEO}')
     # masks in folders such as "003" have the same object as the key "3"
-    return {name: {str(int(key)) if key.isdecimal() else key: value for key, value in ids.items()}
-            for name, ids in names.items()}
+    return {name: {key.lstrip('0') or key: value for key, value in ids.items()} for name, ids in names.items()}
 
 
 def _require(entries: dict, schema: object, path: Path) -> None:

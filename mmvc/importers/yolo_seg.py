@@ -15,6 +15,7 @@ import yaml
 
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.files import read_names
+from mmvc.utils.names import find_name_fault
 from mmvc.utils.natural_order import natural_key
 
 from .frame_files import FileFinder, folders_with, frames_in, path_of, video_name, video_of_images
@@ -25,6 +26,7 @@ from .source import Category, Region, SourceVideo
 SPLITS, OPTIONAL_SPLITS = ('train', 'val', 'valid', 'test'), ('test', )
 IMAGES, LABELS = 'images', 'labels'
 _LARGEST_YAML = 1 << 20  # bytes
+_LONGEST_ID = 18  # digits, so that it fits 64 bits
 
 
 class Row(NamedTuple):
@@ -41,7 +43,8 @@ class YoloSeg(FileReader):
     empty label file says that there is no object; an image without one has no labels.
 
     Args:
-        path (Path): ``data.yaml``, or the folder that it lies in.
+        path (Path): ``data.yaml``, or the folder that it lies in. Instead of it, there may be a file ``classes.txt``
+            with a name per line, beside ``images`` and ``labels``.
         images (Path, optional): Folder of the images. Defaults to None: the folders or lists that ``data.yaml`` names
             for its splits, below its own folder.
 
@@ -54,8 +57,8 @@ class YoloSeg(FileReader):
     HELP = 'YOLO segmentation: data.yaml, images/ and labels/ with polygons'
 
     def __init__(self, path: Path, images: Path | None = None) -> None:
-        self.path = path / 'data.yaml' if path.is_dir() else path
-        content = _read_yaml(self.path)
+        self.path = _config_of(path)
+        content = _read_config(self.path)
         self.categories = [Category(name) for name in _names(content, self.path)]
         base = images or self.path.parent
         folders = _frames_below(images) if images else _listed_images(content, self.path)
@@ -75,10 +78,10 @@ class YoloSeg(FileReader):
 
     @classmethod
     def matches(cls, path: Path) -> bool:
-        """Whether a path is a ``data.yaml`` with ``names``, or a folder that has one."""
+        """Whether a path is a ``data.yaml`` with ``names``, or a folder that has one or ``classes.txt``."""
         try:
-            file = path / 'data.yaml' if path.is_dir() else path
-            return file.suffix in ('.yaml', '.yml') and bool(_names(_read_yaml(file), file))
+            file = _config_of(path)
+            return file.suffix in ('.yaml', '.yml', '.txt') and bool(_names(_read_config(file), file))
         except (OSError, DataError, UsageError):
             return False
 
@@ -123,9 +126,9 @@ def _parse(words: list[str], num_classes: int) -> Row:
         raise DataError(f'the class index {category} is not one of 0 to {num_classes - 1}: add its name to data.yaml')
     track = None
     if len(values) % 2:  # the track id comes last
-        if not words[-1].isdecimal():
-            raise DataError(f'it has an odd number of coordinates, and the last one, {words[-1]}, is no track id: '
-                            'export the labels again, without confidences')
+        if not words[-1].isdecimal() or len(words[-1]) > _LONGEST_ID:
+            raise DataError(f'it has an odd number of coordinates, and the last one, {words[-1][:20]}, is no track '
+                            'id: export the labels again, without confidences')
         track, values = int(words[-1]), values[:-1]
     if len(values) < 6:
         raise DataError(f'it has {len(values) // 2} corners: a polygon needs at least 3; delete the line')
@@ -150,9 +153,19 @@ def _label_file(image: Path) -> Path:
     return (folders[0].with_name(LABELS) / image.relative_to(folders[0])).with_suffix('.txt')
 
 
-def _read_yaml(path: Path) -> dict:
+def _config_of(path: Path) -> Path:
+    if path.is_dir():
+        names = path / 'classes.txt'
+        return names if names.is_file() and not (path / 'data.yaml').exists() else path / 'data.yaml'
+    return path
+
+
+def _read_config(path: Path) -> dict:
+    """Content of ``data.yaml``, or what it would be for a ``classes.txt``."""
     if not path.is_file():
         raise UsageError(f'"{path}" does not exist: give the data.yaml of the dataset')
+    if path.name == 'classes.txt':
+        return dict(names=read_names(path), train=IMAGES)
     content = path.read_bytes()
     try:
         if len(content) > _LARGEST_YAML:
@@ -200,6 +213,8 @@ def _find(entry: str, base: object, path: Path) -> Path | None:
     """A folder or list that ``data.yaml`` names, which must lie below its own folder; None if it does not."""
     parts = [part for part in PurePosixPath(path_of(entry)).parts if part not in ('..', '/', '.')]
     middle = [part for part in PurePosixPath(path_of(str(base or ''))).parts if part not in ('..', '/', '.')]
+    if any(find_name_fault(part, str(path)) is not None for part in (*parts, *middle)):
+        return None
     for start in (path.parent.joinpath(*middle), path.parent):
         for skipped in range(len(parts)):  # an address of another machine is longer than here
             if start.joinpath(*parts[skipped:]).exists():

@@ -1,34 +1,19 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
 
-import cv2
 import numpy as np
 import pytest
 
 from mmvc.importers.coco_panoptic import CocoPanoptic
 from mmvc.importers.writer import import_videos
 from mmvc.utils.errors import DataError, UsageError
-from tests.helpers.drawn_videos import SIZE, box, write_frames
+from tests.helpers.drawn_videos import SIZE, write_frames
+from tests.helpers.panoptic_pngs import SEGMENTS, ids_of, write_png
 from tests.helpers.read_source import read_source, same
 
 CATEGORIES = [dict(id=7, name='road', isthing=0, color=[10, 20, 30], supercategory='x'),
               dict(id=90, name='car', isthing=1, color=[1, 2, 300])]
-SEGMENTS = {70000: 7, 301: 90, 66051: 90}  # ids that need one, two and three bytes
 FRAMES = ['000', '001', '002', '010']
-
-
-def ids_of(index):
-    ids = np.zeros(SIZE, int)
-    ids[box(12, 0, 12, 32)] = 70000
-    ids[box(10, 2 + index, 6, 8)] = 301
-    ids[box(12, 20 - index, 6, 8)] = 66051
-    return ids
-
-
-def write_png(path, ids):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    red, green, blue = ids % 256, ids // 256 % 256, ids // 65536
-    assert cv2.imwrite(str(path), np.stack([blue, green, red], axis=-1).astype(np.uint8))
 
 
 @pytest.fixture
@@ -95,6 +80,18 @@ def test_ids_that_are_tracks(coco, tmp_path, tracks):
     assert name == 'car' and (masks[2] == (ids_of(2) == 301)).all() and not masks[3].any()
 
 
+def test_images_that_are_no_video(coco, content, tmp_path):
+    write_frames(tmp_path / 'images/b', ['000'], size=(30, 40))
+    content['images'][4].update(height=30, width=40)
+    write_png(tmp_path / 'panoptic_val/b/000.png', np.full((30, 40), 70000))
+    content['annotations'][3]['segments_info'] = [dict(id=70000, category_id=7)]
+    source = CocoPanoptic(coco(), tmp_path / 'images', single_images=True)
+    found = read_source(source)
+    assert len(found) == 8 and same(found['a/001']['001'], expected(1, tracks=True))
+    import_videos(source, tmp_path / 'out', 'panoptic', val=['b/002'])
+    assert len(list((tmp_path / 'out/panomasksRGB').glob('*/*/*.png'))) == 6
+
+
 def test_panoptic_layout_needs_tracks(coco, tmp_path):
     with pytest.raises(UsageError, match='needs track ids'):
         import_videos(CocoPanoptic(coco(), tmp_path / 'images'), tmp_path / 'out', 'panoptic')
@@ -111,7 +108,8 @@ def test_panoptic_layout_needs_tracks(coco, tmp_path):
     (lambda c: c.update(annotations=[]), 'no annotations'),
     (lambda c: c['categories'].append(dict(CATEGORIES[0], id=8)), "'road' twice"),
     (lambda c: c.pop('images'), 'has no images'),
-    (lambda c: c['images'][0].update(height=23), r'image 0 has the size \(23, 32\)'),
+    (lambda c: [image.update(height=23) for image in c['images']], r'image 0 has the size \(23, 32\)'),
+    (lambda c: c['images'][0].update(height=23), 'different sizes.*--single-images'),
     (lambda c: c['images'][0].update(file_name='a/5.jpg'), 'no file "5.jpg" in .*--images'),
     (lambda c: c['annotations'][0]['segments_info'].pop(), 'only the PNG has the segments 66051'),
     (lambda c: c['annotations'][0]['segments_info'].append(dict(id=5, category_id=7)),

@@ -51,7 +51,8 @@ def davis(tmp_path):
     (root / 'ImageSets/2017').mkdir(parents=True)
     (root / 'ImageSets/2017/val.txt').write_text('dog\n')
     (root / 'ImageSets/2016').mkdir(parents=True)
-    (root / 'ImageSets/2016/train.txt').write_text('/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png\n')
+    pair = '/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png'
+    (root / 'ImageSets/2016/train.txt').write_text(f'{pair}\n')
     return root
 
 

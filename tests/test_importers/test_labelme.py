@@ -151,6 +151,8 @@ def test_images_inside_of_the_json(tmp_path):
     ([], dict(imagePath='missing.jpg'), 'no image .*--images'),
     ([], dict(imagePath='missing.jpg', imageData='YWJj'), 'imageData cannot be decoded'),
     ([], dict(imagePath='missing.jpg', imageData='?'), 'imageData is not base64'),
+    ([], dict(imagePath='x' * 300), 'longer than 255'),
+    ([], dict(imagePath='..'), 'leads out of its folder'),
     ([], dict(imagePath='../f2.jpg'), 'are both for'),
     (3, {}, 'shapes is 3, not a list'),
 ])

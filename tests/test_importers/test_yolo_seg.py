@@ -79,6 +79,16 @@ def test_layout_of_roboflow(root):
     assert list(found) == ['train', 'val'] and same(found['train']['f2'], expected(1))
 
 
+def test_names_in_a_text_file(root):
+    (root / 'data.yaml').unlink()
+    assert not YoloSeg.matches(root)
+    (root / 'classes.txt').write_text('car\nroad\n')
+    assert YoloSeg.matches(root)
+    source = YoloSeg(root)
+    assert [category.name for category in source.categories] == ['car', 'road']
+    assert list(read_source(source)) == ['train/a', 'train/b', 'val']
+
+
 def test_lists_of_images(root):
     (root / 'train.txt').write_text('./images/train/a/f2.jpg\ndata/images/train/a/f1.jpg\n')
     (root / 'data.yaml').write_text('train: train.txt\nnames: [car, road]\n')
@@ -98,9 +108,10 @@ def test_folder_of_images(root):
 
 def test_folders_outside_are_not_read(root, tmp_path):
     write_frames(tmp_path / 'secret', ['x'])
-    (root / 'data.yaml').write_text(f'path: {tmp_path}\ntrain: ../secret\nnames: [car, road]\n')
-    with pytest.raises(UsageError, match='there is no "../secret" below'):
-        YoloSeg(root)
+    for entry in ('../secret', str(tmp_path / 'secret'), 'a' * 300, '"a\\0b"'):
+        (root / 'data.yaml').write_text(f'path: {tmp_path}\ntrain: {entry}\nnames: [car, road]\n')
+        with pytest.raises(UsageError, match='there is no ".*" below'):
+            YoloSeg(root)
 
 
 @pytest.mark.parametrize(('line', 'message'), [
