@@ -55,3 +55,12 @@ class FileReader(AnnotationSource):
     def from_path(cls, path: Path, images: Path | None = None, **options: Any) -> AnnotationSource:
         """Open annotations; the arguments are those of the class."""
         return cls(path, images, **options)
+
+    @classmethod
+    @abstractmethod
+    def matches(cls, path: Path) -> bool:
+        """Whether a file or folder looks like this format: cheap, and without exceptions.
+
+        Args:
+            path (Path): File or folder of the annotations.
+        """
