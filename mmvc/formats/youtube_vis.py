@@ -22,6 +22,7 @@ from mmvc.utils.files import read_names
 from mmvc.utils.typing import PathLike
 
 from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
+from .other_formats import OR_IMPORT
 from .rle import to_rles
 
 # Names under which the annotations and frames of a split are found, in releases and in projects.
@@ -43,6 +44,7 @@ _UNLABELLED = {
     'categories': [{'id': int, 'name': str}],
 }
 SCHEMA = {**_UNLABELLED, 'annotations?': _ANNOTATIONS}
+_EXPECTED = f'annotations in the format of YouTube-VIS{OR_IMPORT}'
 _RESULTS = [{**_TRACK, 'score': float}]
 
 
@@ -129,8 +131,7 @@ def read_annotations(path: PathLike,
         FileNotFoundError: There is no such file.
         DataError: It does not fit the schema, or has one of the faults of :func:`find_faults`.
     """
-    content = read_json(path, SCHEMA if with_tracks else _UNLABELLED, 'annotations in the format of YouTube-VIS',
-                        backend_args)
+    content = read_json(path, SCHEMA if with_tracks else _UNLABELLED, _EXPECTED, backend_args)
     if not with_tracks:
         content = dict(content, annotations=None)
     raise_first(find_faults(content, path, classes))
@@ -164,7 +165,7 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     if classes is not None:
         yield from _find_other_classes(names, classes, path)
     if not videos:
-        yield Fault('annotation', f'"{path}" has no videos; download it again')
+        yield Fault('annotation', f'"{path}" has no videos; download it again{OR_IMPORT}')
     yield from find_bad_names((video['id'] for video in videos), 'id in videos', path)
     for video in videos:
         yield from find_bad_names(video['file_names'], f'file_names of video {video["id"]!r}', path)

@@ -74,7 +74,7 @@ class CocoTracks(FileReader):
 
     @classmethod
     def matches(cls, path: Path) -> bool:
-        """Whether a path looks like this format: cheap, and without exceptions."""
+        """See :meth:`FileReader.matches`."""
         file = _json_in(path) if path.is_dir() else path
         return file is not None and file.suffix.lower() == '.json' \
             and contains(file, '"images"', '"file_name"') and contains(file, '"category_id"', '"image_id"') \

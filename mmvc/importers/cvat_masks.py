@@ -60,7 +60,7 @@ class CvatMasks(FileReader):
 
     @classmethod
     def matches(cls, path: Path) -> bool:
-        """Whether a path looks like this format: cheap, and without exceptions."""
+        """See :meth:`FileReader.matches`."""
         return (path / LABELS).is_file() and (path / MASKS).is_dir()
 
     def videos(self) -> list[SourceVideo]:

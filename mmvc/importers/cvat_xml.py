@@ -58,7 +58,7 @@ class CvatXml(FileReader):
 
     @classmethod
     def matches(cls, path: Path) -> bool:
-        """Whether a path looks like this format: cheap, and without exceptions."""
+        """See :meth:`FileReader.matches`."""
         file = path / FILE if path.is_dir() else path
         return file.suffix.lower() == '.xml' and contains(file, '<annotations>', '<meta>')
 

@@ -54,7 +54,7 @@ class MotsPng(FileReader):
 
     @classmethod
     def matches(cls, path: Path) -> bool:
-        """Whether a path looks like this format: cheap, and without exceptions."""
+        """See :meth:`FileReader.matches`."""
         return bool(_mask_folders(path))
 
     def videos(self) -> list[SourceVideo]:

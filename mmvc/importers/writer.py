@@ -4,7 +4,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -256,7 +256,7 @@ def _write_videos(source: AnnotationSource, videos: Sequence[SourceVideo], layou
 
 
 def _write_video(source: AnnotationSource, video: SourceVideo, layout: Layout, suffix: str, link: str,
-                 all_labelled: bool) -> Iterator[None]:
+                 all_labelled: bool) -> Generator[None, None, dict]:
     """Write frames and labels of a video, one frame for each step; returns its record."""
     names = _frame_names(video.frames)
     mask_folder = layout.mask_folder(video.name)

@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 from pycocotools import mask as mask_utils
 
 import mmvc  # noqa: F401  registers the scope
-from mmvc.datasets.checks import check_config
+from mmvc.datasets.checks.from_config import SPLITS, check_config
 from mmvc.engine import load_config
 from mmvc.registry import DATASETS, TRANSFORMS
 
@@ -23,7 +23,8 @@ class Loaded:
     def __init__(self, config, split='train'):
         init_default_scope('mmvc')
         self.cfg = load_config(str(config))
-        settings = dict(self.cfg[f'{split}_dataloader'].dataset, pipeline=[], test_mode=False)
+        settings = dict(self.cfg[f'{split}_dataloader'].dataset, pipeline=[], test_mode=False,
+                        serialize_data=False)
         self.dataset = DATASETS.build(settings)
         self.videos = {}
         for index in range(len(self.dataset)):
@@ -53,7 +54,10 @@ def problems():
     """What check_dataset says about the datasets of a config."""
     def check(config):
         init_default_scope('mmvc')
-        return check_config(load_config(str(config))).problems
+        cfg = load_config(str(config))
+        for split in SPLITS:
+            cfg[f'{split}_dataloader'].dataset.serialize_data = False  # mmengine collects garbage for it
+        return check_config(cfg).problems
     return check
 
 

@@ -1,68 +1,20 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
 
-import numpy as np
 import pytest
-from pycocotools import mask as mask_utils
 
 from mmvc.importers.coco_tracks import CocoTracks
 from mmvc.importers.writer import import_videos
 from mmvc.utils.errors import DataError, UsageError
+from tests.helpers.annotation_exports import BLOB, coco_content, write_json
 from tests.helpers.drawn_videos import box, write_frames, write_video
-
-BLOB = box(3, 5, 4, 6) & ~box(4, 7, 2, 2)
-
-
-def polygon(top, left, height, width):
-    return [[left, top, left + width, top, left + width, top + height, left, top + height]]
-
-
-def counts_of(mask):
-    """Uncompressed RLE: runs down the columns, background first."""
-    runs, value = [0], False
-    for pixel in mask.T.reshape(-1):
-        if pixel != value:
-            runs.append(0)
-            value = pixel
-        runs[-1] += 1
-    return dict(size=list(mask.shape), counts=runs)
-
-
-def compressed(mask):
-    rle = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return dict(size=rle['size'], counts=rle['counts'].decode())
-
-
-def content_of(frames=5, tracks=True, name='frame_{:06d}.PNG', first_id=1, **image):
-    """A car in all frames but 3 (polygons), and a blob in frames 1 (RLE) and 2 (compressed)."""
-    images = [dict(id=first_id + index, file_name=name.format(index), height=24, width=32, **image)
-              for index in range(frames)]
-    annotations = []
-
-    def add(index, category, segmentation, track, **more):
-        attributes = dict(occluded=False, **(dict(track_id=track) if tracks else {}))
-        annotations.append(dict(id=len(annotations) + 1, image_id=first_id + index, category_id=category,
-                                segmentation=segmentation, attributes=attributes, **more))
-
-    for index in range(frames):
-        if index != 3:
-            add(index, 1, polygon(10, 2 + index, 6, 8), 4, iscrowd=0)
-    add(1, 2, counts_of(BLOB), 0, iscrowd=1)  # as CVAT marks what was drawn with the brush
-    add(2, 2, compressed(BLOB), 0, iscrowd=1)
-    return dict(images=images, annotations=annotations, categories=[dict(id=1, name='car'), dict(id=2, name='tree')])
-
-
-def write(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
-    return path
 
 
 @pytest.fixture
 def export(tmp_path):
     root = tmp_path / 'street'
     write_frames(root / 'images/default', [f'frame_{index:06d}' for index in range(5)], '.PNG')
-    write(root / 'annotations/instances_default.json', content_of())
+    write_json(root / 'annotations/instances_default.json', coco_content())
     return root
 
 
@@ -83,16 +35,17 @@ def test_tracks(export, tmp_path, tracks):
 
 @pytest.mark.parametrize('key', ['track_id', 'instance_id'])
 def test_track_ids_of_other_tools(export, key):
-    content = content_of(tracks=False)
+    content = coco_content(tracks=False)
     for annotation in content['annotations']:
         annotation[key] = f'{annotation["category_id"]}-a'
-    source = CocoTracks.from_path(write(export / 'annotations/instances_default.json', content))
+    source = CocoTracks.from_path(write_json(export / 'annotations/instances_default.json', content))
     assert source.has_tracks
     assert {region.track for regions in source.regions(source.videos()[0]) for region in regions} == {'1-a', '2-a'}
 
 
 def test_without_tracks(export, tmp_path):
-    source = CocoTracks.from_path(write(export / 'annotations/instances_default.json', content_of(tracks=False)))
+    source = CocoTracks.from_path(
+        write_json(export / 'annotations/instances_default.json', coco_content(tracks=False)))
     assert not source.has_tracks
     with pytest.raises(UsageError, match='needs track ids'):
         import_videos(source, tmp_path / 'out', 'panoptic')
@@ -101,13 +54,13 @@ def test_without_tracks(export, tmp_path):
 
 
 def test_folders_are_videos(tmp_path):
-    left = content_of(3, name='left/{}.jpg')
-    right = content_of(3, name='right/{}.jpg', first_id=11)
+    left = coco_content(3, name='left/{}.jpg')
+    right = coco_content(3, name='right/{}.jpg', first_id=11)
     for name in ('left', 'right'):
         write_frames(tmp_path / 'images' / name, ['0', '1', '2'])
     content = dict(left, images=left['images'] + right['images'][::-1],
                    annotations=left['annotations'] + right['annotations'][:1])
-    source = CocoTracks.from_path(write(tmp_path / 'instances.json', content))
+    source = CocoTracks.from_path(write_json(tmp_path / 'instances.json', content))
     assert [(video.name, [frame.name for frame in video.frames]) for video in source.videos()] == [
         ('left', ['0', '1', '2']), ('right', ['0', '1', '2'])]
     assert [frame.labelled for frame in source.videos()[1].frames] == [True, False, False]
@@ -115,11 +68,11 @@ def test_folders_are_videos(tmp_path):
 
 def test_video_ids(tmp_path):
     write_frames(tmp_path / 'images', [f'{index}' for index in range(4)])
-    content = content_of(4, name='{}.jpg')
+    content = coco_content(4, name='{}.jpg')
     content['videos'] = [dict(id=3, name='first.mp4'), dict(id='b')]
     for place, image in enumerate(content['images']):
         image.update(video_id=3 if place % 2 else 'b', frame_id=9 - place)
-    source = CocoTracks.from_path(write(tmp_path / 'instances.json', content))
+    source = CocoTracks.from_path(write_json(tmp_path / 'instances.json', content))
     assert {video.name: [frame.name for frame in video.frames] for video in source.videos()} == dict(
         first=['3', '1'], video_b=['2', '0'])
 
@@ -131,21 +84,22 @@ def test_video_file(export, tmp_path):
     assert [(frame.index, frame.labelled) for frame in video.frames] == [
         (index, index != 3) for index in range(5)]
     assert len(import_videos(source, tmp_path / 'out').records) == 1
-    write(export / 'annotations/instances_default.json', content_of(name='{}.jpg'))
+    write_json(export / 'annotations/instances_default.json', coco_content(name='{}.jpg'))
     with pytest.raises(UsageError, match='other names than frame_000000.png'):
         CocoTracks.from_path(export, tmp_path / 'street.mp4')
 
 
 def test_boxes_are_filled(export):
-    content = content_of()
+    content = coco_content()
     content['annotations'][0].update(segmentation=[], bbox=[2, 3, 4.0, 5])
-    source = CocoTracks.from_path(write(export / 'annotations/instances_default.json', content))
+    source = CocoTracks.from_path(write_json(export / 'annotations/instances_default.json', content))
     [region] = next(source.regions(source.videos()[0]))
     assert (region.mask == box(3, 2, 5, 4)).all() and '1 of 6 objects have only a box' in source.notes[0]
 
 
 def test_crowds_without_tracks(export):
-    source = CocoTracks.from_path(write(export / 'annotations/instances_default.json', content_of(tracks=False)))
+    source = CocoTracks.from_path(
+        write_json(export / 'annotations/instances_default.json', coco_content(tracks=False)))
     regions = list(source.regions(source.videos()[0]))[1]
     assert [region.is_crowd for region in regions] == [False, True]
 
@@ -175,16 +129,16 @@ def edit(key, index, **changes):
     (lambda content: content.pop('images'), 'has no images'),
 ])
 def test_damage(export, tmp_path, change, message):
-    content = content_of()
+    content = coco_content()
     change(content)
-    write(export / 'annotations/instances_default.json', content)
+    write_json(export / 'annotations/instances_default.json', content)
     with pytest.raises(DataError, match=message) as caught:
         import_videos(CocoTracks.from_path(export), tmp_path / 'out')
     assert '\n' not in str(caught.value)
 
 
 def test_several_files(export):
-    write(export / 'annotations/other.json', content_of())
+    write_json(export / 'annotations/other.json', coco_content())
     assert not CocoTracks.matches(export)
     with pytest.raises(DataError, match='not exactly one JSON file'):
         CocoTracks.from_path(export)

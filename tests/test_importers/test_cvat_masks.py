@@ -7,37 +7,13 @@ from PIL import Image
 from mmvc.importers.cvat_masks import CvatMasks
 from mmvc.importers.writer import import_videos
 from mmvc.utils.errors import DataError, UsageError
-from tests.helpers.drawn_videos import SIZE, box, write_frames
-
-COLORS = dict(background=(0, 0, 0), car=(250, 50, 83), tree=(51, 221, 255))
-LABELMAP = '# label:color_rgb:parts:actions\n' + ''.join(
-    f'{name}:{",".join(map(str, color))}::\n' for name, color in COLORS.items())
-
-
-def values(index):
-    """Line of the label of each pixel."""
-    lines = np.zeros(SIZE, np.uint8)
-    lines[box(4, 4, 8, 8)] = 2
-    lines[box(6, 2 + index, 6, 8)] = 1
-    return lines
-
-
-def write_mask(path, lines, grey=False):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(lines if grey else np.array(list(COLORS.values()), np.uint8)[lines]).save(path)
-
-
-def write_export(root, folder='', count=4, labelled=(0, 2), grey=False):
-    write_frames(root / 'JPEGImages' / folder, [f'frame_{index:06d}' for index in range(count)])
-    for index in labelled:
-        write_mask(root / f'SegmentationClass/{folder}/frame_{index:06d}.png', values(index), grey)
-    (root / 'labelmap.txt').write_text(LABELMAP)
-    return root
+from tests.helpers.annotation_exports import COLORS, LABELMAP, lines_of, write_cvat_masks, write_mask
+from tests.helpers.drawn_videos import SIZE
 
 
 @pytest.mark.parametrize('grey', [False, True])
 def test_masks(tmp_path, grey):
-    root = write_export(tmp_path / 'street', grey=grey)
+    root = write_cvat_masks(tmp_path / 'street', grey=grey)
     source = CvatMasks.from_path(root)
     assert CvatMasks.matches(root) and not CvatMasks.matches(tmp_path)
     [video] = source.videos()
@@ -47,23 +23,23 @@ def test_masks(tmp_path, grey):
     assert summary.classes == ('car', 'tree', 'background')
     for index in (0, 2):
         labels = cv2.imread(str(tmp_path / f'out/labels/street/frame_{index:06d}.png'), cv2.IMREAD_UNCHANGED)
-        assert (labels == np.array([2, 0, 1])[values(index)]).all()
+        assert (labels == np.array([2, 0, 1])[lines_of(index)]).all()
 
 
 def test_palette_images(tmp_path):
-    root = write_export(tmp_path / 'street')
-    image = Image.fromarray(values(2))
+    root = write_cvat_masks(tmp_path / 'street')
+    image = Image.fromarray(lines_of(2))
     image.putpalette([channel for color in COLORS.values() for channel in color])
     image.save(root / 'SegmentationClass/frame_000002.png')
     source = CvatMasks.from_path(root)
     regions = list(source.regions(source.videos()[0]))[1]
     assert sorted((region.category, int(region.mask.sum())) for region in regions) == [
-        (index, int((values(2) == index + 1).sum())) for index in (0, 1)]
+        (index, int((lines_of(2) == index + 1).sum())) for index in (0, 1)]
 
 
 def test_subfolders_are_videos(tmp_path):
-    root = write_export(tmp_path / 'export', 'left')
-    write_export(root, 'right', labelled=(3, ))
+    root = write_cvat_masks(tmp_path / 'export', 'left')
+    write_cvat_masks(root, 'right', labelled=(3, ))
     source = CvatMasks.from_path(root)
     assert [video.name for video in source.videos()] == ['left', 'right']
     assert not source.has_tracks
@@ -72,7 +48,7 @@ def test_subfolders_are_videos(tmp_path):
 
 
 def test_unlabelled_pixels_of_pascal_voc(tmp_path):
-    root = write_export(tmp_path / 'street')
+    root = write_cvat_masks(tmp_path / 'street')
     mask = np.zeros((*SIZE, 3), np.uint8)
     mask[:4] = (224, 224, 192)
     Image.fromarray(mask).save(root / 'SegmentationClass/frame_000000.png')
@@ -82,14 +58,14 @@ def test_unlabelled_pixels_of_pascal_voc(tmp_path):
 
 
 def test_background_of_another_colour(tmp_path):
-    root = write_export(tmp_path / 'street')
+    root = write_cvat_masks(tmp_path / 'street')
     (root / 'labelmap.txt').write_text(LABELMAP.replace('background', 'ground').replace('tree', 'Background'))
     source = CvatMasks.from_path(root)
     assert [each.name for each in source.categories] == ['ground', 'car']
 
 
 def test_images_elsewhere(tmp_path):
-    root = write_export(tmp_path / 'street')
+    root = write_cvat_masks(tmp_path / 'street')
     (root / 'JPEGImages').rename(tmp_path / 'frames')
     with pytest.raises(DataError, match='no folder "JPEGImages" or "images"'):
         CvatMasks.from_path(root)
@@ -106,7 +82,7 @@ def test_images_elsewhere(tmp_path):
     ('car:1,2,3::\ncar:1,2,4::', 'line 2: .*twice'), ('car:1,2,3::\ntree:1,2,3::', 'twice'),
     ('background:0,0,0::\ncar:1,2,3::', r'the colour \(51, 221, 255\)')])
 def test_damaged_labels(tmp_path, text, message):
-    root = write_export(tmp_path / 'street')
+    root = write_cvat_masks(tmp_path / 'street')
     (root / 'labelmap.txt').write_text(text)
     with pytest.raises(DataError, match=message):
         import_videos(CvatMasks.from_path(root), tmp_path / 'out')
@@ -114,7 +90,7 @@ def test_damaged_labels(tmp_path, text, message):
 
 @pytest.mark.parametrize('content', [b'', b'no image', b'\x89PNG\r\n\x1a\n'])
 def test_damaged_masks(tmp_path, content):
-    root = write_export(tmp_path / 'street')
+    root = write_cvat_masks(tmp_path / 'street')
     (root / 'SegmentationClass/frame_000002.png').write_bytes(content)
     with pytest.raises(DataError, match='frame_000002.png" cannot be decoded'):
         import_videos(CvatMasks.from_path(root), tmp_path / 'out')
@@ -124,7 +100,7 @@ def test_damaged_masks(tmp_path, content):
 
 
 def test_grey_values_without_a_label(tmp_path):
-    root = write_export(tmp_path / 'street', grey=True)
-    write_mask(root / 'SegmentationClass/frame_000002.png', values(2) + 7, grey=True)
+    root = write_cvat_masks(tmp_path / 'street', grey=True)
+    write_mask(root / 'SegmentationClass/frame_000002.png', lines_of(2) + 7, grey=True)
     with pytest.raises(DataError, match='has the value 9, but .* has only 3 labels'):
         import_videos(CvatMasks.from_path(root), tmp_path / 'out')

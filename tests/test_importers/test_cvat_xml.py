@@ -1,7 +1,4 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from pathlib import Path
-from xml.sax.saxutils import quoteattr
-
 import cv2
 import numpy as np
 import pytest
@@ -9,98 +6,15 @@ import pytest
 from mmvc.importers.cvat_xml import CvatXml
 from mmvc.importers.writer import import_videos
 from mmvc.utils.errors import DataError, UsageError
+from tests.helpers.annotation_exports import BLOB, cvat_body, cvat_truth, rectangle, rle_of, shape, write_cvat_xml
 from tests.helpers.drawn_videos import SIZE, box, write_frames, write_video
-
-HEAD = """<?xml version="1.0" encoding="utf-8"?>
-<annotations>
-  <version>1.1</version>
-  <meta>
-    <task>
-      <id>4</id>
-      <name>my street</name>
-      <size>{size}</size>
-      <mode>{mode}</mode>
-      <start_frame>{start}</start_frame>
-      <stop_frame>{stop}</stop_frame>
-      <frame_filter>{step}</frame_filter>
-      <labels>
-        <label><name>car</name><color>#ff0080</color><type>any</type><attributes></attributes></label>
-        <label><name>tree</name><color>#00ff00</color><attributes>
-          <attribute><name>kind</name><values>a
-b</values></attribute></attributes></label>
-        <label><name>joint</name><type>points</type></label>
-      </labels>
-      <original_size><width>32</width><height>24</height></original_size>
-    </task>
-    <dumped>2026-11-30 12:00:00</dumped>
-  </meta>
-"""
-
-
-def rle_of(mask):
-    """Box and runs of a mask, as CVAT writes them; an independent encoder."""
-    rows, columns = np.nonzero(mask)
-    top, left = rows.min(), columns.min()
-    part = mask[top:rows.max() + 1, left:columns.max() + 1]
-    runs, value = [0], False
-    for pixel in part.reshape(-1):
-        if pixel != value:
-            runs.append(0)
-            value = pixel
-        runs[-1] += 1
-    return dict(rle=', '.join(map(str, runs)), left=left, top=top, width=part.shape[1], height=part.shape[0])
-
-
-def shape(kind, **values):
-    text = ' '.join(f'{key}={quoteattr(str(value))}' for key, value in values.items())
-    return f'<{kind} {text}><attribute name="kind">a</attribute></{kind}>'
-
-
-def rectangle(top, left, height, width):
-    """Corners of a box of whole pixels as a polygon."""
-    return f'{left:.2f},{top:.2f};{left + width:.2f},{top:.2f};' \
-           f'{left + width:.2f},{top + height:.2f};{left:.2f},{top + height:.2f}'
-
-
-def write_xml(path: Path, body: str, mode='interpolation', size=5, start=0, stop=4, step='') -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(HEAD.format(mode=mode, size=size, start=start, stop=stop, step=step) + body + '</annotations>\n')
-    return path
-
-
-BLOB = box(3, 5, 4, 6) & ~box(4, 7, 2, 2)
-
-
-def video_body(frames=range(5)):
-    """A car (polygons, with z_order) in all frames but 3, a tree (boxes) in frames 0 and 1, a mask in frame 2."""
-    car = [shape('polygon', frame=frame, keyframe=int(frame == 0), outside=int(place == 3), occluded=0,
-                 points=rectangle(10, 2 + place, 6, 8), z_order=1) for place, frame in enumerate(frames)]
-    tree = [shape('box', frame=frames[place], keyframe=1, outside=int(place == 2), occluded=0, xtl='8.00', ytl='12.00',
-                  xbr='20.00', ybr='20.00', z_order=0) for place in range(3)]
-    mask = [shape('mask', frame=frames[2], keyframe=1, outside=0, occluded=0, z_order=0, **rle_of(BLOB)),
-            shape('mask', frame=frames[3], keyframe=1, outside=1, occluded=0, z_order=0, **rle_of(BLOB))]
-    return f'<track id="0" label="car" source="manual">{"".join(car)}</track>\n' \
-           f'<track id="1" label="tree" source="manual">{"".join(tree)}</track>\n' \
-           f'<track id="2" label="tree" source="manual">{"".join(mask)}</track>\n'
-
-
-def truth(place):
-    """Class indices of a frame of :func:`video_body`, 255 = no object."""
-    labels = np.full(SIZE, 255, np.uint8)
-    if place < 2:
-        labels[box(12, 8, 8, 12)] = 1
-    if place == 2:
-        labels[BLOB] = 1
-    if place != 3:
-        labels[box(10, 2 + place, 6, 8)] = 0
-    return labels
 
 
 @pytest.fixture
 def export(tmp_path):
     """An export of "CVAT for video" with its frames."""
     write_frames(tmp_path / 'export/images', [f'frame_{index:06d}' for index in range(5)])
-    write_xml(tmp_path / 'export/annotations.xml', video_body())
+    write_cvat_xml(tmp_path / 'export/annotations.xml', cvat_body())
     return tmp_path / 'export'
 
 
@@ -115,7 +29,7 @@ def test_video(export, tmp_path, load):
     import_videos(source, tmp_path / 'out', inputs=[export])
     for index in (0, 1, 2, 4):
         labels = cv2.imread(str(tmp_path / f'out/labels/my_street/frame_{index:06d}.png'), cv2.IMREAD_UNCHANGED)
-        assert (labels == truth(index)).all()
+        assert (labels == cvat_truth(index)).all()
     assert not (tmp_path / 'out/labels/my_street/frame_000003.png').exists()
 
 
@@ -135,7 +49,7 @@ def test_tracks(export, tmp_path, tracks):
 def test_video_file(tmp_path, step):
     write_video(tmp_path / 'street.mp4', 10)
     frames = range(1, 1 + 5 * step, step)
-    path = write_xml(tmp_path / 'street.xml', video_body(frames), start=1, stop=1 + 4 * step,
+    path = write_cvat_xml(tmp_path / 'street.xml', cvat_body(frames), start=1, stop=1 + 4 * step,
                      step=f'step={step}' if step > 1 else '')
     source = CvatXml.from_path(path, tmp_path / 'street.mp4')
     [video] = source.videos()
@@ -145,13 +59,13 @@ def test_video_file(tmp_path, step):
     masks = sorted((tmp_path / 'out/labels/my_street').iterdir())
     assert [int(mask.stem) for mask in masks] == [frames[place] for place in (0, 1, 2, 4)]
     for place, mask in zip((0, 1, 2, 4), masks):
-        assert (cv2.imread(str(mask), cv2.IMREAD_UNCHANGED) == truth(place)).all()
+        assert (cv2.imread(str(mask), cv2.IMREAD_UNCHANGED) == cvat_truth(place)).all()
     assert len(list((tmp_path / 'out/frames/my_street').glob('*.jpg'))) == 5
 
 
 def test_frames_with_names_of_their_own(tmp_path):
     write_frames(tmp_path / 'clip', ['a2', 'a10', 'a11', 'a12', 'a13'])
-    path = write_xml(tmp_path / 'street.xml', video_body())
+    path = write_cvat_xml(tmp_path / 'street.xml', cvat_body())
     [video] = CvatXml.from_path(path, tmp_path / 'clip').videos()
     assert [frame.name for frame in video.frames if not frame.labelled] == ['a12']
 
@@ -161,11 +75,11 @@ def test_masks_of_single_frames_have_no_tracks(tmp_path):
     body = ''.join(f'<track id="{index}" label="car">'
                    f'{shape("mask", frame=index, keyframe=1, outside=0, z_order=0, **rle_of(BLOB))}</track>'
                    for index in range(3))
-    source = CvatXml.from_path(write_xml(tmp_path / 'annotations.xml', body))
+    source = CvatXml.from_path(write_cvat_xml(tmp_path / 'annotations.xml', body))
     assert not source.has_tracks
     with pytest.raises(UsageError, match='needs track ids'):
         import_videos(source, tmp_path / 'out', 'instances')
-    grouped = CvatXml.from_path(write_xml(tmp_path / 'annotations.xml',
+    grouped = CvatXml.from_path(write_cvat_xml(tmp_path / 'annotations.xml',
                                           body.replace('label="car"', 'label="car" group_id="5"')))
     assert grouped.has_tracks
     assert import_videos(grouped, tmp_path / 'out', 'instances').by_class('objects') == dict(car=1)
@@ -180,7 +94,7 @@ def test_images(tmp_path):
            f'{shape("polyline", label="car", points="1,2;3,4")}</image>' \
            f'<image id="2" name="right/2.jpg" {size}>' \
            f'{shape("ellipse", label="tree", cx=16, cy=12, rx=8, ry=4)}</image>'
-    source = CvatXml.from_path(write_xml(tmp_path / 'annotations.xml', body, 'annotation'))
+    source = CvatXml.from_path(write_cvat_xml(tmp_path / 'annotations.xml', body, 'annotation'))
     left, right = source.videos()
     assert (left.name, right.name) == ('left', 'right') and not source.has_tracks
     assert [(frame.name, frame.labelled) for frame in left.frames] == [('2', True), ('10', False)]
@@ -197,7 +111,7 @@ def test_tracks_of_images(tmp_path):
     polygon = polygon.replace('name="kind">a', 'name="track_id">17')
     body = ''.join(f'<image id="{index}" name="{index}.jpg" width="32" height="24">{polygon}</image>'
                    for index in range(2))
-    source = CvatXml.from_path(write_xml(tmp_path / 'annotations.xml', body, 'annotation'))
+    source = CvatXml.from_path(write_cvat_xml(tmp_path / 'annotations.xml', body, 'annotation'))
     assert source.has_tracks
     [video] = source.videos()
     assert video.name == 'my_street'
@@ -210,7 +124,7 @@ def test_rotation(tmp_path):
     body = f'<image id="0" name="0.jpg" width="32" height="24">{shape("box", **values, rotation=90)}' \
            f'{shape("box", **values, rotation=30)}' \
            f'{shape("ellipse", label="car", cx=15, cy=12, rx=5, ry=2, rotation=30)}</image>'
-    source = CvatXml.from_path(write_xml(tmp_path / 'annotations.xml', body, 'annotation'))
+    source = CvatXml.from_path(write_cvat_xml(tmp_path / 'annotations.xml', body, 'annotation'))
     [upright, tilted, ellipse] = next(source.regions(source.videos()[0]))
     assert (upright.mask == box(7, 13, 10, 4)).all()
     assert tilted.mask[14, 18] and not tilted.mask[9, 18]  # clockwise: the right end is lower
@@ -260,4 +174,4 @@ def test_missing_frames(export, tmp_path):
     body = '<image id="0" name="../0.jpg" width="32" height="24"></image>'
     write_frames(tmp_path / 'x', ['0'])
     with pytest.raises(DataError, match='annotations.xml", line'):
-        CvatXml.from_path(write_xml(tmp_path / 'x/y/annotations.xml', body, 'annotation'))
+        CvatXml.from_path(write_cvat_xml(tmp_path / 'x/y/annotations.xml', body, 'annotation'))

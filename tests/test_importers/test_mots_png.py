@@ -7,33 +7,12 @@ from PIL import Image
 from mmvc.importers.mots_png import MotsPng
 from mmvc.importers.writer import import_videos
 from mmvc.utils.errors import DataError, UsageError
-from tests.helpers.drawn_videos import SIZE, box, write_frames
-
-
-def ids_of(index):
-    """A cat (class 1) in all frames, two dogs (class 2), and a part that is not evaluated."""
-    ids = np.zeros(SIZE, np.uint16)
-    ids[box(0, 0, 3, 5)] = 10000
-    ids[box(10, 2 + index, 6, 8)] = 1000 + 7
-    ids[box(14, 6, 4, 10)] = 2000 + 7
-    if index:
-        ids[box(4, 20, 4, 4)] = 2000 + 999
-    return ids
-
-
-def write_export(root, folder='', count=4, labelled=(0, 1, 3), labels='cat\ndog\n'):
-    write_frames(root / 'images' / folder, [f'{index:06d}' for index in range(count)], '.png')
-    masks = root / 'instances' / folder
-    masks.mkdir(parents=True)
-    for index in labelled:
-        Image.fromarray(ids_of(index)).save(masks / f'{index:06d}.png')
-    if labels:
-        (root / 'instances/labels.txt').write_text(labels)
-    return root
+from tests.helpers.annotation_exports import ids_of, write_mots_png
+from tests.helpers.drawn_videos import write_frames
 
 
 def test_tracks(tmp_path, tracks):
-    root = write_export(tmp_path / 'export/default')
+    root = write_mots_png(tmp_path / 'export/default')
     source = MotsPng.from_path(tmp_path / 'export')
     assert MotsPng.matches(root) and MotsPng.matches(tmp_path / 'export') and not MotsPng.matches(root / 'images')
     [video] = source.videos()
@@ -47,7 +26,7 @@ def test_tracks(tmp_path, tracks):
 
 
 def test_background_and_unlabelled_pixels(tmp_path):
-    source = MotsPng.from_path(write_export(tmp_path / 'export'))
+    source = MotsPng.from_path(write_mots_png(tmp_path / 'export'))
     summary = import_videos(source, tmp_path / 'out')
     assert summary.classes == ('cat', 'dog', 'background')
     labels = cv2.imread(str(tmp_path / 'out/labels/export/000001.png'), cv2.IMREAD_UNCHANGED)
@@ -56,7 +35,7 @@ def test_background_and_unlabelled_pixels(tmp_path):
 
 
 def test_videos_of_the_benchmark(tmp_path):
-    root = write_export(tmp_path / 'train', '0002', labels='')
+    root = write_mots_png(tmp_path / 'train', '0002', labels='')
     write_frames(root / 'images/0010', ['000000'])
     (root / 'instances/0010').mkdir()
     Image.fromarray(ids_of(0)).save(root / 'instances/0010/000000.png')
@@ -68,7 +47,7 @@ def test_videos_of_the_benchmark(tmp_path):
 
 def test_subsets(tmp_path):
     for name in ('train', 'val'):
-        write_export(tmp_path / name)
+        write_mots_png(tmp_path / name)
     assert [video.name for video in MotsPng.from_path(tmp_path).videos()] == ['train', 'val']
     with pytest.raises(UsageError, match='several folders'):
         MotsPng.from_path(tmp_path, tmp_path / 'train/images')
@@ -78,7 +57,7 @@ def test_subsets(tmp_path):
 
 
 def test_damage(tmp_path):
-    root = write_export(tmp_path / 'export', labels='cat\n')
+    root = write_mots_png(tmp_path / 'export', labels='cat\n')
     with pytest.raises(DataError, match=r'object id 2007, of class 2: the classes are 1 to 1 \(cat\)'):
         import_videos(MotsPng.from_path(root), tmp_path / 'out')
     (root / 'images/000001.png').unlink()

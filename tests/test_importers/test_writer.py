@@ -120,12 +120,14 @@ def test_crowds(source, tmp_path, load):
 
 
 @pytest.mark.parametrize('layout', ['semantic', 'instances', 'panoptic'])
-def test_frames_without_labels_stay_as_context(tmp_path, layout):
+def test_frames_without_labels_stay_as_context(tmp_path, layout, load, problems):
     source = make_source(tmp_path / 'frames', unlabelled=(1, 2, 4))
     summary = import_videos(source, tmp_path / 'out', layout, val=['south'])
     out = tmp_path / 'out'
     assert summary.total('frames') == 10 and summary.total('labelled') == 4
-    assert 'sparse_labels=True' in summary.config.read_text()
+    assert 'sparse_labels=True' in summary.config.read_text() and not problems(summary.config)
+    [loaded] = load(summary.config).videos.values()
+    assert [frame.get('labelled', True) for frame in loaded['images']] == [True, False, False, True, False]
     frames = dict(semantic='frames/north', instances='train/JPEGImages/north', panoptic='images/north')[layout]
     assert len(list((out / frames).iterdir())) == 5
     if layout == 'instances':
