@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Decoder of the run-length encoding in which Label Studio stores what was painted with its brush.
 
-Label Studio packs the pixels with the ``rle-pack`` format of the JavaScript library ``@thi.ng/rle-pack``: a stream of
-bits, the highest bit of each byte first.
+Label Studio packs the pixels in the format of the JavaScript package ``rle-pack``: a stream of bits, the highest bit
+of each byte first.
 
 - header: number of values (32 bits), bits per value minus 1 (5 bits), and four lengths of counts in bits, each minus 1
   (4 bits each)

@@ -55,6 +55,12 @@ class LabelStudio(FileReader):
         if boxes and not boxes_as_masks:
             raise UsageError(f'{boxes[0].where} is a box, and a box is no mask: label with the brush or polygons, or '
                              'take boxes for masks (--boxes-as-masks)')
+        num_points = sum(task.num_points for task in self._tasks)
+        self.notes = []
+        if boxes:
+            self.notes.append(f'{len(boxes)} of {len(regions)} regions are boxes: their masks are filled boxes')
+        if num_points:
+            self.notes.append(f'{num_points} key points were left out, because they have no area')
         self.categories = [Category(name) for name in sorted({region.label for region in regions}, key=natural_key)]
         self._index = {category.name: index for index, category in enumerate(self.categories)}
         self.has_tracks = any(region.kind == VIDEO_BOX for region in regions)

@@ -13,6 +13,7 @@ from .frame_files import VIDEO_SUFFIXES, path_of
 
 BRUSH, POLYGON, BOX, VIDEO_BOX = KINDS = ('brush', 'polygon', 'rectangle', 'videorectangle')
 _LABELS = 'labels'  # a result that only labels the region with the same id; also the end of types with their labels
+_POINT = 'keypoint'
 _UNREAD_AREAS = ('ellipse', 'bitmask', 'vector', 'videovector')
 _TASK = {'id': ID, 'data': dict, 'annotations?': [{'result': [dict], 'was_cancelled?': bool, 'ground_truth?': bool}]}
 _REGION = {'value': dict, 'id?': ID, 'original_width?': int, 'original_height?': int, 'image_rotation?': float}
@@ -49,12 +50,14 @@ class Task:
         is_video (bool): Whether it is a video.
         regions (list[TaskRegion], optional): Its regions. None: nobody has finished the task.
         where (str): File and task, for errors.
+        num_points (int): Number of its key points, which have no area. Defaults to 0.
     """
 
     address: str
     is_video: bool
     regions: list[TaskRegion] | None
     where: str
+    num_points: int = 0
 
 
 def read_tasks(path: Path) -> list[Task]:
@@ -94,7 +97,8 @@ def _read_task(task: dict, where: str) -> Task:
     address = next(iter(media.values()))
     annotation = _annotation_of(task, where)
     regions = None if annotation is None else _read_regions(annotation['result'], where)
-    return Task(address, path_of(address).lower().endswith(VIDEO_SUFFIXES), regions, where)
+    num_points = sum(_kind(result) == _POINT for result in annotation['result']) if annotation else 0
+    return Task(address, path_of(address).lower().endswith(VIDEO_SUFFIXES), regions, where, num_points)
 
 
 def _annotation_of(task: dict, where: str) -> dict | None:
@@ -113,7 +117,7 @@ def _read_regions(results: list[dict], where: str) -> list[TaskRegion]:
             labels.setdefault(result.get('id'), []).extend(_as_list(result['value'].get(_LABELS)))
     regions = []
     for number, result in enumerate(results):
-        kind = str(result.get('type')).removesuffix(_LABELS)
+        kind = _kind(result)
         here = f'{where}, result[{number}] ({str(result.get("type"))[:30]})'
         if kind in _UNREAD_AREAS:
             raise DataError(f'{here} is not read: draw it with the brush or as a polygon')
@@ -133,6 +137,10 @@ def _read_regions(results: list[dict], where: str) -> list[TaskRegion]:
         regions.append(TaskRegion(kind, own[0], result.get('id') or number, value,
                                   (height, width) if height and width else None, here))
     return regions
+
+
+def _kind(result: dict) -> str:
+    return str(result.get('type')).removesuffix(_LABELS)
 
 
 def _as_list(value: object) -> list:

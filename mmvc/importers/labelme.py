@@ -4,6 +4,7 @@
 import base64
 import binascii
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -31,15 +32,17 @@ _SCHEMA = {
 }
 _EXPECTED = 'a file of LabelMe with shapes and imagePath'
 _FILL = dict(polygon=fill_polygon, rectangle=fill_rectangle, circle=fill_circle)
+_WITHOUT_AREA = ('point', 'points', 'line', 'linestrip')
 _IGNORED = '__ignore__'  # LabelMe's own tools treat it as void
+_BACKGROUND = '_background_'  # every labels.txt has it, few shapes do
 
 
 class LabelMe(FileReader):
     """Reader of LabelMe's JSON files.
 
-    The shapes polygon, rectangle, circle and mask are read. ``group_id``, if there are any, is the track id; shapes of
-    one frame with the same label and ``group_id`` are one object. Pixels of the label ``__ignore__`` are unlabelled.
-    Images without a JSON are frames without labels.
+    The shapes polygon, rectangle, circle and mask are read; lines and points are left out. ``group_id``, if there are
+    any, is the track id; shapes of one frame with the same label and ``group_id`` are one object. Pixels of the label
+    ``__ignore__`` are unlabelled. Images without a JSON are frames without labels.
 
     Args:
         path (Path): Folder of the JSONs of one video; or a folder of such folders. A file ``labels.txt`` in it gives
@@ -60,12 +63,15 @@ class LabelMe(FileReader):
         if not self._folders:
             raise DataError(f'"{path}" has no JSON files: give the folder that LabelMe has saved to')
         self._copies: TemporaryDirectory | None = None
-        labels = set()
+        labels: set[str] = set()
+        kinds: Counter[str] = Counter()
         for folder in self._folders.values():
             for file in files_in(folder, ('.json', )).values():
                 shapes = _read(file)['shapes']
-                labels |= {shape['label'] for shape in shapes}
+                kinds.update(map(_kind, shapes))
+                labels |= {shape['label'] for shape in shapes if _kind(shape) not in _WITHOUT_AREA}
                 self.has_tracks |= any(shape.get('group_id') is not None for shape in shapes)
+        self.notes = _notes(kinds)
         names = _category_names(path, labels)
         self.categories = [Category(name) for name in names]
         self._index = {name: index for index, name in enumerate(names)}
@@ -124,6 +130,8 @@ class LabelMe(FileReader):
                             'images that were labelled')
         objects: dict[object, Region] = {}
         for number, shape in enumerate(content['shapes']):
+            if _kind(shape) in _WITHOUT_AREA:
+                continue
             try:
                 mask = _draw(shape, size)
             except DataError as error:
@@ -178,7 +186,8 @@ def _category_names(path: Path, labels: set[str]) -> list[str]:
     used = labels - {_IGNORED}
     if not (path / 'labels.txt').is_file():
         return sorted(used, key=natural_key)
-    names = [name for name in dict.fromkeys(read_names(path / 'labels.txt')) if name != _IGNORED]
+    listed = dict.fromkeys(read_names(path / 'labels.txt'))
+    names = [name for name in listed if name in used or name not in (_IGNORED, _BACKGROUND)]
     others = sorted(used - set(names))
     if others:
         raise DataError(f'"{path / "labels.txt"}" has no label "{others[0]}", which a shape has: add it, or correct '
@@ -186,12 +195,26 @@ def _category_names(path: Path, labels: set[str]) -> list[str]:
     return names
 
 
+def _notes(kinds: Counter[str]) -> list[str]:
+    notes = []
+    if kinds['rectangle']:
+        notes.append(f'{kinds["rectangle"]} of {kinds.total()} shapes are boxes: their masks are filled boxes')
+    left_out = sum(kinds[kind] for kind in _WITHOUT_AREA)
+    if left_out:
+        notes.append(f'{left_out} lines and points were left out, because they have no area')
+    return notes
+
+
+def _kind(shape: dict) -> str:
+    return shape.get('shape_type') or 'polygon'
+
+
 def _draw(shape: dict, size: tuple[int, int]) -> np.ndarray:
-    kind = shape.get('shape_type') or 'polygon'
+    kind = _kind(shape)
     if kind == 'mask':
         return _decode_mask(shape, size)
     if kind not in _FILL:
-        raise DataError(f'the shape "{kind}" has no area: draw a polygon instead, or delete it')
+        raise DataError(f'the kind of shape "{kind}" is not known: draw a polygon instead, or delete it')
     return _FILL[kind](shape['points'], size)
 
 

@@ -123,8 +123,16 @@ def test_boxes_of_images_are_refused_unless_asked_for(export, tmp_path):
     path = export([task(1, 'f2.jpg', [region('rectanglelabels', value)])])
     with pytest.raises(UsageError, match=r'task 1, result\[0\] .*is a box, and a box is no mask.*--boxes-as-masks'):
         LabelStudio(path)
-    found = read_source(LabelStudio(path, boxes_as_masks=True))
-    assert same(found['images/street']['f2'], [('car', None, box(4, 2, 6, 8))])
+    source = LabelStudio(path, boxes_as_masks=True)
+    assert same(read_source(source)['images/street']['f2'], [('car', None, box(4, 2, 6, 8))])
+    assert source.notes == ['1 of 1 regions are boxes: their masks are filled boxes']
+
+
+def test_key_points_are_left_out(export):
+    point = region('keypointlabels', dict(x=1, y=2, width=1, keypointlabels=['nose']), 7)
+    source = LabelStudio(export([task(1, 'f2.jpg', [brush(blob(1)), point])]))
+    assert same(read_source(source)['images/street']['f2'], expected(1)[1:])
+    assert source.notes == ['1 key points were left out, because they have no area']
 
 
 def test_a_turned_box(export, tmp_path):

@@ -115,8 +115,18 @@ def test_a_circle(folder):
     assert abs(int(mask.sum()) - np.pi * 16) < 4 and mask[10, 10] and not mask[6, 6]
 
 
+def test_lines_and_points_are_left_out(folder):
+    write_json(folder / 'f1.json', [*shapes_of(0, 4), shape('edge', [[1, 1], [2, 2]], 'line'),
+                                    shape('nose', [[1, 1]], 'point')])
+    source = LabelMe(folder)
+    assert [category.name for category in source.categories] == ['car', 'person', 'road']
+    assert same(read_source(source)['street']['f1'], expected(0, 4))
+    assert source.notes == ['3 of 11 shapes are boxes: their masks are filled boxes',
+                            '2 lines and points were left out, because they have no area']
+
+
 def test_order_of_the_categories(folder):
-    (folder / 'labels.txt').write_text('__ignore__\nroad\ncar\nperson\nbird\n')
+    (folder / 'labels.txt').write_text('__ignore__\n_background_\nroad\ncar\nperson\nbird\n')
     assert [category.name for category in LabelMe(folder).categories] == ['road', 'car', 'person', 'bird']
     (folder / 'labels.txt').write_text('road\n')
     with pytest.raises(DataError, match='has no label "car"'):
@@ -137,7 +147,7 @@ def test_images_inside_of_the_json(tmp_path):
 
 
 @pytest.mark.parametrize(('shapes', 'changes', 'message'), [
-    ([shape('a', [[1, 1], [2, 2]], 'line')], {}, r'shapes\[0\] \("a"\): the shape "line" has no area'),
+    ([shape('a', [[1, 1], [2, 2]], 'cube')], {}, r'shapes\[0\] \("a"\): the kind of shape "cube" is not known'),
     ([shape('a', [[1, 1]])], {}, '1 corners'),
     ([shape('a', [[1, 1], [2, 'x']])], {}, "shapes.*'x'"),
     ([shape('a', [[1, 1], [1e7, 2], [3, 3]])], {}, 'leaves its frame'),
