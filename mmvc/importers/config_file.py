@@ -19,6 +19,7 @@ _BASES = dict(
 _HEAD = """# Trains a small model on this dataset. It was written with the dataset; change it as you like.
 _base_ = {base}
 
+work_dir = {work_dir}
 data_root = '{{{{ fileDirname }}}}'
 classes = {classes}
 palette = {palette}
@@ -75,6 +76,7 @@ def config_text(root: Path, layout: str, classes: ClassMap, suffix: str, is_spar
     """
     values = dict(
         base=_literal(_base(root, layout)),
+        work_dir=_literal(f'work_dirs/{root.resolve().name}'),
         classes=_literal(classes.names),
         palette=_literal(classes.palette),
         frames=FRAMES,

@@ -33,7 +33,7 @@ def test_semantic_masks_are_those_of_the_source(source, tmp_path, load, problems
     assert list(train.videos) == ['north'] and list(val.videos) == ['south']
     assert train.dataset.metainfo['classes'] == ('road', 'car', 'bird') == summary.classes
     assert train.dataset.metainfo['palette'][0] == (10, 20, 30)
-    assert train.cfg.model.num_classes == 3
+    assert train.cfg.model.num_classes == 3 and train.cfg.work_dir == 'work_dirs/out'
     for index in range(5):
         results = train.frame('north', index)
         assert (results['gt_seg_map'] == classes_of(index)).all()
@@ -226,6 +226,12 @@ def test_names_of_videos_stay_in_the_folder(source, tmp_path, name, message):
 def test_names_of_categories(source, tmp_path, name):
     source.categories.append(Category(name))
     with pytest.raises(DataError, match='categor'):
+        import_videos(source, tmp_path / 'out')
+
+
+def test_sizes_are_bounded(source, tmp_path):
+    source.found[0] = SourceVideo('north', (1 << 20, 1 << 20), source.found[0].frames)
+    with pytest.raises(DataError, match='video "north" has the size .* megapixels are more than the limit'):
         import_videos(source, tmp_path / 'out')
 
 
