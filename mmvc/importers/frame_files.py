@@ -25,7 +25,9 @@ _SERVED = ('/data/local-files/', '/data/upload/')  # by Label Studio
 
 
 def folders_with(root: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> dict[str, Path]:
-    """List the folders that directly hold files with some endings, ``root`` included. Hidden folders are skipped.
+    """List the folders that directly hold files with some endings, ``root`` included.
+
+    Hidden folders are skipped, and links to folders are followed.
 
     Args:
         root (Path): Top folder.
@@ -35,11 +37,21 @@ def folders_with(root: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> dict
         dict[str, Path]: Folder by its path relative to the root, in natural order; the root itself is ``'.'``.
     """
     found = {}
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith('.')]
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        subfolders[:] = [name for name in subfolders
+                         if not name.startswith('.') and not _leads_back(Path(folder, name), root)]
         if any(name.lower().endswith(suffixes) and not name.startswith('.') for name in names):
             found[Path(folder).relative_to(root).as_posix()] = Path(folder)
     return {name: found[name] for name in sorted(found, key=natural_key)}
+
+
+def _leads_back(folder: Path, root: Path) -> bool:
+    """Whether a folder is a link to one that a walk from the root has passed, so that the walk would not end."""
+    if not folder.is_symlink():
+        return False
+    target = Path(os.path.realpath(folder))
+    passed = [Path(os.path.realpath(parent)) for parent in folder.parents if parent.is_relative_to(root)]
+    return any(place.is_relative_to(target) for place in passed)
 
 
 def video_name(folder: str, root: Path) -> str:

@@ -31,6 +31,17 @@ def test_folders_with_images(tmp_path):
     assert video_name('v9/left', tmp_path) == 'v9/left' and video_name('.', tmp_path / 'v9') == 'v9'
 
 
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path):
+    write_frames(tmp_path / 'store/v1', ['0'])
+    (tmp_path / 'set').mkdir()
+    (tmp_path / 'set/a').symlink_to(tmp_path / 'store/v1')
+    (tmp_path / 'set/b').symlink_to(tmp_path / 'store')
+    (tmp_path / 'store/v1/self').symlink_to(tmp_path / 'store')
+    (tmp_path / 'set/above').symlink_to(tmp_path)
+    (tmp_path / 'store/v1/other').symlink_to(tmp_path / 'set')
+    assert list(folders_with(tmp_path / 'set')) == ['a', 'b/v1']
+
+
 @pytest.mark.parametrize(('address', 'path'), [
     ('a/b.jpg', 'a/b.jpg'),
     ('..\\a\\b.jpg', '../a/b.jpg'),
