@@ -134,7 +134,7 @@ class CocoTracks(FileReader):
                                 'must have one size. Put each video into a folder of its own')
         if images is not None and images.is_file():
             return [self._from_video_file(groups, images)]
-        finder = FileFinder(images or self._find_images())
+        finder = FileFinder(images or self._find_images(), any_suffix=True)
         return [self._from_images(name, groups[name], finder) for name in sorted(groups, key=natural_key)]
 
     def _group_of(self, image: dict, names: dict[str, str]) -> str:

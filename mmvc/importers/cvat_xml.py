@@ -22,7 +22,7 @@ from .frame_files import (
     video_of_images,
 )
 from .reader import FileReader
-from .source import Category, Region, SourceVideo
+from .source import Category, Region, SourceFrame, SourceVideo
 
 FILE = 'annotations.xml'
 
@@ -123,7 +123,9 @@ class CvatXml(FileReader):
 
     def _list_images(self) -> list[SourceVideo]:
         """A video for each folder of images."""
-        finder = FileFinder(self._images)
+        if self._images.is_file():
+            return [self._frames_of_video_file()]
+        finder = FileFinder(self._images, any_suffix=True)
         folders: dict[str, dict[str, Path]] = defaultdict(dict)
         shapes: dict[str, dict[str, list[Shape]]] = defaultdict(dict)
         sizes: dict[str, tuple[int, int]] = {}
@@ -146,6 +148,29 @@ class CvatXml(FileReader):
                                           [frame for frame in order if shapes[name][frame]], shapes[name],
                                           sizes[name]))
         return videos
+
+    def _frames_of_video_file(self) -> SourceVideo:
+        """The frames of a video file, which CVAT names by their numbers."""
+        shapes: dict[int, list[Shape]] = {}
+        for image in self._document.images:
+            number = frame_number(Path(image.name).stem)
+            if number is None or number in shapes:
+                raise DataError(f'"{self._path}", line {image.line}: the image "{image.name[:100]}" is no frame of '
+                                f'"{self._images}", whose names are frame_000000, ...: give the folder of the images '
+                                '(--images)')
+            shapes[number] = image.shapes
+        video = video_of_file(self._task_name(), self._images, shapes)
+        frames = [SourceFrame(frame.name, None, frame.index, bool(shapes[frame.index])) for frame in video.frames
+                  if frame.index in shapes]
+        first = self._document.images[0]
+        self._require_size(video.size, self._size_of(first.values, first.line))
+        return SourceVideo(video.name, video.size, frames, video.video_file,
+                           {frame.name: shapes[frame.index] for frame in frames})
+
+    def _require_size(self, found: tuple[int, int], expected: tuple[int, int] | None) -> None:
+        if expected is not None and expected != found:
+            raise DataError(f'"{self._images}" has frames of the size {found}, "{self._path}" is for {expected} '
+                            '(height, width): give the video that was labelled (--images)')
 
     def _size_of(self, values: dict[str, str], line: int) -> tuple[int, int]:
         height, width = values.get('height', ''), values.get('width', '')
@@ -179,10 +204,7 @@ class CvatXml(FileReader):
     def _from_video_file(self, start: int, step: int) -> SourceVideo:
         stop = self._meta_number('stop_frame', None)
         video = video_of_file(self._task_name(), self._images, self._document.frames)
-        expected = self._original_size()
-        if expected is not None and expected != video.size:
-            raise DataError(f'"{self._images}" has frames of the size {video.size}, "{self._path}" is for {expected} '
-                            '(height, width): give the video that was labelled (--images)')
+        self._require_size(video.size, self._original_size())
         frames = [frame for frame in video.frames if frame.index >= start and (frame.index - start) % step == 0
                   and (stop is None or frame.index <= stop)]
         other = sorted(set(self._document.frames) - {frame.index for frame in frames})

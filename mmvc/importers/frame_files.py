@@ -146,15 +146,22 @@ class FileFinder:
     Args:
         root (Path): The folder.
         suffixes (tuple[str, ...]): Endings of the files, in lower case. Defaults to those of images.
+        any_suffix (bool): Whether a file with another ending is taken if there is none with the right one: CVAT names
+            the frames of a video without an ending, or with one that its users change. Defaults to False.
     """
 
-    def __init__(self, root: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> None:
+    def __init__(self, root: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES, any_suffix: bool = False) -> None:
         self.root = root
+        self._any_suffix = any_suffix
         self._files: dict[str, list[Path]] = defaultdict(list)
         for folder in folders_with(root, suffixes).values():
             for name in os.listdir(folder):
                 if name.lower().endswith(suffixes) and not name.startswith('.'):
                     self._files[name].append(folder / name)
+        self._by_stem: dict[str, list[Path]] = defaultdict(list)
+        for paths in self._files.values():
+            for path in paths:
+                self._by_stem[path.stem].append(path)
 
     def find(self, address: str, where: str) -> Path:
         """Find a file.
@@ -173,6 +180,8 @@ class FileFinder:
         if find_name_fault(parts[-1], where) is not None:
             raise DataError(f'{where}: {address[:100]!r} names no file')
         candidates = self._files.get(parts[-1]) or self._files.get(_UPLOAD_PREFIX.sub('', parts[-1]), [])
+        if not candidates and self._any_suffix:
+            candidates = self._by_stem.get(parts[-1]) or self._by_stem.get(Path(parts[-1]).stem, [])
         agreement = [self._agreement(path, parts) for path in candidates]
         best = [path for path, value in zip(candidates, agreement) if value == max(agreement)]
         if not best:

@@ -89,6 +89,13 @@ def test_video_file(export, tmp_path):
         CocoTracks.from_path(export, tmp_path / 'street.mp4')
 
 
+def test_images_with_another_suffix(export):
+    for path in (export / 'images/default').iterdir():
+        path.rename(path.with_suffix('.bmp'))
+    [video] = CocoTracks.from_path(export).videos()
+    assert video.frames[2].image == export / 'images/default/frame_000002.bmp'
+
+
 def test_boxes_are_filled(export):
     content = coco_content()
     content['annotations'][0].update(segmentation=[], bbox=[2, 3, 4.0, 5])

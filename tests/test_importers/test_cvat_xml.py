@@ -118,6 +118,25 @@ def test_tracks_of_images(tmp_path):
     assert [region.track for regions in source.regions(video) for region in regions] == ['track 17'] * 2
 
 
+def test_images_of_a_video_task(tmp_path):
+    """CVAT names its frames without a suffix; they may be in files with any, or in the video file."""
+    polygon = shape('polygon', label='car', points=rectangle(1, 2, 3, 4))
+    body = ''.join(f'<image id="{index}" name="frame_{index:06d}" width="32" height="24">'
+                   f'{polygon * (index != 4)}</image>' for index in (0, 2, 4))
+    path = write_cvat_xml(tmp_path / 'annotations.xml', body, 'annotation')
+    write_frames(tmp_path / 'images', [f'frame_{index:06d}' for index in range(6)], '.PNG')
+    write_video(tmp_path / 'clip.mp4', 6)
+    for images in (None, tmp_path / 'clip.mp4'):
+        source = CvatXml.from_path(path, images)
+        [video] = source.videos()
+        assert [frame.labelled for frame in video.frames] == [True, True, False]
+        assert [frame.index for frame in video.frames] == ([0, 1, 2] if images is None else [0, 2, 4])
+        assert all((region.mask == box(1, 2, 3, 4)).all() for regions in source.regions(video) for region in regions)
+    path.write_text(path.read_text().replace('name="frame_000002"', 'name="two"'))
+    with pytest.raises(DataError, match='line .*the image "two" is no frame of'):
+        CvatXml.from_path(path, tmp_path / 'clip.mp4')
+
+
 def test_rotation(tmp_path):
     write_frames(tmp_path / 'images', ['0'])
     values = dict(label='car', xtl=10, ytl=10, xbr=20, ybr=14)
