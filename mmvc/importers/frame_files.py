@@ -14,11 +14,13 @@ from mmvc.utils.files import IMAGE_SUFFIXES, files_in
 from mmvc.utils.image_files import read_size
 from mmvc.utils.names import find_name_fault
 from mmvc.utils.natural_order import natural_key
+from mmvc.utils.progress import ProgressBars
 
 from .source import SourceFrame, SourceVideo
 
 VIDEO_SUFFIXES = ('.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv', '.gif')
 _NUMBERED = re.compile(r'frame_(\d{1,9})', re.IGNORECASE)
+_LONG_VIDEO = 1000  # frames; counting those of shorter videos takes a few seconds
 _UPLOAD_PREFIX = re.compile(r'^[0-9a-f]{6,8}-')  # Label Studio puts it before the name of an uploaded file
 
 _SERVED = ('/data/local-files/', '/data/upload/')  # by Label Studio
@@ -98,7 +100,8 @@ def video_of_images(name: str, images: Mapping[str, Path], labelled: Iterable[st
     return SourceVideo(name, first[1], frames, key=key)
 
 
-def video_of_file(name: str, path: Path, labelled: Iterable[int] | None, key: object = None) -> SourceVideo:
+def video_of_file(name: str, path: Path, labelled: Iterable[int] | None, key: object = None,
+                  remedy: str = 'give the video that was labelled') -> SourceVideo:
     """Describe a video file. It is decoded once, because the number of frames in a header may be an estimate.
 
     Args:
@@ -106,6 +109,8 @@ def video_of_file(name: str, path: Path, labelled: Iterable[int] | None, key: ob
         path (Path): The file.
         labelled (Iterable[int], optional): Positions of the frames with labels, from 0. None: all frames.
         key (object, optional): See :class:`SourceVideo`. Defaults to None.
+        remedy (str): What to do if a label is for a frame that the video does not have, for the error. Defaults to
+            'give the video that was labelled'.
 
     Returns:
         SourceVideo: The video. The name of a frame is its position with eight digits.
@@ -116,17 +121,18 @@ def video_of_file(name: str, path: Path, labelled: Iterable[int] | None, key: ob
     """
     size, count = None, 0
     with open_video(str(path)) as video:
-        for index, content, _ in video.read():
-            if isinstance(content, str):
-                raise DataError(f'"{path}", frame {index}: {content}')
-            size, count = size or content.shape[:2], index + 1
+        is_long = video.num_frames is None or video.num_frames >= _LONG_VIDEO
+        with ProgressBars('frames', enabled=is_long) as progress:
+            for index, content, _ in progress.track(video.read(), video.num_frames, f'counting {path.name}'):
+                if isinstance(content, str):
+                    raise DataError(f'"{path}", frame {index}: {content}')
+                size, count = size or content.shape[:2], index + 1
     assert size is not None  # open_video has decoded a frame
     labelled = set(range(count) if labelled is None else labelled)
     outside = sorted(index for index in labelled if not 0 <= index < count)
     if outside:
         raise DataError(f'video "{name}" has labels for the frame {outside[-1]}, but "{path}" has {count} frames, 0 '
-                        f'to {count - 1}: give the video that was labelled; if the labels count from 1, say so '
-                        '(--first-frame 1)')
+                        f'to {count - 1}: {remedy}')
     frames = [SourceFrame(f'{index:08d}', None, index, index in labelled) for index in range(count)]
     return SourceVideo(name, (size[0], size[1]), frames, path, key)
 

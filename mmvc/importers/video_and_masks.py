@@ -112,7 +112,8 @@ class VideoAndMasks(FileReader):
             masks[index] = path
         if not masks:
             raise DataError(f'"{folder}" has no PNG masks: give the folder of the masks of "{file.name}"')
-        return video_of_file(name, file, masks, masks)
+        return video_of_file(name, file, masks, masks, 'give the video of these masks; if their names count from 1, '
+                             'say so (--first-frame 1)')
 
     def _split_classes(self, path: Path, size: tuple[int, int]) -> list[Region]:
         label_map = read_sized_map(path, size)

@@ -121,8 +121,19 @@ def test_video_files(tmp_path):
             video_of_file('street', tmp_path / 'v.mp4', [0, wrong])
 
 
+def test_a_long_video_shows_its_progress(tmp_path, monkeypatch, capfd):
+    write_video(tmp_path / 'v.mp4', 5)
+    video_of_file('v', tmp_path / 'v.mp4', [])
+    assert 'counting' not in capfd.readouterr().err
+    monkeypatch.setattr(frame_files, '_LONG_VIDEO', 5)
+    video_of_file('v', tmp_path / 'v.mp4', [])
+    assert 'counting v.mp4' in capfd.readouterr().err
+
+
 def test_a_broken_frame_of_a_video_is_named(monkeypatch):
     class Broken:
+        num_frames = 2
+
         def __enter__(self):
             return self
 
