@@ -17,6 +17,8 @@ from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import JPEG_START, PNG_SIGNATURE, find_damage, orientation_of
 from mmvc.utils.typing import PathLike
 
+from .other_formats import IMPORTER
+
 #: class index of pixels without a class
 VOID_LABEL = 255
 #: segment id of pixels without a segment
@@ -52,13 +54,14 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
         label_map = np.asarray(_decode_by_pillow(content, path))
     if label_map.ndim != 2:
         raise DataError(f'mask "{path}" is a colour image of shape {label_map.shape}: save one class index per pixel '
-                        '(grey or palette image), not colours')
+                        f'(grey or palette image), not colours. {IMPORTER} converts the colours and object ids of '
+                        'annotation tools')
     if label_map.dtype.kind not in 'ui':
         raise DataError(f'mask "{path}" holds {label_map.dtype} numbers: save one class index per pixel as an 8-bit '
                         'grey or palette image')
     if label_map.dtype != np.uint8:
         raise DataError(f'mask "{path}" holds the value {label_map.max()} with more than 8 bits per pixel: save it as '
-                        'an 8-bit grey or palette image')
+                        f'an 8-bit grey or palette image. {IMPORTER} converts the object ids of annotation tools')
     return label_map
 
 
@@ -124,7 +127,8 @@ def read_panoptic_map(path: str, backend_args: dict | None = None) -> np.ndarray
             return image.astype(np.int32)
         if image.shape[2:] != (3, ):
             raise DataError(f'panoptic map "{path}" has the shape {image.shape} and {image.dtype} numbers: save a '
-                            'colour image of three channels with id = R + 256 G + 65536 B')
+                            'colour image of three channels with id = R + 256 G + 65536 B. '
+                            f'{IMPORTER} converts the masks of annotation tools')
         image = image[..., ::-1]
     # four bytes R, G, B, 255 read as one little-endian number
     ids = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_BGR2RGBA).view('<i4')[..., 0]

@@ -23,6 +23,7 @@ from mmvc.utils.typing import PathLike
 
 from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
 from .label_maps import VOID_ID, encode_panoptic_map
+from .other_formats import OR_IMPORT
 
 FRAMES, MASKS = 'images', 'panomasksRGB'
 RAW_MASKS = 'panomasks'  # as downloaded: 16 bits, class and instance in one number
@@ -33,7 +34,7 @@ _VIDEOS = [{'video_id': ID, 'images': [{'file_name': str, 'width': int, 'height'
 _SEGMENTS = [{'id': int, 'category_id': int, 'iscrowd?': FLAG}]
 _ANNOTATIONS = [{'video_id': ID, 'annotations': [{'file_name': str, 'segments_info': _SEGMENTS}]}]
 SCHEMA = {'videos': _VIDEOS, 'annotations': _ANNOTATIONS, 'categories': _CATEGORIES}
-_EXPECTED = 'a file like panoptic_gt_VIPSeg_val.json'
+_EXPECTED = f'a file like panoptic_gt_VIPSeg_val.json{OR_IMPORT}'
 
 #: segments by video and by name of the frame, without suffix
 Segments = dict[str, dict[str, list[dict]]]
@@ -186,7 +187,7 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     """
     videos = content.get('videos')
     if videos is not None and not videos:
-        yield Fault('annotation', f'"{path}" has no videos; convert the dataset again')
+        yield Fault('annotation', f'"{path}" has no videos; convert the dataset again{OR_IMPORT}')
     yield from _find_bad_names(content, path)
     for key, what in (('videos', 'video'), ('annotations', 'annotated video')):
         ids = (osp.normpath(str(video['video_id'])) for video in content.get(key) or ())  # folders
@@ -333,11 +334,11 @@ class VideoRecorder:
             name (str): Its name, without suffix.
             size (tuple[int, int]): Width and height, in pixels.
             segments (list[dict], optional): ``id``, ``category_id``, ``iscrowd`` and ``area`` of its segments.
-                Defaults to None (no mask).
+                Defaults to None (no mask, and no entry in the annotations).
         """
         file_name = f'{name}.png'
         self._images.append(dict(id=name, width=size[0], height=size[1], file_name=file_name))
-        if self._annotations is not None:
+        if self._annotations is not None and segments is not None:
             self._annotations.append(dict(image_id=name, file_name=file_name, segments_info=segments))
 
     def record(self) -> dict[str, Any]:

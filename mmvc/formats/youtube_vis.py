@@ -22,6 +22,7 @@ from mmvc.utils.files import read_names
 from mmvc.utils.typing import PathLike
 
 from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
+from .other_formats import OR_IMPORT
 from .rle import to_rles
 
 # Names under which the annotations and frames of a split are found, in releases and in projects.
@@ -43,6 +44,7 @@ _UNLABELLED = {
     'categories': [{'id': int, 'name': str}],
 }
 SCHEMA = {**_UNLABELLED, 'annotations?': _ANNOTATIONS}
+_EXPECTED = f'annotations in the format of YouTube-VIS{OR_IMPORT}'
 _RESULTS = [{**_TRACK, 'score': float}]
 
 
@@ -129,8 +131,7 @@ def read_annotations(path: PathLike,
         FileNotFoundError: There is no such file.
         DataError: It does not fit the schema, or has one of the faults of :func:`find_faults`.
     """
-    content = read_json(path, SCHEMA if with_tracks else _UNLABELLED, 'annotations in the format of YouTube-VIS',
-                        backend_args)
+    content = read_json(path, SCHEMA if with_tracks else _UNLABELLED, _EXPECTED, backend_args)
     if not with_tracks:
         content = dict(content, annotations=None)
     raise_first(find_faults(content, path, classes))
@@ -164,7 +165,7 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     if classes is not None:
         yield from _find_other_classes(names, classes, path)
     if not videos:
-        yield Fault('annotation', f'"{path}" has no videos; download it again')
+        yield Fault('annotation', f'"{path}" has no videos; download it again{OR_IMPORT}')
     yield from find_bad_names((video['id'] for video in videos), 'id in videos', path)
     for video in videos:
         yield from find_bad_names(video['file_names'], f'file_names of video {video["id"]!r}', path)
@@ -307,19 +308,25 @@ class TrackRecorder:
 
     Args:
         category_id (int): Its category.
+        is_crowd (bool): Whether it covers several objects that are not separated. Defaults to False.
     """
 
-    def __init__(self, category_id: int) -> None:
-        self._category_id = category_id
+    def __init__(self, category_id: int, is_crowd: bool = False) -> None:
+        self._category_id, self._is_crowd = category_id, is_crowd
         self._frames: dict[str, list] = dict(segmentations=[], bboxes=[], areas=[], occlusion=[])
 
-    def add(self, mask: np.ndarray, occlusion: str | None) -> None:
+    def add(self, mask: np.ndarray | None, occlusion: str | None = None) -> None:
         """Add the mask of a frame.
 
         Args:
-            mask (np.ndarray): Bool, shape (H, W). For an empty mask, the entries of the frame are null.
-            occlusion (str, optional): One of ``OCCLUSION_LEVELS``.
+            mask (np.ndarray, optional): Bool, shape (H, W). For an empty mask or None, the entries of the frame are
+                null.
+            occlusion (str, optional): One of ``OCCLUSION_LEVELS``. Defaults to None: not known.
         """
+        if mask is None:
+            for of_frame in self._frames.values():
+                of_frame.append(None)
+            return
         rle = mask_utils.encode(np.asfortranarray(mask, np.uint8))
         area = int(mask_utils.area(rle))
         values = (_as_text(rle), mask_utils.toBbox(rle).tolist(), area, occlusion)
@@ -329,13 +336,16 @@ class TrackRecorder:
     def record(self, video: dict) -> dict | None:
         """Return the entry of the annotation file, without ids; None if the object is never visible.
 
+        It has levels of occlusion if one is known.
+
         Args:
             video (dict): ``height``, ``width`` and ``length`` of its video.
         """
         if not any(self._frames['areas']):
             return None
         size = {key: video[key] for key in ('height', 'width', 'length')}
-        return dict(iscrowd=0, **size, category_id=self._category_id, **self._frames)
+        frames = {key: values for key, values in self._frames.items() if key != 'occlusion' or any(values)}
+        return dict(iscrowd=int(self._is_crowd), **size, category_id=self._category_id, **frames)
 
 
 def write_annotations(path: PathLike, videos: Sequence[tuple[dict, Sequence[dict]]],

@@ -2,11 +2,14 @@
 """What every reader of annotation files returns: categories, videos, frames and regions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+#: category of pixels that the file marks as unlabelled
+VOID_CATEGORY = -1
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Region:
     """Pixels of one category, or of one object, in a frame.
 
     Attributes:
-        category (int): Index of its category in :attr:`AnnotationSource.categories`.
+        category (int): Index of its category in :attr:`AnnotationSource.categories`, or ``VOID_CATEGORY``.
         mask (np.ndarray): Pixels, bool (H, W). Later regions of a frame lie over earlier ones.
         track (int | str, optional): Track id, the same in all frames of the video. Defaults to None: the file has no
             tracks, or the region is not an object.
@@ -86,11 +89,13 @@ class AnnotationSource(ABC):
         has_tracks (bool): Whether the regions of objects have track ids.
         covers_frames (bool): Whether pixels outside all regions are labelled as background. False: they are
             unlabelled, or of no category.
+        notes (Sequence[str]): What the user should know about the files, in sentences.
     """
 
     categories: list[Category]
     has_tracks: bool = False
     covers_frames: bool = False
+    notes: Sequence[str] = ()
 
     @abstractmethod
     def videos(self) -> list[SourceVideo]:

@@ -13,7 +13,9 @@ from mmengine.config import Config
 
 from mmvc.datasets.camvid import CamVidDataset
 from mmvc.datasets.synthetic import SyntheticVideoConfig, make_synthetic_dataset
+from tests.helpers.annotation_exports import cvat_body, write_cvat_xml
 from tests.helpers.doc_commands import PAGES, ROOT, Command, python_blocks_of
+from tests.helpers.drawn_videos import write_frames
 from tests.helpers.tiny_configs import shrink
 
 #: configs that the documentation trains and tests with
@@ -72,6 +74,7 @@ def write_folder(root: Path) -> None:
     _write_own(data)
     _write_predictions(root)
     _write_video(root)
+    _write_export(root)
 
 
 def _write_miniature(path: Path) -> None:
@@ -155,3 +158,9 @@ def _write_video(root: Path) -> None:
     for frame in frames:
         writer.write(cv2.imread(str(frame)))
     writer.release()
+
+
+def _write_export(root: Path) -> None:
+    """The export of an annotation tool."""
+    write_frames(root / 'exports/street/images', [f'frame_{index:06d}' for index in range(5)])
+    write_cvat_xml(root / 'exports/street/annotations.xml', cvat_body())

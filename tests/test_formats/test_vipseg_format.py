@@ -38,6 +38,15 @@ def test_annotations_round_trip(path):
         vipseg.read_annotations(path, ['cup', 'floor'])
 
 
+def test_frames_without_masks_have_no_annotation(tmp_path):
+    recorder = vipseg.VideoRecorder('a')
+    recorder.add('1', (6, 4))
+    recorder.add('2', (6, 4), [])
+    vipseg.write_annotations(tmp_path / 'file.json', [recorder.record()], CATEGORIES)
+    truth = vipseg.read_annotations(tmp_path / 'file.json')
+    assert truth.segments == dict(a={'2': []}) and truth.unlabelled == ['a/1']
+
+
 def test_the_order_of_frames_is_that_of_the_videos(path):
     """Annotations may list the frames in any order: VPQ over windows does not depend on it."""
     content = json.loads(path.read_text())
@@ -47,7 +56,7 @@ def test_the_order_of_frames_is_that_of_the_videos(path):
     del content['videos']
     path.write_text(json.dumps(content))
     assert list(vipseg.read_annotations(path, list_videos=False).segments['a']) == ['10', '2', '1']
-    with pytest.raises(ValueError, match='has no videos'):
+    with pytest.raises(ValueError, match='has no videos.*from_annotations.py'):
         vipseg.read_annotations(path)
 
 

@@ -45,6 +45,17 @@ def test_annotations_round_trip(path):
         youtube_vis.read_annotations(path, ['mug', 'cup'])
 
 
+def test_tracks_without_levels_of_occlusion(tmp_path):
+    crowd = youtube_vis.TrackRecorder(3, is_crowd=True)
+    for mask in (None, square(1), np.zeros((4, 6), bool)):
+        crowd.add(mask)
+    record = crowd.record(VIDEO)
+    assert record['iscrowd'] == 1 and record['areas'] == [None, 4, None] and 'occlusion' not in record
+    youtube_vis.write_annotations(tmp_path / 'valid.json', [(VIDEO, [record])], CATEGORIES)
+    truth = youtube_vis.read_annotations(tmp_path / 'valid.json')
+    assert not truth.with_occlusion and truth.tracks[1][0]['segmentations'][0] is None
+
+
 def test_annotations_that_are_not_read_are_not_checked(path):
     content = json.loads(path.read_text())
     content['annotations'][0]['segmentations'].pop()

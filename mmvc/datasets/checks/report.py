@@ -10,6 +10,7 @@ from prettytable import PrettyTable
 
 from mmvc.datasets.base_video import BaseVideoDataset
 from mmvc.formats.json_files import Fault, read_json
+from mmvc.formats.other_formats import OR_IMPORT
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.files import files_in
 from mmvc.utils.image_files import find_damage, orientation_of, size_of
@@ -88,7 +89,7 @@ class CheckReport:
             self.add('missing file', str(path))
             return None
         try:
-            return read_json(path, schema, 'the annotations of the benchmark, or of a dataset in its format')
+            return read_json(path, schema, f'the annotations of the benchmark, or a dataset in its format{OR_IMPORT}')
         except DataError as error:
             # an error of the parser has a cause: the file is not JSON
             self.add('annotation' if error.__cause__ is None else 'unreadable file', str(error))
