@@ -29,6 +29,8 @@ COMMANDS = {
     'evaluate': Command('mmvc.commands.evaluate', "score anybody's predictions"),
     'check': Command('mmvc.commands.check', 'check that a dataset is complete and readable'),
     'browse': Command('mmvc.commands.browse', 'draw clips of a dataset with their ground truth'),
+    'convert annotations': Command('mmvc.commands.import_annotations',
+                                   'labels of CVAT, COCO, LabelMe, Label Studio, YOLO, DAVIS'),
     'convert vspw': Command('mmvc.commands.convert_vspw', 'VSPW: resize the release to 480 rows'),
     'convert vipseg': Command('mmvc.commands.convert_vipseg', 'VIPSeg: resize the release to 720 rows'),
     'convert coco': Command('mmvc.commands.convert_coco', 'COCO: pseudo-videos for instance segmentation'),

@@ -131,6 +131,5 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             overwrite=args.overwrite)
         print(f'{reader.NAME}: {len(summary.records)} videos in the layout {args.layout}')
         print(summary.to_text())
-        print(f'\ncheck the dataset:\n  python tools/dataset_converters/check_dataset.py {summary.config}\n'
-              f'train a small model on it:\n  python tools/train.py {summary.config}\n'
-              'larger models: docs/en/own_dataset.md')
+        print(f'\ncheck the dataset:\n  mmvc check {summary.config}\ntrain a small model on it:\n'
+              f'  mmvc train {summary.config}\nlarger models: docs/en/own_dataset.md')

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Turn the export of an annotation tool into a dataset to train on: the script of ``mmvc.commands``."""
+"""Turn the export of an annotation tool into a dataset to train on."""
 
 import signal
 
@@ -9,4 +9,4 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 from mmvc.commands.import_annotations import main
 
 if __name__ == '__main__':
-    main()
+    main(prog='python tools/dataset_converters/from_annotations.py')
