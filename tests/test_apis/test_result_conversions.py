@@ -15,16 +15,6 @@ from mmvc.apis.results_table import COLUMNS
 from mmvc.utils.errors import UsageError
 from tests.helpers.tiny_inference import CLASSES
 
-TASKS = ('vss', 'vps', 'vis')
-
-
-@pytest.fixture(params=TASKS)
-def segmented(request, make_inferencer, frames):
-    """The result of a video of three frames, and the full-size results of its frames."""
-    inferencer = make_inferencer('DVISOffline', request.param)
-    result, = inferencer(frames[:3])
-    return result, list(inferencer.stream(frames[:3]))
-
 
 def test_everything_prints_in_a_line(segmented):
     result, full = segmented
