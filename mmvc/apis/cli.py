@@ -31,6 +31,9 @@ complete. An input that cannot be read does not keep the others from being segme
 Ctrl-C keeps the videos that are complete and drops the one in progress; --skip-existing then goes on from there. It
 ends a camera or a stream, of which the frames so far are written."""
 
+# Level of FFmpeg's messages: of a damaged video, it reports each packet, and we say what is wrong with it.
+_FATAL = '8'
+
 EXAMPLES = """examples:
   draw the prediction over a video (out/street.mp4):
     %(prog)s street.mp4 --model mvc/dvispp_r50_vspw --weights dvispp.pth --out-dir out
@@ -133,6 +136,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     """
     args = build_parser(prog).parse_args(argv)
     keep_freed_memory()
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', _FATAL)  # for the first video that OpenCV opens
     if args.trust_checkpoint:
         trust_checkpoints()
     if args.max_megapixels is not None:

@@ -191,10 +191,10 @@ class FrameSegments(Convertible, Picture):
 
     def segment_map(self) -> SegmentMap:
         """The segments as a map with one id per pixel; where instances overlap, the highest score is in front."""
-        ids = self.ids.tolist()
         tracks = frozenset(segment.id for segment in self.segments if segment.is_track)
-        return SegmentMap.from_masks(self.masks, self.labels.tolist(), ids, tracks,
-                                     self.scores if self.task == VIS else None)
+        scores = self.scores if self.task == VIS else None
+        return SegmentMap.from_masks(self.masks, self.labels.tolist(), self.ids.tolist(), tracks,
+                                     None if scores is None else scores.tolist())
 
     def id_map(self) -> np.ndarray:
         """Map each pixel to one id, as :meth:`FrameResult.id_map` does."""

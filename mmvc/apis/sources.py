@@ -271,17 +271,19 @@ def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
 
 
 def _broken(item: Any, error: UsageError) -> BrokenSource:
+    if isinstance(item, str) and '://' in item:
+        return BrokenSource(video_name(item), error, Path(urlsplit(item).path))
     origin = Path(item) if isinstance(item, (str, Path)) else None
     return BrokenSource((origin.stem if origin else '') or 'input', error, origin)
 
 
 def _open_intact(item: Source, load_image: Callable | None) -> list[FrameSource]:
     if is_image(item):
-        source = Arrays([item], 'image')
+        source = Arrays([cast(ImageInput, item)], 'image')
         source.is_image = True
         return [source]
     if is_video(item):
-        return [Arrays(item, 'video')]
+        return [Arrays(cast(Iterable[ImageInput], item), 'video')]
     if isinstance(item, np.ndarray):
         raise UsageError(f'an array of frames must have the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
     if isinstance(item, torch.Tensor):
@@ -292,7 +294,7 @@ def _open_intact(item: Source, load_image: Callable | None) -> list[FrameSource]
     if isinstance(item, Integral):
         return [Camera(int(item))]
     if not isinstance(item, (str, Path)):
-        return [Arrays(cast(Iterable[np.ndarray], item), 'video')]
+        return [Arrays(cast(Iterable[ImageInput], item), 'video')]
     text = str(item)
     if text.lower().startswith('file://'):
         text = url2pathname(urlsplit(text).path)
