@@ -62,7 +62,7 @@ def _frame_times(container: Any) -> np.ndarray:
     """When each frame of the first video track is shown, in seconds, in order."""
     stream = container.streams.video[0]
     times = [packet.pts for packet in container.demux(stream)
-             if packet.size and packet.pts is not None and not packet.is_discard]
+             if packet.size and packet.pts is not None and not getattr(packet, 'is_discard', False)]
     return np.sort(np.array(times, np.float64)) * float(stream.time_base)
 
 
@@ -72,9 +72,9 @@ def _combine(av: Any, video: Path, source: Path, draft: Path, start: float, dura
         audio = sounds.streams.audio[0]
         out = av.open(str(draft), 'w', options=dict(movflags='faststart'))
         try:
-            picture_stream = out.add_stream_from_template(pictures.streams.video[0])
+            picture_stream = _stream_like(pictures.streams.video[0], out)
             if audio.codec_context.name in COPIED_CODECS:
-                heard = _copied(sounds, audio, out.add_stream_from_template(audio), start, duration)
+                heard = _copied(sounds, audio, _stream_like(audio, out), start, duration)
             else:
                 heard = _encoded(sounds, audio, out.add_stream('aac', rate=audio.rate), start, duration)
             # in the order of time, so that players need not jump
@@ -84,6 +84,13 @@ def _combine(av: Any, video: Path, source: Path, draft: Path, start: float, dura
             out = None  # PyAV crashes if a file that it could not write to is completed
             raise
         out.close()
+
+
+def _stream_like(stream: Any, out: Any) -> Any:
+    """Add a stream for the packets of another one."""
+    if hasattr(out, 'add_stream_from_template'):
+        return out.add_stream_from_template(stream)
+    return out.add_stream(template=stream)  # PyAV before 14
 
 
 def _moved(container: Any, to: Any) -> Iterator[tuple[float, Any]]:

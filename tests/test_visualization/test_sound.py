@@ -77,3 +77,18 @@ def test_sound_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr('mmvc.visualization.sound._copied', fail)
     assert 'cannot be written into an mp4' in write_video(path, source, 40)
     assert num_frames(path) == 40 and sorted(file.name for file in tmp_path.iterdir()) == ['overlay.mp4', 'source.mp4']
+
+
+def test_a_full_disk_costs_the_sound_only(tmp_path):
+    resource = pytest.importorskip('resource')  # POSIX only
+    source, path = write_source(tmp_path / 'source.mkv', 'flac'), tmp_path / 'overlay.mp4'
+    with VideoWriter(path, FPS) as writer:
+        for index in range(40):
+            writer.write(np.full((48, 64, 3), index, np.uint8))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 500, before[1]))
+    try:
+        reason = write_video(path, source, 40)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert 'cannot be written into an mp4' in reason and heard(path) is None and num_frames(path) == 40
