@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmvc.apis import VideoSegInferencer
+from mmvc.apis import FrameResult, VideoResult, VideoSegInferencer
 from tests.helpers.tiny_inference import tiny_config, vivid_model
 
 
@@ -29,6 +29,21 @@ def make_inferencer(tmp_path) -> Callable[..., VideoSegInferencer]:
 @pytest.fixture
 def frames() -> list[np.ndarray]:
     """Eight frames, 75 x 110: moving blocks, so that the prediction has more than one class."""
+    return moving_blocks()
+
+
+@pytest.fixture(scope='module', params=['vss', 'vps', 'vis'])
+def segmented(request, tmp_path_factory) -> tuple[VideoResult, list[FrameResult]]:
+    """The result of a video of three frames, and the full-size results of its frames. Tests do not change them."""
+    cfg = tiny_config('DVISOffline', request.param)
+    weights = tmp_path_factory.mktemp('weights') / 'weights.pth'
+    torch.save(dict(state_dict=vivid_model(cfg).state_dict()), weights)
+    inferencer = VideoSegInferencer(cfg, str(weights), 'cpu', show_progress=False)
+    result, = inferencer(moving_blocks()[:3])
+    return result, list(inferencer.stream(moving_blocks()[:3]))
+
+
+def moving_blocks() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     video = []
     for t in range(8):

@@ -47,7 +47,7 @@ def test_a_dataset(tmp_path, capsys, problems, monkeypatch):
     runpy.run_path(str(ROOT / 'tools/dataset_converters/from_annotations.py'), run_name='__main__')
     text = capsys.readouterr().out
     assert 'cvat-xml: 1 videos in the layout panoptic' in text
-    assert f'tools/train.py {tmp_path / "out/config.py"}' in text and 'check_dataset.py' in text
+    assert f'mmvc train {tmp_path / "out/config.py"}' in text and f'mmvc check {tmp_path / "out/config.py"}' in text
     assert ' 80.0%' in text and 'boxes' in text
     assert not problems(tmp_path / 'out/config.py')
 

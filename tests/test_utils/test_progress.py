@@ -1,7 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+from types import SimpleNamespace
+
 import pytest
 
-from mmvc.utils.progress import ProgressBars
+from mmvc.utils.progress import ProgressBars, SpeedColumn
 
 
 @pytest.mark.parametrize('total', [3, None])
@@ -25,3 +27,12 @@ def test_nothing_is_shown_if_disabled(capsys):
     with ProgressBars(enabled=False) as progress:
         assert list(progress.track([1, 2], 2, 'reading')) == [1, 2]
     assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize('completed, elapsed, finished, shown', [
+    (0, 30, False, ''), (3, 0.001, False, ''), (3, None, False, ''), (3, 2, False, '1.50 frames/s'),
+    (8, 4, True, '2.00 frames/s'), (8, 0.5, True, '16.00 frames/s'), (0, 4, True, '')])
+def test_a_speed_is_an_average_over_a_second_or_more(completed, elapsed, finished, shown):
+    """The first items may come at once, from a buffer, and would seem to be thousands per second."""
+    task = SimpleNamespace(completed=completed, elapsed=elapsed, finished=finished, finished_time=elapsed)
+    assert SpeedColumn('frames').render(task).plain == shown

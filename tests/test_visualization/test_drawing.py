@@ -23,7 +23,7 @@ from mmvc.visualization import (
     stable_colors,
     write_labels,
 )
-from mmvc.visualization.text import shortened, text_size
+from mmvc.visualization.text import shortened, text_scale, text_size
 
 CLASSES, PALETTE = ('road', 'car', 'sky'), ((128, 64, 128), (0, 0, 142), (70, 130, 180))
 
@@ -130,6 +130,41 @@ class TestLabels:
                     for index in (1, 2))
         assert (one & two).any()  # each for itself they would
         assert self.written(both, {1: 'pedestrian', 2: 'pedestrian'})[60:].any()  # the second goes below
+
+
+class TestLargePictures:
+    """Letters, boxes and lines grow with the picture: at 1080 rows they are twice, at 2160 four times as large."""
+
+    def heights(self, rows):
+        """Height of the letters of a label, of the title bar and of the legend in a picture of so many rows."""
+        columns = rows * 2
+        segments = SegmentMap(np.zeros((rows, columns), np.int32), {0: 1})
+        image = np.full((rows, columns, 3), 100, np.uint8)
+        written = (write_labels(image, segments, {0: 'car'}) != 100).any(-1).any(1)
+        drawer = PanelDrawer(CLASSES, PALETTE, labels=False, max_width=columns)
+        legend = drawer.legend(segments)
+        without, panel = (drawer.compose_panel({'input': image}, of) for of in (None, legend))
+        return written.sum(), len(without) - rows, len(panel) - len(without)
+
+    def test_they_grow(self):
+        small, base, hd, uhd = map(self.heights, (200, 540, 1080, 2160))
+        assert small == base
+        for factor, heights in ((2, hd), (4, uhd)):
+            assert heights == pytest.approx(np.multiply(base, factor), rel=0.15)
+
+    def test_outlines_grow(self):
+        widths = []
+        for rows in (200, 1080, 2160):
+            ids = np.zeros((rows, rows), np.int32)
+            ids[:, rows // 2:] = 1
+            out = overlay_segments(np.zeros((rows, rows, 3), np.uint8), ids, [0, 1],
+                                   [np.full(3, 200, np.uint8)] * 2, alpha=1.)
+            widths.append((out[rows // 2, :, 0] == 100).sum())
+        assert widths == [1, 2, 4]
+
+    def test_text_scale(self):
+        assert [text_scale(np.zeros(size, np.uint8)) for size in ((1, 1), (360, 640), (540, 960), (1920, 1080))] == [
+            1, 1, 1, 2]
 
 
 class TestPanelDrawer:
