@@ -100,8 +100,8 @@ class VIPSegDataset(BaseVideoDataset):
                             iscrowd=bool(segment.get('iscrowd'))) for segment in segments[name]
                     ]
             elif self.sparse_labels and not self.test_mode:
-                raise DataError(f'{type(self).__name__}: "{masks[name]}" is the mask of a frame that "{self.ann_file}" '
-                                'does not annotate; add its segments there, or remove the mask')
+                raise DataError(f'{type(self).__name__}: "{masks[name]}" is the mask of a frame that '
+                                f'"{self.ann_file}" does not annotate; add its segments there, or remove the mask')
             elif not self.test_mode:
                 raise DataError(f'{type(self).__name__}: frame "{frame["file_name"]}" of video "{video_id}" has no '
                                 f'annotation in "{self.ann_file}"; convert the dataset again, set sparse_labels=True '

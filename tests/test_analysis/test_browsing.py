@@ -9,7 +9,8 @@ from mmvc.analysis.browsing import PatchMasking, TrainingClips, WholeVideo, draw
 from mmvc.analysis.pictures import PictureWriter, spread
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.visualization import PanelDrawer
-from tests.helpers.synthetic_sets import META, NUM_FRAMES, SIZE, clip_pipeline, dataset_cfg
+from tests.helpers.sparse_labels import thin_vipseg, thin_vis, thin_vspw
+from tests.helpers.synthetic_sets import META, NUM_FRAMES, SIZE, clip_pipeline, dataset_cfg, make_sets
 
 RANDOM = dict(type='RandomPatchMask', patch_size=16, mask_ratio=0.5, prob=0.)
 
@@ -114,3 +115,19 @@ def test_an_error_leaves_no_sheet(tmp_path):
 
 def test_spread():
     assert spread(10, 3) == [0, 3, 6] and spread(2, 5) == [0, 1] and spread(3, None) == [0, 1, 2]
+
+
+@pytest.mark.parametrize('task, thin', [('vss', thin_vspw), ('vps', thin_vipseg), ('vis', thin_vis)])
+def test_frames_without_labels_are_shown_as_such(tmp_path, task, thin):
+    root = make_sets(tmp_path)
+    folder = root / dict(vss='vspw', vps='vipseg', vis='ytvis')[task]
+    thin(folder, {1})
+    cfg = dataset_cfg(root, task, 'train', pipeline=clip_pipeline(task, RANDOM, num_frames=3), sparse_labels=True)
+    truth = GroundTruth(cfg)
+    drawer = PanelDrawer(**{key: truth.dataset.metainfo[key] for key in ('classes', 'palette')})
+    for frames in (TrainingClips(cfg)[0][1], list(WholeVideo(truth, truth.videos[0]))):
+        titles = [list(frame.columns(drawer)) for frame in frames]
+        assert [columns[1] for columns in titles] == ['ground truth: not labelled', 'ground truth',
+                                                      'ground truth: not labelled']
+        assert (frames[0].columns(drawer)['ground truth: not labelled'] == 127).all()
+        draw_clip(frames, drawer, str(tmp_path / 'out'), 'clip')

@@ -153,3 +153,25 @@ def test_names_that_leave_their_folders_are_refused(path, change, with_tracks):
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match='valid.json", .* the name .*(out of its folder|absolute)'):
         youtube_vis.read_annotations(path, with_tracks=with_tracks)
+
+
+@pytest.mark.parametrize('labelled, fault', [
+    ([0, 2], None), ([2, 0], None), ([0, 1, 2], None), (None, None),
+    ([], 'lists no frame; list one, or remove the video'),
+    ([0, 2, 2], 'has the frame 2 twice'),
+    ([0, 2, 3], 'lists frame 3, the video has the frames 0 to 2'),
+    ([0, 2, -1], 'lists frame -1'),
+    ([1, 2], 'annotation 1 of .* has a mask in frame 0, which is not among the labelled_frames'),
+    ('all', 'labelled_frames')])
+def test_sparse_labels(path, labelled, fault):
+    """The cup of the first video is seen in frames 0 and 2."""
+    content = json.loads(path.read_text())
+    content['videos'][0]['labelled_frames'] = labelled
+    path.write_text(json.dumps(content))
+    if fault is not None:
+        with pytest.raises(ValueError, match=fault):
+            youtube_vis.read_annotations(path)
+        return
+    first, second = youtube_vis.read_annotations(path).videos
+    assert youtube_vis.labelled_frames(first) == (sorted(labelled) if labelled else [0, 1, 2])
+    assert youtube_vis.labelled_frames(second) == [0, 1, 2]

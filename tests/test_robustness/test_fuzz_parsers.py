@@ -14,8 +14,22 @@ from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
 from mmvc.engine import OverrideAction, require_checkpoint
 from mmvc.evaluation.files import evaluate_vis, evaluate_vps
 from mmvc.formats.rle import to_rle, to_rles
+from mmvc.importers.coco_tracks import CocoTracks
+from mmvc.importers.cvat_masks import CvatMasks
+from mmvc.importers.cvat_xml import CvatXml
+from mmvc.importers.mots_png import MotsPng
+from mmvc.importers.source import VOID_CATEGORY
 from mmvc.utils.checkpoint_loading import load_from_local
 from mmvc.utils.errors import CheckpointError, DataError, UsageError
+from tests.helpers.annotation_exports import (
+    coco_content,
+    cvat_body,
+    write_cvat_masks,
+    write_cvat_xml,
+    write_json,
+    write_mots_png,
+)
+from tests.helpers.drawn_videos import write_frames
 from tests.helpers.tiny_datasets import HEIGHT, WIDTH, WRITERS, load_all
 
 hypothesis = pytest.importorskip('hypothesis')
@@ -350,3 +364,55 @@ def test_overrides_on_the_command_line(argument):
         assert repr(argument)[1:-1] in repr(str(error)) or argument in str(error)
     else:
         assert list(options or ()) == ([argument.partition('=')[0]] if argument != '--' else [])
+
+
+@pytest.fixture(scope='module')
+def exports(tmp_path_factory):
+    """Exports of annotation tools: the reader, and the file to damage, by format."""
+    root = tmp_path_factory.mktemp('exports')
+    for name, suffix in (('xml', '.jpg'), ('coco', '.PNG')):
+        write_frames(root / name / 'images', [f'frame_{index:06d}' for index in range(5)], suffix)
+    return dict(
+        xml=(CvatXml, write_cvat_xml(root / 'xml/annotations.xml', cvat_body())),
+        coco=(CocoTracks, write_json(root / 'coco/annotations/instances_default.json', coco_content())),
+        masks=(CvatMasks, write_cvat_masks(root / 'masks') / 'labelmap.txt'),
+        mots=(MotsPng, write_mots_png(root / 'mots') / 'instances/labels.txt'))
+
+
+def read_export(reader, path):
+    """Read everything; an error must be of ours, name a file and take one line."""
+    root = path.parent if path.parent.name not in ('annotations', 'instances') else path.parents[1]
+    try:
+        source = reader.from_path(root)
+        for video in source.videos():
+            for regions in source.regions(video):
+                for region in regions:
+                    assert region.mask.dtype == bool and region.mask.shape == video.size
+                    assert region.category == VOID_CATEGORY or 0 <= region.category < len(source.categories)
+    except (DataError, UsageError, OSError) as error:
+        assert str(root) in str(error) and '\n' not in str(error), repr(error)
+
+
+@pytest.mark.parametrize('kind', ['xml', 'coco', 'masks', 'mots'])
+@fuzz(60)
+@given(data=st.data())
+def test_damaged_exports(exports, kind, data):
+    reader, path = exports[kind]
+    original = path.read_bytes()
+    try:
+        path.write_bytes(data.draw(damaged(original)))
+        read_export(reader, path)
+    finally:
+        path.write_bytes(original)
+
+
+@fuzz(150)
+@given(data=st.data())
+def test_other_values_in_exports(exports, data):
+    reader, path = exports['coco']
+    original = path.read_text()
+    try:
+        path.write_text(json.dumps(data.draw(mutated(json.loads(original)))))
+        read_export(reader, path)
+    finally:
+        path.write_text(original)

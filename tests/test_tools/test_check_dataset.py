@@ -8,6 +8,7 @@ import pytest
 
 from mmvc.datasets.checks import check_vipseg, check_vis, check_vspw
 from mmvc.datasets.synthetic import SyntheticVideoConfig, make_synthetic_dataset
+from tests.helpers.sparse_labels import thin_vipseg, thin_vis, thin_vspw
 
 CONFIG = Path(__file__).parents[2] / 'configs/mvc/dvispp_r18_synthetic.py'
 
@@ -229,3 +230,64 @@ def test_names_that_leave_the_dataset_are_reported_and_not_opened(roots, name):
         path.write_text(json.dumps(content))
     problems = check(roots, name).problems
     assert [kind for kind, _ in problems if kind == 'name'] == ['name']
+
+
+THIN = dict(vspw=thin_vspw, vipseg=thin_vipseg, ytvis=lambda root, keep: thin_vis(root, keep, ('train', 'valid')))
+TOOL_NAMES = dict(vspw='vspw', vipseg='vipseg', ytvis='ovis')
+
+
+def sparse_options(roots, name):
+    """Command line for a dataset of which only some frames are labelled."""
+    options = dict(vspw=['--num-classes', 10, '--splits', 'train', 'val', '--sparse-labels'],
+                   vipseg=['--sparse-labels'], ytvis=[])[name]
+    return [TOOL_NAMES[name], roots[name], '--own', *options]
+
+
+@pytest.mark.parametrize('quick', [False, True])
+@pytest.mark.parametrize('name', ['vspw', 'vipseg', 'ytvis'])
+def test_share_of_labelled_frames(roots, name, quick, convert, capsys, tmp_path):
+    THIN[name](roots[name], {1})
+    out = tmp_path / 'report.json'
+    status = convert('check_dataset', *sparse_options(roots, name), '--json', out, *(['--quick'] if quick else []))
+    text = capsys.readouterr().out
+    problems = [entry for entry in json.loads(out.read_text())['problems'] if 'not visible' not in entry['what']]
+    assert not problems and status == (0 if 'no problems' in text else 1)
+    assert 'train: sparse labels, 2 of 6 frames are labelled (33.3%)' in text
+    assert 'train_00000: 1 of 3 (33.3%)' in text
+    labels = json.loads(out.read_text())['labels']
+    assert labels['train'] == [dict(video=f'train_0000{i}', labelled=1, frames=3) for i in range(2)]
+
+
+@pytest.mark.parametrize('name', ['vspw', 'vipseg'])
+def test_frames_without_labels_are_problems_unless_they_are_expected(roots, name, convert, capsys):
+    THIN[name](roots[name], {1})
+    options = [option for option in sparse_options(roots, name) if option != '--sparse-labels']
+    assert convert('check_dataset', *options) == 1
+    text = capsys.readouterr().out
+    assert 'frame without mask: 6' in text and '--sparse-labels' in text and 'are labelled (' not in text
+
+
+@pytest.mark.parametrize('name', ['vspw', 'vipseg'])
+def test_a_video_without_any_label_is_a_problem(roots, name, convert, capsys):
+    THIN[name](roots[name], ())
+    assert convert('check_dataset', *sparse_options(roots, name)) == 1
+    assert 'no frame of video "train_00000" is labelled' in capsys.readouterr().out
+
+
+def test_sparse_labels_of_vis_are_in_its_file(roots, convert, capsys):
+    assert convert('check_dataset', 'ovis', roots['ytvis'], '--sparse-labels') == 2
+    assert 'labelled_frames' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('config, name', [('dvispp_r18_synthetic', 'vspw'), ('dvispp_r18_synthetic_vps', 'vipseg'),
+                                          ('dvispp_r18_synthetic_vis', 'ytvis')])
+def test_share_of_labelled_frames_of_a_config(roots, config, name, convert, capsys):
+    THIN[name](roots[name], {0, 2})
+    options = [CONFIG.with_name(f'{config}.py'), roots[name], '--splits', 'train', 'val', '--cfg-options']
+    assert convert('check_dataset', *options, 'work_dir=a') == 1
+    assert 'sparse_labels=True' in capsys.readouterr().out
+    assert convert('check_dataset', *options, 'train_dataloader.dataset.sparse_labels=True',
+                   'val_dataloader.dataset.sparse_labels=True') == 0
+    text = capsys.readouterr().out
+    assert 'train: sparse labels, 4 of 6 frames are labelled (66.7%)' in text
+    assert 'val: sparse labels, 2 of 3 frames are labelled (66.7%)' in text and ': 2 of 3 (66.7%)' in text

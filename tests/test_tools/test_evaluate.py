@@ -174,3 +174,16 @@ def test_help_has_examples(run, capsys, task):
     with pytest.raises(SystemExit, match='0'):
         run(*task, '--help')
     assert 'examples:' in capsys.readouterr().out
+
+
+def test_sparse_labels(run, vss, tmp_path, capsys):
+    """A frame with an image and without a mask is an error, unless labels are sparse."""
+    for video in ('good', 'bad'):
+        (tmp_path / f'gt/data/{video}/origin').mkdir()
+        for number in range(2):
+            cv2.imwrite(str(tmp_path / f'gt/data/{video}/origin/{number}.png'), np.zeros((4, 6, 3), np.uint8))
+    with pytest.raises(SystemExit, match='--sparse-labels'):
+        run('vss', *vss)
+    run('vss', *vss, '--sparse-labels', '--out', tmp_path / 'numbers')
+    assert 'sparse labels: 2 of 4 frames (50.0%)' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'numbers.json').read_text())['numbers']['mIoU'] == 50

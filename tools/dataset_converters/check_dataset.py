@@ -50,8 +50,8 @@ examples:
   # a dataset of your own, in the layout of VSPW
   python tools/dataset_converters/check_dataset.py vspw data/synthetic/vspw --own --num-classes 10 --splits train val
   # the same, but only some frames have a mask
-  python tools/dataset_converters/check_dataset.py vspw data/synthetic/vspw --own --num-classes 10 --splits train val \\
-      --sparse-labels
+  python tools/dataset_converters/check_dataset.py vspw data/synthetic/vspw --own --num-classes 10 \\
+      --splits train val --sparse-labels
   # write the whole report to a file
   python tools/dataset_converters/check_dataset.py ovis data/ovis --json report.json
 """

@@ -217,5 +217,5 @@ def _label_lines(split: str, videos: dict[str, tuple[int, int]], limit: int) -> 
     lines += [f'  {video}: {labelled} of {length} ({labelled / length:.1%})'
               for video, (labelled, length) in ordered[:limit]]
     if len(ordered) > limit:
-        lines.append(f'  ... and {len(ordered) - limit} more with higher shares (--json writes all, --limit shows more)')
+        lines.append(f'  ... and {len(ordered) - limit} with higher shares (--json writes all, --limit shows more)')
     return lines

@@ -109,7 +109,8 @@ class SampleClip(BaseTransform):
     def transform(self, results: dict) -> dict[str, list]:
         labelled = [index for index, image in enumerate(results['images']) if image.get('labelled', True)]
         if not labelled:
-            raise DataError(f'no frame of video "{results.get("video_id")}" is labelled; label one, or remove the video')
+            raise DataError(f'no frame of video "{results.get("video_id")}" is labelled; label one, or remove the '
+                            'video')
         indices = self.sample_indices(len(results['images']), labelled)
         if self.reverse_prob > 0 and np.random.rand() < self.reverse_prob:
             indices.reverse()

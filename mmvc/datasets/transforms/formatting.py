@@ -31,7 +31,8 @@ class PackVideoSegInputs(BaseTransform):
     """
 
     META_KEYS = ('video_id', 'frame_id', 'video_length', 'img_path', 'frame_name', 'seg_map_path', 'ori_shape',
-                 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'masked', 'patch_mask', 'patch_size', 'labelled')
+                 'img_shape', 'scale_factor', 'flip', 'flip_direction', 'masked', 'patch_mask', 'patch_size',
+                 'labelled')
     # metainfo of a frame that no transform has resized, flipped or masked
     META_DEFAULTS = dict(scale_factor=(1., 1.), flip=False, flip_direction=None, masked=False)
 

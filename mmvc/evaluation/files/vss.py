@@ -75,7 +75,8 @@ def evaluate_vss(pred_dir: PathLike,
         for name in unlabelled:
             without[name.rpartition('/')[0]].append(name.rpartition('/')[2])
         unused = sorted(set(unused).difference(unlabelled))
-        notes = note_of_labels({video: (len(paths), len(paths) + len(without[video])) for video, paths in masks.items()})
+        notes = note_of_labels({video: (len(paths), len(paths) + len(without[video]))
+                                for video, paths in masks.items()})
     else:
         notes = leave_out(unlabelled, 'an image', allow_missing)
     missing = find_missing(frames, there, allow_missing, f'"{pred_dir}/<video>/<frame>.png"')

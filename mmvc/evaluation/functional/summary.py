@@ -191,8 +191,8 @@ def why_undefined(numbers: dict[str, float], num_frames: Sequence[int]) -> list[
         'ground truth stays the same for n frames': [name for name in missing if name.startswith('VC')],
         'a labelled pixel (are label_offset and the classes right?)':
             [name for name in missing if name in ('aAcc', 'fwIoU', 'mAcc') or 'mIoU' in name],
-        f'for every window size k a video of at least k labelled frames (the longest has {longest} frames) with segments '
-        'of the kind':
+        f'for every window size k a video of at least k labelled frames (the longest has {longest} frames) with '
+        'segments of the kind':
             [name for name in missing if name.startswith('VPQ')],
         'a true thing': [name for name in missing if name.startswith(('STQ', 'AQ'))],
         'a labelled segment': [name for name in missing if name == 'SQ'],

@@ -63,7 +63,8 @@ class VISMetric(VideoMetric):
     ``APl``) and, if the annotations have levels of occlusion (OVIS), for slightly, moderately and heavily occluded
     objects (``APso``, ``APmo``, ``APho``). For each subset of the videos, ``AP_<subset>`` to ``AR100_<subset>`` are
     those of its videos alone, and ``AP_mean`` is the mean of the ``AP_<subset>``. A number that is not defined for the
-    data is left out and the log says why. Of a video whose ``labelled_frames`` the JSON lists, only these are compared.
+    data is left out and the log says why. Of a video whose ``labelled_frames`` the JSON lists, only these are
+    compared.
 
     Args:
         ann_file (str, optional): JSON in the format of YouTube-VIS: ``videos``, ``categories`` and, unless

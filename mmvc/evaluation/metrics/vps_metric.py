@@ -54,8 +54,9 @@ class VPSMetric(VideoMetric):
 
     Predictions are ``pred_panoptic_seg`` of each frame, segment ids (0 = void) at the size of the ground truth, and
     the metainfo ``segments_info``. The ground truth is read frame by frame from ``seg_map_path``, a colour PNG whose
-    segments ``ann_file`` describes. Frames that come with ``labelled=False`` (sparse labels) are not scored: the windows
-    and tubes are those of the labelled frames. One joint histogram of true and predicted segments per frame serves all numbers.
+    segments ``ann_file`` describes. Frames that come with ``labelled=False`` (sparse labels) are not scored: the
+    windows and tubes are those of the labelled frames. One joint histogram of true and predicted segments per frame
+    serves all numbers.
 
     Numbers, in percent: ``VPQ``, ``VPQ_thing``, ``VPQ_stuff`` (mean over windows of 1, 2, 4 and 6 frames, as in the
     papers), ``VPQ1`` ... ``VPQ8``, ``VPQ_script`` (the mean that VIPSeg's script prints, over 1, 2, 4, 6 and 8),

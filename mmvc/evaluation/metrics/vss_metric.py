@@ -31,9 +31,8 @@ class VSSMetric(VideoMetric):
     """Video semantic segmentation: mIoU and video consistency, as the official scripts of VSPW compute them.
 
     Predictions are ``pred_sem_seg`` of each frame, class indices (255: no prediction) at the size of the ground truth,
-    which is read frame by frame from the file ``seg_map_path``. Frames that come with ``labelled=False`` (sparse labels)
-    are not scored. The metric keeps only counts: one confusion matrix and
-    the window counts of each video.
+    which is read frame by frame from the file ``seg_map_path``. Frames that come with ``labelled=False`` (sparse
+    labels) are not scored. The metric keeps only counts: one confusion matrix and the window counts of each video.
 
     Numbers, in percent: ``mIoU``, ``VC8``, ``VC16``, ``fwIoU``, ``aAcc``, ``mAcc``, ``video_mIoU``, ``mIoU_trivial``
     (the most frequent class everywhere, whose VC is 100) and, if both 8 and 16 are asked for, ``VC16_pooled``, which

@@ -172,7 +172,7 @@ def _stack_frames(masks: Tensor) -> Tensor:
 
 
 def _stack_clips(masks: Tensor, labelled: Sequence[Sequence[int]] | None) -> Tensor | list[Tensor]:
-    """Stack masks (B, T, Q, h, w) of all frames, (B, Q, T * h, w), or of the labelled ones, B tensors (Q, t * h, w)."""
+    """Stack the masks of all frames, (B, Q, T * h, w), or of the labelled ones, B tensors (Q, t * h, w)."""
     if labelled is None:
         return _stack_frames(masks)
     return [_stack_frames(clip) for clip in cut_clips(masks, labelled)]

@@ -75,8 +75,8 @@ class MaskClassificationLoss(nn.Module):
 
         Args:
             cls_scores (Tensor): Class logits (N, Q, K + 1).
-            mask_preds (Tensor | Sequence[Tensor]): Mask logits (N, Q, h, w). A clip refined as a whole is one tall mask
-                (T * h, w). Masks of different heights are given as N tensors (Q, h_i, w).
+            mask_preds (Tensor | Sequence[Tensor]): Mask logits (N, Q, h, w). A clip refined as a whole is one tall
+                mask (T * h, w). Masks of different heights are given as N tensors (Q, h_i, w).
             targets (list[InstanceData]): N samples with ``labels`` (n,) and ``masks`` (n, H, W).
             indices (list[tuple[Tensor, Tensor]]): N pairs of matched query and ground-truth indices.
             sample_weights (Tensor, optional): Weight of each sample's losses (N,). It does not change the divisors.
@@ -90,12 +90,11 @@ class MaskClassificationLoss(nn.Module):
             Without matched masks the latter two are zeros that depend on ``mask_preds``.
         """
         with torch.autocast(cls_scores.device.type, enabled=False):
-            labels = self._labels(cls_scores, targets, indices)
+            labels, cls_weights = self._labels(cls_scores, targets, indices), sample_weights
             if labelled is not None:
                 rows = torch.tensor(labelled, dtype=torch.int64, device=cls_scores.device)
                 cls_scores, labels = cls_scores.index_select(0, rows), labels.index_select(0, rows)
-            cls_weights = sample_weights if labelled is None or sample_weights is None else \
-                sample_weights.to(cls_scores).index_select(0, rows)
+                cls_weights = None if sample_weights is None else sample_weights.to(rows.device).index_select(0, rows)
             class_weight = cls_scores.new_tensor(self.loss_cls.class_weight, dtype=torch.float32)[labels]
             num_masks = class_weight.new_tensor(sum(len(target.labels) for target in targets))
             # a collective: every process takes part, also one without masks
@@ -128,21 +127,21 @@ class MaskClassificationLoss(nn.Module):
             return self._masks_of_one_height(mask_preds, targets, indices, sample_weights, num_masks, num_points)
         losses = []
         for points in dict.fromkeys(num_points):
-            of_height = [i for i, number in enumerate(num_points) if number == points]
-            losses.append(self._masks_of_one_height(
-                [mask_preds[i] for i in of_height], [targets[i] for i in of_height], [indices[i] for i in of_height],
-                None if sample_weights is None else sample_weights[of_height], num_masks, points))
-        loss_mask, loss_dice = (torch.stack(parts).sum() for parts in zip(*losses))
-        return loss_mask, loss_dice
+            same = [i for i, number in enumerate(num_points) if number == points]
+            losses.append(
+                self._masks_of_one_height([mask_preds[i] for i in same], [targets[i] for i in same],
+                                          [indices[i] for i in same],
+                                          None if sample_weights is None else sample_weights[same], num_masks, points))
+        of_masks, of_dice = zip(*losses)
+        return torch.stack(of_masks).sum(), torch.stack(of_dice).sum()
 
     def _masks_of_one_height(self, mask_preds: Tensor | Sequence[Tensor], targets: list[InstanceData],
                              indices: list[Indices], sample_weights: Tensor | None, num_masks: Tensor,
                              num_points: int) -> tuple[Tensor, Tensor]:
+        """Losses of masks that have the same number of points."""
         matched = torch.cat([pred[query_inds] for pred, (query_inds, _) in zip(mask_preds, indices)])
         if not len(matched):
-            # depends on `mask_preds` and cannot overflow
-            zero = sum(pred[:0].sum(dtype=torch.float32) for pred in mask_preds) if isinstance(
-                mask_preds, list) else mask_preds[:0].sum(dtype=torch.float32)
+            zero = matched.sum(dtype=torch.float32)  # depends on `mask_preds` and cannot overflow
             return zero, zero
 
         matched = matched[:, None].float()

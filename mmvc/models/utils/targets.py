@@ -70,7 +70,8 @@ def labelled_frames(data_samples: Sequence[TrackDataSample]) -> list[list[int]] 
     """List the labelled frames of clips; those of a dataset with sparse labels have others, too.
 
     Args:
-        data_samples (Sequence[TrackDataSample]): B clips; a frame without labels has ``labelled=False`` in its metainfo.
+        data_samples (Sequence[TrackDataSample]): B clips; a frame without labels has ``labelled=False`` in its
+            metainfo.
 
     Returns:
         list[list[int]] | None: For each clip the indices of its labelled frames, ascending; None if all frames are.
