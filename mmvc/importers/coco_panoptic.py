@@ -18,6 +18,7 @@ from mmvc.utils.natural_order import natural_key
 
 from .detect import contains
 from .frame_files import FileFinder, video_name, video_of_images
+from .json_exports import find_json, only_json_in
 from .reader import FileReader, ReaderOption
 from .source import Category, Region, SourceVideo
 
@@ -34,8 +35,10 @@ class CocoPanoptic(FileReader):
     """Reader of COCO-panoptic annotations.
 
     Args:
-        path (Path): JSON with ``images``, ``annotations`` and ``categories``.
-        images (Path, optional): Folder that the images lie in, at any depth. Defaults to None: that of the JSON.
+        path (Path): JSON with ``images``, ``annotations`` and ``categories``, or the folder of the export, see
+            :func:`find_json`.
+        images (Path, optional): Folder that the images lie in, at any depth. Defaults to None: the folder of the
+            export, or that of the JSON.
         masks (Path, optional): Folder of the PNGs. Defaults to None: a folder next to the JSON with its name, or with
             ``masks`` in place of ``panoptic``.
         ids_are_tracks (bool): Whether a segment id stands for the same object in all frames of a video. COCO numbers
@@ -59,12 +62,12 @@ class CocoPanoptic(FileReader):
 
     def __init__(self, path: Path, images: Path | None = None, masks: Path | None = None,
                  ids_are_tracks: bool = False, single_images: bool = False) -> None:
-        self.path, self.single_images = path, single_images
+        self.path, self.single_images = find_json(path), single_images
         self.has_tracks = ids_are_tracks or single_images
-        content = read_json(path, _SCHEMA, _EXPECTED)
-        raise_first(_find_faults(content, path))
-        self._finder = FileFinder(images or path.parent)
-        self._masks = masks or _find_masks(path)
+        content = read_json(self.path, _SCHEMA, _EXPECTED)
+        raise_first(_find_faults(content, self.path))
+        self._finder = FileFinder(images or (path if path.is_dir() else path.parent))
+        self._masks = masks or _find_masks(self.path)
         self.categories = [Category(entry['name'], _color(entry.get('color')), _flag(entry.get('isthing')))
                            for entry in content['categories']]
         self._index = {entry['id']: index for index, entry in enumerate(content['categories'])}
@@ -74,8 +77,9 @@ class CocoPanoptic(FileReader):
     @classmethod
     def matches(cls, path: Path) -> bool:
         """Whether a file is a JSON with ``segments_info``, but not one of VIPSeg."""
-        return path.suffix.lower() == '.json' and contains(path, '"segments_info"') and not contains(
-            path, '"videos"')
+        file = only_json_in(path) if path.is_dir() else path
+        return file is not None and file.suffix.lower() == '.json' and contains(file, '"segments_info"') \
+            and not contains(file, '"videos"')
 
     def videos(self) -> list[SourceVideo]:
         """See :meth:`AnnotationSource.videos`."""

@@ -15,6 +15,7 @@ from mmvc.utils.natural_order import natural_key
 
 from .detect import contains
 from .frame_files import FileFinder, frame_number, video_of_file, video_of_images
+from .json_exports import find_json, only_json_in
 from .reader import FileReader
 from .shapes import fill_rectangle
 from .source import Category, Region, SourceVideo
@@ -55,7 +56,7 @@ class CocoTracks(FileReader):
     HELP = 'COCO instances, with track_id where there are tracks: CVAT COCO 1.0, BDD100K, TAO'
 
     def __init__(self, path: Path, images: Path | None = None) -> None:
-        self._path = _find_json(path)
+        self._path = find_json(path)
         content = read_json(self._path, _SCHEMA, _EXPECTED)
         self._check(content)
         categories = content['categories']
@@ -75,7 +76,7 @@ class CocoTracks(FileReader):
     @classmethod
     def matches(cls, path: Path) -> bool:
         """See :meth:`FileReader.matches`."""
-        file = _json_in(path) if path.is_dir() else path
+        file = only_json_in(path) if path.is_dir() else path
         return file is not None and file.suffix.lower() == '.json' \
             and contains(file, '"images"', '"file_name"') and contains(file, '"category_id"', '"image_id"') \
             and not contains(file, '"segments_info"')
@@ -197,26 +198,4 @@ def _track_of(annotation: dict[str, Any]) -> int | str | None:
                   annotation.get('instance_id')):
         if isinstance(value, (int, str)) and not isinstance(value, bool):
             return value
-    return None
-
-
-def _find_json(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    file = _json_in(path)
-    if file is None:
-        raise DataError(f'"{path}" has not exactly one JSON file, in itself or in its folder "annotations": give the '
-                        'file')
-    return file
-
-
-def _json_in(folder: Path) -> Path | None:
-    """The only JSON file of a folder, or of its folder of annotations."""
-    for place in (folder / 'annotations', folder):
-        try:
-            files = sorted(place.glob('*.json'))
-        except OSError:
-            continue
-        if len(files) == 1:
-            return files[0]
     return None

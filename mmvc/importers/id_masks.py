@@ -195,7 +195,8 @@ def _find_roots(path: Path, images: Path | None) -> tuple[Path, Path]:
         if images is None or not images.is_dir():
             raise UsageError(f'the frames of the masks in "{masks}" are not known: give their folder (--images)')
     elif not images.is_dir():
-        raise UsageError(f'"{images}" is no folder: give the folder of the frames, VIDEO/FRAME.jpg (--images)')
+        raise UsageError(f'"{images}" is no folder: give the folder of the frames, VIDEO/FRAME.jpg (--images); for a '
+                         'video file, take the format video-and-masks')
     else:
         below = [name for name in _RESOLUTIONS if (images / name).is_dir()]
         images = images / masks.name if masks.name in below else images

@@ -18,6 +18,7 @@ from mmvc.utils.natural_order import natural_key
 from .brush_rle import decode_brush_rle
 from .detect import contains
 from .frame_files import VIDEO_SUFFIXES, FileFinder, frames_in, video_name, video_of_file, video_of_images
+from .json_exports import find_json, only_json_in
 from .label_studio_boxes import BoxTrack, fill_box
 from .label_studio_tasks import BOX, BRUSH, VIDEO_BOX, Task, TaskRegion, read_tasks
 from .reader import FileReader, ReaderOption
@@ -32,9 +33,9 @@ class LabelStudio(FileReader):
     Regions of images have no track ids, those of videos have. A box is no mask: rectangles need ``boxes_as_masks``.
 
     Args:
-        path (Path): The JSON.
+        path (Path): The JSON, or the folder of the export, see :func:`find_json`.
         images (Path, optional): Folder of the images or videos, at any depth; they are found by their names. Defaults
-            to None: that of the JSON.
+            to None: the folder of the export, or that of the JSON.
         boxes_as_masks (bool): Whether to take boxes for masks. Defaults to False.
 
     Raises:
@@ -48,8 +49,8 @@ class LabelStudio(FileReader):
     OPTIONS = (ReaderOption('boxes_as_masks', 'take boxes for masks'), )
 
     def __init__(self, path: Path, images: Path | None = None, boxes_as_masks: bool = False) -> None:
-        self._root = images or path.parent
-        self._tasks = read_tasks(path)
+        self._root = images or (path if path.is_dir() else path.parent)
+        self._tasks = read_tasks(find_json(path))
         regions = [region for task in self._tasks for region in task.regions or ()]
         boxes = [region for region in regions if region.kind in (BOX, VIDEO_BOX)]
         if boxes and not boxes_as_masks:
@@ -68,7 +69,9 @@ class LabelStudio(FileReader):
     @classmethod
     def matches(cls, path: Path) -> bool:
         """Whether a file is a JSON of tasks with ``data`` and results."""
-        return path.suffix.lower() == '.json' and contains(path, '"data"', '"annotations"', '"result"')
+        file = only_json_in(path) if path.is_dir() else path
+        return file is not None and file.suffix.lower() == '.json' \
+            and contains(file, '"data"', '"annotations"', '"result"')
 
     def videos(self) -> list[SourceVideo]:
         """See :meth:`AnnotationSource.videos`."""

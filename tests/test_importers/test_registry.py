@@ -74,6 +74,17 @@ def test_each_format_is_recognised_and_imported(tmp_path, name, problems):
     assert len(list(tmp_path.glob('out/frames/**/*.jpg'))) == 2
 
 
+@pytest.mark.parametrize('name', ['coco-panoptic', 'label-studio'])
+def test_the_folder_of_a_json(tmp_path, name):
+    path = WRITERS[name](tmp_path / 'export')
+    assert find_reader(path.parent).NAME == name
+    main([str(path.parent), str(tmp_path / 'out')])
+    assert len(list(tmp_path.glob('out/labels/**/0.png'))) == 1
+    (path.parent / 'second.json').write_text('{}')
+    with pytest.raises(SystemExit, match='not exactly one JSON file'):
+        main([str(path.parent), str(tmp_path / 'out'), '--format', name])
+
+
 def test_options_reach_the_reader(tmp_path):
     path = write_id_masks(tmp_path / 'davis', value=255)
     with pytest.raises(SystemExit, match='--binary'):
