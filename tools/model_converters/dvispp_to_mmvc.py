@@ -36,6 +36,7 @@ EPILOG = """sources, recognised by their keys:
   DVIS (v1), its segmenter only                            .pth   with --segmenter-only
   Mask2Former (COCO), the official one                     .pkl
   Mask2Former of mmdet                                     .pth
+  Mask2Former of Hugging Face                              .safetensors, .bin
   DINOv2 ViT-S, -B, -L without registers, Meta's           .pth
   (backbones: ResNet, Swin Transformer, ViT-Adapter on DINOv2)
   VidEoMT, PMT, LVMT and their segmenters                  .pth
