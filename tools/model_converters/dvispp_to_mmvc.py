@@ -7,7 +7,6 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
 
 import argparse
-import hashlib
 import io
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from mmvc.models.official_weights import (
 from mmvc.registry import MODELS
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.checksums import file_digest
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
 
@@ -81,15 +81,6 @@ def parse_args() -> argparse.Namespace:
                         help='resample the table of positions of a DINOv2 encoder to N x N patches of 16 x 16 pixels; '
                         'default: 40 x 40 for a pretrained encoder, that of the source for a trained model')
     return parser.parse_args()
-
-
-def sha256_of(path: str) -> str:
-    """Hexadecimal SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def check_fit(weights: ConvertedWeights, model: BaseVideoSegmentor) -> None:
@@ -169,7 +160,7 @@ def main() -> None:
         meta = dict(
             converted_from=weights.kind,
             source=Path(args.src).name,
-            source_sha256=sha256_of(args.src),
+            source_sha256=file_digest(args.src),
             mmvc_version=__version__)
         buffer = io.BytesIO()
         torch.save(dict(meta=meta, state_dict=weights.state_dict), buffer)
