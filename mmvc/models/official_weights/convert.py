@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Conversion of weights of other projects to the names of this one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -105,6 +105,18 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
     result = ConvertedWeights(converted, kind, backbone, _count_classes(converted),
                               len(converted['head.query_feat.weight']), renamed, left_out, absent)
     return _without_class_head(result) if drop_class_head else result
+
+
+def has_official_names(names: Collection[str]) -> bool:
+    """Whether weights are those of a whole model of the official codes or of Hugging Face, from their names alone.
+
+    Those of backbones, and of mmdet, which models here may use as they are, are not counted.
+
+    Args:
+        names (Collection[str]): Names of the weights.
+    """
+    return (is_encoder_only(names) or is_hugging_face_mask2former(names)
+            or any(name.startswith('sem_seg_head.') for name in names))
 
 
 def _convert_dinov2(state_dict: Mapping[str, Tensor]) -> ConvertedWeights:
