@@ -3,10 +3,10 @@
 
 from .catalogue import PublishedWeights, find_weights, find_weights_of, list_weights, read_models
 from .fetching import fetch
-from .resolving import is_remote, resolve_checkpoint
+from .resolving import is_remote, published_hint, resolve_checkpoint
 from .table import model_table
 
 __all__ = [
     'PublishedWeights', 'fetch', 'find_weights', 'find_weights_of', 'is_remote', 'list_weights', 'model_table',
-    'read_models', 'resolve_checkpoint'
+    'published_hint', 'read_models', 'resolve_checkpoint'
 ]

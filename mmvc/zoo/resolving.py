@@ -40,7 +40,7 @@ def resolve_checkpoint(name: str | os.PathLike, option: str = '--weights ') -> s
     if weights is not None:
         return str(fetch(weights))
     raise UsageError(f'checkpoint "{text}" does not exist: give a file, an address, or a name that "{LIST_COMMAND}" '
-                     f'lists{_hint(text, option)}')
+                     f'lists{published_hint(text, option)}')
 
 
 def is_remote(name: str | os.PathLike) -> bool:
@@ -53,10 +53,18 @@ def is_remote(name: str | os.PathLike) -> bool:
     return not os.path.isfile(os.path.expanduser(text)) and (is_address(text) or find_weights(text) is not None)
 
 
-def _hint(text: str, option: str) -> str:
-    """What a wrong name may have meant: a file that has the name of published weights, or a slip of the keyboard."""
-    name = Path(text).stem.replace('-', '_')
-    if find_weights(name) is not None:
-        return f'. There are published weights of this name: {option}{name} downloads them'
-    close = close_names(name)
+def published_hint(name: str, option: str = '--weights ') -> str:
+    """What a checkpoint that does not exist may have meant: published weights of its name, or of a similar one.
+
+    Args:
+        name (str): Path or name.
+        option (str): As for :func:`resolve_checkpoint`.
+
+    Returns:
+        str: A sentence with a full stop and a space before it; empty if nothing is similar.
+    """
+    stem = Path(name).stem.replace('-', '_')
+    if find_weights(stem) is not None:
+        return f'. There are published weights of this name: {option}{stem} downloads them'
+    close = close_names(stem)
     return f'. Did you mean {" or ".join(close)}?' if close else ''
