@@ -15,7 +15,6 @@ from mmvc.utils.errors import UsageError
 from tests.helpers.hub_server import COMMIT, hub_server
 from tests.helpers.published import publish, use_own_cache
 
-pytest.importorskip('huggingface_hub')
 NAME, STAGE = 'dvispp_r18_synthetic_segmenter', 'segmenter'
 ADDRESS = f'hf://someone/models@{COMMIT}/tiny.pth'
 OPTIONS = {'model.backbone.init_cfg': None}

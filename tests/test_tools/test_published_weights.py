@@ -9,7 +9,6 @@ from tests.helpers.hub_server import COMMIT, hub_server
 from tests.helpers.published import publish, use_own_cache
 from tests.helpers.tiny_vss import write_config, write_videos
 
-pytest.importorskip('huggingface_hub')
 ADDRESS = f'hf://someone/models@{COMMIT}/tiny.pth'
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from mmengine.config import Config
@@ -19,8 +20,6 @@ from mmvc.zoo import conversion, fetch, fetching, find_weights, is_remote, resol
 from tests.helpers.hub_server import COMMIT, hub_server
 from tests.helpers.published import official_file, publish, use_own_cache
 
-huggingface_hub = pytest.importorskip('huggingface_hub')
-pytest.importorskip('safetensors')
 REPO, NAME = 'someone/models', 'weights/offline.pth'
 PINNED = f'hf://{REPO}@{COMMIT}/{NAME}'
 

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from mmvc.utils.errors import CheckpointError
@@ -15,7 +16,6 @@ from mmvc.zoo.hub import content_is_intact, fetch_hub_file
 from tests.helpers.hub_server import COMMIT, hub_server
 from tests.helpers.published import use_endpoint, use_own_cache
 
-huggingface_hub = pytest.importorskip('huggingface_hub')
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = bytes(range(256)) * 400
 REPO = 'someone/models'

@@ -32,7 +32,5 @@ def test_words():
 
 @pytest.mark.parametrize('words', [[], ['lvmt camvid'], ['lvmt ovis']])
 def test_command(capsys, words):
-    with pytest.raises(SystemExit) as ended:
-        main(['--list-models', *words])
-    assert ended.value.code in (0, None)
+    main(['--list-models', *words])
     assert capsys.readouterr().out == model_table(*words) + '\n'
