@@ -2,8 +2,10 @@
 """From an address to a checkpoint of a model here: downloaded once, checked, converted once."""
 
 import hashlib
+import io
 import multiprocessing
 import os
+import pickle
 import time
 from pathlib import Path
 
@@ -69,6 +71,30 @@ def test_official_weights_by_name(hub, monkeypatch, tmp_path, data_dir, logged, 
     assert sum(line.startswith('converting') for line in logged) == 1
     assert [file.name for file in Path(path).parent.iterdir()] == ['model.safetensors']
     assert is_remote('tiny_offline') and not is_remote(path)
+
+
+def test_a_pickle_of_detectron2(hub, monkeypatch, content):
+    """As the start weights of Facebook: arrays in a pickle, whose name contains the beginning of its MD5 sum."""
+    weights = torch.load(io.BytesIO(content))['model']
+    arrays = {name: value.numpy() for name, value in weights.items() if not name.startswith(('tracker', 'refiner'))}
+    pickled = pickle.dumps(dict(model=arrays, __author__='someone'))
+    hub.files['/model_final.pkl'] = pickled
+    address = f'{hub.url}/model_final.pkl'
+    publish(monkeypatch, 'tiny_start', address, Checksum=f'md5:{hashlib.md5(pickled).hexdigest()[:6]}',
+            Options=dict(drop_class_head=True))
+    names = set(load_from_local(resolve_checkpoint('tiny_start'))['state_dict'])
+    assert 'head.query_feat.weight' in names and 'head.cls_embed.weight' not in names
+    assert 'head.cls_embed.weight' in load_from_local(resolve_checkpoint(address))['state_dict']
+    assert len(hub.downloads()) == 1
+
+
+def test_keys_in_addresses_are_not_shown(hub, content, logged):
+    hub.files['/offline.pth'] = content
+    address = f'{hub.url}/offline.pth?token=sesame'
+    meta = load_from_local(resolve_checkpoint(address))['meta']
+    with pytest.raises(UsageError) as caught:
+        resolve_checkpoint(f'{hub.url}/nothing.pth?token=sesame')
+    assert 'sesame' not in str(meta) + str(logged) + str(caught.value)
 
 
 def test_a_branch_that_moves(hub, monkeypatch):
