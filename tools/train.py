@@ -46,6 +46,9 @@ EXAMPLES = """examples:
     python tools/train.py configs/mvc/dvispp_r18_synthetic.py --resume
   train only the tracker, starting from the segmenter in the work dir:
     python tools/train.py configs/mvc/dvispp_r18_synthetic.py --stage online
+  start the segmenter from published weights, which are downloaded once (python -m mmvc.apis --list-models lists them):
+    python tools/train.py configs/mvc/dvispp_r50_vspw.py \\
+        --cfg-options stages.segmenter.load_from=mask2former_r50_coco_panoptic
   use data in another folder, and another learning rate:
     python tools/train.py configs/mvc/dvispp_r18_camvid.py --data-root data/camvid \\
         --cfg-options optim_wrapper.optimizer.lr=5e-4

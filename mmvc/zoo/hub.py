@@ -87,15 +87,17 @@ def content_is_intact(path: Path) -> bool:
 
 
 def _in_cache(file: HubFile) -> list[str]:
-    """Names of files in the cache that fit a pattern; none if the revision can change."""
+    """Names of files in the cache that fit a pattern; of a revision that can change only if the hub is not asked."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
+    repo = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=file.repo, repo_type='model'))
+    commit, ref = file.revision, repo / 'refs' / file.revision
     if not file.is_pinned:
-        return []
-    snapshot = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=file.repo, repo_type='model'), 'snapshots',
-                    file.revision)
-    folder = snapshot / PurePosixPath(file.file).parent
-    pattern = PurePosixPath(file.file).name
+        if not is_offline() or not ref.is_file():
+            return []
+        commit = ref.read_text().strip()
+    snapshot = repo / 'snapshots' / commit
+    folder, pattern = snapshot / PurePosixPath(file.file).parent, PurePosixPath(file.file).name
     if not folder.is_dir():
         return []
     return [path.relative_to(snapshot).as_posix() for path in folder.iterdir() if fnmatchcase(path.name, pattern)]

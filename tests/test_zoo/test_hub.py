@@ -119,13 +119,15 @@ class TestPattern:
 
     file = HubFile(REPO, 'weights/offline_r50_vspw_*.pth', COMMIT)
 
-    def test_the_only_one_that_fits(self, hub, monkeypatch):
+    @pytest.mark.parametrize('revision', ['main', COMMIT])
+    def test_the_only_one_that_fits(self, hub, monkeypatch, revision):
+        file = HubFile(REPO, 'weights/offline_r50_vspw_*.pth', revision)
         hub.files[REPO, 'weights/online_r50_vspw_469.pth'] = hub.files[REPO, 'offline_r50_vspw_1.pth'] = b'other'
-        path = fetch_hub_file(self.file, LABEL)
+        path = fetch_hub_file(file, LABEL)
         assert path.read_bytes() == CONTENT and path.name == Path(NAME).name
         monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
         before = len(hub.requests)
-        assert fetch_hub_file(self.file, LABEL) == path and len(hub.requests) == before
+        assert fetch_hub_file(file, LABEL) == path and len(hub.requests) == before
 
     def test_none_or_several_fit(self, hub):
         message = error_of(HubFile(REPO, 'weights/offline_vitl_*.pth', COMMIT))
