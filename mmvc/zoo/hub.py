@@ -15,7 +15,9 @@ from mmvc.utils.errors import CheckpointError
 from .addresses import HubFile
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
-_CLIENTS = ('httpx', 'httpx2', 'httpcore', 'requests', 'urllib3')  # of one version of huggingface_hub or another
+#: packages whose errors mean that a connection failed, in one version of huggingface_hub or another; that of Xet raises
+#: RuntimeError
+_CLIENTS = ('httpx', 'httpx2', 'httpcore', 'requests', 'urllib3', 'huggingface_hub')
 
 
 def fetch_hub_file(file: HubFile, label: str) -> Path:
@@ -139,9 +141,12 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
         raise CheckpointError(f'{label}: {constants.ENDPOINT} answers {status} for {file}'
                               f'{_cause(error, of_error=True)}. Try again later, or fill the cache in another way: '
                               f'{by_hand}') from error
+    except ValueError as error:  # a name that the client refuses, or an answer that is not of a hub
+        raise CheckpointError(f'{label}: {file} cannot be had from {constants.ENDPOINT} ({_first_line(error)}). Check '
+                              'the address, and HF_ENDPOINT if it is set') from error
     except Exception as error:
-        is_network = type(error).__module__.split('.')[0] in _CLIENTS
-        is_incomplete = isinstance(error, (OSError, ValueError)) and 'Consistency check failed' in str(error)
+        is_network = isinstance(error, RuntimeError) or type(error).__module__.split('.')[0] in _CLIENTS
+        is_incomplete = isinstance(error, OSError) and 'Consistency check failed' in str(error)
         if not (is_network or is_incomplete):
             raise
         raise CheckpointError(f'{label}: the download of {file} broke off several times ({_first_line(error)}). Check '

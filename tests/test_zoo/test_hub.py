@@ -114,6 +114,17 @@ def test_a_server_in_trouble(hub):
     assert 'cannot be reached' in error_of() or 'broke off' in error_of()
 
 
+def test_names_that_the_client_refuses(hub):
+    assert 'Check the address, and HF_ENDPOINT' in error_of(HubFile('someone/a--b', NAME))
+
+
+def test_a_server_that_is_no_hub(hub, monkeypatch):
+    hub.files['/api/models/x'] = b''
+    use_endpoint(monkeypatch, f'{hub.url}/elsewhere')
+    error_of()
+    error_of(HubFile(REPO, 'weights/*.pth'))
+
+
 class TestPattern:
     """A file of which only a part of the name is known."""
 
