@@ -15,8 +15,7 @@ from mmvc.utils.errors import CheckpointError
 from .addresses import HubFile
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
-#: packages whose errors mean that a connection failed, in one version of huggingface_hub or another; that of Xet raises
-#: RuntimeError
+#: packages whose errors mean that a connection failed, in one version of huggingface_hub or another
 _CLIENTS = ('httpx', 'httpx2', 'httpcore', 'requests', 'urllib3', 'huggingface_hub')
 
 
@@ -145,6 +144,7 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
         raise CheckpointError(f'{label}: {file} cannot be had from {constants.ENDPOINT} ({_first_line(error)}). Check '
                               'the address, and HF_ENDPOINT if it is set') from error
     except Exception as error:
+        # the client of Xet raises RuntimeError
         is_network = isinstance(error, RuntimeError) or type(error).__module__.split('.')[0] in _CLIENTS
         is_incomplete = isinstance(error, OSError) and 'Consistency check failed' in str(error)
         if not (is_network or is_incomplete):
