@@ -111,6 +111,9 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
     by_hand = f'hf download {file.repo} "{file.file}" --revision {file.revision}'
     if file.is_pattern:
         by_hand = f'hf download {file.repo} --include "{file.file}" --revision {file.revision}'
+    unreachable = f'{label}: {file} is not in the cache, and {constants.ENDPOINT} cannot be reached'
+    remedy = ('. Check the connection (a proxy: HTTPS_PROXY, a mirror: HF_ENDPOINT), or fill the cache on a machine '
+              f'that has one: {by_hand}')
     try:
         yield
     except errors.GatedRepoError as error:
@@ -129,9 +132,7 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
             raise CheckpointError(f'{label}: {file} is not in the cache "{constants.HF_HUB_CACHE}", and '
                                   'HF_HUB_OFFLINE forbids a download. Unset it, or fill the cache first: '
                                   f'{by_hand}') from error
-        raise CheckpointError(f'{label}: {file} is not in the cache, and {constants.ENDPOINT} cannot be reached'
-                              f'{_cause(error)}. Check the connection (a proxy: HTTPS_PROXY, a mirror: HF_ENDPOINT), '
-                              f'or fill the cache on a machine that has one: {by_hand}') from error
+        raise CheckpointError(unreachable + _cause(error) + remedy) from error
     except errors.EntryNotFoundError as error:
         raise CheckpointError(f'{label}: the repository {file.repo}, revision {file.revision}, has no file '
                               f'"{file.file}". See https://huggingface.co/{file.repo}/tree/{file.revision}') from error
@@ -149,6 +150,8 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
         is_incomplete = isinstance(error, OSError) and 'Consistency check failed' in str(error)
         if not (is_network or is_incomplete):
             raise
+        if 'Connect' in type(error).__name__:
+            raise CheckpointError(unreachable + _cause(error, of_error=True) + remedy) from error
         raise CheckpointError(f'{label}: the download of {file} broke off several times ({_first_line(error)}). Check '
                               f'the connection and start it again, or fill the cache in another way: {by_hand}'
                               ) from error

@@ -154,7 +154,7 @@ class TestPattern:
         assert 'HF_HUB_OFFLINE' in error_of(self.file)
         monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', False)
         use_endpoint(monkeypatch, 'http://127.0.0.1:1')
-        error_of(self.file)
+        assert 'http://127.0.0.1:1 cannot be reached' in error_of(self.file)
 
 
 def test_environment_variables(hub, tmp_path):
