@@ -14,6 +14,7 @@ from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
 from mmvc.utils.image_files import SIZE_VARIABLE
 from mmvc.visualization import FPS_RANGE
+from mmvc.zoo import model_table
 
 from .inferencer import VideoSegInferencer
 from .network_size import parse_size
@@ -35,6 +36,9 @@ ends a camera or a stream, of which the frames so far are written."""
 _FATAL = '8'
 
 EXAMPLES = """examples:
+  the models with published weights; one of them, whose weights are downloaded once:
+    %(prog)s --list-models vspw
+    %(prog)s street.mp4 --model dvispp_r50_vspw_online --out-dir out
   draw the prediction over a video (out/street.mp4):
     %(prog)s street.mp4 --model mvc/dvispp_r50_vspw --weights dvispp.pth --out-dir out
   masks of a folder of frames as PNG and JSON files; the config comes from the checkpoint:
@@ -61,7 +65,7 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(
         prog=prog, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('inputs', nargs='+', metavar='INPUT',
+    parser.add_argument('inputs', nargs='*', metavar='INPUT',
                         help='video, folder of frames, image, pattern, address or camera number; several images are '
                         'the frames of one video')
     model = parser.add_argument_group('model')
@@ -69,8 +73,13 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                        'the config that is stored in the checkpoint')
     model.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of, such as '
                        'online; default: the last stage')
-    model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file or address; default: load_from of '
-                       'the config; without either, random weights and a warning')
+    model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file, name of published weights, '
+                       'hf://USER/REPO/FILE or https address; default: the published weights of the model, if it is '
+                       'given by its name and has some, else load_from of the config; without any, random weights and '
+                       'a warning')
+    model.add_argument('--list-models', nargs='?', const='', metavar='WORDS',
+                       help='print the models with published weights, all or those that WORDS fit (such as "vspw '
+                       'vitl"), and exit')
     model.add_argument('--device', help='for example cpu, cuda or cuda:1; default: an accelerator if there is one')
     model.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                        help='override entries of the config, e.g. model.feature_store.dtype=float16')
@@ -134,7 +143,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         SystemExit: With a message after an error of the user or the data, even if it concerns only one of several
             inputs; with 130 after Ctrl-C.
     """
-    args = build_parser(prog).parse_args(argv)
+    parser = build_parser(prog)
+    args = parser.parse_args(argv)
+    if args.list_models is not None:
+        print(model_table(args.list_models))
+        return
+    if not args.inputs:
+        parser.error('the following arguments are required: INPUT')
     keep_freed_memory()
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', _FATAL)  # for the first video that OpenCV opens
     if args.trust_checkpoint:

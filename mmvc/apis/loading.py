@@ -3,6 +3,7 @@
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.visualization.palette import get_palette
@@ -15,8 +16,10 @@ from mmvc.engine import (
     load_config,
     merge_options,
     mismatch_hint,
+    read_config,
     require_checkpoint,
     resolve_stage,
+    stage_names,
     weight_mismatches,
 )
 from mmvc.models import BaseVideoSegmentor
@@ -28,6 +31,7 @@ from mmvc.utils.config_names import find_config
 from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
+from mmvc.zoo import find_weights, find_weights_of, resolve_checkpoint
 
 from .checkpoint_config import config_of_checkpoint
 
@@ -44,8 +48,10 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     Args:
         model (str | Path | Config | dict, optional): Config, or its path or name, see :func:`find_config`. None: the
             config that is stored in the checkpoint.
-        weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config. Without
-            either, the weights are random, and a warning is logged.
+        weights (str, optional): Checkpoint file, name of published weights or address, see
+            :func:`mmvc.zoo.resolve_checkpoint`. Defaults to None: the published weights of the model, if it is given
+            by its name and has some; else ``load_from`` of the config. Without any, the weights are random, and a
+            warning is logged.
         device (str | torch.device): Defaults to 'cpu'.
         cfg_options (dict, optional): Overrides of the config, with keys such as ``model.feature_store.dtype``.
             Defaults to None.
@@ -59,6 +65,10 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
         UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are
             listed), or the classes are not known.
     """
+    if weights is None and 'load_from' not in (cfg_options or {}):
+        weights = _published(model, stage)
+    if model is None and weights is not None and (published := find_weights(str(weights))) and published.config:
+        model = published.name
     checkpoint = None if weights is None else _load_checkpoint(weights)
     cfg, label = _config(model, checkpoint, weights, cfg_options, stage)
     path = weights or cfg.get('load_from')
@@ -117,10 +127,23 @@ def _check_model(model: dict, label: str) -> None:
         raise UsageError(f'model.feature_store of {label} cannot be used: {error}') from error
 
 
+def _published(model: Any, stage: str | None) -> str | None:
+    """Name of the weights that are published for a model that is given by its name."""
+    if not isinstance(model, str) or Path(model).is_file():
+        return None
+    config = find_config(model)
+    if stage is None and config.stage is None:
+        names = stage_names(read_config(str(config.path)))
+        stage = names[-1] if names else None
+    found = find_weights_of(config.path, stage or config.stage)
+    return None if found is None else found.name
+
+
 def _load_checkpoint(weights: str) -> dict:
-    if '://' not in str(weights):
-        require_checkpoint(weights)
-    return CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
+    path = resolve_checkpoint(weights)
+    if '://' not in path:
+        require_checkpoint(path)
+    return CheckpointLoader.load_checkpoint(path, map_location='cpu')
 
 
 def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, label: str) -> None:

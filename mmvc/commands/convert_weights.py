@@ -2,7 +2,6 @@
 """Convert weights of DVIS++, of encoder-only models, and of what they build on to a checkpoint for mmvc."""
 
 import argparse
-import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from mmvc.models.official_weights import (
 from mmvc.registry import MODELS
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.checksums import file_digest
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
 
@@ -32,6 +32,7 @@ EPILOG = """sources, recognised by their keys:
   DVIS (v1), its segmenter only                            .pth   with --segmenter-only
   Mask2Former (COCO), the official one                     .pkl
   Mask2Former of mmdet                                     .pth
+  Mask2Former of Hugging Face                              .safetensors, .bin
   DINOv2 ViT-S, -B, -L without registers, Meta's           .pth
   (backbones: ResNet, Swin Transformer, ViT-Adapter on DINOv2)
   VidEoMT, PMT, LVMT and their segmenters                  .pth
@@ -77,15 +78,6 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
                         help='resample the table of positions of a DINOv2 encoder to N x N patches of 16 x 16 pixels; '
                         'default: 40 x 40 for a pretrained encoder, that of the source for a trained model')
     return parser.parse_args(argv)
-
-
-def sha256_of(path: str) -> str:
-    """Hexadecimal SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def check_fit(weights: ConvertedWeights, model: BaseVideoSegmentor) -> None:
@@ -165,7 +157,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         meta = dict(
             converted_from=weights.kind,
             source=Path(args.src).name,
-            source_sha256=sha256_of(args.src),
+            source_sha256=file_digest(args.src),
             mmvc_version=__version__)
         buffer = io.BytesIO()
         torch.save(dict(meta=meta, state_dict=weights.state_dict), buffer)

@@ -31,6 +31,7 @@ COMMANDS = {
     'browse': Command('mmvc.commands.browse', 'draw clips of a dataset with their ground truth'),
     'convert annotations': Command('mmvc.commands.import_annotations',
                                    'labels of CVAT, COCO, LabelMe, Label Studio, YOLO, DAVIS'),
+    'models': Command('mmvc.commands.models', 'list the models whose weights are published'),
     'convert vspw': Command('mmvc.commands.convert_vspw', 'VSPW: resize the release to 480 rows'),
     'convert vipseg': Command('mmvc.commands.convert_vipseg', 'VIPSeg: resize the release to 720 rows'),
     'convert coco': Command('mmvc.commands.convert_coco', 'COCO: pseudo-videos for instance segmentation'),

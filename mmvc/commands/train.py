@@ -43,6 +43,9 @@ EXAMPLES = """examples:
     %(prog)s configs/mvc/dvispp_r18_synthetic.py --resume
   train only the tracker, starting from the segmenter in the work dir:
     %(prog)s configs/mvc/dvispp_r18_synthetic.py --stage online
+  start the segmenter from published weights, which are downloaded once (mmvc models lists them):
+    %(prog)s configs/mvc/dvispp_r50_vspw.py \\
+        --cfg-options stages.segmenter.load_from=mask2former_r50_coco_panoptic
   use data in another folder, and another learning rate:
     %(prog)s configs/mvc/dvispp_r18_camvid.py --data-root data/camvid \\
         --cfg-options optim_wrapper.optimizer.lr=5e-4

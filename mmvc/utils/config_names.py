@@ -3,13 +3,16 @@
 
 import argparse
 import difflib
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmengine.fileio import load
 
 from .errors import UsageError
 from .shipped_files import PACKAGE, find_shipped
+
+METAFILE = 'metafile.yml'
 
 
 class ShippedConfig(NamedTuple):
@@ -39,14 +42,31 @@ def config_files() -> dict[str, ShippedConfig]:
                          'config file')
     files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
     named = {file.relative_to(folder).with_suffix('').as_posix(): ShippedConfig(file) for file in files}
-    for metafile in sorted(folder.rglob('metafile.yml')):
-        for model in load(metafile)['Models']:
-            config = ShippedConfig(folder.parent / model['Config'], model.get('Stage'))
-            if config.stage is not None:
-                file = config.path.relative_to(folder).with_suffix('').as_posix()
-                named.setdefault(f'{file}_{config.stage}', config)
-            named.setdefault(model['Name'], config)
+    for model in read_models():
+        config = ShippedConfig(folder.parent / model['Config'], model.get('Stage'))
+        if config.stage is not None:
+            file = config.path.relative_to(folder).with_suffix('').as_posix()
+            named.setdefault(f'{file}_{config.stage}', config)
+        named.setdefault(model['Name'], config)
     return named
+
+
+def read_models(file_name: str = METAFILE) -> list[dict[str, Any]]:
+    """Read the models of all metafiles of the shipped configs, in the order of their files.
+
+    Args:
+        file_name (str): Name of the files to read. Defaults to ``'metafile.yml'``.
+
+    Returns:
+        list[dict]: Entries of ``Models``; empty if no configs are shipped.
+    """
+    folder = find_shipped('configs')
+    return [] if folder is None else list(_read(folder, file_name))
+
+
+@cache
+def _read(folder: Path, file_name: str) -> tuple[dict[str, Any], ...]:
+    return tuple(model for file in sorted(folder.rglob(file_name)) for model in load(file)['Models'])
 
 
 def find_config(name: str) -> ShippedConfig:

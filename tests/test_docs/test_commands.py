@@ -18,8 +18,9 @@ import pytest
 from mmengine.config import Config
 
 from mmvc.commands.dispatch import find_command
+from mmvc.utils.config_names import config_files
 from tests.helpers.doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
-from tests.helpers.reduced import TRAINING, reduce
+from tests.helpers.reduced import STAND_INS, TRAINING, reduce
 
 OWN_FOLDERS = ('benchmarks/', 'configs/', 'demo/', 'requirements/', 'tests/', 'tools/')
 #: configs that only the reader has, or that a page has just written
@@ -89,9 +90,10 @@ def check_python(parse, command):
         find_command(command.words[3:])
     if command.inline and len(command.words) <= (5 if is_command else 3):
         return  # a name in a sentence
-    args = parse(command)
+    args = parse(command._replace(words=tuple(STAND_INS.get(word, word) if word == 'CONFIG' else word
+                                              for word in command.words)))
     if (command.words[1:3] == ('-m', 'mmvc.apis') or command.words[3:4] == ('segment', )) and args.model:
-        assert (ROOT / f'configs/{args.model}.py').is_file(), f'there is no config {args.model}'
+        assert args.model in config_files(), f'there is no config {args.model}'
     overrides = [key.split('.') for key in getattr(args, 'cfg_options', None) or ()]
     for first, *rest in overrides:
         if first in NEW_KEYS:
