@@ -20,13 +20,15 @@ from mmengine.config import Config
 from mmvc.commands.dispatch import find_command
 from mmvc.utils.config_names import config_files
 from tests.helpers.doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
-from tests.helpers.reduced import STAND_INS, TRAINING, reduce
+from tests.helpers.reduced import TRAINING, reduce
 
 OWN_FOLDERS = ('benchmarks/', 'configs/', 'demo/', 'requirements/', 'tests/', 'tools/')
 #: configs that only the reader has, or that a page has just written
 OWN_CONFIGS = re.compile(r'configs/\S*(NAME|kitchen|cups|park)\S*')
 #: what `--cfg-options` may name although no config has it
 NEW_KEYS = ('runner_type', 'strategy')
+#: takes the place of CONFIG
+ANY_CONFIG = 'configs/mvc/dvispp_r50_vspw.py'
 FAKE = '#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n'
 
 
@@ -90,8 +92,7 @@ def check_python(parse, command):
         find_command(command.words[3:])
     if command.inline and len(command.words) <= (5 if is_command else 3):
         return  # a name in a sentence
-    args = parse(command._replace(words=tuple(STAND_INS.get(word, word) if word == 'CONFIG' else word
-                                              for word in command.words)))
+    args = parse(command._replace(words=tuple(ANY_CONFIG if word == 'CONFIG' else word for word in command.words)))
     if (command.words[1:3] == ('-m', 'mmvc.apis') or command.words[3:4] == ('segment', )) and args.model:
         assert args.model in config_files(), f'there is no config {args.model}'
     overrides = [key.split('.') for key in getattr(args, 'cfg_options', None) or ()]
@@ -99,7 +100,7 @@ def check_python(parse, command):
         if first in NEW_KEYS:
             continue
         named = getattr(args, 'config', '')
-        entry = config(named if (ROOT / named).is_file() else 'configs/mvc/dvispp_r50_vspw.py')
+        entry = config(named if (ROOT / named).is_file() else ANY_CONFIG)
         for key in [first, *rest[:-1]]:
             assert key in entry, f'the config has no {key} to override in {first}.{".".join(rest)}'
             entry = entry[key]
