@@ -2,12 +2,14 @@
 """Checkpoints in the format of safetensors: a JSON header and tensors, without executable code."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from .errors import CheckpointError
+from .foreign_files import recognise_foreign_file
 
 SUFFIX = '.safetensors'
 
@@ -69,8 +71,13 @@ def load(path: str | Path, device: str = 'cpu') -> dict:
             weights = {name: file.get_tensor(name) for name in file.keys()}
             meta = dict(file.metadata() or {})
     except (OSError, library.SafetensorError) as error:
-        raise CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: copy or '
-                              f'train it again ({error})') from error
+        foreign = recognise_foreign_file(path)
+        if foreign is not None:
+            raise CheckpointError(foreign.describe(f'checkpoint "{path}"')) from error
+        if zipfile.is_zipfile(path):  # foreign_files says that it is one of torch
+            raise CheckpointError(f'checkpoint "{path}" is a file of torch, not of safetensors: call it .pth') from error
+        raise CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: download, '
+                              f'copy or train it again ({error})') from error
     for name, text in meta.items():
         try:
             meta[name] = json.loads(text)

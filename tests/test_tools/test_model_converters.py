@@ -1,9 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import argparse
+import functools
 import hashlib
 import pickle
 import re
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +80,22 @@ def test_convert_and_check(run, source, tmp_path, capsys):
         assert line in out
     trained = sum(parameter.numel() for parameter in build_model().tracker.parameters())
     assert re.search(rf'\| tracker +\| +\d+ \| +{trained:,} \|', out)
+
+
+def test_convert_from_an_address(run, source, tmp_path, monkeypatch):
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01, ), daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}'
+        run('dvispp_to_mmvc', f'{url}/official.pth?key=1', tmp_path / 'model.pth')
+        assert f'"{url}/none.pth" cannot be downloaded: 404' in error_of(run, 'dvispp_to_mmvc', f'{url}/none.pth',
+                                                                         tmp_path / 'none.pth')
+        server.shutdown()
+    meta = torch.load(tmp_path / 'model.pth', weights_only=True)['meta']
+    assert meta['source'] == 'official.pth'
+    assert meta['source_sha256'] == hashlib.sha256(source.read_bytes()).hexdigest()
 
 
 def test_initialise_a_segmenter_from_coco(run, golden, write_config, tmp_path, capsys):
