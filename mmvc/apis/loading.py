@@ -152,7 +152,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     else:
         _load_weights(built, checkpoint, path, label)  # before the classes, since its error is more precise
     with DefaultScope.overwrite_default_scope(scope):
-        meta = _dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
+        meta = dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
     return built.to(device).eval(), cfg, meta
 
 
@@ -210,8 +210,21 @@ def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, lab
                      + '\n  '.join(lines[:_MAX_LINES] + more))
 
 
-def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -> dict:
-    """Classes and palette of the checkpoint, or else of the test set of the config."""
+def dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -> dict:
+    """Find the classes and the palette of a model.
+
+    Args:
+        cfg (Config): Config of the model.
+        checkpoint (dict): Its checkpoint, whose classes and colours are preferred.
+        num_classes (int): Number of classes of the model.
+        label (str): Name of the config in messages.
+
+    Returns:
+        dict: ``classes`` and ``palette``, tuples of names and RGB colours.
+
+    Raises:
+        UsageError: They are not known, or are those of another number of classes.
+    """
     given = {key.lower(): value for key, value in (checkpoint.get('meta', {}).get('dataset_meta') or {}).items()}
     origin = 'the checkpoint'
     meta = {key: given[key] for key in ('classes', 'palette') if given.get(key)}

@@ -68,7 +68,8 @@ def require_checkpoint(path: str | Path) -> None:
     foreign = recognise_foreign_file(path)
     if foreign is not None:
         raise UsageError(foreign.describe(f'checkpoint "{path}"'))
-    raise UsageError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: download, copy or train it again')
+    raise UsageError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: download, copy or train it '
+                     'again')
 
 
 def content_digest(path: str | Path) -> str:

@@ -218,8 +218,8 @@ def _broken(file: str | BinaryIO, name: Any, error: Exception) -> CheckpointErro
     foreign = recognise_foreign_file(file)
     if foreign is not None:
         return CheckpointError(foreign.describe(f'checkpoint "{name}"'))
-    return CheckpointError(f'checkpoint "{name}" is truncated, corrupt or not a checkpoint: download, copy or train it '
-                           f'again ({failure_reason(error)})')
+    return CheckpointError(f'checkpoint "{name}" is truncated, corrupt or not a checkpoint: download, copy or train '
+                           f'it again ({failure_reason(error)})')
 
 
 def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **kwargs: Any) -> Any:

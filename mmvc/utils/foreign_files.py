@@ -62,7 +62,7 @@ def recognise_foreign_file(file: str | os.PathLike | BinaryIO) -> ForeignFile | 
         file (str | PathLike | BinaryIO): File, or an open one that can be rewound; it is left at its beginning.
 
     Returns:
-        ForeignFile | None: What it is. None if it may be a checkpoint (perhaps a truncated one) or is of no known kind.
+        ForeignFile | None: What it is. None if it may be a checkpoint (perhaps a part of one) or is of no known kind.
 
     Raises:
         OSError: The file cannot be read.
@@ -82,8 +82,8 @@ def _by_start(start: bytes) -> ForeignFile | None:
     if start.startswith(_LFS_POINTER):
         size = re.search(rb'^size (\d{1,15})$', start, re.MULTILINE)
         whole = f' that stands for {int(size[1]) / 2**20:.1f} MiB' if size else ''
-        return ForeignFile(f'a pointer of Git LFS{whole}', 'run "git lfs pull" in its clone, or download it again from '
-                           'its raw address ("resolve" or "raw" instead of "blob")')
+        return ForeignFile(f'a pointer of Git LFS{whole}', 'run "git lfs pull" in its clone, or download it again '
+                           'from its raw address ("resolve" or "raw" instead of "blob")')
     text = _as_text(start)
     if text is not None:
         return _by_text(text)
@@ -107,8 +107,8 @@ def _as_text(start: bytes) -> str | None:
 def _by_text(text: str) -> ForeignFile:
     shown = ' '.join(text.split())[:60]
     if text[:1] == '<':
-        return ForeignFile('a web page', f'{_AGAIN}; open the address in a browser to see whether it asks for a login, '
-                           'or shows the page about the file')
+        return ForeignFile('a web page', f'{_AGAIN}; open the address in a browser to see whether it asks for a '
+                           'login, or shows the page about the file')
     if text[:1] in ('{', '['):
         return ForeignFile(f'a text in JSON ({shown})', f'if a server answered so, check the address and your access, '
                            f'and {_AGAIN}')

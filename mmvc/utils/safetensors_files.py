@@ -75,7 +75,8 @@ def load(path: str | Path, device: str = 'cpu') -> dict:
         if foreign is not None:
             raise CheckpointError(foreign.describe(f'checkpoint "{path}"')) from error
         if zipfile.is_zipfile(path):  # foreign_files says that it is one of torch
-            raise CheckpointError(f'checkpoint "{path}" is a file of torch, not of safetensors: call it .pth') from error
+            raise CheckpointError(f'checkpoint "{path}" is a file of torch, not of safetensors: call it '
+                                  '.pth') from error
         raise CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: download, '
                               f'copy or train it again ({error})') from error
     for name, text in meta.items():

@@ -147,8 +147,8 @@ class SegmenterCache:
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            print_log(f'{self.setting}: "{path}" is damaged and will be replaced ({failure_reason(error)})', logger='current',
-                      level=logging.WARNING)
+            print_log(f'{self.setting}: "{path}" is damaged and will be replaced ({failure_reason(error)})',
+                      logger='current', level=logging.WARNING)
             return None
         return {name: value.to(dtype) for name, (value, dtype) in entry.items()}
 
