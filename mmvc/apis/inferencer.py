@@ -30,6 +30,7 @@ from mmvc.visualization import FPS_RANGE
 
 from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
+from .hub import SharedModel
 from .loading import frame_transforms, load_model
 from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
 from .sources import BrokenSource, Frame, FrameSource, Source, open_sources
@@ -41,7 +42,7 @@ DEFAULT_FPS = 10.
 TrackProgress = Callable[[Iterable, int | None, str], Iterator]
 
 
-class VideoSegInferencer:
+class VideoSegInferencer(SharedModel):
     """Segments videos of any length in bounded memory.
 
     Frames pass through the test pipeline of the config, so the result equals that of ``tools/test.py``. It does not
@@ -112,6 +113,7 @@ class VideoSegInferencer:
         if amp not in (None, *AMP_DTYPES):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = self._device(device)
+        self._arguments = dict(model=model, weights=weights, cfg_options=cfg_options, stage=stage)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         task = task_of(self.model.postprocessor)
         if task is None:
