@@ -16,8 +16,9 @@ from mmvc.utils.image_files import SIZE_VARIABLE
 from mmvc.visualization import FPS_RANGE
 
 from .inferencer import VideoSegInferencer
-from .results import VideoResult
+from .network_size import parse_size
 from .sources import open_sources
+from .video_result import VideoResult
 from .writers import FORMATS
 
 DESCRIPTION = """Segment videos of any length. The config decides the task: classes (VSS), segments (VPS) or instances
@@ -25,7 +26,10 @@ DESCRIPTION = """Segment videos of any length. The config decides the task: clas
 
 Inputs are video files, folders of frames, images, quoted patterns ('clips/*.mp4'), addresses (rtsp://...) and camera
 numbers. Frames are resized and normalised by the test pipeline of the config. Output files appear only when they are
-complete. An input that cannot be read does not keep the others from being segmented; the exit status then is 1."""
+complete. An input that cannot be read does not keep the others from being segmented; the exit status then is 1.
+
+Ctrl-C keeps the videos that are complete and drops the one in progress; --skip-existing then goes on from there. It
+ends a camera or a stream, of which the frames so far are written."""
 
 EXAMPLES = """examples:
   draw the prediction over a video (out/street.mp4):
@@ -34,6 +38,8 @@ EXAMPLES = """examples:
     %(prog)s frames/street --weights dvispp.pth --out-dir out --formats masks rle
   many videos, in the format of the benchmark server:
     %(prog)s 'clips/*.mp4' --weights dvispp.pth --out-dir out --formats official
+  go on after an interruption, with frames of 480 pixels in height for the network:
+    %(prog)s 'clips/*.mp4' --weights dvispp.pth --out-dir out --size 480 --skip-existing
   camera 0 until Ctrl-C, with an online model:
     %(prog)s 0 --model mvc/dvispp_r50_vspw --stage online --weights online.pth --out-dir out
   a long or damaged video, with little memory:
@@ -79,6 +85,12 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                         help='opacity of the colours of the overlay, 0 to 1; default: %(default)s')
     output.add_argument('--score-thr', type=NumberArgument(0, 1), default=0.3,
                         help='instances with a lower score are not drawn (VIS); default: %(default)s')
+    output.add_argument('--side-by-side', action='store_true',
+                        help='the overlay shows the frame on the left and the prediction on the right')
+    output.add_argument('--no-legend', action='store_true', help='no legend below the overlay, which then is as high '
+                        'as the input (VSS with up to 24 classes has one)')
+    output.add_argument('--skip-existing', action='store_true', help='leave out videos whose outputs are complete and '
+                        'were made with the same source, settings and weights (see .mmvc/ in the output folder)')
     frames = parser.add_argument_group('frames')
     frames.add_argument('--stride', type=NumberArgument(1, whole=True), default=1, metavar='N',
                         help='use every N-th frame; default: 1')
@@ -92,6 +104,9 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     speed = parser.add_argument_group('speed and memory')
     speed.add_argument('--online', action='store_true', help='segment each frame as soon as it is read, in constant '
                        'memory, without the frames after it; needs an online model')
+    speed.add_argument('--size', type=parse_size, metavar='N|WxH', help='size of the frames for the network: short '
+                       'side, or width and height, such as 480 or 854x480; outputs keep the size of the video; '
+                       'default: that of the config')
     speed.add_argument('--window-size', type=NumberArgument(1, whole=True), metavar='N',
                        help='number of frames per forward pass, which does not change the result; default: that of '
                        'the config, 1 for cameras')
@@ -127,7 +142,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         try:
             open_sources(inputs, keep_going=True)  # mistyped names are found before the model is built
             inferencer = VideoSegInferencer(args.model, args.weights, args.device, args.window_size, args.max_memory,
-                                            args.amp, args.compile, args.cfg_options, stage=args.stage)
+                                            args.amp, args.compile, args.cfg_options, stage=args.stage, size=args.size)
             results = inferencer(
                 inputs,
                 out_dir=args.out_dir,
@@ -140,18 +155,33 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                 max_frames=args.max_frames,
                 skip_broken=args.skip_broken,
                 return_frames=False,
-                keep_going=True)
+                keep_going=True,
+                skip_existing=args.skip_existing,
+                side_by_side=args.side_by_side,
+                legend=not args.no_legend)
         except KeyboardInterrupt:
-            print('interrupted: the video in progress was not written', file=sys.stderr)
+            print('interrupted: the video in progress was not written; those before it are complete, and '
+                  '--skip-existing goes on after them', file=sys.stderr)
             sys.exit(130)
         for result in results:
             if result.error is None:
                 print(describe(result))
         failed = {result.video: result.error for result in results if result.error is not None}
+        if len(results) > 1:
+            print(summarize(results))
         if len(results) == 1 and failed:
             raise UsageError(*failed.values())
         if failed:
             report_broken(failed, len(results), 'segmented', 'inputs')
+
+
+def summarize(results: Sequence[VideoResult]) -> str:
+    """Count what became of the videos, in one line."""
+    earlier = sum(result.is_earlier for result in results)
+    failed = sum(result.error is not None for result in results)
+    parts = [f'{len(results) - earlier - failed} of {len(results)} inputs segmented']
+    parts += [f'{earlier} complete before'] * bool(earlier) + [f'{failed} failed'] * bool(failed)
+    return ', '.join(parts)
 
 
 def describe(result: VideoResult) -> str:
@@ -166,5 +196,6 @@ def describe(result: VideoResult) -> str:
     height, width = result.size
     skipped = sum(frame.count for frame in result.skipped)
     more = f', {skipped} skipped' if skipped else ''
+    more += ', complete before' if result.is_earlier else ''
     lines = [f'{result.video}: {result.num_frames} frames of {width}x{height}{more}']
     return '\n'.join([*lines, *(f'  {name}: {path}' for name, path in result.files.items())])

@@ -1,9 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,33 +12,36 @@ import numpy as np
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config, ConfigDict
-from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
-from mmvc.utils.errors import DataError, UsageError, naming_video
+from mmvc.utils.errors import UsageError, naming_video
 from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.progress import ProgressBars
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
+from .devices import AMP_DTYPES, amp_dtype, find_device
 from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .hub import SharedModel
 from .loading import frame_transforms, load_model
-from .results import FRAME_RESULTS, FrameResult, FrameSegments, VideoResult
-from .sources import BrokenSource, Frame, FrameSource, Source, open_sources
-from .writers import VideoInfo, WriterSettings, build_writers
+from .network_size import Size, check_size, resize_frames
+from .passes import TrackProgress, tracked_modules, warn_of_skipped
+from .results import FRAME_RESULTS, FrameResult
+from .run_records import RunRecords, digest
+from .sources import BrokenSource, Frame, FrameSource, Source, VideoFile, open_sources
+from .video_result import VideoResult
+from .video_run import VideoRun
+from .writer import VideoInfo, Writer, WriterSettings
+from .writers import build_writers
 
-AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
 # Frames per second of overlays if the source has no rate (folders of frames, arrays).
 DEFAULT_FPS = 10.
-TrackProgress = Callable[[Iterable, int | None, str], Iterator]
 
 
 class VideoSegInferencer(SharedModel):
@@ -74,6 +76,9 @@ class VideoSegInferencer(SharedModel):
         show_progress (bool): Whether to show progress bars. Defaults to True.
         stage (str, optional): Stage of the config that the weights are of, such as ``'online'``. Defaults to None: the
             last.
+        size (int | tuple[int, int], optional): Size of the frames that go through the network: short side in pixels,
+            or width and height, from 16 to 16384. The results have the size of the video. Defaults to None: that of
+            the config.
 
     Attributes:
         model (BaseVideoSegmentor): The model, in evaluation mode and optimised for inference.
@@ -105,14 +110,17 @@ class VideoSegInferencer(SharedModel):
                  compile: bool = False,
                  cfg_options: dict | None = None,
                  show_progress: bool = True,
-                 stage: str | None = None) -> None:
+                 stage: str | None = None,
+                 size: Size | None = None) -> None:
         if window_size is not None:
             check_number('window_size', window_size, 1, whole=True)
         if max_memory is not None:
             check_number('max_memory', max_memory, 0)
         if amp not in (None, *AMP_DTYPES):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
-        self.device = self._device(device)
+        if size is not None:
+            size = check_size(size)
+        self.device = find_device(device)
         self._arguments = dict(model=model, weights=weights, cfg_options=cfg_options, stage=stage)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         task = task_of(self.model.postprocessor)
@@ -122,15 +130,16 @@ class VideoSegInferencer(SharedModel):
         self.task = task
         self.window_size = window_size
         self.show_progress = show_progress
-        self._amp = None if amp is None else self._amp_dtype(amp)
+        self._amp = None if amp is None else amp_dtype(amp, self.device)
         self._scope = self.cfg.get('default_scope') or 'mmvc'
         self.feature_store: dict[str, Any] = dict(self.model.feature_store)
         if max_memory is not None:
             self.feature_store['memory_limit'] = max_memory * 2**30
         loader, transforms = frame_transforms(self.cfg)
+        self._transforms = transforms if size is None else resize_frames(transforms, size)
         with DefaultScope.overwrite_default_scope(self._scope):
             self._loader = TRANSFORMS.build(loader)
-            self.pipeline = Compose(transforms)
+            self.pipeline = Compose(self._transforms)
         self.model.optimize_for_inference(compile)
 
     def __call__(self,
@@ -145,13 +154,17 @@ class VideoSegInferencer(SharedModel):
                  max_frames: int | None = None,
                  skip_broken: bool = False,
                  return_frames: bool = True,
-                 keep_going: bool = False) -> list[VideoResult]:
+                 keep_going: bool = False,
+                 skip_existing: bool = False,
+                 side_by_side: bool = False,
+                 legend: bool = True) -> list[VideoResult]:
         """Segment videos.
 
         Args:
             inputs: One input or a list of inputs: a video file, a folder of frames, an image, a pattern
-                (``'frames/*.jpg'``), an address (``'rtsp://...'``), a camera number, an array (H, W, 3) or (T, H, W,
-                3), or a list or iterator of arrays (H, W, 3). Arrays are BGR, uint8.
+                (``'frames/*.jpg'``), an address (``'rtsp://...'``), a camera number, an image or frames in memory, or
+                an iterator of images. In memory, arrays (H, W, 3) or (T, H, W, 3) are BGR, uint8; tensors (3, H, W) or
+                (T, 3, H, W) are RGB, uint8 or floats from 0 to 1; PIL images have any mode.
             out_dir (str | Path, optional): Output folder. Existing files are replaced once the new ones are complete.
                 Defaults to None: nothing is written.
             formats (str | Sequence[str]): Output formats: ``'overlay'`` (mp4), ``'masks'`` (PNG), ``'rle'`` (JSON with
@@ -173,6 +186,11 @@ class VideoSegInferencer(SharedModel):
                 frame. Defaults to True.
             keep_going (bool): Whether to go on with the other videos if one cannot be read. Its result then has an
                 ``error`` and no files. Defaults to False: it is an error.
+            skip_existing (bool): Whether to leave out videos whose outputs an earlier call has completed with the same
+                source, settings and weights, see :class:`RunRecords`. Defaults to False.
+            side_by_side (bool): Whether overlays show the frame beside the prediction. Defaults to False.
+            legend (bool): Whether overlays have a legend of the classes below (VSS). Without it, they are as high as
+                the frames. Defaults to True.
 
         Returns:
             list[VideoResult]: One result per video.
@@ -188,15 +206,19 @@ class VideoSegInferencer(SharedModel):
             check_number('fps', fps, *FPS_RANGE)
         readers = [FrameReader(source, stride, max_frames, skip_broken)
                    for source in open_sources(inputs, self._load_image, keep_going)]
-        writers = {}
+        writers: dict[str, Writer] = {}
+        records = None
         if out_dir is not None:
             settings = WriterSettings(Path(out_dir), self.task, alpha=alpha, score_thr=score_thr,
-                                      **self.dataset_meta)
+                                      side_by_side=side_by_side, legend=legend, **self.dataset_meta)
             writers = build_writers(formats, settings)
-        videos = [
-            VideoInfo(reader.source.name, reader.source.description, fps or reader.fps or DEFAULT_FPS,
-                      reader.source.is_image) for reader in readers
-        ]
+            records = RunRecords(Path(out_dir), dict(
+                model=self._digest, classes=self.dataset_meta, online=online, fps=fps, alpha=alpha,
+                score_thr=score_thr, stride=stride, max_frames=max_frames, skip_broken=skip_broken,
+                side_by_side=side_by_side, legend=legend))
+        elif skip_existing:
+            raise UsageError('skip_existing compares with the files of an output folder: give out_dir (--out-dir)')
+        videos = [self._describe(reader, fps) for reader in readers]
         protect_inputs([writer.target(video) for reader, video in zip(readers, videos)
                         if not isinstance(reader.source, BrokenSource) for writer in writers.values()],
                        [path for reader in readers for path in reader.source.files])
@@ -204,10 +226,13 @@ class VideoSegInferencer(SharedModel):
             if out_dir is not None:
                 stack.enter_context(hold_folder(out_dir))
             progress = stack.enter_context(ProgressBars(enabled=self.show_progress))
-            return [
-                self._segment(reader, video, writers, online, return_frames, progress.track, keep_going)
-                for reader, video in zip(readers, videos)
-            ]
+
+            def frames_of(reader: FrameReader) -> Iterator[FrameResult]:
+                return self._frames(reader, online or reader.source.live and self.model.is_online, progress.track)
+
+            run = VideoRun(frames_of, self.task, self.dataset_meta, writers, records, return_frames, keep_going,
+                           skip_existing)
+            return [run.segment(reader, video) for reader, video in zip(readers, videos)]
 
     def stream(self,
                source: Source | FrameSource,
@@ -245,36 +270,20 @@ class VideoSegInferencer(SharedModel):
 
         def with_warnings() -> Iterator[FrameResult]:
             yield from frames
-            _warn_of_skipped(reader)
+            warn_of_skipped(reader)
 
         return with_warnings()
 
-    def _segment(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
-                 track: TrackProgress, keep_going: bool) -> VideoResult:
-        """Segment a video, write the files, and return a description of them, or of what is wrong with the video."""
-        try:
-            return self._segment_intact(reader, video, writers, online, return_frames, track)
-        except (DataError, UsageError) as error:
-            if not keep_going:
-                raise
-            return VideoResult(video.name, video.source, self.task, fps=reader.fps, error=str(error))
+    @cached_property
+    def _digest(self) -> str:
+        return digest(self.model, self.cfg.model, self._transforms, str(self._amp))
 
-    def _segment_intact(self, reader: FrameReader, video: VideoInfo, writers: dict, online: bool, return_frames: bool,
-                        track: TrackProgress) -> VideoResult:
-        result = VideoResult(video.name, video.source, self.task, fps=reader.fps)
-        with ExitStack() as files:
-            files.enter_context(_ended_by_interrupt(reader))
-            add_frame = [files.enter_context(writer.open(video)) for writer in writers.values()]
-            for frame in self._frames(reader, online or reader.source.live and self.model.is_online, track):
-                result.size = frame.image.shape[:2]
-                for add in add_frame:
-                    add(frame)
-                if return_frames:
-                    result.frames.append(FrameSegments(frame.index, frame.name, frame.segments()))
-        result.num_frames, result.skipped = reader.num_frames, reader.skipped
-        result.files = {name: writer.target(video) for name, writer in writers.items()}
-        _warn_of_skipped(reader)
-        return result
+    @staticmethod
+    def _describe(reader: FrameReader, fps: float | None) -> VideoInfo:
+        source = reader.source
+        file = source.files[0] if isinstance(source, VideoFile) and source.files else None
+        return VideoInfo(source.name, source.description, fps or reader.fps or DEFAULT_FPS, source.is_image,
+                         reader.stride, file)
 
     def _frames(self, reader: FrameReader, online: bool, track: TrackProgress | None = None) -> Iterator[FrameResult]:
         """Yield the frames of a video with their prediction."""
@@ -310,7 +319,7 @@ class VideoSegInferencer(SharedModel):
             frames = buffer.keep(reader)
         windows = self._windows(track(frames, total, f'{name}: segment'), self._window_size(reader))
         first = next(windows)  # reading a frame sets the reader's size
-        steps = _tracked_modules(self.model.final_steps(), track, f'{name}: refine')
+        steps = tracked_modules(self.model.final_steps(), track, f'{name}: refine')
         with steps, torch.no_grad(), self._autocast(), naming_video(name):
             prediction = self.model.predict_video(chain([first], windows), reader.size, store)
         del first
@@ -359,24 +368,6 @@ class VideoSegInferencer(SharedModel):
                                  f'{" ".join(error.err.split())} ({error.func}). Change the scale of its Resize, or '
                                  'the size of the frames') from error
 
-    @staticmethod
-    def _device(name: str | None) -> torch.device:
-        try:
-            device = torch.device(name or get_device())
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(f'device "{name}" cannot be used: {str(error).splitlines()[0]}; choose another one '
-                             '(--device)') from error
-        return device
-
-    def _amp_dtype(self, name: str) -> torch.dtype:
-        dtype, one = AMP_DTYPES[name], torch.ones(1, 1, device=self.device)
-        with torch.autocast(self.device.type, dtype=dtype):
-            if (one @ one).dtype != dtype:  # older versions of torch only warn, and continue in full precision
-                raise UsageError(f'torch {torch.__version__} does not support {name} on {self.device.type}: choose '
-                                 'another amp, or none')
-        return dtype
-
     def _window_size(self, reader: FrameReader) -> int:
         return self.window_size or (1 if reader.source.live else self.model.window_size)
 
@@ -399,46 +390,4 @@ class VideoSegInferencer(SharedModel):
 
     def _result(self, reader: FrameReader, frame: Frame, sample: Any) -> FrameResult:
         return FRAME_RESULTS[self.task](reader.source.name, frame.index, frame.name, frame.image, sample,
-                                        self.dataset_meta['classes'])
-
-
-@contextmanager
-def _tracked_modules(modules: Sequence[nn.Module], track: TrackProgress, description: str) -> Iterator[None]:
-    """Show a bar of modules that are called one after the other in the block."""
-    begun = track(modules, len(modules), description)
-
-    def show(*_: Any) -> None:
-        next(begun, None)
-
-    handles = [module.register_forward_pre_hook(show) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-    if modules:
-        deque(begun, maxlen=0)  # the last one is done
-
-
-@contextmanager
-def _ended_by_interrupt(reader: FrameReader) -> Iterator[None]:
-    """Let Ctrl-C end a recording and complete its results. A second Ctrl-C interrupts as usual."""
-    if not reader.source.live or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: Any) -> None:
-        reader.stop()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _warn_of_skipped(reader: FrameReader) -> None:
-    for skipped in reader.skipped:
-        print_log(f'{reader.source.description}: skipped frame {skipped.index} ("{skipped.name}"): {skipped.reason}',
-                  logger='current', level=30)
+                                        self.dataset_meta['classes'], self.dataset_meta['palette'])

@@ -1,16 +1,20 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Results of :class:`VideoSegInferencer`: frames, segments and videos."""
+"""Results of :class:`VideoSegInferencer` for one frame, with full-size masks."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
+import cv2
 import numpy as np
 from mmdet.structures import DetDataSample
 from pycocotools import mask as mask_utils
 
 from mmvc.utils.tasks import VIS, VPS, VSS
 from mmvc.visualization import SegmentMap
+
+from .plotting import Picture, draw_frame
+from .segments import Convertible, FrameSegments, Segment, in_words, label_type
 
 
 @dataclass(frozen=True)
@@ -30,48 +34,8 @@ class SkippedFrame:
     count: int = 1
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A class region (VSS), a segment (VPS) or an instance (VIS) in one frame, run-length encoded.
-
-    Attributes:
-        id (int): Class index (VSS), segment id (VPS) or instance id (VIS), the same in all frames of the video.
-        label (int): Class index.
-        class_name (str): Name of the class.
-        score (float, optional): Score in [0, 1]; None for VSS.
-        rle (dict): COCO run-length encoding, ``dict(size=[H, W], counts=bytes)``.
-    """
-
-    id: int
-    label: int
-    class_name: str
-    score: float | None
-    rle: dict
-
-    @property
-    def mask(self) -> np.ndarray:
-        """The decoded mask, bool (H, W)."""
-        return mask_utils.decode(self.rle).astype(bool)
-
-    def to_json(self) -> dict:
-        """Convert to an entry as in COCO's result files.
-
-        Returns:
-            dict: ``id``, ``category_id``, ``category``, ``segmentation``, ``area``, ``bbox`` (x, y, width, height, in
-            pixels) and, if it is not None, ``score``.
-        """
-        entry = dict(
-            id=self.id,
-            category_id=self.label,
-            category=self.class_name,
-            segmentation=dict(size=list(self.rle['size']), counts=self.rle['counts'].decode()),
-            area=int(mask_utils.area(self.rle)),
-            bbox=mask_utils.toBbox(self.rle).tolist())
-        return entry if self.score is None else dict(entry, score=self.score)
-
-
-@dataclass
-class FrameResult:
+@dataclass(repr=False)
+class FrameResult(Convertible, Picture):
     """The prediction for one frame, with full-size masks. Each task has a subclass.
 
     Attributes:
@@ -81,7 +45,11 @@ class FrameResult:
         image (ndarray): The frame, BGR, uint8, (H, W, 3).
         data_sample (DetDataSample): The prediction in the form that OpenMMLab's metrics and visualizers take.
         classes (tuple[str]): Names of the classes.
+        palette (Sequence[Sequence[int]]): RGB colour of each class.
     """
+
+    #: ``'vss'``, ``'vps'`` or ``'vis'``
+    task: ClassVar[str]
 
     video: str
     index: int
@@ -89,6 +57,7 @@ class FrameResult:
     image: np.ndarray
     data_sample: DetDataSample
     classes: tuple[str, ...]
+    palette: Sequence[Sequence[int]]
 
     def above(self, score_thr: float) -> 'FrameResult':
         """Leave out instances with a score below a threshold. VSS and VPS have none, so nothing is left out.
@@ -110,17 +79,59 @@ class FrameResult:
         """
         raise NotImplementedError
 
+    def class_map(self, void: int = 255) -> np.ndarray:
+        """Map each pixel to its class index.
+
+        Args:
+            void (int): Value for pixels without a segment. Defaults to 255.
+
+        Returns:
+            ndarray: (H, W), uint8, or int32 if class indices or ``void`` do not fit. If instances overlap (VIS), the
+            one with the highest score counts.
+        """
+        labels = self._segment_map().class_map(void)
+        return labels.astype(label_type(max(void, len(self.classes) - 1), void))
+
     def segments(self) -> list[Segment]:
         """Encode the segments with at least one pixel."""
         raise NotImplementedError
 
-    def _segment(self, index: int, label: int, score: float | None, mask: np.ndarray) -> Segment:
+    def encode(self) -> FrameSegments:
+        """See :meth:`Convertible.encode`."""
+        size = self.image.shape[0], self.image.shape[1]
+        return FrameSegments(self.index, self.name, self.segments(), size, self.task, self.classes, self.palette)
+
+    def plot(self, alpha: float = 0.6, score_thr: float = 0.3, legend: bool = True) -> np.ndarray:
+        """Draw the prediction over the frame.
+
+        Args:
+            alpha (float): Opacity of the colours over the frame, from 0 to 1. Defaults to 0.6.
+            score_thr (float): Instances that score less are not drawn (VIS). Defaults to 0.3.
+            legend (bool): Whether to draw a legend below. Defaults to True.
+
+        Returns:
+            ndarray: RGB, uint8, as wide as the frame.
+        """
+        image = cv2.cvtColor(self.image, cv2.COLOR_BGR2RGB)
+        return draw_frame(image, self.above(score_thr)._segment_map(), self.classes, self.palette, alpha, legend)
+
+    def _segment_map(self) -> SegmentMap:
+        return SegmentMap.of_prediction(self.data_sample, len(self.classes))
+
+    def _segment(self, index: int, label: int, score: float | None, mask: np.ndarray, is_track: bool) -> Segment:
         rle = mask_utils.encode(np.asfortranarray(mask.astype(np.uint8)))
-        return Segment(index, label, self.classes[label], score, rle)
+        return Segment(index, label, self.classes[label], score, rle, is_track)
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return (f'{type(self).__name__}(video={self.video!r}, index={self.index}, name={self.name!r}, '
+                f'{width}x{height}, {in_words(self.segments())})')
 
 
 class SemanticFrame(FrameResult):
     """A frame of video semantic segmentation."""
+
+    task = VSS
 
     @property
     def sem_seg(self) -> np.ndarray:
@@ -133,11 +144,14 @@ class SemanticFrame(FrameResult):
 
     def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""
-        return [self._segment(label, label, None, self.sem_seg == label) for label in np.unique(self.sem_seg).tolist()]
+        return [self._segment(label, label, None, self.sem_seg == label, is_track=False)
+                for label in np.unique(self.sem_seg).tolist()]
 
 
 class PanopticFrame(FrameResult):
     """A frame of video panoptic segmentation."""
+
+    task = VPS
 
     @property
     def panoptic_seg(self) -> np.ndarray:
@@ -155,12 +169,16 @@ class PanopticFrame(FrameResult):
 
     def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""
-        return [self._segment(info['id'], info['category_id'], info['score'], self.panoptic_seg == info['id'])
-                for info in self.segments_info]
+        return [
+            self._segment(info['id'], info['category_id'], info['score'], self.panoptic_seg == info['id'],
+                          info['isthing']) for info in self.segments_info
+        ]
 
 
 class InstanceFrame(FrameResult):
     """A frame of video instance segmentation: n tracks, sorted by score."""
+
+    task = VIS
 
     @property
     def masks(self) -> np.ndarray:
@@ -182,6 +200,11 @@ class InstanceFrame(FrameResult):
         """Track ids (n,), which stay the same in all frames of the video."""
         return self.data_sample.pred_track_instances.instances_ids.numpy()
 
+    @property
+    def best_score(self) -> float:
+        """Highest score of an instance with at least one pixel; -1 if there is none."""
+        return float(self.scores[self.masks.any((1, 2))].max(initial=-1))
+
     def above(self, score_thr: float) -> 'InstanceFrame':
         """See :meth:`FrameResult.above`."""
         tracks = self.data_sample.pred_track_instances
@@ -191,63 +214,12 @@ class InstanceFrame(FrameResult):
 
     def id_map(self) -> np.ndarray:
         """See :meth:`FrameResult.id_map`."""
-        return SegmentMap.of_prediction(self.data_sample, len(self.classes)).ids + 1
+        return self._segment_map().ids + 1
 
     def segments(self) -> list[Segment]:
         """See :meth:`FrameResult.segments`."""
         tracks = zip(self.instances_ids.tolist(), self.labels.tolist(), self.scores.tolist(), self.masks)
-        return [self._segment(*track) for track in tracks if track[-1].any()]
+        return [self._segment(*track, is_track=True) for track in tracks if track[-1].any()]
 
 
 FRAME_RESULTS = {VSS: SemanticFrame, VPS: PanopticFrame, VIS: InstanceFrame}
-
-
-@dataclass(frozen=True)
-class FrameSegments:
-    """Segments of a frame, without its image and full-size masks.
-
-    Attributes:
-        index (int): Position of the frame in its source, from 0.
-        name (str): Name of the frame.
-        segments (list[Segment]): The segments, run-length encoded.
-    """
-
-    index: int
-    name: str
-    segments: list[Segment]
-
-
-@dataclass
-class VideoResult:
-    """Result for one video.
-
-    Attributes:
-        video (str): Name of the video.
-        source (str): Path, address or description of the input.
-        task (str): ``'vss'``, ``'vps'`` or ``'vis'``.
-        size (tuple[int, int]): Height and width of its frames.
-        fps (float, optional): Frames per second of the segmented frames, if the source knows its own.
-        num_frames (int): Number of segmented frames.
-        skipped (list[SkippedFrame]): Frames that could not be read.
-        files (dict[str, Path]): Written files and folders, by format.
-        frames (list[FrameSegments]): The prediction, run-length encoded; empty with ``return_frames=False``.
-        error (str, optional): Why the video could not be segmented, with ``keep_going=True``; None if it was.
-    """
-
-    video: str
-    source: str
-    task: str
-    size: tuple[int, int] = (0, 0)
-    fps: float | None = None
-    num_frames: int = 0
-    skipped: list[SkippedFrame] = field(default_factory=list)
-    files: dict[str, Path] = field(default_factory=dict)
-    frames: list[FrameSegments] = field(default_factory=list)
-    error: str | None = None
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def __iter__(self) -> Iterator[FrameSegments]:
-        """Iterate over ``frames``."""
-        return iter(self.frames)

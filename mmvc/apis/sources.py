@@ -12,18 +12,22 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
+import torch
 
 from mmvc.datasets.transforms import LoadFrameFromFile
 from mmvc.utils.errors import UsageError
 from mmvc.utils.files import IMAGE_SUFFIXES
 from mmvc.utils.natural_order import natural_key
 
+from .addresses import stream_name, video_name
+from .images import ImageInput, is_image, is_video, to_bgr
 from .results import SkippedFrame
+from .source_names import make_unique
 from .video_files import open_pipe, open_video
 
 #: addresses of what has no end by its nature
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp')
-Source = str | Path | int | np.ndarray | Sequence[np.ndarray] | Iterable[np.ndarray]
+Source = str | Path | int | ImageInput | Sequence[ImageInput] | Iterable[ImageInput]
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class FrameSource(ABC):
         description (str): Name of the source in messages.
         fps (float, optional): Frames per second, if known. Defaults to None.
         num_frames (int, optional): Number of frames, if known; it may be an estimate. Defaults to None.
+        origin (Path, optional): File or folder that the name is from. Defaults to None.
     """
 
     #: whether the frames can be read more than once
@@ -63,11 +68,12 @@ class FrameSource(ABC):
     files: Sequence[Path] = ()
 
     def __init__(self, name: str, description: str, fps: float | None = None,
-                 num_frames: int | None = None) -> None:
+                 num_frames: int | None = None, origin: Path | None = None) -> None:
         self.name = name
         self.description = description
         self.fps = fps
         self.num_frames = num_frames
+        self.origin = origin
 
     @abstractmethod
     def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
@@ -85,7 +91,8 @@ class ImageFiles(FrameSource):
     """
 
     def __init__(self, files: Sequence[Path], name: str, load: Callable[[str], np.ndarray] | None = None) -> None:
-        super().__init__(name, str(files[0] if len(files) == 1 else files[0].parent), num_frames=len(files))
+        super().__init__(name, str(files[0] if len(files) == 1 else files[0].parent), num_frames=len(files),
+                         origin=files[0] if files[0].stem == name and len(files) == 1 else files[0].parent)
         self.files = list(files)
         self.load = load or _load_frame
         stems = [file.stem for file in files]
@@ -113,9 +120,11 @@ class VideoFile(FrameSource):
     def __init__(self, path: str) -> None:
         with open_video(path) as video:
             live = '://' in path and (path.split('://')[0].lower() in LIVE_SCHEMES or video.num_frames is None)
-            super().__init__(
-                _address_name(path) if '://' in path else Path(path).stem, path, video.fps,
-                None if live else video.num_frames)
+            name = Path(path).stem
+            if '://' in path:
+                name = stream_name(path) if live else video_name(path)
+            super().__init__(name, path, video.fps, None if live else video.num_frames,
+                             Path(urlsplit(path).path if '://' in path else path))
         self.path = path
         self.files = [] if '://' in path else [Path(path)]
         self.live = self.endless = live
@@ -153,10 +162,11 @@ class BrokenSource(FrameSource):
     Args:
         name (str): Name of its output, which it will not have.
         error (UsageError): Why it cannot be opened.
+        origin (Path, optional): The file. Defaults to None.
     """
 
-    def __init__(self, name: str, error: UsageError) -> None:
-        super().__init__(name, name)
+    def __init__(self, name: str, error: UsageError, origin: Path | None = None) -> None:
+        super().__init__(name, name, origin=origin)
         self.error = error
 
     def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
@@ -189,11 +199,12 @@ class Arrays(FrameSource):
     """Frames in memory, or from an iterator.
 
     Args:
-        frames (Iterable[ndarray]): Frames, BGR, uint8, (H, W, 3). A sequence can be read again, an iterator cannot.
+        frames (Iterable[ndarray | Tensor | Image]): Frames, see :func:`to_bgr`. A sequence can be read again, an
+            iterator cannot.
         name (str): Name of its output.
     """
 
-    def __init__(self, frames: Iterable[np.ndarray], name: str) -> None:
+    def __init__(self, frames: Iterable[ImageInput], name: str) -> None:
         has_length = isinstance(frames, Sized) and hasattr(frames, '__getitem__')
         super().__init__(name, name, num_frames=len(frames) if isinstance(frames, Sized) and has_length else None)
         self.frames = frames
@@ -204,14 +215,10 @@ class Arrays(FrameSource):
         for index, image in enumerate(self.frames):
             if index % stride:
                 continue
-            name = f'{index:08d}'
-            if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.size \
-                    and image.dtype == np.uint8:
-                yield Frame(index, name, image)
-            else:
-                found = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
-                yield SkippedFrame(index, f'frame {index} of {self.description}',
-                                   f'frames must be non-empty uint8 arrays (H, W, 3) in BGR, found {found}')
+            try:
+                yield Frame(index, f'{index:08d}', to_bgr(image))
+            except ValueError as error:
+                yield SkippedFrame(index, f'frame {index} of {self.description}', str(error))
 
 
 def open_sources(inputs: Source | Sequence[Source],
@@ -222,8 +229,9 @@ def open_sources(inputs: Source | Sequence[Source],
     Args:
         inputs: One input or a list of inputs. A string or path is a video file, a folder of frames, an image, a glob
             pattern, a named pipe, an address (``rtsp://...``, ``https://...``, ``file://...``) or a camera number.
-            An array (H, W, 3) is one image. An array (T, H, W, 3), a list of arrays or an iterator of arrays is one
-            video. A list of image files, or a pattern that matches only images, is one video as well.
+            An array (H, W, 3), a tensor (3, H, W) or a PIL image is one image. An array (T, H, W, 3), a tensor (T, 3,
+            H, W), or a list or iterator of such images is one video. Arrays are BGR; the others are RGB, see
+            :func:`to_bgr`. A list of image files, or a pattern that matches only images, is one video as well.
         load_image (Callable, optional): See :class:`ImageFiles`.
         keep_going (bool): Whether an input that cannot be opened becomes a :class:`BrokenSource`, if another one can
             be opened. Defaults to False: it is an error.
@@ -238,21 +246,16 @@ def open_sources(inputs: Source | Sequence[Source],
     if not items:
         raise UsageError('there is nothing to segment: the list of inputs is empty; give at least one')
     sources: list[FrameSource]
-    if items is inputs and any(isinstance(item, np.ndarray) and item.ndim == 3 for item in items):
+    if items is inputs and any(is_image(item) for item in items):
         sources = [Arrays(items, 'video')]
-    elif items is inputs and all(isinstance(item, (str, Path)) and _is_image(Path(item)) for item in items):
+    elif items is inputs and all(isinstance(item, (str, Path)) and _is_image_file(Path(item)) for item in items):
         sources = [_image_files([Path(item) for item in items], load_image)]
     else:
         sources = [source for item in items for source in _open(item, load_image)]
     broken = [source for source in sources if isinstance(source, BrokenSource)]
     if broken and (not keep_going or len(broken) == len(sources)):
         raise broken[0].error
-    taken = set()
-    for source in sources:  # clips with the same name in two folders, or clip.avi and clip.mp4
-        stem, number = source.name, 2
-        while source.name in taken:
-            source.name, number = f'{stem}_{number}', number + 1
-        taken.add(source.name)
+    make_unique(sources)
     return sources
 
 
@@ -260,24 +263,29 @@ def _open(item: Source, load_image: Callable | None) -> list[FrameSource]:
     try:
         return _open_intact(item, load_image)
     except UsageError as error:
-        return [BrokenSource(_name_of(item), error)]
+        return [_broken(item, error)]
     except OSError as error:  # a name that is too long, a folder that may not be read
         reason = UsageError(f'"{error.filename}" cannot be read: {error.strerror}') if error.strerror else \
             UsageError(str(error))
-        return [BrokenSource(_name_of(item), reason)]
+        return [_broken(item, reason)]
 
 
-def _name_of(item: Any) -> str:
-    return (Path(item).stem if isinstance(item, (str, Path)) else '') or 'input'
+def _broken(item: Any, error: UsageError) -> BrokenSource:
+    origin = Path(item) if isinstance(item, (str, Path)) else None
+    return BrokenSource((origin.stem if origin else '') or 'input', error, origin)
 
 
 def _open_intact(item: Source, load_image: Callable | None) -> list[FrameSource]:
-    if isinstance(item, np.ndarray):
-        if item.ndim not in (3, 4):
-            raise UsageError(f'an array of frames must have the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
-        source = Arrays(item[None] if item.ndim == 3 else item, 'image' if item.ndim == 3 else 'video')
-        source.is_image = item.ndim == 3
+    if is_image(item):
+        source = Arrays([item], 'image')
+        source.is_image = True
         return [source]
+    if is_video(item):
+        return [Arrays(item, 'video')]
+    if isinstance(item, np.ndarray):
+        raise UsageError(f'an array of frames must have the shape (H, W, 3) or (T, H, W, 3), got {item.shape}')
+    if isinstance(item, torch.Tensor):
+        raise UsageError(f'a tensor of frames must have the shape (3, H, W) or (T, 3, H, W), got {tuple(item.shape)}')
     iterable = hasattr(item, '__iter__') or hasattr(item, '__getitem__')
     if isinstance(item, (bool, bytes, dict)) or not (iterable or isinstance(item, (Path, Integral))):
         raise UsageError(f'cannot read frames from {item!r}: expected a path, a pattern, arrays or a camera number')
@@ -296,7 +304,7 @@ def _open_intact(item: Source, load_image: Callable | None) -> list[FrameSource]
     if path.is_file():
         if path.stat().st_size == 0:
             raise UsageError(f'"{path}" is empty: copy or download it again')
-        return [_image_files([path], load_image) if _is_image(path) else VideoFile(text)]
+        return [_image_files([path], load_image) if _is_image_file(path) else VideoFile(text)]
     if path.is_fifo() or path.is_socket():
         return [Pipe(text)]
     if path.is_char_device() and (number := re.fullmatch(r'/dev/video(\d+)', str(path.resolve()))):
@@ -314,7 +322,7 @@ def _open_intact(item: Source, load_image: Callable | None) -> list[FrameSource]
 
 def _folder(folder: Path, load_image: Callable | None) -> FrameSource:
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith('.')]
-    images = [entry for entry in entries if entry.is_file() and _is_image(entry)]
+    images = [entry for entry in entries if entry.is_file() and _is_image_file(entry)]
     if not images:
         found = f'{len(entries)} others, such as "{sorted(entries)[0].name}"' if entries else 'nothing'
         raise UsageError(f'folder "{folder}" holds no images ({", ".join(IMAGE_SUFFIXES)}) but {found}. If it holds '
@@ -329,7 +337,7 @@ def _matches(pattern: str, load_image: Callable | None) -> list[FrameSource]:
                    key=natural_key)
     if not paths:
         raise UsageError(f'the pattern "{pattern}" matches no file; correct it')
-    if all(_is_image(path) for path in paths):
+    if all(_is_image_file(path) for path in paths):
         return [_image_files(paths, load_image, name=paths[0].resolve().parent.name)]
     return [source for path in paths for source in _open(path, load_image)]
 
@@ -347,16 +355,12 @@ def _image_files(files: Sequence[Path], load_image: Callable | None, name: str |
     return source
 
 
-def _is_image(path: Path) -> bool:
+def _is_image_file(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _load_frame(path: str) -> np.ndarray:
     return LoadFrameFromFile()(dict(img_path=path))['img']
-
-
-def _address_name(address: str) -> str:
-    return re.sub(r'[^A-Za-z0-9.]+', '_', address.split('://')[-1].split('@')[-1]).strip('_.') or 'stream'
 
 
 def _numbered(decoded: Iterator[tuple[int, np.ndarray | str, int]],

@@ -12,6 +12,7 @@ import numpy as np
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import FPS_RANGE
 
+from .addresses import why_unreadable
 from .edit_lists import count_shown_frames
 from .size_watch import SizeWatch, require_size
 
@@ -209,7 +210,7 @@ def open_video(path: str | int) -> OpenCVVideo | PyAVVideo:
     if readable:
         return OpenCVVideo(path)
     if '://' in path:
-        raise UsageError(f'the address "{path}" cannot be opened: check the address and the network')
+        raise UsageError(why_unreadable(path))
     return _open_by_pyav(path)
 
 

@@ -16,9 +16,14 @@ from rich.progress import (
 )
 from rich.text import Text
 
+# Seconds after which a speed says something: the first items may come at once, from a buffer.
+_WARM_UP = 1.
+
 
 class SpeedColumn(ProgressColumn):
-    """Column of a progress bar: how many items are done per second.
+    """Column of a progress bar: how many items are done per second, on average since the bar began.
+
+    A running bar has no speed for the first second, and before its first item.
 
     Args:
         unit (str): What is counted, in the plural.
@@ -30,8 +35,10 @@ class SpeedColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Draw the column."""
-        speed = task.finished_speed or task.speed
-        return Text(f'- {self.unit}/s' if speed is None else f'{speed:.2f} {self.unit}/s')
+        elapsed = task.finished_time if task.finished else task.elapsed
+        if not elapsed or not task.completed or not task.finished and elapsed < _WARM_UP:
+            return Text('')
+        return Text(f'{task.completed / elapsed:.2f} {self.unit}/s')
 
 
 class ProgressBars:

@@ -7,11 +7,12 @@ from .legend import Legend
 from .local_visualizer import VideoSegLocalVisualizer
 from .panel import PanelDrawer
 from .segment_map import SegmentMap
-from .text import text_size, write_texts
+from .sound import add_sound
+from .text import text_scale, text_size, write_texts
 from .video_writer import VideoWriter
 
 __all__ = [
     'FPS_RANGE', 'Legend', 'PanelDrawer', 'SegmentMap', 'VideoSegLocalVisualizer', 'VideoWriter',
-    'hide_pixels', 'legend_strip', 'outline_region', 'overlay_segments',
-    'stable_colors', 'text_size', 'titled', 'write_labels', 'write_texts'
+    'add_sound', 'hide_pixels', 'legend_strip', 'outline_region', 'overlay_segments',
+    'stable_colors', 'text_scale', 'text_size', 'titled', 'write_labels', 'write_texts'
 ]

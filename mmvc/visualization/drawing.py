@@ -8,7 +8,7 @@ import numpy as np
 
 from mmvc.utils.patch_mask import IMAGENET_MEAN
 
-from .text import TEXT, shortened, text_size, write_texts
+from .text import TEXT, shortened, text_scale, text_size, write_texts
 
 BACKGROUND = (24, 24, 24)
 _TITLE_SIZE = 13
@@ -18,7 +18,7 @@ _MAX_STRIPES = 6
 
 def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int],
                      colors: np.ndarray | Sequence[np.ndarray], alpha: float) -> np.ndarray:
-    """Tint segments and draw their outlines.
+    """Tint segments and draw their outlines, whose width grows with the picture, see :func:`text_scale`.
 
     Args:
         image (np.ndarray): Image, (H, W, 3).
@@ -40,6 +40,9 @@ def overlay_segments(image: np.ndarray, segments: np.ndarray, ids: Sequence[int]
     edges = np.zeros(segments.shape, bool)
     edges[:, :-1] |= segments[:, :-1] != segments[:, 1:]
     edges[:-1] |= segments[:-1] != segments[1:]
+    width = round(text_scale(image))
+    if width > 1:
+        edges = cv2.dilate(edges.astype(np.uint8), np.ones((width, width), np.uint8)).astype(bool)
     edges &= drawn
     out[edges] = colored[edges] // 2  # a darker tone of the segment's colour
     return out
@@ -96,25 +99,29 @@ def resize_width(image: np.ndarray, width: int, nearest: bool = False) -> np.nda
                       interpolation=cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC)
 
 
-def titled(image: np.ndarray, title: str, height: int = 24) -> np.ndarray:
+def titled(image: np.ndarray, title: str, height: int | None = None) -> np.ndarray:
     """Put a bar with a title above an image.
 
     Args:
         image (np.ndarray): Image.
         title (str): Text; it is cut if it is too long.
-        height (int): Height of the bar. Defaults to 24.
+        height (int, optional): Height of the bar. Defaults to None: 24, more for large images, see
+            :func:`text_scale`.
 
     Returns:
         np.ndarray: (H + height, W, 3).
     """
+    scale = text_scale(image)
+    size = round(_TITLE_SIZE * scale)
+    height = round(24 * scale) if height is None else height
     bar = np.full((height, image.shape[1], 3), BACKGROUND, np.uint8)
-    text = shortened(title, image.shape[1] - 12, _TITLE_SIZE)
-    bar = write_texts(bar, [(text, 6, (height - text_size(text, _TITLE_SIZE)[1]) // 2)], _TITLE_SIZE)
+    text = shortened(title, image.shape[1] - 12, size)
+    bar = write_texts(bar, [(text, 6, (height - text_size(text, size)[1]) // 2)], size)
     return np.concatenate([bar, image])
 
 
 def legend_strip(width: int, names: Sequence[str],
-                 colors: np.ndarray | Sequence[np.ndarray | Sequence[int]]) -> np.ndarray:
+                 colors: np.ndarray | Sequence[np.ndarray | Sequence[int]], scale: float = 1.) -> np.ndarray:
     """Draw a legend of coloured boxes with names, in as many rows as needed.
 
     Args:
@@ -122,28 +129,29 @@ def legend_strip(width: int, names: Sequence[str],
         names (Sequence[str]): N names.
         colors (np.ndarray | Sequence): One colour (3,) per name, or several (k, 3), of which the first six are drawn
             as stripes; uint8.
+        scale (float): Factor for boxes and letters, see :func:`text_scale`. Defaults to 1.
 
     Returns:
-        np.ndarray: (rows * 22 + 8, width, 3).
+        np.ndarray: (rows * 22 + 8, width, 3), times the scale.
     """
-    row_height, box, gap = 22, 14, 8
+    row_height, box, gap, stripe, margin, size = (round(length * scale) for length in (22, 14, 8, 6, 4, _LEGEND_SIZE))
     positions: list[tuple[int, int]] = []
     stripes = [np.asarray(color, np.uint8).reshape(-1, 3)[:_MAX_STRIPES] for color in colors]
-    widths = [box + 6 * (len(colors_of_name) - 1) for colors_of_name in stripes]
-    names = [shortened(name, width - box_width - 6 - 3 * gap, _LEGEND_SIZE) for name, box_width in zip(names, widths)]
+    widths = [box + stripe * (len(colors_of_name) - 1) for colors_of_name in stripes]
+    names = [shortened(name, width - box_width - stripe - 3 * gap, size) for name, box_width in zip(names, widths)]
     x, row = gap, 0
     for name, box_width in zip(names, widths):
-        needed = box_width + 6 + text_size(name, _LEGEND_SIZE)[0] + 2 * gap
+        needed = box_width + stripe + text_size(name, size)[0] + 2 * gap
         if x + needed > width and x > gap:
             x, row = gap, row + 1
         positions.append((x, row))
         x += needed
-    strip = np.full(((row + 1) * row_height + 8, width, 3), BACKGROUND, np.uint8)
+    strip = np.full(((row + 1) * row_height + 2 * margin, width, 3), BACKGROUND, np.uint8)
     texts = []
     for name, box_width, colors_of_name, (x, row) in zip(names, widths, stripes, positions):
-        top = 4 + row * row_height + (row_height - box) // 2
+        top = margin + row * row_height + (row_height - box) // 2
         strip[top:top + box + 1, x:x + box_width + 1] = TEXT
         inside = strip[top + 1:top + box, x + 1:x + box_width]
         inside[:] = colors_of_name[np.arange(inside.shape[1]) * len(colors_of_name) // max(inside.shape[1], 1)]
-        texts.append((name, x + box_width + 6, 4 + row * row_height + 3))
-    return write_texts(strip, texts, _LEGEND_SIZE)
+        texts.append((name, x + box_width + stripe, margin + row * row_height + round(3 * scale)))
+    return write_texts(strip, texts, size)

@@ -66,11 +66,12 @@ class Legend:
         """Indices of the classes in the legend, in ascending order."""
         return sorted(self._tracks)
 
-    def draw(self, width: int) -> np.ndarray:
+    def draw(self, width: int, scale: float = 1.) -> np.ndarray:
         """Draw the legend.
 
         Args:
             width (int): Width in pixels.
+            scale (float): Factor for boxes and letters, see :func:`text_scale`. Defaults to 1.
 
         Returns:
             np.ndarray: RGB, uint8, (H, width, 3).
@@ -78,4 +79,4 @@ class Legend:
         colors = [stable_colors(sorted(self._tracks[label])) if self._tracks[label] else self.palette[label]
                   for label in self.class_ids]
         names = [self.classes[label] for label in self.class_ids]
-        return legend_strip(width, [*names, *self._marks], [*colors, *self._marks.values()])
+        return legend_strip(width, [*names, *self._marks], [*colors, *self._marks.values()], scale)

@@ -11,6 +11,7 @@ from .drawing import BACKGROUND, overlay_segments, resize_width, titled
 from .labels import write_labels
 from .legend import Legend
 from .segment_map import SegmentMap
+from .text import text_scale
 
 # Larger ids are colours read as numbers (VIPSeg); they are of no use in a label.
 _LONGEST_ID = 100000
@@ -107,13 +108,14 @@ class PanelDrawer:
         Returns:
             np.ndarray: The panel, (H', W', 3).
         """
-        row = np.concatenate([titled(self.resize(image), title) for title, image in columns.items()], axis=1)
+        pictures = [self.resize(image) for image in columns.values()]
+        row = np.concatenate([titled(picture, title) for picture, title in zip(pictures, columns)], axis=1)
         width = row.shape[1] // len(columns)
         for index in range(1, len(columns)):
             row[:, index * width - 1:index * width + 1] = BACKGROUND  # a line between two pictures
         if not legend:
             return row
-        return np.concatenate([row, legend.draw(row.shape[1])])
+        return np.concatenate([row, legend.draw(row.shape[1], text_scale(pictures[0]))])
 
     def _label(self, segments: SegmentMap, index: int) -> str:
         name = self.classes[segments.classes[index]]

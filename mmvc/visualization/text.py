@@ -14,11 +14,25 @@ from PIL import Image, ImageDraw, ImageFont
 
 TEXT = (240, 240, 240)
 OUTLINE = (0, 0, 0)
+# Short side of the largest picture, in pixels, that sizes of letters and lines are meant for.
+_BASE_SIDE = 540
 
 
 @lru_cache(maxsize=None)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(Path(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf')), size)
+
+
+def text_scale(image: np.ndarray) -> float:
+    """Factor by which letters and lines grow with a picture, so that they can be read when it is shown on a screen.
+
+    Args:
+        image (np.ndarray): Picture, (H, W, ...).
+
+    Returns:
+        float: 1 up to a short side of 540 pixels, 2 at 1080, 4 at 2160.
+    """
+    return max(min(image.shape[:2]) / _BASE_SIDE, 1.)
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,8 @@ class VideoWriter:
     Args:
         path (str | Path): File to write, ending in ``.mp4``. Its folder is made if it is missing.
         fps (float): Frames per second, within ``FPS_RANGE``.
+        finish (Callable, optional): Called with the path of the complete draft before it gets its name. Defaults to
+            None.
 
     Raises:
         UsageError: ``fps`` is out of range.
@@ -31,10 +33,11 @@ class VideoWriter:
         ...         writer.write(frame)
     """
 
-    def __init__(self, path: str | Path, fps: float) -> None:
+    def __init__(self, path: str | Path, fps: float, finish: Callable[[Path], None] | None = None) -> None:
         check_number('fps', fps, *FPS_RANGE)
         self.path = Path(path)
         self.fps = fps
+        self._finish = finish
         self._open = ExitStack()
         self._draft = self.path
         self._encoder: Encoder | None = None
@@ -43,6 +46,7 @@ class VideoWriter:
     def __enter__(self) -> 'VideoWriter':
         # encoders choose the container by the suffix
         self._draft = self._open.enter_context(atomic_path(self.path, keep_suffix=True))
+        self._open.push(self._finish_draft)
         return self
 
     def write(self, frame: np.ndarray) -> None:
@@ -77,6 +81,12 @@ class VideoWriter:
             return
         with self._named_errors():  # encoders write their last frames when they are closed
             self._open.__exit__(kind, error, traceback)
+
+    def _finish_draft(self, kind: type[BaseException] | None, error: BaseException | None,
+                      traceback: TracebackType | None) -> None:
+        """Called when the encoder has completed the draft."""
+        if error is None and self._finish is not None:
+            self._finish(self._draft)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -28,11 +28,11 @@ def inputs(tmp_path, video_file, frame_folder, frames):
 def test_a_batch_goes_on(make_inferencer, inputs, tmp_path):
     out_dir = tmp_path / 'out'
     results = make_inferencer()(inputs, out_dir=out_dir, formats=['masks'], keep_going=True)
-    assert [result.video for result in results] == ['text', 'clip', 'holes', 'missing', 'clip_2']
+    assert [result.video for result in results] == ['text', 'clip_avi', 'holes', 'missing', 'clip']
     assert [result.num_frames for result in results] == [0, 8, 0, 0, 8]
     for result, part in zip(results, ('cannot be decoded', None, 'holes/1.png', 'does not exist', None)):
         assert (result.error is None) == (part is None) and (part or '') in (result.error or '')
-    assert sorted(path.name for path in (out_dir / 'masks').iterdir()) == ['clip', 'clip_2']
+    assert sorted(path.name for path in (out_dir / 'masks').iterdir()) == ['clip', 'clip_avi']
 
 
 def test_without_it_the_first_broken_input_is_an_error(make_inferencer, inputs):
@@ -49,7 +49,8 @@ def test_the_command_ends_with_a_summary(make_inferencer, inputs, tmp_path, caps
               '--out-dir', str(tmp_path / 'out')])
     assert '3 of 5 inputs could not be segmented: text, holes, missing' in caught.value.code
     shown = capsys.readouterr()
-    assert 'clip: 8 frames' in shown.out and 'clip_2: 8 frames' in shown.out
+    assert 'clip: 8 frames' in shown.out and 'clip_avi: 8 frames' in shown.out
+    assert '2 of 5 inputs segmented, 3 failed' in shown.out
     assert shown.err.count('not segmented: ') == 3 and 'not segmented: missing: "' in shown.err
 
 

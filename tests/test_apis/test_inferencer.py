@@ -324,7 +324,7 @@ def test_compiled_gives_the_same(make_inferencer, frames):
 def test_many_inputs(make_inferencer, frame_folder, video_file, tmp_path):
     """Videos of one name get different ones; every one is written."""
     results = make_inferencer()([frame_folder, video_file], out_dir=tmp_path / 'out', formats=['rle', 'official'])
-    assert [result.video for result in results] == ['clip', 'clip_2']
+    assert [result.video for result in results] == ['clip', 'clip_avi']
     for result in results:
         content = json.loads(result.files['rle'].read_text())
         assert content['video'] == result.video and len(content['frames']) == result.num_frames == 8

@@ -38,7 +38,8 @@ def test_writes_what_it_says(checkpoint, video_file, frame_folder, tmp_path, cap
     main([str(video_file), str(frame_folder), '--weights', checkpoint, '--device', 'cpu', '--out-dir', str(out_dir),
           '--formats', 'overlay', 'official', '--max-frames', '4'])
     printed = capsys.readouterr().out
-    for name in ('clip', 'clip_2'):
+    assert '2 of 2 inputs segmented\n' in printed
+    for name in ('clip', 'clip_avi'):
         assert f'{name}: 4 frames of 110x7' in printed
         assert f'overlay: {out_dir / name}.mp4' in printed and (out_dir / f'{name}.mp4').is_file()
         assert len(list((out_dir / 'vspw' / name).iterdir())) == 4
@@ -49,8 +50,8 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
     given = {}
 
     class Recorder:
-        def __init__(self, *args, stage=None):
-            given['init'], given['stage'] = args, stage
+        def __init__(self, *args, stage=None, size=None):
+            given['init'], given['stage'], given['size'] = args, stage, size
 
         def __call__(self, inputs, **kwargs):
             given['call'] = dict(kwargs, inputs=inputs)
@@ -62,16 +63,19 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
     assert given['call'] == dict(
         inputs=str(video_file), out_dir='outputs', formats=['overlay'], online=False, fps=None, alpha=0.6,
         score_thr=0.3, stride=1, max_frames=None, skip_broken=False, return_frames=False,
-        keep_going=True)
-    assert given['stage'] is None
+        keep_going=True, skip_existing=False, side_by_side=False, legend=True)
+    assert given['stage'] is None and given['size'] is None
     main([str(video_file), '--model', 'm', '--stage', 's', '--weights', 'w', '--device', 'd', '--window-size', '2',
           '--max-memory', '0.5', '--amp', 'bf16', '--compile', '--cfg-options', 'a.b=1', '--out-dir', 'o', '--formats',
           'rle', 'masks', '--online', '--fps', '5', '--opacity', '0.1', '--score-thr', '0.2', '--stride', '3',
-          '--max-frames', '7', '--skip-broken'])
+          '--max-frames', '7', '--skip-broken', '--size', '640x360', '--skip-existing', '--side-by-side',
+          '--no-legend'])
     assert given['init'] == ('m', 'w', 'd', 2, 0.5, 'bf16', True, {'a.b': 1}) and given['stage'] == 's'
+    assert given['size'] == (640, 360)
     assert given['call'] == dict(
         inputs=str(video_file), out_dir='o', formats=['rle', 'masks'], online=True, fps=5, alpha=0.1, score_thr=0.2,
-        stride=3, max_frames=7, skip_broken=True, return_frames=False, keep_going=True)
+        stride=3, max_frames=7, skip_broken=True, return_frames=False, keep_going=True, skip_existing=True,
+        side_by_side=True, legend=False)
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -90,7 +90,7 @@ def test_what_is_one_video_and_what_are_many(frame_folder, video_file, frames, t
     (tmp_path / 'other').mkdir()
     write_video(tmp_path / 'other/clip.avi', frames, 'MJPG')
     many = open_sources([str(frame_folder), str(video_file), str(tmp_path / 'other/*.avi')])
-    assert [source.name for source in many] == ['clip', 'clip_2', 'clip_3']
+    assert [source.name for source in many] == ['JPEGImages_clip', f'{tmp_path.name}_clip', 'other_clip']
 
 
 def test_frames_of_one_name_get_numbers(tmp_path, frames):
