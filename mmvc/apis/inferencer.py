@@ -21,7 +21,7 @@ from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError, naming_video
 from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.outputs import protect_inputs
-from mmvc.utils.progress import ProgressBars
+from mmvc.utils.progress import ProgressBars, Report
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
@@ -157,7 +157,8 @@ class VideoSegInferencer(SharedModel):
                  keep_going: bool = False,
                  skip_existing: bool = False,
                  side_by_side: bool = False,
-                 legend: bool = True) -> list[VideoResult]:
+                 legend: bool = True,
+                 progress: Report | None = None) -> list[VideoResult]:
         """Segment videos.
 
         Args:
@@ -191,6 +192,9 @@ class VideoSegInferencer(SharedModel):
             side_by_side (bool): Whether overlays show the frame beside the prediction. Defaults to False.
             legend (bool): Whether overlays have a legend of the classes below (VSS). Without it, they are as high as
                 the frames. Defaults to True.
+            progress (Callable, optional): Called with a description of the step, the number of frames that are done
+                and their total (None if it is not known), before and after each frame. What it raises ends the call;
+                the outputs of the video in progress are not written. Defaults to None.
 
         Returns:
             list[VideoResult]: One result per video.
@@ -225,10 +229,10 @@ class VideoSegInferencer(SharedModel):
         with ExitStack() as stack:
             if out_dir is not None:
                 stack.enter_context(hold_folder(out_dir))
-            progress = stack.enter_context(ProgressBars(enabled=self.show_progress))
+            bars = stack.enter_context(ProgressBars(enabled=self.show_progress, report=progress))
 
             def frames_of(reader: FrameReader) -> Iterator[FrameResult]:
-                return self._frames(reader, online or reader.source.live and self.model.is_online, progress.track)
+                return self._frames(reader, online or reader.source.live and self.model.is_online, bars.track)
 
             run = VideoRun(frames_of, self.task, self.dataset_meta, writers, records, return_frames, keep_going,
                            skip_existing)
