@@ -4,30 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from mmvc.apis import VideoSegInferencer
 from mmvc.visualization import VideoWriter
-from tests.helpers.tiny_inference import tiny_config, vivid_model
+from tests.helpers.tiny_inference import save_tiny_checkpoint
 
 
 @pytest.fixture
 def checkpoint(tmp_path) -> Callable[..., Path]:
     """Write a checkpoint of a tiny model, which contains its config."""
 
-    def write(task: str = 'vss', name: str = 'tiny.pth', stage: str = 'DVISOnline') -> Path:
-        cfg = tiny_config(stage, task)
-        torch.save(dict(state_dict=vivid_model(cfg).state_dict(), meta=dict(cfg=cfg.pretty_text)), tmp_path / name)
-        return tmp_path / name
-
-    return write
+    return lambda task='vss': save_tiny_checkpoint(tmp_path / 'tiny.pth', task)
 
 
 @pytest.fixture
 def inferencer(checkpoint) -> Callable[[str], VideoSegInferencer]:
     """Make an inferencer for a task."""
-    return lambda task='vss', **kwargs: VideoSegInferencer(weights=str(checkpoint(task, **kwargs)), device='cpu',
-                                                           show_progress=False)
+    return lambda task='vss': VideoSegInferencer(weights=str(checkpoint(task)), device='cpu', show_progress=False)
 
 
 @pytest.fixture
