@@ -25,6 +25,7 @@ from mmvc.engine import (
     default_work_dir,
     hold_on_main_process,
     load_config,
+    local_checkpoint,
     report_errors,
     require_checkpoint,
     require_dataloader,
@@ -43,6 +44,7 @@ from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.tasks import TASKS
 from mmvc.utils.type_names import type_class, type_name
 from mmvc.visualization import FPS_RANGE
+from mmvc.zoo import is_remote, resolve_checkpoint
 
 # post-processor of a model -> the metric that scores its predictions
 METRIC_OF = {task.postprocessor: task.metric for task in TASKS.values()}
@@ -57,6 +59,8 @@ EXAMPLES = """examples:
   predictions for a split without public ground truth, in the format of its server:
     python tools/test.py CONFIG CHECKPOINT --format-only --out-dir work_dirs/vspw_test \\
         --cfg-options test_dataloader.dataset.ann_file=test.txt
+  published weights by their name, which are downloaded once:
+    python tools/test.py configs/dvispp/dvispp_r50_vspw.py dvispp_r50_vspw_offline
   on two processes:
     bash tools/dist_test.sh CONFIG CHECKPOINT 2
 """
@@ -68,7 +72,8 @@ def parse_args() -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint file, name of published weights, hf://USER/REPO/FILE or https '
+                        'address')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; default: the '
                         'last')
     parser.add_argument('--work-dir', help='folder for logs; default: work_dirs/<folder and name of the config>, and '
@@ -164,7 +169,8 @@ def run(args: argparse.Namespace) -> None:
         trust_checkpoints()
     with report_errors():
         cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
-        require_checkpoint(args.checkpoint)
+        if not is_remote(args.checkpoint):
+            require_checkpoint(resolve_checkpoint(args.checkpoint, ''))
         require_dataloader(cfg, 'test')
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.stage)
         cfg.launcher, cfg.load_from, cfg.resume = args.launcher, args.checkpoint, False
@@ -174,6 +180,7 @@ def run(args: argparse.Namespace) -> None:
         if args.tta:
             enable_tta(cfg)
         setup_distributed(args.launcher, cfg)
+        cfg.load_from = local_checkpoint(args.checkpoint)
         if is_main_process():
             for folder in filter(None, (args.out_dir, args.show_dir)):
                 remove_orphaned_drafts(folder)
@@ -183,7 +190,7 @@ def run(args: argparse.Namespace) -> None:
             runner.register_hook(VideoSegVisualizationHook(args.show_dir, args.show_fps))
         folders = output_folders(runner)
         protect_inputs([*folders, args.out], data_files(runner.test_loop.dataloader.dataset))
-        protect_inputs([args.out], [args.config, args.checkpoint], '--out')
+        protect_inputs([args.out], [args.config, cfg.load_from], '--out')
         with hold_on_main_process(folders):
             metrics = runner.test()
         if args.out and is_main_process():

@@ -5,6 +5,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
@@ -14,6 +15,7 @@ from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
 from mmvc.utils.image_files import SIZE_VARIABLE
 from mmvc.visualization import FPS_RANGE
+from mmvc.zoo import model_table
 
 from .inferencer import VideoSegInferencer
 from .network_size import parse_size
@@ -32,6 +34,9 @@ Ctrl-C keeps the videos that are complete and drops the one in progress; --skip-
 ends a camera or a stream, of which the frames so far are written."""
 
 EXAMPLES = """examples:
+  the models with published weights; one of them, whose weights are downloaded once:
+    %(prog)s --list-models vspw
+    %(prog)s street.mp4 --model dvispp_r50_vspw_online --out-dir out
   draw the prediction over a video (out/street.mp4):
     %(prog)s street.mp4 --model mvc/dvispp_r50_vspw --weights dvispp.pth --out-dir out
   masks of a folder of frames as PNG and JSON files; the config comes from the checkpoint:
@@ -45,6 +50,16 @@ EXAMPLES = """examples:
   a long or damaged video, with little memory:
     %(prog)s long.mp4 --weights dvispp.pth --out-dir out --max-memory 0.25 --window-size 1 --skip-broken
 """
+
+
+class ListModels(argparse.Action):
+    """Prints the published weights and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
+        """Print the table."""
+        print(model_table(values or None))
+        parser.exit()
 
 
 def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
@@ -66,8 +81,13 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                        'the config that is stored in the checkpoint')
     model.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of, such as '
                        'online; default: the last stage')
-    model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file or address; default: load_from of '
-                       'the config; without either, random weights and a warning')
+    model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file, name of published weights, '
+                       'hf://USER/REPO/FILE or https address; default: the published weights of the model, if it is '
+                       'given by its name and has some, else load_from of the config; without any, random weights and '
+                       'a warning')
+    model.add_argument('--list-models', nargs='?', const='', action=ListModels, metavar='WORDS',
+                       help='print the models with published weights, all or those that WORDS fit (such as "vspw '
+                       'vitl"), and exit')
     model.add_argument('--device', help='for example cpu, cuda or cuda:1; default: an accelerator if there is one')
     model.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                        help='override entries of the config, e.g. model.feature_store.dtype=float16')

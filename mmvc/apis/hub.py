@@ -17,7 +17,7 @@ from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
 
-from .loading import load_model
+from .loading import chosen_weights, load_model
 from .model_card import model_card
 from .sharing import shared_meta, shared_weights
 
@@ -154,7 +154,7 @@ class SharedModel:
 
         The model is read again, because that of an inferencer was changed for speed.
         """
-        if not self._arguments['weights'] and not self.cfg.get('load_from'):
+        if not chosen_weights(**self._arguments) and not self.cfg.get('load_from'):
             raise UsageError('the weights of this model are random: give it a checkpoint (weights) before sharing it')
         model, cfg, meta = load_model(**self._arguments)
         shared = shared_meta(cfg, dict(meta=dict(dataset_meta=meta)), model)

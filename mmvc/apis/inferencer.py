@@ -57,9 +57,12 @@ class VideoSegInferencer(SharedModel):
 
     Args:
         model (str | Path | Config | dict, optional): Config, its path, or the name of a config of mmvc, such as
-            ``'mvc/dvispp_r50_vspw'``. Defaults to None: the config that is stored in the checkpoint.
-        weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config. Without
-            either, the weights are random, and a warning is logged.
+            ``'mvc/dvispp_r50_vspw'`` or ``'dvispp_vitl_vspw_offline'``. Defaults to None: the config that is stored in
+            the checkpoint.
+        weights (str, optional): Checkpoint file, name of published weights, or address (``hf://user/repo/file``,
+            ``https://...``). Defaults to None: the published weights of the model, if it is given by its name and has
+            some (``python -m mmvc.apis --list-models``); else ``load_from`` of the config. Without any, the weights
+            are random, and a warning is logged.
         device (str, optional): Device, such as ``'cuda:0'``. Defaults to None: an accelerator if there is one, else
             the CPU.
         window_size (int, optional): Number of frames per forward pass, >= 1. Larger windows are faster on a GPU and

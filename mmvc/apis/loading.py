@@ -4,12 +4,11 @@
 import copy
 import difflib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmdet.visualization.palette import get_palette
 from mmengine.config import Config, ConfigDict
-from mmengine.fileio import load
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
@@ -18,8 +17,10 @@ from mmvc.engine import (
     load_config,
     merge_options,
     mismatch_hint,
+    read_config,
     require_checkpoint,
     resolve_stage,
+    stage_names,
     weight_mismatches,
 )
 from mmvc.models import BaseVideoSegmentor
@@ -31,6 +32,7 @@ from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import PACKAGE, find_shipped
 from mmvc.utils.type_names import type_name
+from mmvc.zoo import find_weights, find_weights_of, read_models, resolve_checkpoint
 
 from .checkpoint_config import config_of_checkpoint
 
@@ -64,13 +66,12 @@ def config_files() -> dict[str, ShippedConfig]:
                          'config file')
     files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
     named = {file.relative_to(folder).with_suffix('').as_posix(): ShippedConfig(file) for file in files}
-    for metafile in sorted(folder.rglob('metafile.yml')):
-        for model in load(metafile)['Models']:
-            config = ShippedConfig(folder.parent / model['Config'], model.get('Stage'))
-            if config.stage is not None:
-                file = config.path.relative_to(folder).with_suffix('').as_posix()
-                named.setdefault(f'{file}_{config.stage}', config)
-            named.setdefault(model['Name'], config)
+    for model in read_models():
+        config = ShippedConfig(folder.parent / model['Config'], model.get('Stage'))
+        if config.stage is not None:
+            file = config.path.relative_to(folder).with_suffix('').as_posix()
+            named.setdefault(f'{file}_{config.stage}', config)
+        named.setdefault(model['Name'], config)
     return named
 
 
@@ -117,8 +118,10 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     Args:
         model (str | Path | Config | dict, optional): Config, or its path or name, see :func:`find_config`. None: the
             config that is stored in the checkpoint.
-        weights (str, optional): Checkpoint file or address. Defaults to None: ``load_from`` of the config. Without
-            either, the weights are random, and a warning is logged.
+        weights (str, optional): Checkpoint file, name of published weights or address, see
+            :func:`mmvc.zoo.resolve_checkpoint`. Defaults to None: the published weights of the model, if it is given
+            by its name and has some; else ``load_from`` of the config. Without any, the weights are random, and a
+            warning is logged.
         device (str | torch.device): Defaults to 'cpu'.
         cfg_options (dict, optional): Overrides of the config, with keys such as ``model.feature_store.dtype``.
             Defaults to None.
@@ -132,6 +135,9 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
         UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are
             listed), or the classes are not known.
     """
+    weights = chosen_weights(model, weights, cfg_options, stage)
+    if model is None and weights is not None and (published := find_weights(str(weights))) and published.config:
+        model = published.name
     checkpoint = None if weights is None else _load_checkpoint(weights)
     cfg, label = _config(model, checkpoint, weights, cfg_options, stage)
     path = weights or cfg.get('load_from')
@@ -190,10 +196,30 @@ def _check_model(model: dict, label: str) -> None:
         raise UsageError(f'model.feature_store of {label} cannot be used: {error}') from error
 
 
+def chosen_weights(model: Any, weights: str | None = None, cfg_options: dict | None = None,
+                   stage: str | None = None) -> str | None:
+    """Find out which weights :func:`load_model` takes; arguments as there.
+
+    Returns:
+        str | None: ``weights``, or the name of the weights that are published for a model that is given by its name.
+        None if there are neither: then ``load_from`` of the config counts.
+    """
+    if weights is not None or 'load_from' in (cfg_options or {}) or not isinstance(model, str) or \
+            Path(model).is_file():
+        return weights
+    config = find_config(model)
+    if stage is None and config.stage is None:
+        names = stage_names(read_config(str(config.path)))
+        stage = names[-1] if names else None
+    found = find_weights_of(config.path, stage or config.stage)
+    return None if found is None else found.name
+
+
 def _load_checkpoint(weights: str) -> dict:
-    if '://' not in str(weights):
-        require_checkpoint(weights)
-    return CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
+    path = resolve_checkpoint(weights)
+    if '://' not in path:
+        require_checkpoint(path)
+    return CheckpointLoader.load_checkpoint(path, map_location='cpu')
 
 
 def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, label: str) -> None:

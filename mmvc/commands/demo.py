@@ -20,6 +20,8 @@ if the models are files. One video is processed at a time. Uploads and results a
 page ends (Ctrl-C)."""
 
 EXAMPLES = """examples:
+  all models with published weights, by name (a model is downloaded when it is chosen):
+    %(prog)s
   a checkpoint that contains its config, as training and publishing write it:
     %(prog)s work_dirs/NAME/offline/iter_40000.pth
   two models to choose from; a checkpoint and a folder of save_pretrained():
@@ -40,8 +42,9 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(
         prog=prog, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('weights', nargs='+', metavar='WEIGHTS', help='checkpoint file or address, folder of '
-                        'save_pretrained(), or name of a model with published weights; the page offers all of them')
+    parser.add_argument('weights', nargs='*', metavar='WEIGHTS', help='checkpoint file or address, folder of '
+                        'save_pretrained(), or name of a model with published weights; the page offers all of them. '
+                        'Default: all models with published weights, each downloaded when it is chosen')
     model = parser.add_argument_group('model')
     model.add_argument('--model', metavar='CONFIG', help='config file or name, for checkpoints without a config')
     model.add_argument('--stage', metavar='NAME', help='stage of the config; default: the last')
@@ -100,9 +103,10 @@ def serve(args: argparse.Namespace, folder: str, ended: threading.Event | None =
         os.environ[name] = ','.join(filter(None, [os.environ.get(name), *LOCAL_HOSTS]))
     from mmvc.page.models import ModelShelf, load_inferencer
     load = partial(load_inferencer, stage=args.stage, device=args.device, max_memory=args.max_memory)
-    shelf = ModelShelf(args.weights, args.model, load)
-    print(f'loading {shelf.names[0]} ...', flush=True)
-    shelf.get(shelf.names[0])  # a fault of it is known before the page is open
+    shelf = ModelShelf(args.weights or published_models(), args.model, load)
+    if args.weights:
+        print(f'loading {shelf.names[0]} ...', flush=True)
+        shelf.get(shelf.names[0])  # a fault of it is known before the page is open
     from mmvc.page.blocks import build_page, launch
     page = build_page(shelf, folder, args.max_frames)
     try:
@@ -116,6 +120,12 @@ def serve(args: argparse.Namespace, folder: str, ended: threading.Event | None =
             print('the page is closed', flush=True)
     finally:
         page.close(verbose=False)
+
+
+def published_models() -> list[str]:
+    """Names of the models with published weights."""
+    from mmvc.zoo import list_weights
+    return [weights.name for weights in list_weights() if weights.config]
 
 
 def require_packages() -> None:

@@ -19,7 +19,7 @@ from .config import (
     require_dataloader,
 )
 from .data_files import data_files
-from .distributed import LAUNCHERS, hold_on_main_process, on_main_process, setup_distributed
+from .distributed import LAUNCHERS, hold_on_main_process, local_checkpoint, on_main_process, setup_distributed
 from .reporting import report_errors
 from .stage import Stage
 from .stage_config import resolve_stage, stage_names
@@ -31,7 +31,7 @@ __all__ = [
     'enable_backends', 'enable_deterministic', 'load_config', 'merge_options', 'read_config', 'require_dataloader',
     'resolve_stage', 'stage_names',
     # checkpoints
-    'last_good_checkpoint', 'mismatch_hint', 'require_checkpoint', 'weight_mismatches',
+    'last_good_checkpoint', 'local_checkpoint', 'mismatch_hint', 'require_checkpoint', 'weight_mismatches',
     # running
     'LAUNCHERS', 'Stage', 'build_runner', 'data_files', 'hold_on_main_process', 'load_stages', 'on_main_process',
     'report_errors', 'run_stages', 'setup_distributed'

@@ -24,6 +24,7 @@ from mmvc.utils.children import die_with_parent
 from mmvc.utils.errors import UsageError
 from mmvc.utils.folder_lock import hold_folders
 from mmvc.utils.typing import PathLike
+from mmvc.zoo import resolve_checkpoint
 
 from .rank_comparison import require_same_settings
 
@@ -127,6 +128,25 @@ def on_main_process(function: Callable[[], T]) -> T:
     if shared[1] is not None:
         raise UsageError(shared[1])
     return shared[0]
+
+
+def local_checkpoint(name: PathLike, option: str = '--cfg-options load_from=') -> str:
+    """Find a checkpoint on every rank, see :func:`mmvc.zoo.resolve_checkpoint`. Rank 0 downloads, the others wait.
+
+    Ranks of a machine that does not share the cache of rank 0 download the file once more.
+
+    Args:
+        name (str | Path): Path, name of published weights, or address.
+        option (str): How the user gives the name, for messages.
+
+    Returns:
+        str: Path on this machine.
+
+    Raises:
+        UsageError: There is none, or it cannot be downloaded.
+    """
+    on_main_process(lambda: resolve_checkpoint(name, option))
+    return resolve_checkpoint(name, option)
 
 
 @contextmanager

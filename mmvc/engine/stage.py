@@ -17,6 +17,7 @@ from mmengine.logging import print_log
 
 from mmvc.utils.atomic import atomic_write, remove_drafts
 from mmvc.utils.errors import UsageError
+from mmvc.zoo import is_remote
 
 from .checkpoints import content_digest, is_intact_checkpoint, is_training_checkpoint, periodic_checkpoints
 from .training_settings import changed_settings, describe_changes, training_settings
@@ -170,8 +171,8 @@ def start_of(stage: Stage, before: Stage | None) -> str | None:
         before (Stage, optional): The one before, or None.
 
     Returns:
-        str | None: Digest of the checkpoint of the stage before, or else of ``load_from``; its address if that is
-        remote; ``'unknown'`` if the file is gone; None if the weights are random.
+        str | None: Digest of the checkpoint of the stage before, or else of ``load_from``; its address or name if that
+        is remote; ``'unknown'`` if the file is gone; None if the weights are random.
     """
     path = stage.cfg.get('load_from')
     if before is not None and before.holds_results():
@@ -179,7 +180,7 @@ def start_of(stage: Stage, before: Stage | None) -> str | None:
         path = content['checkpoint'] if content is not None else None
         if path is None:
             return UNKNOWN
-    if path is None or '://' in path:
+    if path is None or is_remote(path):
         return path
     try:
         return content_digest(path)

@@ -27,10 +27,11 @@ from mmengine.runner import Runner
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
+from mmvc.zoo import is_remote, published_hint
 
 from .checkpoints import last_good_checkpoint, require_resumable
 from .config import build_runner
-from .distributed import on_main_process
+from .distributed import local_checkpoint, on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
 from .stage import Stage, capitalized, start_of
 from .stopping import TrainingStopped, requested_signal, stop_on_signals
@@ -201,9 +202,10 @@ def _check_load_from(stage: Stage, before: Stage, allow_random: bool) -> None:
     if before.holds_results() or path is None:
         raise UsageError(f'{missing}: train it first, or set load_from to a checkpoint of it'
                          f'{"" if before.holds_results() else " (--allow-random-weights starts without)"}')
-    if '://' not in path and not osp.isfile(path):
+    if not is_remote(path) and not osp.isfile(path):
         raise UsageError(f'{missing}, and load_from of the stage, "{path}", does not exist: '
-                         f'train "{before.name}" first, or set load_from')
+                         f'train "{before.name}" first, or set load_from'
+                         f'{published_hint(path, f"--cfg-options stages.{stage.name}.load_from=")}')
 
 
 def _weights(stage: Stage, before: Stage) -> str | None:
@@ -227,6 +229,9 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     cfg.resume = step.action == 'resume'
     if cfg.resume or init is not None:
         cfg.load_from = step.checkpoint if cfg.resume else init
+    if cfg.get('load_from') is not None:
+        key = f'stages.{stage.name}.load_from' if stage.name else 'load_from'
+        cfg.load_from = local_checkpoint(cfg.load_from, f'--cfg-options {key}=')
     runner = build_runner(cfg)
     if cfg.get('load_from') is not None:
         fine_tunes = not cfg.resume and init is None

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from mmvc.apis import VideoSegInferencer
+from mmvc.apis.loading import chosen_weights
 from mmvc.utils.errors import UsageError
 
 
@@ -89,4 +90,6 @@ def load_inferencer(model: str, config: str | None = None, **options: object) ->
         return VideoSegInferencer.from_pretrained(model, **options)
     if os.path.isfile(model) or '://' in model:
         return VideoSegInferencer(config, model, **options)  # type: ignore[arg-type]
+    if chosen_weights(model, stage=options.get('stage')) is None:  # type: ignore[arg-type]
+        raise UsageError(f'no weights of "{model}" are published: give a checkpoint, and --model {model}')
     return VideoSegInferencer(model, **options)  # type: ignore[arg-type]

@@ -9,9 +9,12 @@ import pickle
 import re
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
@@ -19,11 +22,15 @@ from mmengine.logging import print_log
 from torch.hub import tqdm
 
 from .atomic import atomic_path
+from .checksums import fits_checksum
 from .errors import CheckpointError
 from .foreign_files import recognise_foreign_file
 from .safetensors_files import SUFFIX, is_complete
 
 _TIMEOUT = 60.  # seconds without a byte
+_ATTEMPTS = 5  # to continue a broken transfer, without a byte more
+_PAUSE = 1.  # seconds between them
+_NOTHING_MORE = 416  # status: the range lies behind the end of the file
 _MIN_SPEED = 1024  # bytes per second, over the last _TIMEOUT seconds
 _CHUNK = 1 << 17
 _HASH = re.compile(r'-([0-9a-f]{8,64})\.')  # resnet50-0676ba61.pth: the start of the SHA-256 of the file
@@ -31,13 +38,20 @@ _MAX_NAME = 100
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
-def download(url: str, folder: str | os.PathLike, progress: bool = True) -> str:
+def download(url: str, folder: str | os.PathLike, progress: bool = True, partial: Path | None = None,
+             checksum: str | None = None) -> str:
     """Download a checkpoint, unless it is in the folder already.
+
+    A broken connection is taken up where it broke, if the server can do that.
 
     Args:
         url (str): Address.
         folder (str | PathLike): Folder for the file; created if missing.
         progress (bool): Whether to show a progress bar. Defaults to True.
+        partial (Path, optional): File for the part that has come so far. It stays if the transfer fails, so that a
+            later call continues it; no other process may use it at the same time. Defaults to None: nothing stays.
+        checksum (str, optional): What the file must have, like ``sha256:0676ba61`` or ``md5:94dc52``; the beginning is
+            enough. Defaults to None: not checked.
 
     Returns:
         str: Path of the file.
@@ -49,16 +63,34 @@ def download(url: str, folder: str | os.PathLike, progress: bool = True) -> str:
     if known is not None:
         return known
     path = _cached_file(url, folder)
-    with atomic_path(path, keep_suffix=True) as draft:
+    with atomic_path(path, keep_suffix=True) if partial is None else _kept(partial, path) as draft:
         try:
-            length_is_known = _transfer(url, draft, progress)
+            length_is_known = _transfer(url, draft, progress, keep=partial is not None)
         except (HTTPException, OSError, ValueError) as error:
             if isinstance(error, OSError) and (error.errno in _DISK_ERRORS or error.filename == str(draft)):
                 raise
             raise CheckpointError(f'"{_shown(url)}" cannot be downloaded: {_reason(error, url)}. Check the address '
                                   'and the connection, or download the file by hand and give its path') from error
-        _require_checkpoint(draft, url, length_is_known)
+        try:
+            _require_checkpoint(draft, url, length_is_known)
+            if checksum is not None and not fits_checksum(draft, checksum):
+                raise CheckpointError(f'"{_shown(url)}" has not the expected checksum {checksum}: the file at this '
+                                      'address was replaced, or a proxy changes it. Download it from elsewhere, and '
+                                      'give its path')
+        except CheckpointError:
+            draft.unlink(missing_ok=True)  # also one that is to be continued: it cannot become right
+            raise
     return str(path)
+
+
+@contextmanager
+def _kept(partial: Path, target: Path) -> Iterator[Path]:
+    """Yield the path of a draft that stays if the block fails, and replaces the target if it does not."""
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    yield partial
+    os.replace(partial, target)
+    _tag_file(partial).unlink(missing_ok=True)
 
 
 def find_download(url: str, folder: str | os.PathLike, default: Any = ...) -> Any:
@@ -115,25 +147,80 @@ def _reason(error: Exception, url: str) -> str:
     return f'{code} {text}' if isinstance(code, int) else text
 
 
-def _transfer(url: str, draft: Path, progress: bool) -> bool:
-    """Write what the server sends to a file; returns whether the server said where it ends."""
-    request = Request(url, headers={'User-Agent': 'mmvc'})
-    with urlopen(request, timeout=_TIMEOUT) as reply, open(draft, 'wb') as file:
-        length, is_chunked = reply.headers.get('Content-Length', ''), bool(getattr(reply, 'chunked', False))
-        total = int(length) if length.isdigit() and not reply.headers.get('Content-Encoding') else None
-        started, received, before = time.monotonic(), 0, 0
-        with tqdm(total=total, disable=not progress, unit='B', unit_scale=True, unit_divisor=1024) as bar:
-            while chunk := reply.read1(_CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
-                received += len(chunk)
-                if time.monotonic() - started > _TIMEOUT:
-                    if received - before < _MIN_SPEED * _TIMEOUT:
-                        raise TimeoutError(f'the server sent less than {_MIN_SPEED} bytes per second')
-                    started, before = time.monotonic(), received
+def _transfer(url: str, draft: Path, progress: bool, keep: bool) -> bool:
+    """Write what the server sends to a file; returns whether the server said where it ends.
+
+    If the connection breaks, the transfer goes on behind what has come, as long as the server gives the same version.
+
+    Args:
+        url (str): Address.
+        draft (Path): The file. What it holds is continued if its version is known from a call before.
+        progress (bool): Whether to show a progress bar.
+        keep (bool): Whether to note the version beside the file, for a later call.
+    """
+    version = _tag_file(draft).read_text() if keep and draft.exists() and _tag_file(draft).exists() else ''
+    failures = 0
+    while True:
+        before = draft.stat().st_size if version else 0
+        try:
+            with urlopen(_request(url, before, version), timeout=_TIMEOUT) as reply:
+                version = _version_to_continue(reply)
+                if keep and version:
+                    _tag_file(draft).write_text(version)
+                return _receive(reply, draft, before if reply.status == 206 else 0, progress)
+        except (HTTPException, OSError, ValueError) as error:
+            size = draft.stat().st_size if draft.exists() else 0
+            failures = 0 if size > before else failures + 1
+            answered = isinstance(error, HTTPError)
+            if answered and error.code == _NOTHING_MORE and before:
+                version = ''  # it was broken off behind the last byte, or the file became shorter
+                draft.unlink()
+            elif not version or answered or failures >= _ATTEMPTS:
+                if not version:
+                    draft.unlink(missing_ok=True)
+                raise
+            else:
+                time.sleep(_PAUSE)
+
+
+def _request(url: str, start: int, version: str) -> Request:
+    headers = {'User-Agent': 'mmvc'}
+    if start and version:
+        headers.update({'Range': f'bytes={start}-', 'If-Range': version})
+    return Request(url, headers=headers)
+
+
+def _version_to_continue(reply: Any) -> str:
+    """The version of the file of a reply, if the server can continue a transfer of it; else an empty text."""
+    tag = reply.headers.get('ETag', '')
+    ranges = reply.status == 206 or reply.headers.get('Accept-Ranges') == 'bytes'
+    return tag if ranges and tag.startswith('"') else ''  # W/"...": equal versions may have other bytes
+
+
+def _receive(reply: Any, draft: Path, start: int, progress: bool) -> bool:
+    """Write a reply to a file, behind its first ``start`` bytes."""
+    length, is_chunked = reply.headers.get('Content-Length', ''), bool(getattr(reply, 'chunked', False))
+    total = int(length) + start if length.isdigit() and not reply.headers.get('Content-Encoding') else None
+    started, received, before = time.monotonic(), start, start
+    with open(draft, 'ab' if start else 'wb') as file, \
+            tqdm(total=total, initial=start, disable=not progress, unit='B', unit_scale=True,
+                 unit_divisor=1024) as bar:
+        while chunk := reply.read1(_CHUNK):
+            file.write(chunk)
+            bar.update(len(chunk))
+            received += len(chunk)
+            if time.monotonic() - started > _TIMEOUT:
+                if received - before < _MIN_SPEED * _TIMEOUT:
+                    raise TimeoutError(f'the server sent less than {_MIN_SPEED} bytes per second')
+                started, before = time.monotonic(), received
     if total is not None and received != total:
         raise ValueError(f'{received} of {total} bytes came')
     return total is not None or is_chunked
+
+
+def _tag_file(draft: Path) -> Path:
+    """File for the version (``ETag``) of a transfer that is to be continued."""
+    return draft.with_name(f'{draft.name}.etag')
 
 
 def _require_checkpoint(draft: Path, url: str, length_is_known: bool) -> None:
@@ -162,10 +249,4 @@ def _require_checkpoint(draft: Path, url: str, length_is_known: bool) -> None:
 def _hash_fits(path: Path, name: str, missing: bool = False) -> bool:
     """Whether a file has the hash that a name contains; ``missing`` if it contains none."""
     match = _HASH.search(name)
-    if match is None:
-        return missing
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest().startswith(match[1])
+    return missing if match is None else fits_checksum(path, f'sha256:{match[1]}')

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .atomic import atomic_path
 from .errors import CheckpointError
 from .foreign_files import recognise_foreign_file
 
@@ -47,9 +48,42 @@ def to_bytes(weights: dict[str, Tensor], meta: dict[str, Any]) -> bytes:
     Raises:
         CheckpointError: The package safetensors is not installed.
     """
-    return _import_library('write').torch.save(weights, metadata=dict(
-        format='pt', **{name: json.dumps(value, default=lambda array: array.tolist()) for name, value in
-                        meta.items()}))
+    return _import_library('write').torch.save(weights, metadata=_encoded(meta))
+
+
+def save(path: str | Path, weights: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Write a checkpoint atomically, without a copy of it in memory.
+
+    Args:
+        path (str | Path): File to write.
+        weights (dict[str, Tensor]): Tensors on the CPU.
+        meta (dict): As for :func:`to_bytes`.
+
+    Raises:
+        CheckpointError: The package safetensors is not installed.
+        OSError: The file cannot be written.
+    """
+    library = _import_library('write')
+    with atomic_path(path, sync=True, keep_suffix=True) as draft:
+        library.torch.save_file({name: value.contiguous() for name, value in weights.items()}, str(draft),
+                                metadata=_encoded(meta))
+
+
+def names(path: str | Path) -> list[str]:
+    """Names of the tensors in a file.
+
+    Args:
+        path (str | Path): File.
+
+    Raises:
+        CheckpointError: The file is truncated or of another format, or the package safetensors is not installed.
+    """
+    library = _import_library('read')
+    try:
+        with library.safe_open(str(path), framework='pt') as file:
+            return list(file.keys())
+    except (OSError, library.SafetensorError) as error:
+        raise _broken(path, error) from error
 
 
 def load(path: str | Path, device: str = 'cpu') -> dict:
@@ -71,20 +105,28 @@ def load(path: str | Path, device: str = 'cpu') -> dict:
             weights = {name: file.get_tensor(name) for name in file.keys()}
             meta = dict(file.metadata() or {})
     except (OSError, library.SafetensorError) as error:
-        foreign = recognise_foreign_file(path)
-        if foreign is not None:
-            raise CheckpointError(foreign.describe(f'checkpoint "{path}"')) from error
-        if zipfile.is_zipfile(path):  # foreign_files says that it is one of torch
-            raise CheckpointError(f'checkpoint "{path}" is a file of torch, not of safetensors: call it '
-                                  '.pth') from error
-        raise CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: download, '
-                              f'copy or train it again ({error})') from error
+        raise _broken(path, error) from error
     for name, text in meta.items():
         try:
             meta[name] = json.loads(text)
         except (ValueError, RecursionError):  # plain text, from another writer
             pass
     return dict(meta=meta, state_dict=weights)
+
+
+def _encoded(meta: dict[str, Any]) -> dict[str, str]:
+    return dict(format='pt', **{name: json.dumps(value, default=lambda array: array.tolist())
+                                for name, value in meta.items()})
+
+
+def _broken(path: str | Path, error: Exception) -> CheckpointError:
+    foreign = recognise_foreign_file(path)
+    if foreign is not None:
+        return CheckpointError(foreign.describe(f'checkpoint "{path}"'))
+    if zipfile.is_zipfile(path):  # foreign_files says that it is one of torch
+        return CheckpointError(f'checkpoint "{path}" is a file of torch, not of safetensors: call it .pth')
+    return CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: download, '
+                           f'copy or train it again ({error})')
 
 
 def _import_library(purpose: str) -> Any:

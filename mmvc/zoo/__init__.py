@@ -1,1 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+"""Published weights by name: which there are, where they are, and how they become checkpoints of the models here."""
+
+from .catalogue import PublishedWeights, find_weights, find_weights_of, list_weights, read_models
+from .fetching import fetch
+from .resolving import is_remote, published_hint, resolve_checkpoint
+from .table import model_table
+
+__all__ = [
+    'PublishedWeights', 'fetch', 'find_weights', 'find_weights_of', 'is_remote', 'list_weights', 'model_table',
+    'published_hint', 'read_models', 'resolve_checkpoint'
+]

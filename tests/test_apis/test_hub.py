@@ -11,7 +11,7 @@ import yaml
 
 from mmvc.apis import VideoSegInferencer
 from mmvc.utils.errors import UsageError
-from tests.helpers.hub_server import TOKEN, serve_hub
+from tests.helpers.hub_repositories import TOKEN, serve_hub
 from tests.helpers.tiny_inference import CLASSES, tiny_config, vivid_model
 
 pytest.importorskip('safetensors')

@@ -73,6 +73,14 @@ def test_it_serves_until_it_is_ended(page, checkpoint, capsys):
     assert 'the page is at http://127.0.0.1:8000/ (Ctrl-C ends it)' in out and 'no password' not in out
 
 
+def test_published_models_by_default(page, monkeypatch, capsys):
+    """None is loaded before it is chosen: it may have gigabytes."""
+    monkeypatch.setattr('mmvc.page.models.load_inferencer', None)
+    demo.main(['--device', 'cpu'])
+    assert page.update['shelf'].names == demo.published_models() and 'dvispp_vitl_vspw_offline' in demo.published_models()
+    assert 'loading' not in capsys.readouterr().out
+
+
 def test_nothing_leaves_the_machine(page, checkpoint):
     demo.main([str(checkpoint()), '--device', 'cpu'])
     assert page.launched == ('127.0.0.1', None, 500, False)
@@ -100,7 +108,7 @@ def test_models_that_cannot_be_loaded(page, tmp_path):
     assert not hasattr(page, 'launched')
 
 
-@pytest.mark.parametrize('arguments', [(), ('x.pth', '--port', '0'), ('x.pth', '--port', '70000'),
+@pytest.mark.parametrize('arguments', [('x.pth', '--port', '0'), ('x.pth', '--port', '70000'),
                                        ('x.pth', '--max-upload', '0'), ('x.pth', '--max-frames', '1.5')])
 def test_wrong_arguments(arguments, capsys):
     assert error_of(*arguments) == '2'

@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from mmvc.apis.loading import config_files
 from mmvc.engine import stage_names
+from mmvc.zoo.addresses import parse_hub_address
 from tests.helpers.config_files import ENCODER_ONLY, NAMES, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,11 @@ NAMING = {
     'configs/plugins/mmseg': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',
     'configs/plugins/mmdet': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',
 }
-KEYS = {'Name', 'In Collection', 'Config', 'Stage', 'Metadata', 'Results', 'Paper Results', 'Weights'}
+KEYS = {'Name', 'In Collection', 'Config', 'Stage', 'Metadata', 'Results', 'Paper Results', 'Weights',
+        'Weights Details'}
+DETAILS = {'Licence', 'Layout', 'Read', 'Seen In'}  # what must be known of published weights
+MORE_DETAILS = {'Checksum', 'Size', 'Options'}
+START_WEIGHTS = yaml.safe_load((ROOT / 'configs/start_weights.yml').read_text())['Models']
 
 METAFILES = yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
 CONTENTS = {name: yaml.safe_load((ROOT / name).read_text()) for name in METAFILES}
@@ -99,8 +104,7 @@ def test_model(model):
     metric, numbers = TASKS[result['Task']]
     assert set(result['Metrics']) <= numbers
     assert all(0 <= value <= 100 for value in {**result['Metrics'], **model.get('Paper Results', {})}.values())
-    if 'Weights' in model:  # nothing is published yet
-        assert model['Weights'].endswith('.pth')
+    assert ('Weights' in model) == ('Weights Details' in model)
 
     name = str(path.relative_to('configs').with_suffix(''))
     cfg = load(name) if name in NAMES else Config.fromfile(str(ROOT / path))
@@ -109,6 +113,36 @@ def test_model(model):
         trained, tested = 'VSPW train + val', 'VSPW test'
     assert (model['Metadata']['Training Data'], result['Dataset']) == (trained, tested)
     assert cfg.val_evaluator.type.split('.')[-1] == metric
+
+
+@pytest.mark.parametrize('model', [model for model in (*MODELS, *START_WEIGHTS) if 'Weights' in model],
+                         ids=lambda model: model['Name'])
+def test_published_weights(model):
+    """The address is one of the hub or https, and what is known of it has the form that downloads need."""
+    details = model['Weights Details']
+    assert DETAILS <= details.keys() <= DETAILS | MORE_DETAILS
+    assert details['Layout'] in ('official', 'mmvc') and details['Licence'].strip()
+    assert re.fullmatch(r'\d{4}-\d\d-\d\d', details['Read']) and details['Seen In'].startswith('https://')
+    assert re.fullmatch(r'sha256:[0-9a-f]{8,64}|md5:[0-9a-f]{6,32}', details.get('Checksum', 'sha256:00000000'))
+    assert re.fullmatch(r'\d+(\.\d+)? [MG]B', details.get('Size', '1 MB'))
+    assert details.get('Options', {}).keys() <= {'drop_class_head', 'plain_vit', 'position_grid'}
+    file = parse_hub_address(model['Weights'])
+    if file is None:
+        assert model['Weights'].startswith('https://') and model['Weights'].endswith(('.pth', '.pkl'))
+    else:
+        assert file.is_pinned or file.revision == 'main'
+        assert file.file.endswith(('.pth', '.safetensors'))
+        assert not file.is_pattern or '*' in file.file and 'Checksum' not in details
+
+
+def test_start_weights():
+    """Their names are those of the files that configs load, and they do not hide a model."""
+    names = [model['Name'] for model in START_WEIGHTS]
+    assert len(set(names)) == len(names) and not {*names} & {model['Name'] for model in MODELS}
+    loaded = {Path(path).stem.replace('-', '_') for file in (ROOT / 'configs').rglob('*.py')
+              for path in re.findall(r"load_from='?\s*=?\s*'?(checkpoints/[^']+)'", file.read_text())}
+    unused = {name for name in names if name not in loaded and not name.endswith(('_detectron2', '_hf'))}
+    assert unused == {'mask2former_swinl_coco_panoptic'}
 
 
 def numbers_of_metafile(content: dict) -> dict:

@@ -15,7 +15,7 @@ from mmvc.apis.loading import load_model
 from mmvc.engine import load_config
 from mmvc.registry import DATASETS, METRICS
 from tests.helpers.doc_commands import PAGES, ROOT, python_blocks_of
-from tests.helpers.hub_server import TOKEN, USER, serve_hub
+from tests.helpers.hub_repositories import TOKEN, USER, serve_hub
 from tests.helpers.reduced import OWN_CONFIGS, STAND_INS
 
 BLOCKS = [(page.relative_to(ROOT).as_posix(), *block) for page in PAGES for block in python_blocks_of(page)]

@@ -173,3 +173,81 @@ def test_other_processes_do_not_wait_for_ever(site, tmp_path, monkeypatch):
         load_from_http(f'{site.url}/model.pth', model_dir=str(tmp_path))
     assert waited == [1, 1] and len(site.requests) == 1
     assert find_download(f'{site.url}/model.pth', tmp_path, default=None) is None
+
+
+def in_parts(content: bytes, breaks: list[int], tag='"v1"', ranges=True):
+    """A page whose connection breaks after a number of bytes, once per number in ``breaks``."""
+
+    def page(handler):
+        start = int(handler.headers.get('Range', 'bytes=0-')[6:-1])
+        if handler.headers.get('If-Range') != tag or not ranges:
+            start = 0
+        if start >= len(content):
+            handler.send_error(416)
+            return
+        handler.send_response(206 if start else 200)
+        handler.send_header('Content-Length', str(len(content) - start))
+        if ranges:
+            handler.send_header('Accept-Ranges', 'bytes')
+        handler.send_header('ETag', tag)
+        handler.end_headers()
+        handler.wfile.write(content[start:start + breaks.pop(0)] if breaks else content[start:])
+
+    return page
+
+
+def test_a_broken_transfer_goes_on(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, '_PAUSE', 0.)
+    content = checkpoint(tmp_path, 5.)
+    site.pages['/model.pth'] = in_parts(content, [400, 300])
+    path = download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False)
+    assert len(site.requests) == 3
+    assert [file.read_bytes() for file in (tmp_path / 'cache').iterdir()] == [content] and os.path.isfile(path)
+
+
+def test_a_later_call_goes_on(site, tmp_path, monkeypatch):
+    """What has come stays if it is to be continued, and is not used for another version of the file."""
+    monkeypatch.setattr(downloads, '_PAUSE', 0.)
+    content, partial = checkpoint(tmp_path, 5.), tmp_path / 'part' / 'model.pth'
+
+    def call():
+        return download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False, partial=partial)
+
+    site.pages['/model.pth'] = in_parts(content, [400] + 5 * [0])
+    with pytest.raises(CheckpointError, match='cannot be downloaded: 400 of .* bytes came'):
+        call()
+    assert partial.read_bytes() == content[:400]
+    sent = []
+    site.pages['/model.pth'] = lambda handler: (sent.append(handler.headers.get('Range')),
+                                                in_parts(content, [])(handler))
+    assert open(call(), 'rb').read() == content and sent == ['bytes=400-'] and not list(partial.parent.iterdir())
+
+    newer = checkpoint(tmp_path, 6.)
+    os.remove(call())
+    site.pages['/model.pth'] = in_parts(content, [400] + 5 * [0])
+    with pytest.raises(CheckpointError):
+        call()
+    site.pages['/model.pth'] = in_parts(newer, [], tag='"v2"')
+    assert open(call(), 'rb').read() == newer
+
+    os.remove(call())
+    partial.write_bytes(content)  # killed behind the last byte
+    partial.with_name('model.pth.etag').write_text('"v1"')
+    site.pages['/model.pth'] = in_parts(content, [])
+    assert open(call(), 'rb').read() == content
+
+
+def test_servers_that_cannot_continue(site, tmp_path):
+    site.pages['/model.pth'] = in_parts(checkpoint(tmp_path, 5.), [400], ranges=False)
+    with pytest.raises(CheckpointError, match='400 of'):
+        download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False, partial=tmp_path / 'part')
+    assert len(site.requests) == 1 and not (tmp_path / 'part').exists()
+
+
+def test_checksums(site, tmp_path):
+    content = site.pages['/model.pth'] = checkpoint(tmp_path, 5.)
+    expected = hashlib.sha256(content).hexdigest()
+    with pytest.raises(CheckpointError, match='model.pth" has not the expected checksum sha256:1234'):
+        download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False, checksum='sha256:1234')
+    assert not list((tmp_path / 'cache').iterdir())
+    download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False, checksum=f'sha256:{expected[:8]}')

@@ -7,7 +7,6 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
 
 import argparse
-import hashlib
 import io
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ from mmvc.registry import MODELS
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import local_copy
+from mmvc.utils.checksums import file_digest
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
 
@@ -38,6 +38,7 @@ EPILOG = """sources, recognised by their keys:
   DVIS (v1), its segmenter only                            .pth   with --segmenter-only
   Mask2Former (COCO), the official one                     .pkl
   Mask2Former of mmdet                                     .pth
+  Mask2Former of Hugging Face                              .safetensors, .bin
   DINOv2 ViT-S, -B, -L without registers, Meta's           .pth
   (backbones: ResNet, Swin Transformer, ViT-Adapter on DINOv2)
   VidEoMT, PMT, LVMT and their segmenters                  .pth
@@ -82,15 +83,6 @@ def parse_args() -> argparse.Namespace:
                         help='resample the table of positions of a DINOv2 encoder to N x N patches of 16 x 16 pixels; '
                         'default: 40 x 40 for a pretrained encoder, that of the source for a trained model')
     return parser.parse_args()
-
-
-def sha256_of(path: str) -> str:
-    """Hexadecimal SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def check_fit(weights: ConvertedWeights, model: BaseVideoSegmentor) -> None:
@@ -171,7 +163,7 @@ def main() -> None:
         meta = dict(
             converted_from=weights.kind,
             source=Path(args.src if src == args.src else urlsplit(args.src).path).name,
-            source_sha256=sha256_of(src),
+            source_sha256=file_digest(src),
             mmvc_version=__version__)
         buffer = io.BytesIO()
         torch.save(dict(meta=meta, state_dict=weights.state_dict), buffer)

@@ -29,9 +29,10 @@ from mmvc.engine import (
 from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.checkpoint_loading import local_copy, trust_checkpoints
+from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
+from mmvc.zoo import resolve_checkpoint
 
 EPILOG = """The file is named <config>_<stage>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors; without
 <stage> if the config has no stages. It holds the weights, the part of the config that an inferencer needs, and the
@@ -60,7 +61,7 @@ def parse_args() -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='config that the checkpoint was trained with')
-    parser.add_argument('checkpoint', help='checkpoint: a file, or an https:// address')
+    parser.add_argument('checkpoint', help='checkpoint: a file, an address, or the name of published weights')
     parser.add_argument('out_dir', nargs='?', default='.', help='folder to write to; default: the current one')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; '
                         'default: the last')
@@ -95,7 +96,7 @@ def main() -> None:
         names = stage_names(read_config(args.config))
         stage = args.stage or (names[-1] if names else None)
         cfg = load_config(args.config, stage=stage)
-        source = local_copy(args.checkpoint)
+        source = resolve_checkpoint(args.checkpoint, '')
         require_checkpoint(source)
         checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
         init_default_scope(cfg.get('default_scope', 'mmvc'))

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Conversion of weights of other projects to the names of this one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from mmvc.models.backbones import convert_dinov2_weights
 from .backbones import backbone_entries, vit_size
 from .converted import NOT_NEEDED, ConvertedWeights, describe_classes
 from .encoder_only import convert_encoder_only, is_encoder_only
+from .hugging_face_mask2former import KIND, is_hugging_face_mask2former, to_official_names
 from .loading import OfficialWeightsError
 from .plain_encoders import convert_encoder, recognise_encoder
 from .rules import (
@@ -72,6 +73,8 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
                                    'DINOv2 encoder give --plain-vit, otherwise leave both out')
     if 'patch_embed.proj.weight' in state_dict:
         return _convert_dinov2(state_dict)
+    if is_hugging_face_mask2former(state_dict):
+        return _convert_hugging_face_mask2former(state_dict, drop_class_head)
     weights = {_modern_name(name): value for name, value in state_dict.items()}
     left_out = {name: reason for name, reason in NOT_NEEDED.items() if name in weights}
     kind = _recognise(weights)
@@ -104,6 +107,18 @@ def convert_official_weights(state_dict: Mapping[str, Tensor],
     return _without_class_head(result) if drop_class_head else result
 
 
+def has_official_names(names: Collection[str]) -> bool:
+    """Whether weights are those of a whole model of the official codes or of Hugging Face, from their names alone.
+
+    Those of backbones, and of mmdet, which models here may use as they are, are not counted.
+
+    Args:
+        names (Collection[str]): Names of the weights.
+    """
+    return (is_encoder_only(names) or is_hugging_face_mask2former(names)
+            or any(name.startswith('sem_seg_head.') for name in names))
+
+
 def _convert_dinov2(state_dict: Mapping[str, Tensor]) -> ConvertedWeights:
     """Convert weights of a plain DINOv2 transformer for the ViT-Adapter of a segmenter."""
     try:
@@ -118,6 +133,17 @@ def _convert_dinov2(state_dict: Mapping[str, Tensor]) -> ConvertedWeights:
         f'ViT ({vit_size(state_dict["pos_embed"].shape[-1], count_layers(state_dict, "blocks."))})',
         renamed={name: f'backbone.vit_module.{name}' for name in state_dict},
         absent={'': 'only the transformer was pretrained'})
+
+
+def _convert_hugging_face_mask2former(state_dict: Mapping[str, Tensor], drop_class_head: bool) -> ConvertedWeights:
+    """Convert Hugging Face's Mask2Former by way of the official names."""
+    weights, official, left_out = to_official_names(state_dict)
+    result = convert_official_weights(weights, drop_class_head)
+    result.kind = KIND
+    result.left_out = {**left_out, **{name: result.left_out[official[name]] for name in official
+                                      if official[name] in result.left_out}}
+    result.renamed = {name: result.renamed[official[name]] for name in official if official[name] in result.renamed}
+    return result
 
 
 def _modern_name(name: str) -> str:
@@ -145,8 +171,8 @@ def _recognise(weights: Mapping[str, Tensor]) -> str:
     if _has(weights, 'head.'):
         raise OfficialWeightsError('these weights already have the names of this project: load them as they are')
     raise OfficialWeightsError(f'unknown kind of weights, with keys like {sorted(weights)[:5]}: only weights of '
-                               "Mask2Former (the official code's or mmdet's), MinVIS, CTVIS, DVIS, DVIS++, VidEoMT, "
-                               'PMT, LVMT, EoMT, DINOv2 and DINOv3 can be converted')
+                               "Mask2Former (the official code's, mmdet's or Hugging Face's), MinVIS, CTVIS, DVIS, "
+                               'DVIS++, VidEoMT, PMT, LVMT, EoMT, DINOv2 and DINOv3 can be converted')
 
 
 def _account_for(weights: Mapping[str, Tensor]) -> tuple[str, dict[str, Entry]]:

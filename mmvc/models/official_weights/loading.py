@@ -40,16 +40,38 @@ def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise OfficialWeightsError(f'checkpoint "{path}" does not exist: check the path')
     readers = {'.pkl': _read_pickle, safetensors_files.SUFFIX: _read_safetensors}
-    content = readers.get(path.suffix, _read_torch)(path)
-    for entry in ('model', 'state_dict'):
-        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
-            content = content[entry]
-            break
+    content = _weights_in(readers.get(path.suffix, _read_torch)(path))
     if not isinstance(content, Mapping) or not content:
         raise OfficialWeightsError(f'checkpoint "{path}" holds no weights: expected a state dict, alone or under '
                                    "'model' or 'state_dict'")
     state_dict = {name: _as_tensor(path, name, value) for name, value in content.items()}
     return {plain_name(name): value for name, value in state_dict.items()}
+
+
+def weight_names(path: str | Path) -> list[str]:
+    """Names of the weights in a checkpoint of torch or safetensors. Tensors are not read.
+
+    Args:
+        path (str | Path): File.
+
+    Returns:
+        list[str]: Names; empty if the file cannot be read, or holds something else.
+    """
+    try:
+        if str(path).endswith(safetensors_files.SUFFIX):
+            return safetensors_files.names(path)
+        content = _weights_in(load_weights_only(str(path), map_location='cpu', mmap=zipfile.is_zipfile(path)))
+    except (CheckpointError, pickle.UnpicklingError, RuntimeError, EOFError, OSError):
+        return []
+    return [name for name in content if isinstance(name, str)] if isinstance(content, Mapping) else []
+
+
+def _weights_in(content: Any) -> Any:
+    """The state dict in the content of a file: the entry ``model`` or ``state_dict``, or the whole."""
+    for entry in ('model', 'state_dict'):
+        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
+            return content[entry]
+    return content
 
 
 def _read_pickle(path: Path) -> Any:
