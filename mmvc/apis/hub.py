@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from mmengine.config import Config
+from torch import Tensor
 
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
@@ -64,11 +65,11 @@ class SharedModel:
         """
         _check_license(license)
         folder = Path(save_directory)
-        content, parameters = self._file_to_share()
+        weights, meta = self._content_to_share()
         folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / WEIGHTS_NAME, content)
+        safetensors_files.save(folder / WEIGHTS_NAME, weights, meta)
         if not (folder / CARD_NAME).exists():
-            atomic_write(folder / CARD_NAME, self._card(parameters, license, repo_id or str(save_directory)))
+            atomic_write(folder / CARD_NAME, self._card(weights, license, repo_id or str(save_directory)))
         return folder
 
     def push_to_hub(self, repo_id: str, *, license: str | None = None, private: bool | None = None,
@@ -95,12 +96,12 @@ class SharedModel:
         """
         _check_license(license)
         api = _client().HfApi(token=token)
-        content, parameters = self._file_to_share()
+        weights, meta = self._content_to_share()
         with tempfile.TemporaryDirectory(prefix='mmvc-share-') as folder, _explained(f'"{repo_id}"', 'upload to'):
             repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id  # with the user's name
-            Path(folder, WEIGHTS_NAME).write_bytes(content)
+            safetensors_files.save(Path(folder, WEIGHTS_NAME), weights, meta)
             if not api.file_exists(repo_id, CARD_NAME, revision=revision):
-                Path(folder, CARD_NAME).write_bytes(self._card(parameters, license, repo_id))
+                Path(folder, CARD_NAME).write_bytes(self._card(weights, license, repo_id))
             commit = api.upload_folder(repo_id=repo_id, folder_path=folder, revision=revision, create_pr=create_pr,
                                        commit_message=commit_message)
         return commit.pr_url or commit.commit_url
@@ -145,12 +146,13 @@ class SharedModel:
                                 force_download=force_download, local_files_only=local_files_only)
         return cls(weights=path, **kwargs)  # type: ignore[call-arg]
 
-    def _card(self, parameters: int, license: str | None, source: str) -> bytes:
+    def _card(self, weights: dict[str, Tensor], license: str | None, source: str) -> bytes:
+        parameters = sum(value.numel() for value in weights.values() if value.is_floating_point())
         return model_card(self.task, type_name(self.cfg.model), self.dataset_meta['classes'], parameters, license,
                           source).encode()
 
-    def _file_to_share(self) -> tuple[bytes, int]:
-        """Content of the file of weights, and the number of its parameters.
+    def _content_to_share(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights and metadata of the file.
 
         The model is read again, because that of an inferencer was changed for speed.
         """
@@ -160,8 +162,7 @@ class SharedModel:
         shared = shared_meta(cfg, dict(meta=dict(dataset_meta=meta)), model)
         if shared.obstacle is not None:
             raise UsageError(f'the model cannot be shared, because {shared.obstacle}')
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        return safetensors_files.to_bytes(shared_weights(model, model.state_dict()), shared.meta), parameters
+        return shared_weights(model, model.state_dict()), shared.meta
 
 
 def _check_license(license: str | None) -> None:

@@ -195,9 +195,9 @@ class VideoSegInferencer(SharedModel):
             side_by_side (bool): Whether overlays show the frame beside the prediction. Defaults to False.
             legend (bool): Whether overlays have a legend of the classes below (VSS). Without it, they are as high as
                 the frames. Defaults to True.
-            progress (Callable, optional): Called with a description of the step, the number of frames that are done
-                and their total (None if it is not known), before and after each frame. What it raises ends the call;
-                the outputs of the video in progress are not written. Defaults to None.
+            progress (Callable, optional): Called with a description of the step, the number of frames (or layers)
+                that are done and their total (None if it is not known), before the first one and after each. What it
+                raises ends the call, and the outputs of the video in progress are not written. Defaults to None.
 
         Returns:
             list[VideoResult]: One result per video.

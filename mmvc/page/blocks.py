@@ -47,7 +47,7 @@ def build_page(shelf: ModelShelf, folder: str | Path, max_frames: int | None = N
             raise gr.Error('Drop or record a video first.')
 
         def show(description: str, done: int, total: int | None) -> None:
-            progress((done, total), desc=description, unit='frames')
+            progress((done, total), desc=description)
 
         with sessions.job(str(request.session_hash)) as cancelled, \
                 tempfile.TemporaryDirectory(prefix='job-', dir=folder) as place:

@@ -19,7 +19,7 @@ OUTPUTS: dict[str, tuple[str, dict]] = {
     'side_by_side': ('Side by side', dict(side_by_side=True)),
     'masks': ('Masks', dict(alpha=1.)),
 }
-#: called with a description, the number of frames that are done, and their total or None
+#: called with a description, the number of items that are done, and their total or None
 ShowProgress = Callable[[str, int, int | None], None]
 
 _INTERVAL = 0.2  # seconds between two reports, which travel to the browser

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -71,7 +72,7 @@ class ModelShelf:
             return self._current[1]
 
 
-def load_inferencer(model: str, config: str | None = None, **options: object) -> VideoSegInferencer:
+def load_inferencer(model: str, config: str | None = None, **options: Any) -> VideoSegInferencer:
     """Make an inferencer.
 
     Args:
@@ -89,7 +90,7 @@ def load_inferencer(model: str, config: str | None = None, **options: object) ->
     if os.path.isdir(model):
         return VideoSegInferencer.from_pretrained(model, **options)
     if os.path.isfile(model) or '://' in model:
-        return VideoSegInferencer(config, model, **options)  # type: ignore[arg-type]
-    if chosen_weights(model, stage=options.get('stage')) is None:  # type: ignore[arg-type]
+        return VideoSegInferencer(config, model, **options)
+    if chosen_weights(model, stage=options.get('stage')) is None:
         raise UsageError(f'no weights of "{model}" are published: give a checkpoint, and --model {model}')
-    return VideoSegInferencer(model, **options)  # type: ignore[arg-type]
+    return VideoSegInferencer(model, **options)

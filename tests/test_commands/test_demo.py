@@ -75,9 +75,10 @@ def test_it_serves_until_it_is_ended(page, checkpoint, capsys):
 
 def test_published_models_by_default(page, monkeypatch, capsys):
     """None is loaded before it is chosen: it may have gigabytes."""
-    monkeypatch.setattr('mmvc.page.models.load_inferencer', None)
+    monkeypatch.setattr('mmvc.page.models.load_inferencer', lambda *model, **options: pytest.fail('it is loaded'))
     demo.main(['--device', 'cpu'])
-    assert page.update['shelf'].names == demo.published_models() and 'dvispp_vitl_vspw_offline' in demo.published_models()
+    names = page.update['shelf'].names
+    assert names == demo.published_models() and 'dvispp_vitl_vspw_offline' in names
     assert 'loading' not in capsys.readouterr().out
 
 

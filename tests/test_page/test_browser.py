@@ -123,6 +123,6 @@ def test_a_file_that_is_no_video(tab, tmp_path):
 
 
 def test_no_fonts_and_no_analytics_of_other_machines(tab):
-    """Only the script that resizes frames around a page may be asked for elsewhere: the template of Gradio 5 names it."""
+    """But for the script that resizes frames around a page, which the template of Gradio 5 names."""
     tab.wait_for_selector('#segment', timeout=WAIT)
     assert not [url for url in tab.strangers if 'font' in url or 'analytics' in url or 'iframe' not in url.lower()]

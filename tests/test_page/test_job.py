@@ -111,6 +111,15 @@ def test_cancel(inferencer, clip, out, step, monkeypatch):
     assert step == 'pack' or not list(out.rglob('*.mp4'))
 
 
+def test_in_a_thread(inferencer, clip, out):
+    """Gradio runs handlers in threads, and not always in the one that loaded the model."""
+    results, model = [], inferencer('vis')
+    thread = threading.Thread(target=lambda: results.append(run_job(model, clip, 'overlay', out)))
+    thread.start()
+    thread.join(60)
+    assert results and len(frames_of(results[0].video)) == 12
+
+
 def test_only_the_first_frames(inferencer, clip, out):
     result = run_job(inferencer(), clip, 'overlay', out, max_frames=5)
     assert len(frames_of(result.video)) == 5 and result.summary.endswith('stopped after 5 frames (--max-frames)')

@@ -25,3 +25,24 @@ def test_nothing_is_shown_if_disabled(capsys):
     with ProgressBars(enabled=False) as progress:
         assert list(progress.track([1, 2], 2, 'reading')) == [1, 2]
     assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize('enabled', [True, False])
+def test_reports(enabled):
+    reports = []
+    with ProgressBars(enabled=enabled, report=lambda *report: reports.append(report)) as progress:
+        list(progress.track('ab', None, 'reading'))
+    assert reports == [('reading', done, None) for done in range(3)]
+
+
+def test_a_report_may_end_the_loop():
+
+    def report(description, done, total):
+        if done == 1:
+            raise InterruptedError
+
+    seen = []
+    with pytest.raises(InterruptedError), ProgressBars(enabled=False, report=report) as progress:
+        for item in progress.track('abc', 3, 'reading'):
+            seen.append(item)
+    assert seen == ['a']
