@@ -5,7 +5,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
@@ -52,16 +51,6 @@ EXAMPLES = """examples:
 """
 
 
-class ListModels(argparse.Action):
-    """Prints the published weights and ends the program."""
-
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
-                 option_string: str | None = None) -> None:
-        """Print the table."""
-        print(model_table(values or None))
-        parser.exit()
-
-
 def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     """Build the parser.
 
@@ -73,7 +62,7 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     """
     parser = argparse.ArgumentParser(
         prog=prog, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('inputs', nargs='+', metavar='INPUT',
+    parser.add_argument('inputs', nargs='*', metavar='INPUT',
                         help='video, folder of frames, image, pattern, address or camera number; several images are '
                         'the frames of one video')
     model = parser.add_argument_group('model')
@@ -85,7 +74,7 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                        'hf://USER/REPO/FILE or https address; default: the published weights of the model, if it is '
                        'given by its name and has some, else load_from of the config; without any, random weights and '
                        'a warning')
-    model.add_argument('--list-models', nargs='?', const='', action=ListModels, metavar='WORDS',
+    model.add_argument('--list-models', nargs='?', const='', metavar='WORDS',
                        help='print the models with published weights, all or those that WORDS fit (such as "vspw '
                        'vitl"), and exit')
     model.add_argument('--device', help='for example cpu, cuda or cuda:1; default: an accelerator if there is one')
@@ -151,7 +140,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         SystemExit: With a message after an error of the user or the data, even if it concerns only one of several
             inputs; with 130 after Ctrl-C.
     """
-    args = build_parser(prog).parse_args(argv)
+    parser = build_parser(prog)
+    args = parser.parse_args(argv)
+    if args.list_models is not None:
+        print(model_table(args.list_models))
+        return
+    if not args.inputs:
+        parser.error('the following arguments are required: INPUT')
     keep_freed_memory()
     if args.trust_checkpoint:
         trust_checkpoints()

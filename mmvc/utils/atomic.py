@@ -66,6 +66,25 @@ def atomic_path(target: str | Path, sync: bool = False, keep_suffix: bool = Fals
         _sync_folder(target.parent)  # makes the new name durable
 
 
+@contextmanager
+def resumable_path(target: str | Path) -> Iterator[Path]:
+    """Yield the path of a draft, which replaces the file when the block ends, and stays if the block fails.
+
+    So a later call can continue the draft. Only one process and thread may write the file at a time.
+
+    Args:
+        target (str | Path): File to write. Its folder is created if missing.
+
+    Yields:
+        Path: Path of the draft, in the same folder and with the same suffix; it may exist already.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f'.{_short_name(target)}.part{target.suffix}')
+    yield draft
+    os.replace(draft, target)
+
+
 def atomic_write(path: str | Path, content: bytes | memoryview, sync: bool = True) -> None:
     """Write a file atomically: a reader never sees a partial file.
 

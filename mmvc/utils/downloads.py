@@ -9,8 +9,6 @@ import pickle
 import re
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from urllib.request import Request, urlopen
 from mmengine.logging import print_log
 from torch.hub import tqdm
 
-from .atomic import atomic_path
+from .atomic import atomic_path, resumable_path
 from .checksums import fits_checksum
 from .errors import CheckpointError
 from .foreign_files import recognise_foreign_file
@@ -38,7 +36,7 @@ _MAX_NAME = 100
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
-def download(url: str, folder: str | os.PathLike, progress: bool = True, partial: Path | None = None,
+def download(url: str, folder: str | os.PathLike, progress: bool = True, resume: bool = False,
              checksum: str | None = None) -> str:
     """Download a checkpoint, unless it is in the folder already.
 
@@ -48,8 +46,8 @@ def download(url: str, folder: str | os.PathLike, progress: bool = True, partial
         url (str): Address.
         folder (str | PathLike): Folder for the file; created if missing.
         progress (bool): Whether to show a progress bar. Defaults to True.
-        partial (Path, optional): File for the part that has come so far. It stays if the transfer fails, so that a
-            later call continues it; no other process may use it at the same time. Defaults to None: nothing stays.
+        resume (bool): Whether what has come stays if the transfer fails, and is continued by a later call. Then no
+            other process may download the file at the same time. Defaults to False: nothing stays.
         checksum (str, optional): What the file must have, like ``sha256:0676ba61`` or ``md5:94dc52``; the beginning is
             enough. Defaults to None: not checked.
 
@@ -63,34 +61,26 @@ def download(url: str, folder: str | os.PathLike, progress: bool = True, partial
     if known is not None:
         return known
     path = _cached_file(url, folder)
-    with atomic_path(path, keep_suffix=True) if partial is None else _kept(partial, path) as draft:
+    with resumable_path(path) if resume else atomic_path(path, keep_suffix=True) as draft:
         try:
-            length_is_known = _transfer(url, draft, progress, keep=partial is not None)
+            length_is_known = _transfer(url, draft, progress, resume)
         except (HTTPException, OSError, ValueError) as error:
             if isinstance(error, OSError) and (error.errno in _DISK_ERRORS or error.filename == str(draft)):
                 raise
-            raise CheckpointError(f'"{_shown(url)}" cannot be downloaded: {_reason(error, url)}. Check the address '
+            raise CheckpointError(f'"{shown(url)}" cannot be downloaded: {_reason(error, url)}. Check the address '
                                   'and the connection, or download the file by hand and give its path') from error
         try:
             _require_checkpoint(draft, url, length_is_known)
             if checksum is not None and not fits_checksum(draft, checksum):
-                raise CheckpointError(f'"{_shown(url)}" has not the expected checksum {checksum}: the file at this '
+                raise CheckpointError(f'"{shown(url)}" has not the expected checksum {checksum}: the file at this '
                                       'address was replaced, or a proxy changes it. Download it from elsewhere, and '
                                       'give its path')
         except CheckpointError:
             draft.unlink(missing_ok=True)  # also one that is to be continued: it cannot become right
             raise
+        finally:
+            _tag_file(draft).unlink(missing_ok=True)
     return str(path)
-
-
-@contextmanager
-def _kept(partial: Path, target: Path) -> Iterator[Path]:
-    """Yield the path of a draft that stays if the block fails, and replaces the target if it does not."""
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    yield partial
-    os.replace(partial, target)
-    _tag_file(partial).unlink(missing_ok=True)
 
 
 def find_download(url: str, folder: str | os.PathLike, default: Any = ...) -> Any:
@@ -115,7 +105,7 @@ def find_download(url: str, folder: str | os.PathLike, default: Any = ...) -> An
     if by_torch.is_file() and _hash_fits(by_torch, _last_part(url)):
         return str(by_torch)
     if default is ...:
-        raise CheckpointError(f'"{_shown(url)}" is not in "{folder}": its download failed on the first process of '
+        raise CheckpointError(f'"{shown(url)}" is not in "{folder}": its download failed on the first process of '
                               'this machine, whose message says why')
     return default
 
@@ -130,8 +120,12 @@ def _last_part(url: str) -> str:
     return re.sub(r'[^\w.+-]', '_', name, flags=re.ASCII)[-_MAX_NAME:].lstrip('.') or 'checkpoint'
 
 
-def _shown(url: str) -> str:
-    """The address without user, password and query, which may hold a key."""
+def shown(url: str) -> str:
+    """An address for messages: without user, password and query, which may hold a key.
+
+    Args:
+        url (str): Address.
+    """
     parts = urlsplit(url)
     return f'{parts.scheme}://{parts.netloc.rpartition("@")[2]}{parts.path}'
 
@@ -147,7 +141,7 @@ def _reason(error: Exception, url: str) -> str:
     return f'{code} {text}' if isinstance(code, int) else text
 
 
-def _transfer(url: str, draft: Path, progress: bool, keep: bool) -> bool:
+def _transfer(url: str, draft: Path, progress: bool, resume: bool) -> bool:
     """Write what the server sends to a file; returns whether the server said where it ends.
 
     If the connection breaks, the transfer goes on behind what has come, as long as the server gives the same version.
@@ -156,26 +150,26 @@ def _transfer(url: str, draft: Path, progress: bool, keep: bool) -> bool:
         url (str): Address.
         draft (Path): The file. What it holds is continued if its version is known from a call before.
         progress (bool): Whether to show a progress bar.
-        keep (bool): Whether to note the version beside the file, for a later call.
+        resume (bool): Whether to note the version beside the file, for a later call.
     """
-    version = _tag_file(draft).read_text() if keep and draft.exists() and _tag_file(draft).exists() else ''
+    version = _tag_file(draft).read_text() if resume and draft.exists() and _tag_file(draft).exists() else ''
     failures = 0
     while True:
         before = draft.stat().st_size if version else 0
         try:
             with urlopen(_request(url, before, version), timeout=_TIMEOUT) as reply:
                 version = _version_to_continue(reply)
-                if keep and version:
+                if resume and version:
                     _tag_file(draft).write_text(version)
                 return _receive(reply, draft, before if reply.status == 206 else 0, progress)
         except (HTTPException, OSError, ValueError) as error:
             size = draft.stat().st_size if draft.exists() else 0
             failures = 0 if size > before else failures + 1
-            answered = isinstance(error, HTTPError)
-            if answered and error.code == _NOTHING_MORE and before:
+            status = error.code if isinstance(error, HTTPError) else None
+            if status == _NOTHING_MORE and before:
                 version = ''  # it was broken off behind the last byte, or the file became shorter
                 draft.unlink()
-            elif not version or answered or failures >= _ATTEMPTS:
+            elif not version or status is not None or failures >= _ATTEMPTS:
                 if not version:
                     draft.unlink(missing_ok=True)
                 raise
@@ -227,7 +221,7 @@ def _require_checkpoint(draft: Path, url: str, length_is_known: bool) -> None:
     """Raise an error unless a download is a whole checkpoint; it is not kept then."""
     foreign = recognise_foreign_file(draft)
     if foreign is not None:
-        raise CheckpointError(foreign.describe(f'"{_shown(url)}"', 'gives'))
+        raise CheckpointError(foreign.describe(f'"{shown(url)}"', 'gives'))
     with open(draft, 'rb') as file:
         start = file.read(1)
     if draft.suffix == SUFFIX:
@@ -239,10 +233,10 @@ def _require_checkpoint(draft: Path, url: str, length_is_known: bool) -> None:
         # as torch < 1.6 wrote, without checksums
         whole = start == pickle.PROTO and (length_is_known or _hash_fits(draft, _last_part(url)))
     if not whole:
-        raise CheckpointError(f'"{_shown(url)}" gives no checkpoint, or only a part of one: check the address, and '
+        raise CheckpointError(f'"{shown(url)}" gives no checkpoint, or only a part of one: check the address, and '
                               'try again')
     if not _hash_fits(draft, _last_part(url), missing=True):
-        print_log(f'"{_shown(url)}" has another SHA-256 than its name says: the file at this address was replaced',
+        print_log(f'"{shown(url)}" has another SHA-256 than its name says: the file at this address was replaced',
                   'current', level=logging.WARNING)
 
 

@@ -2,7 +2,6 @@
 """The published weights that the metafiles of the configs list."""
 
 import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -114,7 +113,7 @@ def _read(folder: Path, file_name: str) -> tuple[dict[str, Any], ...]:
 
 def _published(entry: dict[str, Any]) -> PublishedWeights:
     details = entry['Weights Details']
-    results = _first(entry.get('Results') or [])
+    results, *_ = entry.get('Results') or [{}]
     return PublishedWeights(
         name=entry['Name'],
         address=entry['Weights'],
@@ -130,8 +129,3 @@ def _published(entry: dict[str, Any]) -> PublishedWeights:
         scores=dict(entry.get('Paper Results') or {}),
         config=entry.get('Config', ''),
         stage=entry.get('Stage'))
-
-
-def _first(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    iterator: Iterator[dict[str, Any]] = iter(entries)
-    return next(iterator, {})

@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import print_log
 
 from mmvc.utils.checksums import fits_checksum
-from mmvc.utils.downloads import download, find_download
+from mmvc.utils.downloads import download, find_download, shown
 from mmvc.utils.errors import CheckpointError
 from mmvc.utils.folder_lock import user_of
 
@@ -36,7 +36,13 @@ class _Source:
 
     @property
     def hub_file(self) -> HubFile | None:
+        """The file on the hub, if it is there."""
         return parse_hub_address(self.address)
+
+    @property
+    def shown(self) -> str:
+        """The address for messages, without keys."""
+        return self.address if self.hub_file is not None else shown(self.address)
 
 
 def fetch(weights: PublishedWeights) -> Path:
@@ -94,32 +100,31 @@ def _converted(source: _Source) -> Path:
         return found
     other = user_of(folder)
     if other is not None:
-        print_log(f'waiting for {other}, which gets {source.address} as well', 'current')
+        print_log(f'waiting for {other}, which gets {source.shown} as well', 'current')
     with hold(folder):
         found = converted_file(folder)  # by the process that held the folder before
         if found is not None:
             return found
-        path = _downloaded(source, folder)
+        path = _downloaded(source, is_held=True)
         _require_intact(path, source)
-        return convert(path, folder, source.address, source.licence, source.options)
+        return convert(path, folder, source.shown, source.licence, source.options)
 
 
-def _downloaded(source: _Source, held: Path | None = None) -> Path:
+def _downloaded(source: _Source, is_held: bool = False) -> Path:
     """The file as it was published.
 
     Args:
         source (_Source): The file.
-        held (Path, optional): Folder that this process holds, for a partial download that is to be continued later.
+        is_held (bool): Whether no other process gets it now, so that a later call may continue a download.
     """
     if source.hub_file is not None:
         return fetch_hub_file(source.hub_file, source.label)
     folder = Path(torch.hub.get_dir(), 'checkpoints')  # where mmengine's loaders put files of the same address
     if is_offline() and find_download(source.address, folder, default=None) is None:
-        raise CheckpointError(f'{source.label}: {source.address} is not in the cache "{folder}", and HF_HUB_OFFLINE '
+        raise CheckpointError(f'{source.label}: {source.shown} is not in the cache "{folder}", and HF_HUB_OFFLINE '
                               'forbids a download. Unset it, or give the path of the file')
-    partial = None if held is None else held / f'download{Path(source.address).suffix}'
     try:
-        return Path(download(source.address, folder, partial=partial, checksum=source.checksum))
+        return Path(download(source.address, folder, resume=is_held, checksum=source.checksum))
     except CheckpointError as error:
         raise CheckpointError(f'{source.label}: {error}') from error
 
@@ -129,7 +134,7 @@ def _require_intact(path: Path, source: _Source) -> None:
     fits = source.checksum is None or fits_checksum(path, source.checksum)
     if not fits or not content_is_intact(path):
         expected = source.checksum or 'its checksum'
-        raise CheckpointError(f'{source.label}: the file from {source.address} is not the one that was published '
+        raise CheckpointError(f'{source.label}: the file from {source.shown} is not the one that was published '
                               f'({expected} does not fit): it was damaged in the cache, or replaced there. Delete '
                               f'"{os.path.realpath(path)}" and try again; if that does not help, download it from '
                               'elsewhere and give its path')

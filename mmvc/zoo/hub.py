@@ -19,7 +19,7 @@ _CLIENTS = ('httpx', 'httpx2', 'httpcore', 'requests', 'urllib3')  # of one vers
 
 
 def fetch_hub_file(file: HubFile, label: str) -> Path:
-    """Get a file of the hub: from the cache, or else by a download, which continues what is there of it.
+    """Get a file of the hub: from the cache, or else by a download, which goes on if the connection breaks.
 
     ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_HUB_OFFLINE``, ``HF_ENDPOINT``, ``HF_TOKEN`` and the token of ``hf auth login``
     have their usual meaning.
@@ -142,8 +142,9 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
         is_incomplete = isinstance(error, (OSError, ValueError)) and 'Consistency check failed' in str(error)
         if not (is_network or is_incomplete):
             raise
-        raise CheckpointError(f'{label}: the download of {file} broke off ({_first_line(error)}). Start it again: it '
-                              'continues where it broke') from error
+        raise CheckpointError(f'{label}: the download of {file} broke off several times ({_first_line(error)}). Check '
+                              f'the connection and start it again, or fill the cache in another way: {by_hand}'
+                              ) from error
 
 
 def _cause(error: BaseException, of_error: bool = False) -> str:

@@ -39,9 +39,9 @@ def model_table(query: str | None = None) -> str:
     return '\n'.join(lines)
 
 
-def _row(weights: PublishedWeights) -> tuple[str, ...]:
+def _row(weights: PublishedWeights) -> list[str]:
     scores = ', '.join(f'{name} {value}' for name, value in weights.scores.items())
     task = _TASKS[weights.task] if weights.config else 'start weights'
     file = parse_hub_address(weights.address)
     source = weights.address.split('/')[2] if file is None else f'hf://{file.repo}'
-    return weights.name, task, weights.data or '-', scores or '-', weights.size or '-', weights.licence, source
+    return [weights.name, task, weights.data or '-', scores or '-', weights.size or '-', weights.licence, source]

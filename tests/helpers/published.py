@@ -9,6 +9,7 @@ import torch
 
 from mmvc.zoo import catalogue
 
+_READ = catalogue._read
 DATA = Path(__file__).parents[1] / 'data'
 
 
@@ -54,20 +55,13 @@ def publish(monkeypatch, name: str, address: str, **details) -> None:
         address (str): Where the weights are.
         **details: ``Layout``, ``Checksum``, ``Options``.
     """
-    read = catalogue._read.__wrapped__
     facts = dict(dict(Licence='MIT', Layout='official', Read='2026-11-30', **{'Seen In': 'https://example.org'}),
                  **details)
+    published = {'Name': name, 'Weights': address, 'Weights Details': facts}
 
-    def reads(folder, file_name):
-        models = list(read(folder, file_name))
-        known = next((model for model in models if model['Name'] == name), None)
-        if known is not None:
-            known.update({'Weights': address, 'Weights Details': facts})
-        elif file_name == catalogue.START_WEIGHTS and not any(model['Name'] == name for model in read_all(folder)):
-            models.append({'Name': name, 'Weights': address, 'Weights Details': facts})
-        return tuple(models)
+    def read(folder, file_name):
+        models = [{**model, **published} if model['Name'] == name else model for model in _READ(folder, file_name)]
+        is_new = not any(model['Name'] == name for model in _READ(folder, catalogue.METAFILE))
+        return (*models, *([published] if is_new and file_name == catalogue.START_WEIGHTS else []))
 
-    def read_all(folder):
-        return read(folder, catalogue.METAFILE)
-
-    monkeypatch.setattr(catalogue, '_read', reads)
+    monkeypatch.setattr(catalogue, '_read', read)

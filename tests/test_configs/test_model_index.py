@@ -135,6 +135,21 @@ def test_published_weights(model):
         assert not file.is_pattern or '*' in file.file and 'Checksum' not in details
 
 
+def test_sources_of_published_weights_are_documented():
+    """Each repository and server has a row, with the licence and the day of reading."""
+    rows = [line for line in (ROOT / 'docs/en/model_zoo.md').read_text().splitlines() if line.endswith('| no |')]
+    sources = set()
+    for model in (*MODELS, *START_WEIGHTS):
+        if 'Weights' in model:
+            file = parse_hub_address(model['Weights'])
+            source = model['Weights'].split('/')[2] if file is None else file.repo
+            sources.add(source)
+            assert any(source in row and model['Weights Details']['Read'] in row for row in rows), source
+            revision = 'main' if file is None or not file.is_pinned else f'commit {file.revision[:7]}'
+            assert file is None or any(source in row and revision in row for row in rows)
+    assert len(sources) == 11
+
+
 def test_start_weights():
     """Their names are those of the files that configs load, and they do not hide a model."""
     names = [model['Name'] for model in START_WEIGHTS]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmvc.apis.loading import config_files
 from tests.helpers.doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
 from tests.helpers.reduced import TRAINING, reduce
 
@@ -87,7 +88,7 @@ def check_python(parse, command):
         return  # a name in a sentence
     args = parse(command)
     if command.words[1:3] == ('-m', 'mmvc.apis') and args.model:
-        assert (ROOT / f'configs/{args.model}.py').is_file(), f'there is no config {args.model}'
+        assert args.model in config_files(), f'there is no config {args.model}'
     overrides = [key.split('.') for key in getattr(args, 'cfg_options', None) or ()]
     for first, *rest in overrides:
         if first in NEW_KEYS:

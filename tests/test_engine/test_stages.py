@@ -293,6 +293,12 @@ class TestPlanStages:
             plan_stages(stages, ['online'])
         torch.save(dict(a=1), stages[1].cfg.load_from)
         assert [step.action for step in plan_stages(stages, ['online'])] == ['start']
+        stages[1].cfg.load_from = 'checkpoints/dvispp/dvispp_r50_vspw_segmenter.pth'
+        remedy = '--cfg-options stages.online.load_from=dvispp_r50_vspw_segmenter downloads them'
+        with pytest.raises(UsageError, match=remedy):
+            plan_stages(stages, ['online'])
+        stages[1].cfg.load_from = 'dvispp_r50_vspw_segmenter'  # downloaded when the stage begins
+        assert [step.action for step in plan_stages(stages, ['online'])] == ['start']
         Path(stages[0].work_dir).mkdir()
         torch.save(dict(a=1), Path(stages[0].work_dir, 'iter_1.pth'))  # begun, so it is meant to be finished
         with pytest.raises(UsageError, match='"segmenter", which is not finished in ".*": train it first'):

@@ -13,6 +13,7 @@ from mmvc.utils.atomic import (
     remove_drafts,
     remove_orphaned_drafts,
     require_writable,
+    resumable_path,
 )
 from mmvc.utils.errors import UsageError
 
@@ -219,3 +220,16 @@ def test_a_folder_of_the_same_outputs_is_replaced(tmp_path):
     with atomic_folder(tmp_path / 'a', replaces=('.png', )) as folder:
         (folder / '0.png').touch()
     assert names(tmp_path) == ['a/0.png']
+
+
+def test_a_draft_that_stays(tmp_path):
+    target = tmp_path / 'folder' / 'weights.pth'
+    with pytest.raises(OSError, match='broken'), resumable_path(target) as draft:
+        draft.write_bytes(b'first ')
+        raise OSError('broken')
+    assert draft.exists() and not target.exists() and draft.suffix == '.pth'
+    with resumable_path(target) as again:
+        assert again == draft
+        with open(again, 'ab') as file:
+            file.write(b'second')
+    assert target.read_bytes() == b'first second' and list(target.parent.iterdir()) == [target]

@@ -208,19 +208,22 @@ def test_a_broken_transfer_goes_on(site, tmp_path, monkeypatch):
 def test_a_later_call_goes_on(site, tmp_path, monkeypatch):
     """What has come stays if it is to be continued, and is not used for another version of the file."""
     monkeypatch.setattr(downloads, '_PAUSE', 0.)
-    content, partial = checkpoint(tmp_path, 5.), tmp_path / 'part' / 'model.pth'
+    content, cache = checkpoint(tmp_path, 5.), tmp_path / 'cache'
 
     def call():
-        return download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False, partial=partial)
+        return download(f'{site.url}/model.pth', cache, progress=False, resume=True)
+
+    def partial():
+        return next(path for path in cache.iterdir() if path.suffix == '.pth')
 
     site.pages['/model.pth'] = in_parts(content, [400] + 5 * [0])
     with pytest.raises(CheckpointError, match='cannot be downloaded: 400 of .* bytes came'):
         call()
-    assert partial.read_bytes() == content[:400]
+    assert partial().read_bytes() == content[:400]
     sent = []
     site.pages['/model.pth'] = lambda handler: (sent.append(handler.headers.get('Range')),
                                                 in_parts(content, [])(handler))
-    assert open(call(), 'rb').read() == content and sent == ['bytes=400-'] and not list(partial.parent.iterdir())
+    assert open(call(), 'rb').read() == content and sent == ['bytes=400-'] and len(list(cache.iterdir())) == 1
 
     newer = checkpoint(tmp_path, 6.)
     os.remove(call())
@@ -231,17 +234,19 @@ def test_a_later_call_goes_on(site, tmp_path, monkeypatch):
     assert open(call(), 'rb').read() == newer
 
     os.remove(call())
-    partial.write_bytes(content)  # killed behind the last byte
-    partial.with_name('model.pth.etag').write_text('"v1"')
+    site.pages['/model.pth'] = in_parts(content, [400] + 5 * [0])
+    with pytest.raises(CheckpointError):
+        call()
+    partial().write_bytes(content)  # as if it had been killed behind the last byte
     site.pages['/model.pth'] = in_parts(content, [])
-    assert open(call(), 'rb').read() == content
+    assert open(call(), 'rb').read() == content and len(list(cache.iterdir())) == 1
 
 
 def test_servers_that_cannot_continue(site, tmp_path):
     site.pages['/model.pth'] = in_parts(checkpoint(tmp_path, 5.), [400], ranges=False)
     with pytest.raises(CheckpointError, match='400 of'):
-        download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False, partial=tmp_path / 'part')
-    assert len(site.requests) == 1 and not (tmp_path / 'part').exists()
+        download(f'{site.url}/model.pth', tmp_path / 'cache', progress=False, resume=True)
+    assert len(site.requests) == 1 and not list((tmp_path / 'cache').iterdir())
 
 
 def test_checksums(site, tmp_path):

@@ -14,7 +14,6 @@ from mmvc.models.official_weights import (
 from mmvc.registry import MODELS
 
 transformers = pytest.importorskip('transformers')
-pytest.importorskip('safetensors')
 
 NUM_CLASSES = 7
 BACKBONES = dict(
