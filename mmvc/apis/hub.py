@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, TypeVar
 
 from mmengine.config import Config
@@ -34,8 +33,8 @@ class SharedModel:
     """Gives an inferencer ``save_pretrained``, ``push_to_hub`` and ``from_pretrained``.
 
     The names and arguments are those of ``huggingface_hub.ModelHubMixin``. It is not the base class here, because it
-    would make its package a requirement of every inferencer, and store the arguments of ``__init__`` instead of the
-    config.
+    stores the arguments of ``__init__``, which are paths of this machine, and overwrites the model card of a
+    repository.
     """
 
     cfg: Config
@@ -61,7 +60,6 @@ class SharedModel:
 
         Raises:
             UsageError: The weights are random, the config cannot be stored, or ``license`` is no identifier.
-            CheckpointError: The package safetensors is not installed.
         """
         _check_license(license)
         folder = Path(save_directory)
@@ -91,11 +89,11 @@ class SharedModel:
             str: Address of the commit, or of the pull request.
 
         Raises:
-            UsageError: ``huggingface_hub`` is not installed, the hub refuses the upload, or as
-                :meth:`save_pretrained`.
+            UsageError: The hub refuses the upload, or as :meth:`save_pretrained`.
         """
         _check_license(license)
-        api = _client().HfApi(token=token)
+        from huggingface_hub import HfApi  # slow to import, and most models are files
+        api = HfApi(token=token, library_name='mmvc')
         weights, meta = self._content_to_share()
         with tempfile.TemporaryDirectory(prefix='mmvc-share-') as folder, _explained(f'"{repo_id}"', 'upload to'):
             repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id  # with the user's name
@@ -140,10 +138,11 @@ class SharedModel:
         elif isinstance(name, Path) or not _ID.fullmatch(name):
             raise UsageError(f'"{name}" is no folder, and no repository of the hub (user/name)')
         else:
-            download = _client().hf_hub_download
+            from huggingface_hub import hf_hub_download
             with _explained(f'"{name}"', f'get {WEIGHTS_NAME} of', revision):
-                path = download(name, WEIGHTS_NAME, revision=revision, token=token, cache_dir=cache_dir,
-                                force_download=force_download, local_files_only=local_files_only)
+                path = hf_hub_download(name, WEIGHTS_NAME, revision=revision, token=token, cache_dir=cache_dir,
+                                       force_download=force_download, local_files_only=local_files_only,
+                                       library_name='mmvc')
         return cls(weights=path, **kwargs)  # type: ignore[call-arg]
 
     def _card(self, weights: dict[str, Tensor], license: str | None, source: str) -> bytes:
@@ -168,14 +167,6 @@ class SharedModel:
 def _check_license(license: str | None) -> None:
     if license is not None and not _LICENSE.fullmatch(license):
         raise UsageError(f'license must be an identifier such as apache-2.0 or cc-by-nc-4.0, got "{license}"')
-
-
-def _client() -> ModuleType:
-    try:
-        import huggingface_hub  # only here: it is optional
-    except ImportError as error:
-        raise UsageError('the Hugging Face Hub needs its client: pip install huggingface_hub') from error
-    return huggingface_hub
 
 
 @contextmanager

@@ -1,27 +1,25 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Models shared as a folder, and through a small server that speaks the protocol of the Hugging Face Hub."""
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from mmvc.apis import VideoSegInferencer
 from mmvc.utils.errors import UsageError
 from tests.helpers.hub_repositories import TOKEN, serve_hub
 from tests.helpers.tiny_inference import CLASSES, tiny_config, vivid_model
 
-pytest.importorskip('safetensors')
 FRAMES = [np.full((64, 96, 3), 40 * index, np.uint8) for index in range(3)]
 OPTIONS = dict(device='cpu', show_progress=False)
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    pytest.importorskip('huggingface_hub')
     monkeypatch.delenv('MMVC_TRUST_CHECKPOINTS', raising=False)
     with serve_hub(monkeypatch, str(tmp_path / 'cache')) as server:
         yield server
@@ -65,7 +63,7 @@ def test_weights_are_those_of_the_checkpoint(tmp_path):
     weights = vivid_model(cfg).state_dict()
     torch.save(dict(state_dict=weights), tmp_path / 'own.pth')
     folder = VideoSegInferencer(cfg, str(tmp_path / 'own.pth'), **OPTIONS).save_pretrained(tmp_path / 'out')
-    found = pytest.importorskip('safetensors.torch').load_file(folder / 'model.safetensors')
+    found = load_file(folder / 'model.safetensors')
     assert found.keys() == weights.keys() and all(torch.equal(value, found[name]) for name, value in weights.items())
 
 
@@ -177,15 +175,3 @@ def test_uploads_that_are_refused(inferencer, hub):
     assert not hub.repositories
     with pytest.raises(UsageError, match='cannot upload to "a b": '):
         inferencer.push_to_hub('a b', token=TOKEN)
-
-
-def test_without_the_client(inferencer, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'huggingface_hub', None)
-    for call in (inferencer.push_to_hub, VideoSegInferencer.from_pretrained):
-        with pytest.raises(UsageError, match='pip install huggingface_hub'):
-            call('alice/street')
-
-
-def test_inferencers_need_no_client():
-    code = 'import sys; sys.modules["huggingface_hub"] = None; from mmvc.apis import VideoSegInferencer'
-    subprocess.run([sys.executable, '-c', code], check=True)

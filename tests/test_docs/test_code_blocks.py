@@ -91,8 +91,6 @@ def services(request, tmp_path, monkeypatch):
     if 'push_to_hub' not in request.getfixturevalue('code'):
         yield
         return
-    for package in ('huggingface_hub', 'safetensors'):
-        pytest.importorskip(package)
     with serve_hub(monkeypatch, str(tmp_path / 'cache')):
         monkeypatch.setenv('HF_TOKEN', TOKEN)
         yield

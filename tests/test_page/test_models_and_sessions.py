@@ -73,7 +73,6 @@ def test_files_and_folders(checkpoint, tmp_path):
     assert model.task == 'vps' and model.feature_store['memory_limit'] == 2**29 and not model.show_progress
     model.cfg.dump(tmp_path / 'config.py')
     assert load_inferencer(str(path), str(tmp_path / 'config.py'), device='cpu').task == 'vps'
-    pytest.importorskip('safetensors')
     folder = model.save_pretrained(tmp_path / 'shared')
     assert load_inferencer(str(folder), device='cpu').task == 'vps'
     with pytest.raises(UsageError, match='neither a config file nor'):
