@@ -59,7 +59,7 @@ wheel: .venv/installed
 	rm -rf build dist
 	.venv/bin/pip install --quiet build
 	.venv/bin/python -m build
-	bash tests/smoke_test_wheel.sh dist/*.whl
+	bash tests/smoke_test_wheel.sh dist/*.whl "$(PYTHON)" "$(TORCH)"
 
 clean:
 	rm -rf .venv .venv-classic build dist *.egg-info mmvc/.mim .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov

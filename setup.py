@@ -57,11 +57,16 @@ setup(
     license='Apache-2.0',
     keywords='computer vision, video segmentation, OpenMMLab',
     packages=find_packages(include=['mmvc', 'mmvc.*']),
+    # With a root named here, an editable installation puts this folder on the path. Otherwise, a script in the folder
+    # that contains the clone would import the clone itself, as an empty namespace package.
+    package_dir={'': '.'},
+    entry_points={'console_scripts': ['mmvc = mmvc.commands.dispatch:main']},
     package_data={'mmvc': ['py.typed']},  # lets users check types against this package
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
     extras_require={
-        'mim': requirements('mminstall') + requirements('opencv'),
+        'onedl': ['torch>=2.1'] + requirements('mminstall') + requirements('opencv'),
+        'classic': ['torch>=2.1'] + requirements('mminstall-classic') + requirements('opencv'),
         'tests': requirements('tests'),
         'optional': requirements('optional'),
         'docs': requirements('docs'),

@@ -2,9 +2,8 @@
 """Loads a model from a config and a checkpoint, and checks that they fit each other."""
 
 import copy
-import difflib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from mmdet.visualization.palette import get_palette
@@ -28,84 +27,15 @@ from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.checkpoint_loading import plain_name
+from mmvc.utils.config_names import find_config
 from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
-from mmvc.utils.shipped_files import PACKAGE, find_shipped
 from mmvc.utils.type_names import type_name
-from mmvc.zoo import find_weights, find_weights_of, read_models, resolve_checkpoint
+from mmvc.zoo import find_weights, find_weights_of, resolve_checkpoint
 
 from .checkpoint_config import config_of_checkpoint
 
 _MAX_LINES = 20
-
-
-class ShippedConfig(NamedTuple):
-    """A config of mmvc, or a stage of one.
-
-    Args:
-        path (Path): File.
-        stage (str, optional): Name of the stage. Defaults to None: the last stage.
-    """
-    path: Path
-    stage: str | None = None
-
-
-def config_files() -> dict[str, ShippedConfig]:
-    """Find the configs of mmvc, in a source tree or an installed package.
-
-    Returns:
-        dict[str, ShippedConfig]: Configs by name. The names are ``<family>/<config>`` without suffix, the same with
-        ``_<stage>``, and those in the metafiles.
-
-    Raises:
-        UsageError: No configs are installed.
-    """
-    folder = find_shipped('configs')
-    if folder is None:
-        raise UsageError(f'no configs are installed beside "{PACKAGE}": install mmvc again, or give the path of a '
-                         'config file')
-    files = [file for file in sorted(folder.rglob('*.py')) if '_base_' not in file.parts]
-    named = {file.relative_to(folder).with_suffix('').as_posix(): ShippedConfig(file) for file in files}
-    for model in read_models():
-        config = ShippedConfig(folder.parent / model['Config'], model.get('Stage'))
-        if config.stage is not None:
-            file = config.path.relative_to(folder).with_suffix('').as_posix()
-            named.setdefault(f'{file}_{config.stage}', config)
-        named.setdefault(model['Name'], config)
-    return named
-
-
-def find_config(name: str) -> ShippedConfig:
-    """Find a config by path or name.
-
-    Args:
-        name (str): Path of a config, or the name of a config of mmvc: ``mvc/dvispp_r50_vspw``, the same with a stage
-            (``mvc/dvispp_r50_vspw_online``), the name in its metafile (``mvc_dvispp_r50_vspw_online``), or the last
-            part of such a name, if that is unique.
-
-    Returns:
-        ShippedConfig: The file, and the stage if the name says it.
-
-    Raises:
-        UsageError: There is no such config (close matches are listed), or there are several.
-    """
-    if Path(name).is_file():
-        return ShippedConfig(Path(name))
-    if name.endswith('.py') and len(Path(name).parts) > 1 and Path(name).parent.is_dir():
-        raise UsageError(f'config "{name}" does not exist; correct its path')
-    files = config_files()
-    wanted = name[:-3] if name.endswith('.py') else name
-    found = [key for key in files if key == wanted] or [key for key in files if key.split('/')[-1] == wanted]
-    if len(found) == 1:
-        return files[found[0]]
-    if found:
-        raise UsageError(f'there are {len(found)} configs called "{name}": choose {" or ".join(found)}')
-    names = [key for key in files if '/' in key]
-    short = {key.split('/')[-1]: key for key in names}
-    close = [*difflib.get_close_matches(wanted, names, n=5), *difflib.get_close_matches(wanted, short, n=5)]
-    close = list(dict.fromkeys(short.get(key, key) for key in close))
-    hint = f'did you mean {", ".join(close)}?' if close else f'known are {", ".join(names)}'
-    raise UsageError(f'"{name}" is neither a config file nor the name of a config of mmvc; {hint}')
 
 
 def load_model(model: str | Path | Config | ConfigDict | dict | None,

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from mmengine.dist import all_gather_object, is_distributed
 
 from mmvc.utils.errors import UsageError
+from mmvc.zoo import HOME_VARIABLE, cache_folder
 
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
 _FOLDERS = ('data_root', 'work_dir')  # may be others on each machine
@@ -27,8 +28,8 @@ _SHOWN = 5  # entries in a message
 def require_same_settings(cfg: Config) -> None:
     """Raise an error on every rank if the ranks differ in config, options of the command line, code or versions.
 
-    Folders of data and results may differ, since machines may have them in different places. Does nothing without a
-    process group.
+    Folders of data, results and published weights may differ, since machines may have them in different places. Does
+    nothing without a process group.
 
     Args:
         cfg (Config): The resolved config of this rank.
@@ -55,13 +56,14 @@ def _settings(cfg: Config) -> dict[str, str]:
     settings = {'version of Python': '.'.join(platform.python_version_tuple()[:2]), 'code of mmvc': _code_checksum(),
                 'options of the command line': ' '.join(sorted(_options(sys.argv[1:])))}
     settings.update({f'environment variable {name}': repr(value) for name, value in os.environ.items()
-                     if name.startswith(_VARIABLES)})
+                     if name.startswith(_VARIABLES) and name != HOME_VARIABLE})
     for package in _PACKAGES:
         try:
             settings[f'version of {package}'] = version(package)
         except PackageNotFoundError:
             settings[f'version of {package}'] = 'not installed'
     folders = {str(cfg[key]).rstrip('/'): f'<{key}>' for key in _FOLDERS if cfg.get(key)}
+    folders[str(cache_folder())] = '<published weights>'
     _flatten(cfg.to_dict(), '', folders, settings)
     for key in _FOLDERS:
         settings.pop(key, None)

@@ -3,15 +3,12 @@
 
 import difflib
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mmengine.fileio import load
-
+from mmvc.utils.config_names import read_models
 from mmvc.utils.shipped_files import find_shipped
 
-METAFILE = 'metafile.yml'
 #: weights that no model here has been trained to, but that a training may start from
 START_WEIGHTS = 'start_weights.yml'
 
@@ -53,25 +50,9 @@ class PublishedWeights:
     stage: str | None = None
 
 
-def read_models() -> list[dict[str, Any]]:
-    """Read the models of all metafiles of the shipped configs, in the order of their files.
-
-    Returns:
-        list[dict]: Entries of ``Models``; empty if no configs are shipped.
-    """
-    folder = find_shipped('configs')
-    if folder is None:
-        return []
-    return list(_read(folder, METAFILE))
-
-
 def list_weights() -> list[PublishedWeights]:
     """List all published weights, those to start from at the end."""
-    folder = find_shipped('configs')
-    if folder is None:
-        return []
-    entries = (*_read(folder, METAFILE), *_read(folder, START_WEIGHTS))
-    return [_published(entry) for entry in entries if 'Weights' in entry]
+    return [_published(entry) for entry in (*read_models(), *read_models(START_WEIGHTS)) if 'Weights' in entry]
 
 
 def find_weights(name: str) -> PublishedWeights | None:
@@ -104,11 +85,6 @@ def close_names(name: str) -> list[str]:
     """Names of published weights that look like another name, the closest first."""
     names = [weights.name for weights in list_weights()]
     return difflib.get_close_matches(name, names, n=3, cutoff=0.75)
-
-
-@cache
-def _read(folder: Path, file_name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(model for file in sorted(folder.rglob(file_name)) for model in load(file)['Models'])
 
 
 def _published(entry: dict[str, Any]) -> PublishedWeights:

@@ -86,7 +86,10 @@ def fetch_address(address: str) -> Path:
     name = re.sub(r'[^\w.-]', '_', Path(address.partition('?')[0]).stem, flags=re.ASCII)[:60].lstrip('.')
     source = _Source(address, name or 'checkpoint', 'checkpoint')
     path = _downloaded(source)
-    return _converted(source) if needs_conversion(path) else path
+    if needs_conversion(path):
+        path = _converted(source)
+    print_log(f'checkpoint from {source.shown}, licence: {source.licence}; cached as "{path}"', 'current')
+    return path
 
 
 def _converted(source: _Source) -> Path:

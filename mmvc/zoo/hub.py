@@ -15,7 +15,8 @@ from mmvc.utils.errors import CheckpointError
 from .addresses import HubFile
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
-_CLIENTS = ('httpx', 'httpx2', 'httpcore', 'requests', 'urllib3')  # of one version of huggingface_hub or another
+#: packages whose errors mean that a connection failed, in one version of huggingface_hub or another
+_CLIENTS = ('httpx', 'httpx2', 'httpcore', 'requests', 'urllib3', 'huggingface_hub')
 
 
 def fetch_hub_file(file: HubFile, label: str) -> Path:
@@ -87,15 +88,17 @@ def content_is_intact(path: Path) -> bool:
 
 
 def _in_cache(file: HubFile) -> list[str]:
-    """Names of files in the cache that fit a pattern; none if the revision can change."""
+    """Names of files in the cache that fit a pattern; of a revision that can change only if the hub is not asked."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
+    repo = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=file.repo, repo_type='model'))
+    commit, ref = file.revision, repo / 'refs' / file.revision
     if not file.is_pinned:
-        return []
-    snapshot = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=file.repo, repo_type='model'), 'snapshots',
-                    file.revision)
-    folder = snapshot / PurePosixPath(file.file).parent
-    pattern = PurePosixPath(file.file).name
+        if not is_offline() or not ref.is_file():
+            return []
+        commit = ref.read_text().strip()
+    snapshot = repo / 'snapshots' / commit
+    folder, pattern = snapshot / PurePosixPath(file.file).parent, PurePosixPath(file.file).name
     if not folder.is_dir():
         return []
     return [path.relative_to(snapshot).as_posix() for path in folder.iterdir() if fnmatchcase(path.name, pattern)]
@@ -137,9 +140,13 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
         raise CheckpointError(f'{label}: {constants.ENDPOINT} answers {status} for {file}'
                               f'{_cause(error, of_error=True)}. Try again later, or fill the cache in another way: '
                               f'{by_hand}') from error
+    except ValueError as error:  # a name that the client refuses, or an answer that is not of a hub
+        raise CheckpointError(f'{label}: {file} cannot be had from {constants.ENDPOINT} ({_first_line(error)}). Check '
+                              'the address, and HF_ENDPOINT if it is set') from error
     except Exception as error:
-        is_network = type(error).__module__.split('.')[0] in _CLIENTS
-        is_incomplete = isinstance(error, (OSError, ValueError)) and 'Consistency check failed' in str(error)
+        # the client of Xet raises RuntimeError
+        is_network = isinstance(error, RuntimeError) or type(error).__module__.split('.')[0] in _CLIENTS
+        is_incomplete = isinstance(error, OSError) and 'Consistency check failed' in str(error)
         if not (is_network or is_incomplete):
             raise
         raise CheckpointError(f'{label}: the download of {file} broke off several times ({_first_line(error)}). Check '

@@ -1,10 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from prettytable import PrettyTable
 
+from mmvc.utils.config_names import read_models
 from mmvc.utils.errors import named
 
 from .addresses import parse_hub_address
-from .catalogue import PublishedWeights, list_weights, read_models
+from .catalogue import PublishedWeights, list_weights
 
 _COLUMNS = ('name', 'task', 'data', 'published score', 'size', 'licence', 'source')
 _TASKS = {'Video Semantic Segmentation': 'VSS', 'Video Panoptic Segmentation': 'VPS',

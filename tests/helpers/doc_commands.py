@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs/en').rglob('*.md'))]
 #: where commands are checked, too, but not run
 MORE_PAGES = [ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'configs').rglob('README.md'))]
-PROGRAMS = ('python', 'bash', 'make', 'mim', 'pip', 'tensorboard')
+PROGRAMS = ('python', 'mmvc', 'bash', 'make', 'mim', 'pip', 'tensorboard')
 #: what a comment `# needs data and GPUs` in the documentation may name
 NEEDS = ('data', 'weights', 'GPUs', 'Slurm', 'network', 'time', 'tensorboard', 'mim')
 
@@ -48,6 +48,8 @@ def _parse(page: str, line: int, text: str, needs: tuple[str, ...] = (), inline:
         name, _, environment[name] = words.pop(0).partition('=')
     if not words or words[0] not in PROGRAMS:
         return []
+    if words[0] == 'mmvc':  # the console script calls the same function
+        words[:1] = ['python', '-m', 'mmvc']
     return [Command(page, line, tuple(words), environment, needs or marks(text), inline)]
 
 

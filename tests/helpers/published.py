@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mmvc.utils.config_names import METAFILE, read_models
 from mmvc.zoo import catalogue
 
-_READ = catalogue._read
 DATA = Path(__file__).parents[1] / 'data'
 
 
@@ -59,9 +59,9 @@ def publish(monkeypatch, name: str, address: str, **details) -> None:
                  **details)
     published = {'Name': name, 'Weights': address, 'Weights Details': facts}
 
-    def read(folder, file_name):
-        models = [{**model, **published} if model['Name'] == name else model for model in _READ(folder, file_name)]
-        is_new = not any(model['Name'] == name for model in _READ(folder, catalogue.METAFILE))
-        return (*models, *([published] if is_new and file_name == catalogue.START_WEIGHTS else []))
+    def read(file_name=METAFILE):
+        models = [{**model, **published} if model['Name'] == name else model for model in read_models(file_name)]
+        is_new = not any(model['Name'] == name for model in read_models())
+        return [*models, *([published] if is_new and file_name == catalogue.START_WEIGHTS else [])]
 
-    monkeypatch.setattr(catalogue, '_read', read)
+    monkeypatch.setattr(catalogue, 'read_models', read)

@@ -36,13 +36,16 @@ SMALL = {
     'tools/dataset_converters/make_synthetic.py':
     ('data/synthetic', 'made', '--num-train 1 --num-val 1 --num-frames 2 --size 48 64'),
 }
+#: command of `mmvc` -> script that does the same
+SCRIPTS = dict(train='tools/train.py', synthetic='tools/dataset_converters/make_synthetic.py')
 
 
 def reduce(command: Command) -> Command:
     """The same command on what is in the folder."""
     words = [STAND_INS.get(word, re.sub(r'^(work_dirs/.*/iter_)\d+', r'\g<1>1', word)) for word in command.words]
-    given, folder, more = SMALL.get(words[1], ('', '', ''))
-    if words[1] == 'tools/train.py' and 'CONFIG' in command.words and '--work-dir' not in words:
+    script = SCRIPTS.get(words[3], '') if words[1:3] == ['-m', 'mmvc'] else words[1]
+    given, folder, more = SMALL.get(script, ('', '', ''))
+    if script == 'tools/train.py' and 'CONFIG' in command.words and '--work-dir' not in words:
         # one stage is enough, in a folder without results
         more = '--stage segmenter --work-dir work_dirs/other'
     return command._replace(words=(*(folder if word == given else word for word in words), *more.split()))

@@ -8,9 +8,10 @@ import torch
 from mmengine.registry import init_default_scope
 
 from mmvc.apis import VideoSegInferencer
-from mmvc.apis.loading import find_config, load_model
+from mmvc.apis.loading import load_model
 from mmvc.engine import load_config
 from mmvc.registry import MODELS
+from mmvc.utils.config_names import find_config
 from mmvc.utils.errors import UsageError
 from tests.helpers.hub_server import COMMIT, hub_server
 from tests.helpers.published import publish, use_own_cache

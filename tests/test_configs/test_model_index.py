@@ -9,8 +9,8 @@ import pytest
 import yaml
 from mmengine.config import Config
 
-from mmvc.apis.loading import config_files
 from mmvc.engine import stage_names
+from mmvc.utils.config_names import config_files
 from mmvc.zoo.addresses import parse_hub_address
 from tests.helpers.config_files import ENCODER_ONLY, NAMES, load
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmvc.apis.loading import config_files
+from mmvc.commands.dispatch import find_command
+from mmvc.utils.config_names import config_files
 from tests.helpers.doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
 from tests.helpers.reduced import TRAINING, reduce
 
@@ -84,10 +85,13 @@ def check_python(parse, command):
     """The tool accepts the arguments; overrides are of entries that the config has."""
     if command.words[1:3] == ('-m', 'pytest') or command.words[1] == '-c':
         return
-    if command.inline and len(command.words) <= 3:
+    is_command = command.words[1:3] == ('-m', 'mmvc')
+    if is_command:
+        find_command(command.words[3:])
+    if command.inline and len(command.words) <= (5 if is_command else 3):
         return  # a name in a sentence
     args = parse(command)
-    if command.words[1:3] == ('-m', 'mmvc.apis') and args.model:
+    if (command.words[1:3] == ('-m', 'mmvc.apis') or command.words[3:4] == ('segment', )) and args.model:
         assert args.model in config_files(), f'there is no config {args.model}'
     overrides = [key.split('.') for key in getattr(args, 'cfg_options', None) or ()]
     for first, *rest in overrides:
@@ -112,6 +116,8 @@ def test_python_options(parse, command):
     ('tools/evaluate.py vds --pred PRED --gt data', 'vds'),
     ('benchmarks/metrics.py --frames 3', '--frames'),
     ('-m mmvc.apis VIDEO --model mvc/no_such_config', 'no_such_config'),
+    ('-m mmvc segment VIDEO --model mvc/no_such_config', 'no_such_config'),
+    ('-m mmvc segment VIDEO --no-such-option', '--no-such-option'),
     ('tools/train.py CONFIG --cfg-options optim_wraper.optimizer.lr=1', 'optim_wraper'),
     ('tools/test.py configs/mvc/dvispp_r18_camvid.py A --cfg-options model.trakcer.num_layers=1', 'trakcer'),
 ])

@@ -43,6 +43,17 @@ def test_folders_may_be_others_on_each_machine(compare):
     compare(config(), other)
 
 
+def test_published_weights_may_be_elsewhere_on_each_machine(monkeypatch):
+    monkeypatch.setattr(rank_comparison, 'is_distributed', lambda: True)
+    gathered = []
+    monkeypatch.setattr(rank_comparison, 'all_gather_object', lambda item: gathered.append(item) or gathered)
+    for home in ('/shared/a', '/local/b'):
+        monkeypatch.setenv('MMVC_HOME', home)
+        require_same_settings(config(load_from=f'{home}/converted/start-1/model.safetensors'))
+    with pytest.raises(UsageError, match="load_from is '<published weights>/converted/start-1/model.safetensors' on"):
+        require_same_settings(config(load_from='/local/b/converted/start-2/model.safetensors'))
+
+
 @pytest.mark.parametrize('change, named', [
     ({'optim_wrapper.optimizer.lr': 0.5}, r'optim_wrapper.optimizer.lr is 0.001 on rank 0 and 0.5 on rank 1'),
     ({'randomness.seed': 7}, r'randomness.seed is not set on rank 0 and 7 on rank 1'),

@@ -206,7 +206,7 @@ def test_command_line(convert, roots, capsys):
     ('{config} {root} --own', 2, '--own is for benchmarks'),
     ('{config} {root} --splits valid', 2, 'are train, val, test, got valid'),
     ('nothing.py', 2, 'config "nothing.py" does not exist'),
-    ('kitchen {root}', 2, 'DATASET is a config file (.py) or one of vspw, vipseg'),
+    ('kitchen {root}', 2, 'DATASET is a config or one of vspw, vipseg'),
     ('vspw', 2, 'vspw needs ROOT'),
     ('vspw {root} --cfg-options a=1', 2, '--cfg-options needs a config'),
 ])

@@ -1,12 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """``tools/test.py --format-only`` and ``--out-dir``: predictions in the formats of the benchmarks."""
 
-import importlib.util
+import importlib
 import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,15 +19,10 @@ from mmvc.utils.errors import UsageError
 from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.tiny_vss import TinyVSS, write_config, write_videos
 
-TOOL = Path(__file__).parents[2] / 'tools/test.py'
-
 
 @pytest.fixture
 def tool():
-    spec = importlib.util.spec_from_file_location('test_tool', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module('mmvc.commands.test')
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from mmvc.utils import config_names
+from mmvc.utils.config_names import read_models
 from mmvc.zoo import catalogue
 from mmvc.zoo.addresses import parse_hub_address
-from mmvc.zoo.catalogue import close_names, find_weights, find_weights_of, list_weights, read_models
+from mmvc.zoo.catalogue import close_names, find_weights, find_weights_of, list_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,6 +48,7 @@ def test_weights_of_a_config():
 
 
 def test_without_configs(monkeypatch):
-    monkeypatch.setattr(catalogue, 'find_shipped', lambda path: None)
+    for module in (catalogue, config_names):
+        monkeypatch.setattr(module, 'find_shipped', lambda path: None)
     assert (read_models(), list_weights(), find_weights('dinov3_vitl')) == ([], [], None)
     assert find_weights_of(ROOT / 'configs/videomt/videomt_vitl_dinov2_vspw.py', 'online') is None

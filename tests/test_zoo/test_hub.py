@@ -114,18 +114,31 @@ def test_a_server_in_trouble(hub):
     assert 'cannot be reached' in error_of() or 'broke off' in error_of()
 
 
+def test_names_that_the_client_refuses(hub):
+    assert 'Check the address, and HF_ENDPOINT' in error_of(HubFile('someone/a--b', NAME))
+
+
+def test_a_server_that_is_no_hub(hub, monkeypatch):
+    hub.files['/api/models/x'] = b''
+    use_endpoint(monkeypatch, f'{hub.url}/elsewhere')
+    error_of()
+    error_of(HubFile(REPO, 'weights/*.pth'))
+
+
 class TestPattern:
     """A file of which only a part of the name is known."""
 
     file = HubFile(REPO, 'weights/offline_r50_vspw_*.pth', COMMIT)
 
-    def test_the_only_one_that_fits(self, hub, monkeypatch):
+    @pytest.mark.parametrize('revision', ['main', COMMIT])
+    def test_the_only_one_that_fits(self, hub, monkeypatch, revision):
+        file = HubFile(REPO, 'weights/offline_r50_vspw_*.pth', revision)
         hub.files[REPO, 'weights/online_r50_vspw_469.pth'] = hub.files[REPO, 'offline_r50_vspw_1.pth'] = b'other'
-        path = fetch_hub_file(self.file, LABEL)
+        path = fetch_hub_file(file, LABEL)
         assert path.read_bytes() == CONTENT and path.name == Path(NAME).name
         monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
         before = len(hub.requests)
-        assert fetch_hub_file(self.file, LABEL) == path and len(hub.requests) == before
+        assert fetch_hub_file(file, LABEL) == path and len(hub.requests) == before
 
     def test_none_or_several_fit(self, hub):
         message = error_of(HubFile(REPO, 'weights/offline_vitl_*.pth', COMMIT))

@@ -2,6 +2,7 @@
 import pytest
 
 from mmvc.apis.cli import main
+from mmvc.commands import models
 from mmvc.zoo import list_weights, model_table
 
 
@@ -30,7 +31,8 @@ def test_words():
     assert model_table('qwerty') == 'no published weights fit "qwerty"'
 
 
-@pytest.mark.parametrize('words', [[], ['lvmt camvid'], ['lvmt ovis']])
-def test_command(capsys, words):
-    main(['--list-models', *words])
-    assert capsys.readouterr().out == model_table(*words) + '\n'
+@pytest.mark.parametrize('words', ['', 'lvmt camvid', 'lvmt ovis'])
+def test_commands(capsys, words):
+    main(['--list-models', *([words] if words else [])])
+    models.main(words.split())
+    assert capsys.readouterr().out == 2 * f'{model_table(words)}\n'

@@ -6,51 +6,7 @@ import signal
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
 
-import argparse
-from pathlib import Path
-
-from mmvc.datasets.coco_pseudo_video import TARGETS
-from mmvc.datasets.converters import convert_coco
-from mmvc.engine import report_errors
-
-EPILOG = """
-SRC: annotations/instances_train2017.json of COCO
-DST: a JSON in COCO's format with the categories of the target. Crowds, objects of other classes, and images without an
-     object are left out.
-
-COCOPseudoVideoDataset reads SRC as well as DST. With DST, training starts faster and needs less memory. The training
-makes the frames of a pseudo-video from its image, so the images are not converted. DST appears when it is complete. An
-existing DST is kept, unless --overwrite is given.
-
-examples:
-  python tools/dataset_converters/coco_to_pseudo_video.py data/coco/annotations/instances_train2017.json \\
-      data/coco/annotations/coco_to_ovis.json --target ovis
-"""
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('src', metavar='SRC', type=Path, help='instance annotations of COCO')
-    parser.add_argument('dst', metavar='DST', type=Path, help='JSON to write')
-    parser.add_argument('--target', required=True, choices=list(TARGETS), help='video dataset whose classes to use')
-    parser.add_argument('--overwrite', action='store_true', help='replace DST')
-    parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    if args.dst.exists() and not args.overwrite and not args.dry_run:
-        print(f'{args.dst} exists already: kept (--overwrite replaces it)')
-        return
-    with report_errors():
-        counts = convert_coco(args.src, args.dst, args.target, args.dry_run)
-    for name, number in counts['classes'].items():
-        print(f'{name:24}{number:8}{"" if number else "  COCO has no such class, or no object of it"}')
-    print(f'{"would keep" if args.dry_run else "kept"} {counts["objects"]} of {counts["all_objects"]} objects in '
-          f'{counts["images"]} of {counts["all_images"]} images')
-
+from mmvc.commands.convert_coco import main
 
 if __name__ == '__main__':
-    main()
+    main(prog='python tools/dataset_converters/coco_to_pseudo_video.py')

@@ -36,9 +36,10 @@ def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
         OfficialWeightsError: If the file is missing or damaged, is no checkpoint, holds no weights, or could run code.
         CheckpointError: If the address gives no checkpoint.
     """
-    path = Path(local_copy(str(path)))
+    given = str(path)  # Path() makes another address of an address
+    path = Path(local_copy(given))
     if not path.is_file():
-        raise OfficialWeightsError(f'checkpoint "{path}" does not exist: check the path')
+        raise OfficialWeightsError(f'checkpoint "{given}" does not exist: check the path')
     readers = {'.pkl': _read_pickle, safetensors_files.SUFFIX: _read_safetensors}
     content = _weights_in(readers.get(path.suffix, _read_torch)(path))
     if not isinstance(content, Mapping) or not content:

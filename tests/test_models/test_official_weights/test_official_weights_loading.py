@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mmvc.models.official_weights import OfficialWeightsError, load_official_checkpoint
+from mmvc.models.official_weights import (
+    OfficialWeightsError,
+    has_official_names,
+    load_official_checkpoint,
+    weight_names,
+)
+from mmvc.utils import safetensors_files
 
 
 class RunsCode:
@@ -113,3 +119,34 @@ def test_tensors_in_a_pickle(tmp_path):
     (tmp_path / 'model.pkl').write_bytes(pickle.dumps(dict(model=dict(weight=torch.zeros(2)))))
     with pytest.raises(OfficialWeightsError, match="refers to 'torch._utils._rebuild_tensor_v2'"):
         load_official_checkpoint(tmp_path / 'model.pkl')
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors', '.old.pth'])
+@pytest.mark.parametrize('entry', ['model', 'state_dict', None])
+def test_names_without_tensors(tmp_path, suffix, entry):
+    weights = {'sem_seg_head.a': torch.zeros(2), 'b': torch.ones(3)}
+    path = tmp_path / f'file{suffix}'
+    if suffix == '.safetensors':
+        safetensors_files.save(path, weights, dict(note=[1]))
+        assert safetensors_files.load(path)['meta'] == dict(format='pt', note=[1])
+    else:
+        torch.save(weights if entry is None else {entry: weights}, path,
+                   _use_new_zipfile_serialization=suffix == '.pth')
+    assert sorted(weight_names(path)) == ['b', 'sem_seg_head.a']
+    assert has_official_names(weight_names(path))
+
+
+@pytest.mark.parametrize('content', [b'', b'<html>', b'PK\x03\x04', b'\x80\x02'])
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_no_names_in_what_is_no_checkpoint(tmp_path, content, suffix):
+    path = tmp_path / f'file{suffix}'
+    path.write_bytes(content)
+    assert weight_names(path) == [] and not has_official_names([])
+
+
+@pytest.mark.parametrize('names, expected', [
+    (['backbone.encoder.backbone.norm.weight'], True), (['query.weight', 'embeddings.cls_token'], True),
+    (['model.transformer_module.queries_features.weight'], True), (['panoptic_head.query_feat.weight'], False),
+    (['head.query_feat.weight', 'backbone.conv1.weight'], False)])
+def test_names_of_whole_models_of_others(names, expected):
+    assert has_official_names(names) is expected
