@@ -5,10 +5,10 @@ import pytest
 from mmengine.config import Config
 
 from mmvc.apis.checkpoint_config import config_of_checkpoint
-from mmvc.apis.loading import config_files
 from mmvc.apis.portable_config import portable_config, public_meta
 from mmvc.engine import load_config
 from mmvc.registry import MODELS
+from mmvc.utils.config_names import config_files
 from mmvc.utils.errors import UsageError
 from mmvc.utils.literal_config import parse_config_text
 from tests.helpers.tiny_inference import tiny_config
