@@ -70,6 +70,7 @@ setup(
         'tests': requirements('tests'),
         'optional': requirements('optional'),
         'docs': requirements('docs'),
+        'page': requirements('page'),
     },
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,

@@ -21,13 +21,14 @@ from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError, naming_video
 from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.outputs import protect_inputs
-from mmvc.utils.progress import ProgressBars
+from mmvc.utils.progress import ProgressBars, Report
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
 from .devices import AMP_DTYPES, amp_dtype, find_device
 from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
+from .hub import SharedModel
 from .loading import frame_transforms, load_model
 from .network_size import Size, check_size, resize_frames
 from .passes import TrackProgress, tracked_modules, warn_of_skipped
@@ -43,7 +44,7 @@ from .writers import build_writers
 DEFAULT_FPS = 10.
 
 
-class VideoSegInferencer:
+class VideoSegInferencer(SharedModel):
     """Segments videos of any length in bounded memory.
 
     Frames pass through the test pipeline of the config, so the result equals that of ``tools/test.py``. It does not
@@ -123,6 +124,7 @@ class VideoSegInferencer:
         if size is not None:
             size = check_size(size)
         self.device = find_device(device)
+        self._arguments = dict(model=model, weights=weights, cfg_options=cfg_options, stage=stage)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         task = task_of(self.model.postprocessor)
         if task is None:
@@ -158,7 +160,8 @@ class VideoSegInferencer:
                  keep_going: bool = False,
                  skip_existing: bool = False,
                  side_by_side: bool = False,
-                 legend: bool = True) -> list[VideoResult]:
+                 legend: bool = True,
+                 progress: Report | None = None) -> list[VideoResult]:
         """Segment videos.
 
         Args:
@@ -192,6 +195,9 @@ class VideoSegInferencer:
             side_by_side (bool): Whether overlays show the frame beside the prediction. Defaults to False.
             legend (bool): Whether overlays have a legend of the classes below (VSS). Without it, they are as high as
                 the frames. Defaults to True.
+            progress (Callable, optional): Called with a description of the step, the number of frames (or layers)
+                that are done and their total (None if it is not known), before the first one and after each. What it
+                raises ends the call, and the outputs of the video in progress are not written. Defaults to None.
 
         Returns:
             list[VideoResult]: One result per video.
@@ -226,10 +232,10 @@ class VideoSegInferencer:
         with ExitStack() as stack:
             if out_dir is not None:
                 stack.enter_context(hold_folder(out_dir))
-            progress = stack.enter_context(ProgressBars(enabled=self.show_progress))
+            bars = stack.enter_context(ProgressBars(enabled=self.show_progress, report=progress))
 
             def frames_of(reader: FrameReader) -> Iterator[FrameResult]:
-                return self._frames(reader, online or reader.source.live and self.model.is_online, progress.track)
+                return self._frames(reader, online or reader.source.live and self.model.is_online, bars.track)
 
             run = VideoRun(frames_of, self.task, self.dataset_meta, writers, records, return_frames, keep_going,
                            skip_existing)

@@ -65,8 +65,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
         UsageError: The config or checkpoint cannot be read, they do not fit each other (the weights that differ are
             listed), or the classes are not known.
     """
-    if weights is None and 'load_from' not in (cfg_options or {}):
-        weights = _published(model, stage)
+    weights = chosen_weights(model, weights, cfg_options, stage)
     if model is None and weights is not None and (published := find_weights(str(weights))) and published.config:
         model = published.name
     checkpoint = None if weights is None else _load_checkpoint(weights)
@@ -89,7 +88,7 @@ def load_model(model: str | Path | Config | ConfigDict | dict | None,
     else:
         _load_weights(built, checkpoint, path, label)  # before the classes, since its error is more precise
     with DefaultScope.overwrite_default_scope(scope):
-        meta = _dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
+        meta = dataset_meta(cfg, checkpoint or {}, built.num_classes, label)
     return built.to(device).eval(), cfg, meta
 
 
@@ -127,10 +126,17 @@ def _check_model(model: dict, label: str) -> None:
         raise UsageError(f'model.feature_store of {label} cannot be used: {error}') from error
 
 
-def _published(model: Any, stage: str | None) -> str | None:
-    """Name of the weights that are published for a model that is given by its name."""
-    if not isinstance(model, str) or Path(model).is_file():
-        return None
+def chosen_weights(model: Any, weights: str | None = None, cfg_options: dict | None = None,
+                   stage: str | None = None) -> str | None:
+    """Find out which weights :func:`load_model` takes; arguments as there.
+
+    Returns:
+        str | None: ``weights``, or the name of the weights that are published for a model that is given by its name.
+        None if there are neither: then ``load_from`` of the config counts.
+    """
+    if weights is not None or 'load_from' in (cfg_options or {}) or not isinstance(model, str) or \
+            Path(model).is_file():
+        return weights
     config = find_config(model)
     if stage is None and config.stage is None:
         names = stage_names(read_config(str(config.path)))
@@ -160,8 +166,21 @@ def _load_weights(model: BaseVideoSegmentor, checkpoint: dict, weights: str, lab
                      + '\n  '.join(lines[:_MAX_LINES] + more))
 
 
-def _dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -> dict:
-    """Classes and palette of the checkpoint, or else of the test set of the config."""
+def dataset_meta(cfg: Config, checkpoint: dict, num_classes: int, label: str) -> dict:
+    """Find the classes and the palette of a model.
+
+    Args:
+        cfg (Config): Config of the model.
+        checkpoint (dict): Its checkpoint, whose classes and colours are preferred.
+        num_classes (int): Number of classes of the model.
+        label (str): Name of the config in messages.
+
+    Returns:
+        dict: ``classes`` and ``palette``, tuples of names and RGB colours.
+
+    Raises:
+        UsageError: They are not known, or are those of another number of classes.
+    """
     given = {key.lower(): value for key, value in (checkpoint.get('meta', {}).get('dataset_meta') or {}).items()}
     origin = 'the checkpoint'
     meta = {key: given[key] for key in ('classes', 'palette') if given.get(key)}

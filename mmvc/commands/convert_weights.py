@@ -5,6 +5,7 @@ import argparse
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import torch
 from mmengine.registry import init_default_scope
@@ -23,6 +24,7 @@ from mmvc.models.official_weights import (
 from mmvc.registry import MODELS
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.checkpoint_loading import local_copy
 from mmvc.utils.checksums import file_digest
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
@@ -63,7 +65,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         'missing keys are an error, which lists them. No code in the source file is run.',
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('src', help='checkpoint to convert')
+    parser.add_argument('src', help='checkpoint to convert: a file, or an https:// address')
     parser.add_argument('dst', help='checkpoint to write, a .pth file')
     parser.add_argument('--config', help='check that the weights fit the model of this config')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config; default: the last')
@@ -143,10 +145,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     with report_errors():
         if not args.dst.endswith('.pth'):
             raise UsageError(f'"{args.dst}": the checkpoint to write must be a .pth file')
-        protect_inputs([args.dst], {args.src: 'source and destination are the same file'}, 'DST')
+        src = local_copy(args.src)
+        protect_inputs([args.dst], {src: 'source and destination are the same file'}, 'DST')
         protect_inputs([args.dst], [args.config], 'DST')
         weights = convert_official_weights(
-            load_official_checkpoint(args.src), args.drop_class_head, args.segmenter_only, args.plain_vit,
+            load_official_checkpoint(src), args.drop_class_head, args.segmenter_only, args.plain_vit,
             args.position_grid)
         print(summarize(weights))
         if args.config:
@@ -156,8 +159,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             print(f'fits the model of {args.config}')
         meta = dict(
             converted_from=weights.kind,
-            source=Path(args.src).name,
-            source_sha256=file_digest(args.src),
+            source=Path(args.src if src == args.src else urlsplit(args.src).path).name,
+            source_sha256=file_digest(src),
             mmvc_version=__version__)
         buffer = io.BytesIO()
         torch.save(dict(meta=meta, state_dict=weights.state_dict), buffer)

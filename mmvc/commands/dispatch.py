@@ -24,6 +24,7 @@ class Command(NamedTuple):
 #: words of a command -> command
 COMMANDS = {
     'segment': Command('mmvc.apis.cli', 'segment videos, folders of frames, images or a camera'),
+    'demo': Command('mmvc.commands.demo', 'serve a page to segment videos in a browser'),
     'train': Command('mmvc.commands.train', 'train a model, or all stages of one'),
     'test': Command('mmvc.commands.test', 'evaluate a checkpoint, write its predictions and videos'),
     'evaluate': Command('mmvc.commands.evaluate', "score anybody's predictions"),

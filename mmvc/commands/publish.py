@@ -14,27 +14,33 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from mmvc import __version__
+from mmvc.apis.sharing import shared_meta, shared_weights
 from mmvc.engine import (
     load_config,
     read_config,
     report_errors,
     require_checkpoint,
     stage_names,
-    weight_mismatches,
 )
-from mmvc.models.losses import ClassMemory
 from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.checkpoint_loading import plain_name, trust_checkpoints
+from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.config_names import config_argument
 from mmvc.utils.errors import UsageError
 from mmvc.utils.outputs import protect_inputs
+from mmvc.zoo import resolve_checkpoint
 
 EPILOG = """The file is named <config>_<stage>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors; without
-<stage> if the config has no stages. It holds only weights: no optimizer, no history, no class memory of the refiner's
-loss. If the training averages the weights (EMA), the file holds the averaged weights, which the training evaluates.
+<stage> if the config has no stages. It holds the weights, the part of the config that an inferencer needs, and the
+classes and their colours, all as plain data. So it runs alone:
+
+  python -m mmvc.apis VIDEO --weights FILE
+
+It holds no optimizer, no history and no class memory of the refiner's loss. If the training averages the weights
+(EMA), the file holds the averaged weights, which the training evaluates. What is private stays at home: the work dir,
+paths of data, initial weights, settings of storage servers, values that may be secrets. The tool lists what it left
+out of the model.
 
 examples:
   %(prog)s CONFIG work_dirs/NAME/offline/iter_40000.pth
@@ -42,7 +48,7 @@ examples:
 """
 
 #: entries that describe the training to a user of the weights
-KEPT_META = ('dataset_meta', 'iter', 'epoch', 'converted_from', 'source', 'source_sha256')
+KEPT_META = ('iter', 'epoch', 'converted_from', 'source', 'source_sha256')
 
 
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
@@ -53,7 +59,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=config_argument, help='config that the checkpoint was trained with')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint: a file, an address, or the name of published weights')
     parser.add_argument('out_dir', nargs='?', default='.', help='folder to write to; default: the current one')
     parser.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of; '
                         'default: the last')
@@ -65,27 +71,6 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     if args.date and not re.fullmatch(r'20\d{6}', args.date):
         parser.error(f'--date must be YYYYMMDD, found {args.date}')
     return args
-
-
-def collect_weights(checkpoint: dict, model: torch.nn.Module) -> dict[str, Tensor]:
-    """The weights to publish, on the CPU.
-
-    Raises:
-        UsageError: The checkpoint has no weights, they do not fit the model, or one of them is NaN or infinite.
-    """
-    weights = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
-    if not weights:
-        raise UsageError('the checkpoint has no "state_dict", so mmengine did not write it: convert weights of other '
-                         'projects with dvispp_to_mmvc.py')
-    weights = {plain_name(name): value for name, value in weights.items()}
-    memories = tuple(f'{name}.' for name, module in model.named_modules() if isinstance(module, ClassMemory))
-    weights = {name: value.cpu().contiguous() for name, value in weights.items() if not name.startswith(memories)}
-    problems = weight_mismatches(model, weights)
-    problems += [f'{name}: NaN or infinite' for name, value in weights.items() if not value.isfinite().all()]
-    if problems:
-        raise UsageError(f'{len(problems)} weights are not those of a trained model of the config:\n  ' +
-                         '\n  '.join(problems))
-    return weights
 
 
 def to_bytes(weights: dict[str, Tensor], meta: dict, as_safetensors: bool) -> bytes:
@@ -109,12 +94,18 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         names = stage_names(read_config(args.config))
         stage = args.stage or (names[-1] if names else None)
         cfg = load_config(args.config, stage=stage)
-        require_checkpoint(args.checkpoint)
-        checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
+        source = resolve_checkpoint(args.checkpoint, '')
+        require_checkpoint(source)
+        checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
         init_default_scope(cfg.get('default_scope', 'mmvc'))
-        weights = collect_weights(checkpoint, MODELS.build(cfg.model))
+        if not isinstance(checkpoint, dict) or not checkpoint.get('state_dict'):
+            raise UsageError('the checkpoint has no "state_dict", so mmengine did not write it: convert weights of '
+                             'other projects with dvispp_to_mmvc.py')
+        model = MODELS.build(cfg.model)
+        weights = shared_weights(model, checkpoint['state_dict'])
+        shared = shared_meta(cfg, checkpoint, model)
         old_meta = checkpoint.get('meta', {})
-        meta = dict(config=Path(args.config).name, **(dict(stage=stage) if stage else {}), mmvc_version=__version__,
+        meta = dict(config=Path(args.config).name, **(dict(stage=stage) if stage else {}), **shared.meta,
                     **{name: old_meta[name] for name in KEPT_META if name in old_meta})
         content = to_bytes(weights, meta, args.safetensors)
         date = args.date or str(old_meta.get('time') or time.strftime('%Y%m%d'))[:8]
@@ -122,8 +113,14 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         digest = hashlib.sha256(content).hexdigest()
         name = '_'.join([Path(args.config).stem, *([stage] if stage else []), date])
         path = Path(args.out_dir) / f'{name}-{digest[:8]}.{suffix}'
-        protect_inputs([path], [args.checkpoint], 'OUT_DIR')
+        protect_inputs([path], [source], 'OUT_DIR')
         atomic_write(path, content)
         parameters = sum(value.numel() for value in weights.values())
         print(f'{path}: {len(weights)} tensors, {parameters:,} values, {len(content) / 2**20:.1f} MiB, '
               f'sha256 {digest}')
+        for item in shared.left_out:
+            print(f'left out of the config: {item}')
+        if shared.obstacle is None:
+            print(f'it runs alone: python -m mmvc.apis VIDEO --weights {path}')
+        else:
+            print(f'it needs its config beside it (--model), because {shared.obstacle}')

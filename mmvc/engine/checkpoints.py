@@ -17,6 +17,7 @@ from torch.distributed.fsdp import FullStateDictConfig, FullyShardedDataParallel
 from mmvc.utils import safetensors_files
 from mmvc.utils.checkpoint_loading import load_from_local, plain_name
 from mmvc.utils.errors import CheckpointError, UsageError
+from mmvc.utils.foreign_files import recognise_foreign_file
 
 _PERIODIC_NAME = re.compile(r'(?!best_)[^/\\\0]*_(\d+)\.pth')  # iter_100.pth, epoch_3.pth; best_*: no optimizer state
 _INSIDE_EPOCH = re.compile(r'epoch_(\d+)_iter_(\d+)\.pth')  # of a training that was stopped inside an epoch
@@ -56,15 +57,20 @@ def require_checkpoint(path: str | Path) -> None:
         path (str | Path): Checkpoint file.
 
     Raises:
-        UsageError: The file is missing, truncated, corrupt or not a checkpoint.
+        UsageError: The file is missing, truncated, corrupt or not a checkpoint; the message says what it is instead.
     """
     if not Path(path).is_file():
         raise UsageError(f'checkpoint "{path}" does not exist')
     with open(path, 'rb') as file:
         # torch < 1.6 wrote a bare pickle, which has no checksums
         old_format = file.read(2) == b'\x80\x02' and not str(path).endswith(safetensors_files.SUFFIX)
-    if not old_format and not is_intact_checkpoint(path):
-        raise UsageError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: copy or train it again')
+    if old_format or is_intact_checkpoint(path):
+        return
+    foreign = recognise_foreign_file(path)
+    if foreign is not None:
+        raise UsageError(foreign.describe(f'checkpoint "{path}"'))
+    raise UsageError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: download, copy or train it '
+                     'again')
 
 
 def content_digest(path: str | Path) -> str:
@@ -142,7 +148,8 @@ def why_not_resumable(path: str | Path) -> str | None:
         str | None: The reason, or None if the checkpoint can be resumed.
     """
     if not is_intact_checkpoint(path):
-        return 'is truncated or corrupt'
+        foreign = recognise_foreign_file(path)
+        return 'is truncated or corrupt' if foreign is None else f'is {foreign.kind}, not a checkpoint'
     try:
         content = load_from_local(path, map_location='cpu', mmap=True)
     except CheckpointError as error:

@@ -24,9 +24,11 @@ from mmengine.utils import digit_version
 
 from . import safetensors_files
 from .errors import CheckpointError
+from .foreign_files import recognise_foreign_file
 from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
 
 TRUST_VARIABLE = 'MMVC_TRUST_CHECKPOINTS'
+_SCHEMES = ('http://', 'https://')
 MapLocation = str | torch.device | Callable | dict | None
 
 # earlier versions could run code in spite of weights_only=True (CVE-2025-32434)
@@ -128,14 +130,33 @@ def load_from_http(filename: str, map_location: MapLocation = None, model_dir: s
     Raises:
         CheckpointError: The address gives no checkpoint, or as for :func:`load_from_local`.
     """
+    return load_from_local(local_copy(filename, model_dir, progress), map_location)
+
+
+def local_copy(name: str, folder: str | None = None, progress: bool = True) -> str:
+    """Get the path of a checkpoint on this machine. One with an address is downloaded, once per machine.
+
+    Args:
+        name (str): Path, which is returned as it is, or URL.
+        folder (str, optional): Folder for the download. Defaults to None: that of ``torch.hub``.
+        progress (bool): Whether to show a progress bar. Defaults to True.
+
+    Returns:
+        str: Path.
+
+    Raises:
+        CheckpointError: The address gives no checkpoint.
+    """
+    if not name.startswith(_SCHEMES):
+        return name
     from .downloads import download, find_download  # most checkpoints are files
-    folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
+    folder = folder or os.path.join(torch.hub.get_dir(), 'checkpoints')
     try:
         if get_local_rank() == 0:
-            download(filename, folder, progress)
+            download(name, folder, progress)
     finally:
         barrier()  # also after an error: the other processes wait here
-    return load_from_local(find_download(filename, folder), map_location)
+    return find_download(name, folder)
 
 
 def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = None, **kwargs: Any) -> Any:
@@ -145,8 +166,8 @@ def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = No
         return _with_inert_config(load_weights_only(file, map_location, **kwargs), name)
     except pickle.UnpicklingError as error:
         reason = refusal_reason(error)
-        if not _is_pickled(file):
-            raise _broken(name, error) from error
+        if not is_pickled(file) or recognise_foreign_file(file) is not None:
+            raise _broken(file, name, error) from error
         if not checkpoints_are_trusted():
             raise CheckpointError(
                 f'checkpoint "{name}" is refused: it contains objects other than weights and training state, and '
@@ -154,7 +175,7 @@ def _load(file: str | BinaryIO, map_location: MapLocation = None, name: Any = No
                 f'--trust-checkpoint or set the environment variable {TRUST_VARIABLE}=1') from error
         print_log(f'{name} is loaded as a trusted file, which runs code in it ({reason})', 'current')
     except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise _broken(name, error) from error
+        raise _broken(file, name, error) from error
     if hasattr(file, 'seek'):
         file.seek(0)
     return torch.load(file, map_location=map_location, weights_only=False)
@@ -180,8 +201,12 @@ def _with_inert_config(checkpoint: Any, name: Any) -> Any:
     return checkpoint
 
 
-def _is_pickled(file: str | BinaryIO) -> bool:
-    """Check whether a file is a zip archive of torch, or starts like a pickle, as older files of torch do."""
+def is_pickled(file: str | BinaryIO) -> bool:
+    """Check whether a file is a zip archive, as torch writes it, or starts like a pickle, as its older files do.
+
+    Args:
+        file (str | BinaryIO): File.
+    """
     if zipfile.is_zipfile(file):
         return True
     with open(file, 'rb') if isinstance(file, str) else contextlib.nullcontext(file) as opened:
@@ -189,10 +214,12 @@ def _is_pickled(file: str | BinaryIO) -> bool:
         return opened.read(1) == pickle.PROTO
 
 
-def _broken(name: Any, error: Exception) -> CheckpointError:
-    detail = (str(error) or type(error).__name__).splitlines()[0]
-    return CheckpointError(f'checkpoint "{name}" is truncated, corrupt or not a checkpoint: copy or train it again '
-                           f'({detail})')
+def _broken(file: str | BinaryIO, name: Any, error: Exception) -> CheckpointError:
+    foreign = recognise_foreign_file(file)
+    if foreign is not None:
+        return CheckpointError(foreign.describe(f'checkpoint "{name}"'))
+    return CheckpointError(f'checkpoint "{name}" is truncated, corrupt or not a checkpoint: download, copy or train '
+                           f'it again ({failure_reason(error)})')
 
 
 def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **kwargs: Any) -> Any:
@@ -223,6 +250,17 @@ def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **
         return torch.load(file, map_location=map_location, weights_only=True, **kwargs)
 
 
+def failure_reason(error: Exception) -> str:
+    """Return in one line why a file cannot be read, without torch's advice to load it with its code.
+
+    Args:
+        error (Exception): What torch raised.
+    """
+    if isinstance(error, pickle.UnpicklingError):
+        return refusal_reason(error)
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 def refusal_reason(error: pickle.UnpicklingError) -> str:
     """Return which object the pickle needs, from torch's message, without the advice to load it nevertheless."""
     text = _ADVICE.sub(' ', str(error).split('WeightsUnpickler error: ')[-1])
@@ -234,7 +272,7 @@ def refusal_reason(error: pickle.UnpicklingError) -> str:
 def register_checkpoint_loader() -> None:
     """Make mmengine load local files and URLs with the functions of this module."""
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
-    CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), loader=load_from_http, force=True)
+    CheckpointLoader.register_scheme(prefixes=_SCHEMES, loader=load_from_http, force=True)
     module = mmengine.runner.checkpoint  # its loaders of other schemes (torchvision://, s3://, ...) use these two
     module.load_from_http = load_from_http
     if hasattr(module, '_safe_torch_load'):  # not in 0.10.7

@@ -22,6 +22,7 @@ from torch.hub import tqdm
 from .atomic import atomic_path, resumable_path
 from .checksums import fits_checksum
 from .errors import CheckpointError
+from .foreign_files import recognise_foreign_file
 from .safetensors_files import SUFFIX, is_complete
 
 _TIMEOUT = 60.  # seconds without a byte
@@ -218,11 +219,11 @@ def _tag_file(draft: Path) -> Path:
 
 def _require_checkpoint(draft: Path, url: str, length_is_known: bool) -> None:
     """Raise an error unless a download is a whole checkpoint; it is not kept then."""
+    foreign = recognise_foreign_file(draft)
+    if foreign is not None:
+        raise CheckpointError(foreign.describe(f'"{shown(url)}"', 'gives'))
     with open(draft, 'rb') as file:
-        start = file.read(512)
-    if start.lstrip(b'\xef\xbb\xbf \t\r\n')[:1] == b'<':
-        raise CheckpointError(f'"{shown(url)}" gives a web page, not a checkpoint: open the address in a browser. It '
-                              'may ask for a login, or point to the page of the file instead of the file')
+        start = file.read(1)
     if draft.suffix == SUFFIX:
         whole = is_complete(draft)
     elif zipfile.is_zipfile(draft):
@@ -230,7 +231,7 @@ def _require_checkpoint(draft: Path, url: str, length_is_known: bool) -> None:
             whole = archive.testzip() is None
     else:
         # as torch < 1.6 wrote, without checksums
-        whole = start[:1] == pickle.PROTO and (length_is_known or _hash_fits(draft, _last_part(url)))
+        whole = start == pickle.PROTO and (length_is_known or _hash_fits(draft, _last_part(url)))
     if not whole:
         raise CheckpointError(f'"{shown(url)}" gives no checkpoint, or only a part of one: check the address, and '
                               'try again')

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +18,7 @@ from rich.text import Text
 
 # Seconds after which a speed says something: the first items may come at once, from a buffer.
 _WARM_UP = 1.
+Report = Callable[[str, int, int | None], None]
 
 
 class SpeedColumn(ProgressColumn):
@@ -47,6 +48,9 @@ class ProgressBars:
     Args:
         unit (str): What is counted, in the plural. Defaults to 'frames'.
         enabled (bool): Whether to show anything. Defaults to True.
+        report (Callable, optional): Called with the label, the number of items that are done and their total (None if
+            it is not known), before the first item and after each, whether or not bars are shown. What it raises ends
+            the loop. Defaults to None.
 
     Examples:
         >>> with ProgressBars('videos') as progress:
@@ -54,7 +58,8 @@ class ProgressBars:
         ...         score(video)
     """
 
-    def __init__(self, unit: str = 'frames', enabled: bool = True) -> None:
+    def __init__(self, unit: str = 'frames', enabled: bool = True, report: Report | None = None) -> None:
+        self._report = report or (lambda description, done, total: None)
         self._progress = Progress(
             TextColumn('{task.description}'),
             BarColumn(),
@@ -83,10 +88,12 @@ class ProgressBars:
         """
         task = self._progress.add_task(description, total=total)
         done = 0
+        self._report(description, done, total)
         for item in items:
             yield item
             done += 1
             self._progress.advance(task)
+            self._report(description, done, total)
         self._progress.update(task, total=done, completed=done)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,

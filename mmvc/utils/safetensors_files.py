@@ -2,6 +2,7 @@
 """Checkpoints in the format of safetensors: a JSON header and tensors, without executable code."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from .atomic import atomic_path
 from .errors import CheckpointError
+from .foreign_files import recognise_foreign_file
 
 SUFFIX = '.safetensors'
 
@@ -118,8 +120,13 @@ def _encoded(meta: dict[str, Any]) -> dict[str, str]:
 
 
 def _broken(path: str | Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: copy or '
-                           f'train it again ({error})')
+    foreign = recognise_foreign_file(path)
+    if foreign is not None:
+        return CheckpointError(foreign.describe(f'checkpoint "{path}"'))
+    if zipfile.is_zipfile(path):  # foreign_files says that it is one of torch
+        return CheckpointError(f'checkpoint "{path}" is a file of torch, not of safetensors: call it .pth')
+    return CheckpointError(f'checkpoint "{path}" is truncated, corrupt or not of the format safetensors: download, '
+                           f'copy or train it again ({error})')
 
 
 def _import_library(purpose: str) -> Any:

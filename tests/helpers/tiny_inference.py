@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Configs of tiny models, with all that an inferencer reads of a config."""
 
+from pathlib import Path
+
 import torch
 from mmengine.config import Config
 
@@ -48,3 +50,10 @@ def vivid_model(cfg: Config) -> BaseVideoSegmentor:
             if ('cls' in name or 'mask_embed' in name) and parameter.ndim == 2:
                 parameter *= 4
     return model
+
+
+def save_tiny_checkpoint(path: Path, task: str = 'vss', stage: str = 'DVISOnline') -> Path:
+    """Write a checkpoint of a tiny model, which contains its config; returns its path."""
+    cfg = tiny_config(stage, task)
+    torch.save(dict(state_dict=vivid_model(cfg).state_dict(), meta=dict(cfg=cfg.pretty_text)), path)
+    return path

@@ -61,7 +61,7 @@ def test_tools_call_the_commands():
         if found := re.search(r'from (mmvc\.commands\.\w+) import main', text):
             assert 'def ' not in text and f"prog='python {path.relative_to(ROOT).as_posix()}'" in text
             called[found[1]] = path
-    without_script = {'mmvc.apis.cli', 'mmvc.commands.models'}
+    without_script = {'mmvc.apis.cli', 'mmvc.commands.demo', 'mmvc.commands.models'}
     assert set(called) == {command.module for command in COMMANDS.values()} - without_script
     for module in called:
         assert callable(importlib.import_module(module).main)

@@ -15,6 +15,7 @@ from mmvc.apis.loading import load_model
 from mmvc.engine import load_config
 from mmvc.registry import DATASETS, METRICS
 from tests.helpers.doc_commands import PAGES, ROOT, python_blocks_of
+from tests.helpers.hub_repositories import TOKEN, USER, serve_hub
 from tests.helpers.reduced import OWN_CONFIGS, STAND_INS
 
 BLOCKS = [(page.relative_to(ROOT).as_posix(), *block) for page in PAGES for block in python_blocks_of(page)]
@@ -77,16 +78,27 @@ def _names(page: str) -> dict:
 
 def _stand_in(page: str, code: str) -> str:
     """Our video, weights and device for those of the reader."""
-    if page.endswith('inference.md'):
+    if page.endswith(('inference.md', 'official_weights.md')):
         ours = f"'{STAND_INS['CONFIG']}', weights='{STAND_INS['CHECKPOINT']}', device='cpu'"
         code, count = re.subn(r"'mvc/\w+', weights='[\w.]+', device='cuda'", ours, code)
         assert count == 1
-    return code
+    return code.replace("'user/", f"'{USER}/")
+
+
+@pytest.fixture
+def services(request, tmp_path, monkeypatch):
+    """The hub, for the block that uses it."""
+    if 'push_to_hub' not in request.getfixturevalue('code'):
+        yield
+        return
+    with serve_hub(monkeypatch, str(tmp_path / 'cache')):
+        monkeypatch.setenv('HF_TOKEN', TOKEN)
+        yield
 
 
 @pytest.mark.parametrize('page, line, code, before', [block for block in BLOCKS if not block[2].startswith('_base_')],
                          ids=[name for name, block in zip(IDS, BLOCKS) if not block[2].startswith('_base_')])
-def test_blocks_run(here, page, line, code, before):
+def test_blocks_run(here, services, page, line, code, before):
     names = _names(page)
     given = set(names)
     with torch.no_grad():

@@ -169,7 +169,7 @@ COMMANDS = [
     (TRAIN + ' --launcher mpi', 'mpi'),
     ('test {tiny} {nowhere}', 'nowhere" does not exist'),
     ('test {tiny} {cut_pth}', 'cut.pth" is truncated'),
-    ('test {tiny} {text_pth}', 'text.pth" is truncated, corrupt or not a checkpoint'),
+    ('test {tiny} {text_pth}', 'text.pth" is a web page, not a checkpoint: download it again'),
     ('test {tiny} {zero_pth}', 'zero.pth'),
     ('test {tiny} {flipped_pth}', 'flipped.pth'),
     (TEST, 'test_dataloader'),

@@ -1,9 +1,12 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import argparse
+import functools
 import hashlib
 import pickle
 import re
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 
+from mmvc.apis import VideoSegInferencer
 from mmvc.registry import MODELS
+from tests.helpers.tiny_inference import CLASSES, PALETTE, tiny_config, vivid_model
 
 REPO = Path(__file__).parents[2]
 CONFIG = REPO / 'tests/data/modules/e2e_tiny_config.py'
@@ -77,6 +82,22 @@ def test_convert_and_check(run, source, tmp_path, capsys):
         assert line in out
     trained = sum(parameter.numel() for parameter in build_model().tracker.parameters())
     assert re.search(rf'\| tracker +\| +\d+ \| +{trained:,} \|', out)
+
+
+def test_convert_from_an_address(run, source, tmp_path, monkeypatch):
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'cache'))
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01, ), daemon=True).start()
+        url = f'http://127.0.0.1:{server.server_port}'
+        run('dvispp_to_mmvc', f'{url}/official.pth?key=1', tmp_path / 'model.pth')
+        assert f'"{url}/none.pth" cannot be downloaded: 404' in error_of(run, 'dvispp_to_mmvc', f'{url}/none.pth',
+                                                                         tmp_path / 'none.pth')
+        server.shutdown()
+    meta = torch.load(tmp_path / 'model.pth', weights_only=True)['meta']
+    assert meta['source'] == 'official.pth'
+    assert meta['source_sha256'] == hashlib.sha256(source.read_bytes()).hexdigest()
 
 
 def test_initialise_a_segmenter_from_coco(run, golden, write_config, tmp_path, capsys):
@@ -250,6 +271,42 @@ def test_publish(run, trained, tmp_path, capsys):
     run('publish_model', CONFIG, published, tmp_path / 'again', '--date', '20250601')
     again, = (tmp_path / 'again').iterdir()
     assert re.fullmatch(r'e2e_tiny_config_20250601-[0-9a-f]{8}\.pth', again.name)
+
+
+@pytest.mark.parametrize('arguments', [(), ('--safetensors', )])
+def test_a_published_file_runs_alone(run, tmp_path, capsys, monkeypatch, arguments):
+    """With its config, classes and colours as plain data, and without what is private."""
+    if arguments:
+        pytest.importorskip('safetensors')
+    monkeypatch.delenv('MMVC_TRUST_CHECKPOINTS', raising=False)
+    cfg = tiny_config('DVISOnline', 'vps')
+    cfg.work_dir, cfg.load_from = '/home/alice/work', '/home/alice/start.pth'
+    cfg.test_dataloader.dataset.data_root = '/home/alice/data'
+    cfg.model.feature_store = dict(folder='/home/alice/tmp')
+    cfg.dump(tmp_path / 'config.py')
+    weights = vivid_model(cfg).state_dict()
+    torch.save(dict(state_dict=weights, meta=dict(cfg=cfg.pretty_text, hostname='alice-laptop')), tmp_path / 'own.pth')
+    run('publish_model', tmp_path / 'config.py', tmp_path / 'own.pth', tmp_path / 'zoo', *arguments)
+    published, = (tmp_path / 'zoo').iterdir()
+    out = capsys.readouterr().out
+    assert 'left out of the config: model.feature_store.folder (a path of this machine)' in out
+    assert f'it runs alone: python -m mmvc.apis VIDEO --weights {published}' in out
+    if not arguments:
+        assert torch.load(published, weights_only=True)['meta']['cfg']  # text
+    assert b'alice' not in published.read_bytes()
+    frames = [np.full((64, 96, 3), 30 * index, np.uint8) for index in range(3)]
+    one, other = (VideoSegInferencer(model, str(path), device='cpu', show_progress=False)
+                  for model, path in ((tmp_path / 'config.py', tmp_path / 'own.pth'), (None, published)))
+    assert other.dataset_meta == one.dataset_meta == dict(classes=tuple(CLASSES), palette=list(map(tuple, PALETTE)))
+    assert other.task == 'vps'
+    for ours, theirs in zip(one.stream(frames), other.stream(frames), strict=True):
+        np.testing.assert_array_equal(ours.panoptic_seg, theirs.panoptic_seg)
+
+
+def test_what_a_published_file_needs_is_said(run, trained, tmp_path, capsys):
+    run('publish_model', CONFIG, trained[0], tmp_path / 'zoo')
+    assert 'it needs its config beside it (--model), because the config has no test_dataloader' in (
+        capsys.readouterr().out)
 
 
 def test_publish_a_stage(run, trained, tmp_path, write_config):

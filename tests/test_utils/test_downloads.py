@@ -71,9 +71,9 @@ def test_each_address_has_its_own_file(site, tmp_path):
 @pytest.mark.parametrize('content, message', [
     (b'<html>please log in</html>', 'gives a web page, not a checkpoint'),
     (b'\xef\xbb\xbf\n  <!DOCTYPE html>', 'gives a web page, not a checkpoint'),
-    (b'', 'gives no checkpoint'),
-    (b'{"error": "quota exceeded"}', 'gives no checkpoint'),
-    (b'version https://git-lfs.github.com/spec/v1', 'gives no checkpoint'),
+    (b'', 'gives an empty file, not a checkpoint'),
+    (b'{"error": "quota exceeded"}', 'gives a text in JSON .*quota exceeded.*, not a checkpoint'),
+    (b'version https://git-lfs.github.com/spec/v1', 'gives a pointer of Git LFS, not a checkpoint'),
     ('half', 'gives no checkpoint'),
     ('flipped', 'gives no checkpoint'),
     ('cut off', r'cannot be downloaded: \d+ of \d+ bytes came'),

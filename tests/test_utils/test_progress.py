@@ -36,3 +36,24 @@ def test_a_speed_is_an_average_over_a_second_or_more(completed, elapsed, finishe
     """The first items may come at once, from a buffer, and would seem to be thousands per second."""
     task = SimpleNamespace(completed=completed, elapsed=elapsed, finished=finished, finished_time=elapsed)
     assert SpeedColumn('frames').render(task).plain == shown
+
+
+@pytest.mark.parametrize('enabled', [True, False])
+def test_reports(enabled):
+    reports = []
+    with ProgressBars(enabled=enabled, report=lambda *report: reports.append(report)) as progress:
+        list(progress.track('ab', None, 'reading'))
+    assert reports == [('reading', done, None) for done in range(3)]
+
+
+def test_a_report_may_end_the_loop():
+
+    def report(description, done, total):
+        if done == 1:
+            raise InterruptedError
+
+    seen = []
+    with pytest.raises(InterruptedError), ProgressBars(enabled=False, report=report) as progress:
+        for item in progress.track('abc', 3, 'reading'):
+            seen.append(item)
+    assert seen == ['a']

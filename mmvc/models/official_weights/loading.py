@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mmvc.utils import safetensors_files
-from mmvc.utils.checkpoint_loading import load_weights_only, plain_name, refusal_reason
+from mmvc.utils.checkpoint_loading import failure_reason, is_pickled, load_weights_only, local_copy, plain_name
 from mmvc.utils.errors import CheckpointError, UsageError
+from mmvc.utils.foreign_files import recognise_foreign_file
 from mmvc.utils.restricted_pickle import ArrayUnpickler
 
 
@@ -26,17 +27,19 @@ def load_official_checkpoint(path: str | Path) -> dict[str, Tensor]:
 
     Args:
         path (str | Path): A ``.pkl`` of detectron2 (numpy arrays), a ``.pth`` of torch (a state dict, alone or as
-            the entry ``model`` or ``state_dict``), or a ``.safetensors``.
+            the entry ``model`` or ``state_dict``), or a ``.safetensors``; or the address of one, which is downloaded.
 
     Returns:
         dict[str, Tensor]: The state dict, on the CPU; names are without what wrappers of a model add.
 
     Raises:
-        OfficialWeightsError: If the file is missing or damaged, holds no weights, or could run code.
+        OfficialWeightsError: If the file is missing or damaged, is no checkpoint, holds no weights, or could run code.
+        CheckpointError: If the address gives no checkpoint.
     """
-    path = Path(path)
+    given = str(path)  # Path() makes another address of an address
+    path = Path(local_copy(given))
     if not path.is_file():
-        raise OfficialWeightsError(f'checkpoint "{path}" does not exist: check the path')
+        raise OfficialWeightsError(f'checkpoint "{given}" does not exist: check the path')
     readers = {'.pkl': _read_pickle, safetensors_files.SUFFIX: _read_safetensors}
     content = _weights_in(readers.get(path.suffix, _read_torch)(path))
     if not isinstance(content, Mapping) or not content:
@@ -74,10 +77,14 @@ def _weights_in(content: Any) -> Any:
 
 def _read_pickle(path: Path) -> Any:
     """Read a pickle of numpy arrays."""
+    if zipfile.is_zipfile(path):  # of torch.save, whatever the suffix says
+        return _read_torch(path)
     try:
         with open(path, 'rb') as file:
             return ArrayUnpickler(file, encoding='latin1').load()  # encoding of detectron2's oldest files
     except Exception as error:  # a damaged pickle can fail in any way
+        if not str(error).startswith('it refers to'):  # old pickles are text
+            _refuse_foreign(path, error)
         raise OfficialWeightsError(
             f'checkpoint "{path}" is not read: {error}. Reading anything but numpy arrays in plain containers could '
             'run code: save its weights alone as such a .pkl') from error
@@ -87,14 +94,15 @@ def _read_torch(path: Path) -> Any:
     """Read a file of torch.save."""
     try:
         return load_weights_only(str(path), map_location='cpu')
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        _refuse_foreign(path, error)
+        if not isinstance(error, pickle.UnpicklingError) or not is_pickled(str(path)):
+            raise OfficialWeightsError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: '
+                                       f'{failure_reason(error)}. Download it again') from error
         raise OfficialWeightsError(
             f'checkpoint "{path}" holds more than weights, and reading the rest could run code '
-            f'({refusal_reason(error)}). If you trust its source, save its weights alone: '
+            f'({failure_reason(error)}). If you trust its source, save its weights alone: '
             "torch.save(torch.load(SRC, weights_only=False)['model'], DST)") from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise OfficialWeightsError(f'checkpoint "{path}" is truncated, corrupt or not a checkpoint: {error}. Download '
-                                   'it again') from error
 
 
 def _read_safetensors(path: Path) -> Any:
@@ -103,6 +111,13 @@ def _read_safetensors(path: Path) -> Any:
         return safetensors_files.load(path)
     except CheckpointError as error:
         raise OfficialWeightsError(str(error)) from error
+
+
+def _refuse_foreign(path: Path, error: Exception) -> None:
+    """Raise an error that says what a file is, if it cannot be a checkpoint at all."""
+    foreign = recognise_foreign_file(path)
+    if foreign is not None:
+        raise OfficialWeightsError(foreign.describe(f'checkpoint "{path}"')) from error
 
 
 def _as_tensor(path: Path, name: Any, value: Any) -> Tensor:

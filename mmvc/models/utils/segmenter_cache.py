@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmvc.utils.atomic import atomic_path, atomic_write
+from mmvc.utils.checkpoint_loading import failure_reason
 from mmvc.utils.errors import UsageError
 
 from .feature_store import FeatureStore, as_bytes
@@ -146,8 +147,8 @@ class SegmenterCache:
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            print_log(f'{self.setting}: "{path}" is damaged and will be replaced ({error})', logger='current',
-                      level=logging.WARNING)
+            print_log(f'{self.setting}: "{path}" is damaged and will be replaced ({failure_reason(error)})',
+                      logger='current', level=logging.WARNING)
             return None
         return {name: value.to(dtype) for name, (value, dtype) in entry.items()}
 
