@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config, ConfigDict
-from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
+from mmvc.utils.devices import usable_device
 from mmvc.utils.errors import DataError, UsageError, naming_video
 from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.outputs import protect_inputs
@@ -111,7 +111,7 @@ class VideoSegInferencer:
             check_number('max_memory', max_memory, 0)
         if amp not in (None, *AMP_DTYPES):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
-        self.device = self._device(device)
+        self.device = usable_device(device)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         task = task_of(self.model.postprocessor)
         if task is None:
@@ -356,16 +356,6 @@ class VideoSegInferencer:
                 raise UsageError(f'frames of {size[1]}x{size[0]} do not pass through the test pipeline of the config: '
                                  f'{" ".join(error.err.split())} ({error.func}). Change the scale of its Resize, or '
                                  'the size of the frames') from error
-
-    @staticmethod
-    def _device(name: str | None) -> torch.device:
-        try:
-            device = torch.device(name or get_device())
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise UsageError(f'device "{name}" cannot be used: {str(error).splitlines()[0]}; choose another one '
-                             '(--device)') from error
-        return device
 
     def _amp_dtype(self, name: str) -> torch.dtype:
         dtype, one = AMP_DTYPES[name], torch.ones(1, 1, device=self.device)

@@ -8,6 +8,7 @@ atomically. So the job can be killed at any time and started again.
 
 import gc
 import json
+import logging
 import os.path as osp
 import signal
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ from .checkpoints import last_good_checkpoint, require_resumable
 from .config import build_runner
 from .distributed import on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
+from .schedule_length import schedule_mismatch
 from .stage import Stage, capitalized, start_of
 from .stopping import TrainingStopped, requested_signal, stop_on_signals
 from .summary import format_summary
@@ -231,6 +233,9 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     length = ', '.join(f'{count} {key.removeprefix("max_")}' for key, count in stage.schedule.items())
     print_log(f'{capitalized(stage.label)}: {length}; log file and curves are in "{runner.log_dir}"',
               logger='current')
+    if mismatch := schedule_mismatch(cfg):
+        print_log(f'The learning rate is scheduled for another length than that of {stage.label}: {mismatch}',
+                  logger='current', level=logging.WARNING)
     if cfg.get('load_from') is not None:
         fine_tunes = not cfg.resume and init is None
         runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume, allow_other=fine_tunes))
@@ -292,8 +297,9 @@ def _check_trainable(stage: Stage) -> None:
                          "data after a resume. Use 'mmvc.ResumableTrainLoop', or 'mmengine.IterBasedTrainLoop' if "
                          'that is what you want')
     if type_name(stage.cfg.get('optim_wrapper')) == 'AmpOptimWrapper' and get_device() in ('cpu', 'mps'):
-        raise UsageError(f'{stage.label} uses mixed precision (AmpOptimWrapper), which needs a GPU, and this machine '
-                         'has none that fits: leave out --amp, or add --cfg-options optim_wrapper.type=OptimWrapper')
+        raise UsageError(f'{stage.label} uses mixed precision (AmpOptimWrapper), which needs a GPU, and it is to '
+                         f'run on the device "{get_device()}": leave out --amp, or add --cfg-options '
+                         'optim_wrapper.type=OptimWrapper')
 
 
 def _write_summary(stages: Sequence[Stage]) -> dict[str, dict[str, float]]:
