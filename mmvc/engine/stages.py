@@ -239,8 +239,8 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     if cfg.get('load_from') is not None:
         fine_tunes = not cfg.resume and init is None
         runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume, allow_other=fine_tunes))
-    elif not allow_random:
-        _check_frozen(stage, runner)
+    else:
+        _check_frozen(stage, runner, allow_random)
     runner.register_hook(ResumeHook(settings, resumed_start))
     final = FinalMetricsHook()
     runner.register_hook(final)
@@ -267,17 +267,21 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
         torch.cuda.empty_cache()
 
 
-def _check_frozen(stage: Stage, runner: Runner) -> None:
-    """Raise an error if parts of the model are neither trained nor loaded from anywhere."""
+def _check_frozen(stage: Stage, runner: Runner, allow_random: bool) -> None:
+    """Raise an error, or warn, if parts of the model are neither trained nor loaded from anywhere."""
     model = runner.model
     while is_model_wrapper(model) and not hasattr(model, 'frozen_parts'):
         model = model.module
     loaded = [type_name(getattr(part, 'init_cfg', None)) == 'Pretrained' for part in
               (model, *(getattr(model, name, None) for name in getattr(model, 'frozen_parts', ())))]
     if len(loaded) > 1 and not loaded[0] and not all(loaded[1:]):
-        raise UsageError(f'{stage.label} leaves {", ".join(model.frozen_parts)} of the model as they are, and nothing '
-                         'loads their weights: set load_from to a checkpoint of the stage before (or '
-                         '--allow-random-weights, if they are to be random)')
+        parts = ', '.join(model.frozen_parts)
+        if not allow_random:
+            raise UsageError(f'{stage.label} leaves {parts} of the model as they are, and nothing loads their weights: '
+                             'set load_from to a checkpoint of the stage before (or --allow-random-weights, if they '
+                             'are to be random)')
+        print_log(f'The weights of {parts} are RANDOM, and {stage.label} does not train them', logger='current',
+                  level=logging.WARNING)
 
 
 def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook | None:
