@@ -27,8 +27,8 @@ def on_device(name: str | None, launcher: str = 'none') -> Iterator[None]:
         yield
         return
     if launcher != 'none':
-        raise UsageError(f'--device {name} is for a single process, and --launcher {launcher} gives each process a GPU: '
-                         'leave out one of them. CUDA_VISIBLE_DEVICES=0,1 chooses the GPUs of a launcher')
+        raise UsageError(f'--device {name} is for a single process, and --launcher {launcher} gives each process a '
+                         'GPU: leave out one of them. CUDA_VISIBLE_DEVICES=0,1 chooses the GPUs of a launcher')
     device = usable_device(name)
     utils = mmengine.device.utils
     before = utils.DEVICE

@@ -31,6 +31,7 @@ from mmvc.utils.type_names import type_name
 
 from .checkpoints import last_good_checkpoint, require_resumable
 from .config import build_runner
+from .curves import write_curves
 from .distributed import on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
 from .schedule_length import schedule_mismatch
@@ -252,6 +253,9 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
             with suppress(Exception):
                 runner.visualizer.close()  # so that services get the last numbers, as after a complete training
             raise
+        finally:
+            if is_main_process():
+                write_curves(stage.work_dir)
         stop = on_main_process(requested_signal)
 
     if checkpoint_hook is not None:
@@ -277,9 +281,9 @@ def _check_frozen(stage: Stage, runner: Runner, allow_random: bool) -> None:
     if len(loaded) > 1 and not loaded[0] and not all(loaded[1:]):
         parts = ', '.join(model.frozen_parts)
         if not allow_random:
-            raise UsageError(f'{stage.label} leaves {parts} of the model as they are, and nothing loads their weights: '
-                             'set load_from to a checkpoint of the stage before (or --allow-random-weights, if they '
-                             'are to be random)')
+            raise UsageError(f'{stage.label} leaves {parts} of the model as they are, and nothing loads their '
+                             'weights: set load_from to a checkpoint of the stage before (or '
+                             '--allow-random-weights, if they are to be random)')
         print_log(f'The weights of {parts} are RANDOM, and {stage.label} does not train them', logger='current',
                   level=logging.WARNING)
 
