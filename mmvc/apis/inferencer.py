@@ -18,6 +18,7 @@ from torch import Tensor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
+from mmvc.utils.devices import AMP_DTYPES, amp_dtype, usable_device
 from mmvc.utils.errors import UsageError, naming_video
 from mmvc.utils.folder_lock import hold_folder
 from mmvc.utils.outputs import protect_inputs
@@ -25,7 +26,6 @@ from mmvc.utils.progress import ProgressBars, Report
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
-from .devices import AMP_DTYPES, amp_dtype, find_device
 from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .hub import SharedModel
@@ -123,7 +123,7 @@ class VideoSegInferencer(SharedModel):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         if size is not None:
             size = check_size(size)
-        self.device = find_device(device)
+        self.device = usable_device(device)
         self._arguments = dict(model=model, weights=weights, cfg_options=cfg_options, stage=stage)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         task = task_of(self.model.postprocessor)

@@ -93,6 +93,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--data-root', help='folder of the dataset, instead of data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config: key=value, a.b.c=value, key="[1,2]"')
+    parser.add_argument('--device', help='such as cpu, cuda, cuda:1 or mps; default: an accelerator if there is one')
     parser.add_argument('--verbose', action='store_true', help='print everything that the log file gets: config, '
                         'hooks, environment, and a line for each parameter')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
@@ -167,7 +168,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the test of the command line."""
     if args.trust_checkpoint:
         trust_checkpoints()
-    with report_errors(args.verbose):
+    with report_errors(args.verbose), on_device(args.device, args.launcher):
         cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
         if not is_remote(args.checkpoint):
             require_checkpoint(resolve_checkpoint(args.checkpoint, ''))

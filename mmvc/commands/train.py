@@ -23,6 +23,7 @@ from mmvc.engine import (
     hold_on_main_process,
     load_config,
     load_stages,
+    on_device,
     on_main_process,
     read_config,
     report_errors,
@@ -92,6 +93,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                         help='override entries of the config, for all stages: key=value, a.b.c=value, key="[1,2]"; '
                         'for one stage: stages.NAME.key=value')
+    parser.add_argument('--device', help='such as cpu, cuda, cuda:1 or mps; default: an accelerator if there is one')
     parser.add_argument('--verbose', action='store_true', help='print everything that the log file gets: config, '
                         'hooks, environment, and a line for each parameter')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='how processes were started')
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the training of the command line."""
     if args.trust_checkpoint:
         trust_checkpoints()
-    with report_errors(args.verbose):
+    with report_errors(args.verbose), on_device(args.device, args.launcher):
         cfg = prepare(args)
         names = stage_names(read_config(args.config))
         cfg.work_dir = args.work_dir or cfg.get('work_dir') or default_work_dir(args.config)

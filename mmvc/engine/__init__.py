@@ -19,6 +19,7 @@ from .config import (
     require_dataloader,
 )
 from .data_files import data_files
+from .devices import on_device
 from .distributed import LAUNCHERS, hold_on_main_process, local_checkpoint, on_main_process, setup_distributed
 from .reporting import report_errors
 from .stage import Stage
@@ -33,6 +34,6 @@ __all__ = [
     # checkpoints
     'last_good_checkpoint', 'local_checkpoint', 'mismatch_hint', 'require_checkpoint', 'weight_mismatches',
     # running
-    'LAUNCHERS', 'Stage', 'build_runner', 'data_files', 'hold_on_main_process', 'load_stages', 'on_main_process',
-    'report_errors', 'run_stages', 'setup_distributed'
+    'LAUNCHERS', 'Stage', 'build_runner', 'data_files', 'hold_on_main_process', 'load_stages', 'on_device',
+    'on_main_process', 'report_errors', 'run_stages', 'setup_distributed'
 ]

@@ -42,7 +42,7 @@ class FailedBuild:
     def kind(self) -> str:
         """Its type, as the config writes it; else the name of the registry or of the method."""
         kind = dict(self.cfg.items()).get('type') if isinstance(self.cfg, dict) else None
-        return getattr(kind, '__name__', kind) or getattr(self.owner, 'name', self.method)
+        return str(getattr(kind, '__name__', kind) or getattr(self.owner, 'name', self.method))
 
     def __str__(self) -> str:
         arguments = dict(self.cfg.items()) if isinstance(self.cfg, dict) else {}
@@ -105,12 +105,14 @@ def explain_build(error: Exception, failed: FailedBuild) -> str:
         name = unexpected[1]
         arguments = _arguments(failed)
         if isinstance(failed.cfg, dict) and name in failed.cfg and name not in arguments:
-            hint = did_you_mean(name, arguments) or (f'; its arguments are {", ".join(arguments)}' if arguments else '')
-            return f'the config cannot be built: {failed.kind} has no argument "{name}"{hint}'
+            known = f'; its arguments are {", ".join(arguments)}' if arguments else ''
+            return (f'the config cannot be built: {failed.kind} has no argument "{name}"'
+                    f'{did_you_mean(name, arguments) or known}')
     for key, value in failed.cfg.items() if isinstance(failed.cfg, dict) else ():
         kind = value.get('type') if isinstance(value, dict) else None
-        if isinstance(kind, str) and not any(registry.get(kind) for registry in _REGISTRIES):  # mmengine's error is odd
-            return f'the config cannot be built: there is no {key} "{kind}"{did_you_mean(kind, _registered(key, failed.owner))}'
+        if isinstance(kind, str) and not any(registry.get(kind) for registry in _REGISTRIES):
+            hint = did_you_mean(kind, _registered(key, failed.owner))
+            return f'the config cannot be built: there is no {key} "{kind}"{hint}'
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     return (f'the config cannot be built: {failed.kind}: {type(error).__name__}: {error} '
             f'(raised in {frame.f_code.co_filename}:{line}, for {failed})')

@@ -22,6 +22,7 @@ _FILE_ONLY = re.compile('|'.join((
     r'\s*\S+ - torch\.Size\(',  # how a parameter was initialised
     r'Exp name: ',
     r'"FileClient" will be deprecated',
+    r'`(save|resume)_param_scheduler` is True but `self.param_schedulers` is None',  # the config has no schedule
     r'"HardDiskBackend" is the alias of "LocalBackend"',
 )))
 

@@ -8,6 +8,7 @@ atomically. So the job can be killed at any time and started again.
 
 import gc
 import json
+import logging
 import os.path as osp
 import signal
 from collections.abc import Callable, Sequence
@@ -31,8 +32,10 @@ from mmvc.zoo import is_remote, published_hint
 
 from .checkpoints import last_good_checkpoint, require_resumable
 from .config import build_runner
+from .curves import write_curves
 from .distributed import local_checkpoint, on_main_process
 from .hooks import AtomicCheckpointHook, CheckWeightsHook, FinalMetricsHook, ResumeHook
+from .schedule_length import schedule_mismatch
 from .stage import Stage, capitalized, start_of
 from .stopping import TrainingStopped, requested_signal, stop_on_signals
 from .summary import format_summary
@@ -236,11 +239,14 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
     length = ', '.join(f'{count} {key.removeprefix("max_")}' for key, count in stage.schedule.items())
     print_log(f'{capitalized(stage.label)}: {length}; log file and curves are in "{runner.log_dir}"',
               logger='current')
+    if mismatch := schedule_mismatch(cfg):
+        print_log(f'The learning rate is scheduled for another length than that of {stage.label}: {mismatch}',
+                  logger='current', level=logging.WARNING)
     if cfg.get('load_from') is not None:
         fine_tunes = not cfg.resume and init is None
         runner.register_hook(CheckWeightsHook(allow_missing=not cfg.resume, allow_other=fine_tunes))
-    elif not allow_random:
-        _check_frozen(stage, runner)
+    else:
+        _check_frozen(stage, runner, allow_random)
     runner.register_hook(ResumeHook(settings, resumed_start))
     final = FinalMetricsHook()
     runner.register_hook(final)
@@ -252,6 +258,9 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
             with suppress(Exception):
                 runner.visualizer.close()  # so that services get the last numbers, as after a complete training
             raise
+        finally:
+            if is_main_process():
+                write_curves(stage.work_dir)
         stop = on_main_process(requested_signal)
 
     if checkpoint_hook is not None:
@@ -267,17 +276,21 @@ def _train(stage: Stage, step: Step, init: str | None, start: str | None, allow_
         torch.cuda.empty_cache()
 
 
-def _check_frozen(stage: Stage, runner: Runner) -> None:
-    """Raise an error if parts of the model are neither trained nor loaded from anywhere."""
+def _check_frozen(stage: Stage, runner: Runner, allow_random: bool) -> None:
+    """Raise an error, or warn, if parts of the model are neither trained nor loaded from anywhere."""
     model = runner.model
     while is_model_wrapper(model) and not hasattr(model, 'frozen_parts'):
         model = model.module
     loaded = [type_name(getattr(part, 'init_cfg', None)) == 'Pretrained' for part in
               (model, *(getattr(model, name, None) for name in getattr(model, 'frozen_parts', ())))]
     if len(loaded) > 1 and not loaded[0] and not all(loaded[1:]):
-        raise UsageError(f'{stage.label} leaves {", ".join(model.frozen_parts)} of the model as they are, and nothing '
-                         'loads their weights: set load_from to a checkpoint of the stage before (or '
-                         '--allow-random-weights, if they are to be random)')
+        parts = ', '.join(model.frozen_parts)
+        if not allow_random:
+            raise UsageError(f'{stage.label} leaves {parts} of the model as they are, and nothing loads their '
+                             'weights: set load_from to a checkpoint of the stage before (or '
+                             '--allow-random-weights, if they are to be random)')
+        print_log(f'The weights of {parts} are RANDOM, and {stage.label} does not train them', logger='current',
+                  level=logging.WARNING)
 
 
 def _checkpoint_hook(stage: Stage, runner: Runner) -> AtomicCheckpointHook | None:
@@ -297,8 +310,9 @@ def _check_trainable(stage: Stage) -> None:
                          "data after a resume. Use 'mmvc.ResumableTrainLoop', or 'mmengine.IterBasedTrainLoop' if "
                          'that is what you want')
     if type_name(stage.cfg.get('optim_wrapper')) == 'AmpOptimWrapper' and get_device() in ('cpu', 'mps'):
-        raise UsageError(f'{stage.label} uses mixed precision (AmpOptimWrapper), which needs a GPU, and this machine '
-                         'has none that fits: leave out --amp, or add --cfg-options optim_wrapper.type=OptimWrapper')
+        raise UsageError(f'{stage.label} uses mixed precision (AmpOptimWrapper), which needs a GPU, and it is to '
+                         f'run on the device "{get_device()}": leave out --amp, or add --cfg-options '
+                         'optim_wrapper.type=OptimWrapper')
 
 
 def _write_summary(stages: Sequence[Stage]) -> dict[str, dict[str, float]]:

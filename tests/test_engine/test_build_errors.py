@@ -56,7 +56,7 @@ def test_an_unknown_type():
     (dict(type='Car', wheel=None, seat=2), 'Car has no argument "seat" (did you mean "seats"?)'),
     (dict(type=Car, wheel=None, seat=2), 'Car has no argument "seat" (did you mean "seats"?)'),
     (dict(type='Van', wheel=None, seat=2), 'Van has no argument "seat" (did you mean "seats"?)'),
-    (dict(type='Van', wheel=None, laod=2), 'Van has no argument "laod" (did you mean "load"?)'),
+    (dict(type='Van', wheel=None, lload=2), 'Van has no argument "lload" (did you mean "load"?)'),
     (dict(type='Car', wheel=None, wings=2), 'Car has no argument "wings"; its arguments are wheel, seats'),
 ])
 def test_an_unknown_argument(cfg, end):

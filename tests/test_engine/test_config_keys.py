@@ -50,7 +50,7 @@ def test_variables_are_no_mistake(path, tmp_path, line):
     ('optim_wraper.optimizer.lr', 'it has no entry "optim_wraper" .did you mean "optim_wrapper"'),
     ('nothing.at_all', 'it has no entry "nothing", and nothing would read one'),
     ('train_cfg.max_iter', 'train_cfg has no entry "max_iter" .did you mean "train_cfg.max_iters"'),
-    ('optim_wrapper.optimzer.lr', 'optim_wrapper has no entry "optimzer" .did you mean "optim_wrapper.optimizer"'),
+    ('optim_wrapper.optimizerr.lr', 'optim_wrapper has no entry "optimizerr" .did you mean "optim_wrapper.optimizer"'),
     ('custom_hooks.0.momentun', 'custom_hooks.0 has no entry "momentun"'),
     ('stages.segmenter.train_cfg.max_iter', 'stage "segmenter": train_cfg has no entry "max_iter"'),
     ('stages.segmenter.optim_wraper.x', 'stage "segmenter": it has no entry "optim_wraper"'),

@@ -279,14 +279,17 @@ class TestFrozenParts:
         monkeypatch.setattr(TinyTracker, 'frozen_parts', ('backbone', 'head'), raising=False)
         return lambda work_dir='online', **options: train(work_dir, model__type='TinyTracker', **options)
 
-    def test_random_ones_are_refused(self, frozen, tmp_path):
+    def test_random_ones_are_refused(self, frozen, tmp_path, monkeypatch):
         with pytest.raises(UsageError, match='leaves backbone, head of the model as they are.*load_from.*'
                                              '--allow-random-weights'):
             frozen()
         stage = Stage('', load_config(str(tmp_path / 'all.py'), {'model.type': 'TinyTracker'}), str(tmp_path / 'w'))
         stage.cfg.work_dir = stage.work_dir
+        warnings = []
+        monkeypatch.setattr('mmvc.engine.stages.print_log', lambda text, level=0, **kwargs: warnings.append(text))
         run_stages([stage], allow_random=True)
         assert stage.finished()
+        assert 'The weights of backbone, head are RANDOM, and the training does not train them' in warnings
 
     def test_those_that_the_checkpoint_lacks_are_refused(self, frozen, train, tmp_path):
         weights = checkpoint(train('first'), 4)['state_dict']

@@ -1,4 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -7,12 +8,13 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmvc.engine import Stage, run_stages
+from mmvc.engine import Stage, enable_backends, run_stages
 from mmvc.engine.hooks import WeightMismatchError
 from mmvc.engine.stages import plan_stages
 from mmvc.engine.summary import format_summary
 from mmvc.utils.errors import UsageError
-from tests.helpers.tiny_stages import load_tiny_stages, write_config
+from mmvc.visualization import VideoSegLocalVisualizer
+from tests.helpers.tiny_stages import TinyModel, load_tiny_stages, write_config
 
 NAMES = ['segmenter', 'online', 'offline']
 
@@ -51,6 +53,57 @@ def copy_of(work_dir: Path, target: Path) -> Path:
             (target / path.parent.name).mkdir(parents=True, exist_ok=True)
             (target / path.parent.name / path.name).write_bytes(path.read_bytes())
     return target
+
+
+def scalars_of(folder: Path) -> list[dict]:
+    """What a stage logged, in all its runs."""
+    return [json.loads(line) for path in sorted(folder.glob('*/vis_data/scalars.json'))
+            for line in path.read_text().splitlines()]
+
+
+class TestLogs:
+    """Each stage logs into its own folder, whatever the name of the visualizer."""
+
+    @pytest.fixture(scope='class')
+    def logged_stages(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp('logs')
+        stages = load_tiny_stages(write_config(folder), folder / 'work', **{'visualizer.name': 'visualizer'})
+        for stage in stages:
+            stage.cfg.default_hooks.logger = dict(type='mmengine.LoggerHook', interval=1, log_metric_by_epoch=False)
+            if importlib.util.find_spec('tensorboard'):
+                enable_backends(stage.cfg, ['tensorboard'])
+        run_stages(stages)
+        return stages
+
+    def test_the_numbers(self, logged_stages):
+        for stage, length in zip(logged_stages, (6, 5, 4)):
+            folder = Path(stage.work_dir)
+            assert [entry['step'] for entry in scalars_of(folder) if 'loss' in entry] == list(range(1, length + 1))
+            assert any('tiny/mIoU' in entry for entry in scalars_of(folder))
+
+    def test_the_config(self, logged_stages):
+        for stage in logged_stages:
+            path, = Path(stage.work_dir).glob('*/vis_data/config.py')
+            cfg = Config.fromfile(path)
+            assert cfg.experiment_name == stage.name and cfg.train_cfg.max_iters == stage.cfg.train_cfg.max_iters
+
+    def test_the_curves_of_tensorboard(self, logged_stages):
+        pytest.importorskip('tensorboard')
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        for stage, length in zip(logged_stages, (6, 5, 4)):
+            folder, = Path(stage.work_dir).glob('*/vis_data')
+            assert len(list(folder.glob('events.*'))) == 1
+            events = EventAccumulator(str(folder))
+            events.Reload()
+            assert [event.step for event in events.Scalars('loss')] == list(range(1, length + 1))
+
+    def test_a_training_that_fails_closes_its_curves(self, tmp_path, monkeypatch):
+        closed = []
+        monkeypatch.setattr(VideoSegLocalVisualizer, 'close', lambda self: closed.append(self))
+        monkeypatch.setattr(TinyModel, 'predict', lambda self, inputs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run_stages(load_tiny_stages(write_config(tmp_path), tmp_path / 'work'))
+        assert len(closed) == 1
 
 
 class TestLoadStages:

@@ -18,11 +18,12 @@ from tests.helpers.tiny_stages import TinyModel, write_config
 
 
 @pytest.fixture
-def stage(tmp_path):
+def stage(tmp_path, forget_runs):
     """Make the training of a config without stages."""
     path = write_config(tmp_path, dict(only=('TinyModel', 6)))
 
     def make(name='work', **options):
+        forget_runs()
         cfg = load_config(path, {f'default_hooks.checkpoint.{key}': value for key, value in options.items()})
         return Stage('', cfg, str(tmp_path / name))
 

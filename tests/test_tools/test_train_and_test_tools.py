@@ -45,6 +45,30 @@ def test_train_resume_test(run, paths, tmp_path):
     assert cv2.VideoCapture(str(tmp_path / 'show/left.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 4
 
 
+@pytest.mark.parametrize('verbose', [False, True])
+def test_what_is_printed(run, paths, capsys, verbose):
+    """The log file has the config, the hooks and the environment; the terminal only with --verbose."""
+    config, data_root, work_dir = paths
+    both = Path(config).with_name('both.py')
+    both.write_text("_base_ = './tiny.py'\nstages = dict(one=dict(), two=dict())")
+    run('train', both, '--data-root', data_root, '--work-dir', work_dir, *(['--verbose'] if verbose else []))
+    printed = capsys.readouterr()
+    looked_up = ('Config:', 'Hooks will be executed', 'System environment:', 'Loads checkpoint by')
+    for log in work_dir.glob('*/*/*.log'):
+        assert all(text in log.read_text() for text in looked_up[:3])
+    assert [text in printed.out for text in looked_up] == [verbose] * 4
+    assert 'Stage "two": 4 iters; log file and curves are in' in printed.out
+    if not verbose:
+        assert len(printed.out.splitlines()) < 80
+        assert 'WARNING' not in printed.out and 'Warning' not in printed.err
+
+
+def test_a_device_that_is_not_there(run, paths):
+    config, data_root, work_dir = paths
+    message = error_of(run, 'train', config, '--data-root', data_root, '--work-dir', work_dir, '--device', 'cuda:99')
+    assert 'device "cuda:99" cannot be used' in message and '\n' not in message
+
+
 def test_losses_and_numbers_reach_the_visual_backends(run, paths):
     config, data_root, work_dir = paths
     pytest.importorskip('tensorboard')

@@ -70,16 +70,16 @@ def parse_args() -> argparse.Namespace:
 
 
 def run(args: argparse.Namespace) -> None:
-    from mmengine.device import get_device
     from mmengine.registry import init_default_scope
 
     from mmvc.analysis.masked_prediction import MaskedPrediction, summarize
     from mmvc.apis.loading import load_model, test_dataset
     from mmvc.engine import data_files, load_config
     from mmvc.registry import DATASETS
+    from mmvc.utils.devices import usable_device
     from mmvc.visualization import PanelDrawer
     cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
-    model, cfg, meta = load_model(cfg, args.checkpoint, args.device or get_device())
+    model, cfg, meta = load_model(cfg, args.checkpoint, usable_device(args.device))
     init_default_scope(cfg.get('default_scope') or 'mmvc')
     dataset = test_dataset(cfg)
     analysis = MaskedPrediction(model, DATASETS.build(dataset), GroundTruth(dataset), args.mask_ratio, args.patch_size,

@@ -53,7 +53,9 @@ class AtomicCheckpointHook(CheckpointHook):
 
     backend_args: dict | None
     file_backend: Any  # one of mmengine's
+    filename_tmpl: str
     interval: int
+    max_keep_ckpts: int
 
     def __init__(self, *args: Any, backend_args: dict | None = None, max_minutes: float | None = 10,
                  **kwargs: Any) -> None:
@@ -153,8 +155,9 @@ class AtomicCheckpointHook(CheckpointHook):
         self._stop(signal_number, f'in the validation after iteration {runner.iter}')
 
     def _stop(self, signal_number: int, when: str) -> NoReturn:
-        raise TrainingStopped(signal_number, f'stopped by {signal.Signals(signal_number).name} {when}, which is saved as '
-                              f'"{self.last_ckpt}": go on with --resume')
+        name = signal.Signals(signal_number).name
+        raise TrainingStopped(signal_number, f'stopped by {name} {when}, which is saved as "{self.last_ckpt}": go on '
+                              'with --resume')
 
     def _save_inside_epoch(self, runner: Runner, done: int) -> None:
         """Save the weights of an epoch that has begun, under a name of its own: a resumed training repeats it."""

@@ -25,6 +25,8 @@ class MSDeformAttnPixelDecoder(_MSDeformAttnPixelDecoder):
     Arguments and state dict are those of :class:`mmdet.models.layers.MSDeformAttnPixelDecoder`.
     """
 
+    point_generator: MlvlPointGenerator
+
     def __init__(self,
                  *args: Any,
                  positional_encoding: ConfigType = dict(num_feats=128, normalize=True),

@@ -1,27 +1,29 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The device of the inferencer, and half precision on it."""
+"""The device that a model runs on, and half precision on it."""
 
 import torch
 from mmengine.device import get_device
 
-from mmvc.utils.errors import UsageError
+from .errors import UsageError
 
 AMP_DTYPES = dict(bf16=torch.bfloat16, fp16=torch.float16)
 
 
-def find_device(name: str | None) -> torch.device:
-    """Get a device, and check that it works.
+def usable_device(name: str | None = None) -> torch.device:
+    """Return a device, after trying it.
 
     Args:
-        name (str, optional): Such as ``'cuda:0'``. None: an accelerator if there is one, else the CPU.
+        name (str, optional): Such as ``cpu``, ``cuda``, ``cuda:1`` or ``mps``. Defaults to None: an accelerator if
+            there is one, else the CPU.
 
     Raises:
-        UsageError: It cannot be used.
+        UsageError: There is no such device here, or this torch cannot use it.
     """
+    name = name or get_device()
     try:
-        device = torch.device(name or get_device())
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        device = torch.device(name)
+        torch.zeros(1, device=device).cpu()  # fails on a device without storage, too
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(f'device "{name}" cannot be used: {str(error).splitlines()[0]}; choose another one '
                          '(--device)') from error
     return device
