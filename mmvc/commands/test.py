@@ -22,6 +22,7 @@ from mmvc.engine import (
     hold_on_main_process,
     load_config,
     local_checkpoint,
+    on_device,
     report_errors,
     require_checkpoint,
     require_dataloader,
