@@ -17,7 +17,7 @@ from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.natural_order import natural_key
 
 from .detect import contains
-from .frame_files import FileFinder, video_name, video_of_images
+from .frame_files import FileFinder, use_slashes, video_name, video_of_images
 from .json_exports import find_json, only_json_in
 from .reader import FileReader, ReaderOption
 from .source import Category, Region, SourceVideo
@@ -65,9 +65,11 @@ class CocoPanoptic(FileReader):
         self.path, self.single_images = find_json(path), single_images
         self.has_tracks = ids_are_tracks or single_images
         content = read_json(self.path, _SCHEMA, _EXPECTED)
+        use_slashes(content['images'])
         raise_first(_find_faults(content, self.path))
         self._finder = FileFinder(images or (path if path.is_dir() else path.parent))
         self._masks = masks or _find_masks(self.path)
+        self.inputs = [self._masks]
         self.categories = [Category(entry['name'], _color(entry.get('color')), _flag(entry.get('isthing')))
                            for entry in content['categories']]
         self._index = {entry['id']: index for index, entry in enumerate(content['categories'])}

@@ -1,7 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Reader of COCO instances whose images are the frames of videos, with or without track ids."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.natural_order import natural_key
 
 from .detect import contains
-from .frame_files import FileFinder, frame_number, video_of_file, video_of_images
+from .frame_files import VIDEO_SUFFIXES, FileFinder, frame_number, use_slashes, video_of_file, video_of_images
 from .json_exports import find_json, only_json_in
 from .reader import FileReader
 from .shapes import fill_rectangle
@@ -58,6 +58,7 @@ class CocoTracks(FileReader):
     def __init__(self, path: Path, images: Path | None = None) -> None:
         self._path = find_json(path)
         content = read_json(self._path, _SCHEMA, _EXPECTED)
+        use_slashes(content['images'])
         self._check(content)
         categories = content['categories']
         self.categories = [Category(each['name'], is_thing=None if each.get('isthing') is None else
@@ -96,6 +97,9 @@ class CocoTracks(FileReader):
             if segmentation:
                 mask = mask_utils.decode(to_rle(segmentation, *size)).astype(bool)
             elif box is not None and len(box) == 4:
+                if min(box[2:]) < 0:
+                    raise DataError(f'its bbox has the size {box[2]:g} x {box[3]:g}, which is below 0: draw the box '
+                                    'again, and export again')
                 mask = fill_rectangle([box[:2], [box[0] + box[2], box[1] + box[3]]], size)
             else:
                 raise DataError('it has neither a mask nor a box: delete the object in the tool, and export again')
@@ -122,12 +126,8 @@ class CocoTracks(FileReader):
                                     f'{entries}: export the annotations again')
 
     def _list_videos(self, content: dict, images: Path | None) -> list[SourceVideo]:
-        groups: dict[str, list[dict]] = defaultdict(list)
-        names = {str(each['id']): each.get('name') or each.get('file_name') or f'video_{each["id"]}'
-                 for each in content.get('videos') or ()}
-        for image in content['images']:
-            groups[self._group_of(image, names)].append(image)
-        for name, group in groups.items():
+        groups = self._group(content)
+        for name, group in groups:
             sizes = {(image['height'], image['width']) for image in group}
             if len(sizes) > 1:
                 raise DataError(f'"{self._path}": the images of "{name}" have several sizes, such as '
@@ -136,14 +136,24 @@ class CocoTracks(FileReader):
         if images is not None and images.is_file():
             return [self._from_video_file(groups, images)]
         finder = FileFinder(images or self._find_images(), any_suffix=True)
-        return [self._from_images(name, groups[name], finder) for name in sorted(groups, key=natural_key)]
+        return [self._from_images(name, group, finder) for name, group in groups]
 
-    def _group_of(self, image: dict, names: dict[str, str]) -> str:
-        if image.get('video_id') is not None:
-            key = str(image['video_id'])
-            return Path(names.get(key, f'video_{key}')).with_suffix('').as_posix()
-        folder = '/'.join(image['file_name'].split('/')[:-1])
-        return folder or self._default_name()
+    def _group(self, content: dict) -> list[tuple[str, list[dict]]]:
+        """Name and images of each video. Videos of one name stay apart, and the writer refuses them."""
+        names = {str(each['id']): each.get('name') or each.get('file_name') or f'video_{each["id"]}'
+                 for each in content.get('videos') or ()}
+        groups: dict[tuple[str, str], list[dict]] = defaultdict(list)
+        for image in content['images']:
+            if image.get('video_id') is not None:
+                groups['video', str(image['video_id'])].append(image)
+            else:
+                groups['folder', '/'.join(image['file_name'].split('/')[:-1])].append(image)
+        full = {key: names.get(key[1], f'video_{key[1]}') if key[0] == 'video' else key[1] or self._default_name()
+                for key in groups}
+        short = {key: _without_video_suffix(name) if key[0] == 'video' else name for key, name in full.items()}
+        times = Counter(short.values())
+        named_groups = [(short[key] if times[short[key]] == 1 else full[key], group) for key, group in groups.items()]
+        return sorted(named_groups, key=lambda pair: natural_key(pair[0]))
 
     def _default_name(self) -> str:
         folder = self._path.resolve().parent
@@ -168,11 +178,11 @@ class CocoTracks(FileReader):
                 return sorted(group, key=lambda image: image[key])
         return sorted(group, key=lambda image: natural_key(image['file_name']))
 
-    def _from_video_file(self, groups: dict[str, list[dict]], path: Path) -> SourceVideo:
+    def _from_video_file(self, groups: list[tuple[str, list[dict]]], path: Path) -> SourceVideo:
         if len(groups) > 1:
-            raise UsageError(f'"{self._path}" has {len(groups)} videos ({named(sorted(groups))}), but "{path}" is one '
-                             'file: give the folder of the frames (--images)')
-        [(name, group)] = groups.items()
+            raise UsageError(f'"{self._path}" has {len(groups)} videos ({named([name for name, _ in groups])}), but '
+                             f'"{path}" is one file: give the folder of the frames (--images)')
+        [(name, group)] = groups
         numbers = {frame_number(Path(image['file_name']).stem): image for image in group}
         if None in numbers or len(numbers) < len(group):
             raise UsageError(f'"{self._path}" has images with other names than frame_000000.png, so that their places '
@@ -190,6 +200,11 @@ class CocoTracks(FileReader):
         folder = self._path.parent
         candidates = [folder.parent / 'images', folder / 'images', folder]
         return next(path for path in candidates if path.is_dir())
+
+
+def _without_video_suffix(name: str) -> str:
+    suffix = Path(name).suffix
+    return name[:-len(suffix)] if suffix.lower() in VIDEO_SUFFIXES and Path(name).stem else name
 
 
 def _track_of(annotation: dict[str, Any]) -> int | str | None:

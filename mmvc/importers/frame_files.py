@@ -212,6 +212,12 @@ def path_of(address: str) -> str:
     return address.replace('\\', '/')
 
 
+def use_slashes(entries: Iterable[dict]) -> None:
+    """Replace the backslashes of Windows in the ``file_name`` of entries of a COCO file."""
+    for entry in entries:
+        entry['file_name'] = entry['file_name'].replace('\\', '/')
+
+
 def frames_in(folder: Path) -> dict[str, Path]:
     """Images of a folder by name of the frame, in natural order; see :func:`mmvc.utils.files.files_in`."""
     return files_in(folder, IMAGE_SUFFIXES)

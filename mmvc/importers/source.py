@@ -90,12 +90,14 @@ class AnnotationSource(ABC):
         covers_frames (bool): Whether pixels outside all regions are labelled as background. False: they are
             unlabelled, or of no category.
         notes (Sequence[str]): What the user should know about the files, in sentences.
+        inputs (Sequence[Path]): Files and folders of labels that it has found besides those it was given.
     """
 
     categories: list[Category]
     has_tracks: bool = False
     covers_frames: bool = False
     notes: Sequence[str] = ()
+    inputs: Sequence[Path] = ()
 
     @abstractmethod
     def videos(self) -> list[SourceVideo]:

@@ -149,3 +149,45 @@ def test_several_files(export):
     assert not CocoTracks.matches(export)
     with pytest.raises(DataError, match='not exactly one JSON file'):
         CocoTracks.from_path(export)
+
+
+def two_videos(tmp_path, names):
+    """COCO with a video_id: the videos have one frame and one object each, and both objects have the same id."""
+    content = coco_content(3, name='{}.jpg')
+    content['images'].pop()
+    content['annotations'] = [each for each in content['annotations'] if each['image_id'] < 3]
+    content['videos'] = [dict(id=number, name=name) for number, name in enumerate(names, 1)]
+    for number, image in enumerate(content['images'], 1):
+        image.update(video_id=number)
+    write_frames(tmp_path / 'images', ['0', '1'])
+    return CocoTracks.from_path(write_json(tmp_path / 'a.json', content))
+
+
+@pytest.mark.parametrize('names, expected', [
+    (('clip.mov', 'clip.avi'), ['clip.avi', 'clip.mov']),
+    (('scene_1.1', 'scene_1.2'), ['scene_1.1', 'scene_1.2']),
+    (('left.mp4', 'right.mp4'), ['left', 'right']),
+])
+def test_names_keep_videos_apart(tmp_path, names, expected):
+    assert [video.name for video in two_videos(tmp_path, names).videos()] == expected
+
+
+def test_two_videos_of_one_name(tmp_path):
+    source = two_videos(tmp_path, ('clip', 'clip'))
+    assert [len(video.frames) for video in source.videos()] == [1, 1]
+    with pytest.raises(DataError, match='two videos are called "clip"'):
+        import_videos(source, tmp_path / 'out')
+
+
+def test_backslashes_of_windows(tmp_path):
+    write_frames(tmp_path / 'images/left', ['0', '1', '2'])
+    [video] = CocoTracks.from_path(write_json(tmp_path / 'a.json', coco_content(3, name='left\\{}.jpg'))).videos()
+    assert video.name == 'left' and [frame.name for frame in video.frames] == ['0', '1', '2']
+
+
+def test_a_box_of_negative_size(export):
+    content = coco_content()
+    content['annotations'][0].update(segmentation=[], bbox=[12, 13, -4.0, 5])
+    source = CocoTracks.from_path(write_json(export / 'annotations/instances_default.json', content))
+    with pytest.raises(DataError, match=r'annotations\[0\]: its bbox has the size -4 x 5'):
+        next(source.regions(source.videos()[0]))
