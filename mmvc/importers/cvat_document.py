@@ -20,6 +20,7 @@ _NO_AREA = ('points', 'polyline', 'cuboid', 'skeleton', 'tag')
 _OTHERS = ('polyline', 'points', 'cuboid', 'skeleton')
 _COLOR = re.compile(r'#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})')
 _CHUNK = 1 << 20
+_DEEPEST = 50  # elements within each other; CVAT has 10
 _LONGEST_TEXT = 10000  # letters of a name or an attribute
 
 
@@ -105,7 +106,7 @@ def read_document(path: Path) -> Document:
             while chunk := file.read(_CHUNK):
                 parser.expat.Parse(chunk, False)
         parser.expat.Parse(b'', True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # LookupError: there is no such encoding
         raise DataError(f'"{path}" is not valid XML ({error}): export it again') from error
     return parser.document
 
@@ -147,6 +148,8 @@ class _Parser:
     def _start(self, tag: str, values: dict[str, str]) -> None:
         if not self._path and tag != 'annotations':
             raise self._fail(f'the file begins with <{tag}>, not with <annotations>: it is not of CVAT')
+        if len(self._path) == _DEEPEST:
+            raise self._fail(f'the file has more than {_DEEPEST} elements within each other: it is not of CVAT')
         self._path.append(tag)
         inside = self._path[1:]
         self._text = [] if inside[:1] == ['meta'] or tag == 'attribute' else None

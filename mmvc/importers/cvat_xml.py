@@ -132,7 +132,7 @@ class CvatXml(FileReader):
         for image in self._document.images:
             where = f'"{self._path}", line {image.line}'
             path = finder.find(image.name, where)
-            folder = '/'.join(image.name.replace('\\', '/').split('/')[:-1]) or self._task_name()
+            folder = '/'.join(image.name.replace('\\', '/').split('/')[:-1])
             if path.stem in folders[folder]:
                 raise DataError(f'{where}: the image "{image.name[:100]}" is listed twice: export the file again')
             folders[folder][path.stem] = path
@@ -144,7 +144,7 @@ class CvatXml(FileReader):
         videos = []
         for name in sorted(folders, key=natural_key):
             order = sorted(folders[name], key=natural_key)
-            videos.append(video_of_images(name, {frame: folders[name][frame] for frame in order},
+            videos.append(video_of_images(name or self._task_name(), {frame: folders[name][frame] for frame in order},
                                           [frame for frame in order if shapes[name][frame]], shapes[name],
                                           sizes[name]))
         return videos

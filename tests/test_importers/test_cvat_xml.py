@@ -154,6 +154,8 @@ BAD = [
     ('<annotations>', '<!DOCTYPE a [<!ENTITY b "c">]>\n<annotations>', 'line 2.*document type'),
     ('<annotations>', '<annotation>', 'line 2.*not of CVAT'),
     ('</track>', '', 'not valid XML'),
+    ('encoding="utf-8"', 'encoding="klingon"', 'not valid XML .unknown encoding'),
+    ('</track>', '<a>' * 60 + '</a>' * 60 + '</track>', 'more than 50 elements within each other'),
     ('frame="0"', 'frame="-1"', 'frame "-1"'),
     ('frame="0"', '', 'has no "frame"'),
     ('frame="4"', 'frame="9"', 'frame 9 has labels, but'),
@@ -194,3 +196,14 @@ def test_missing_frames(export, tmp_path):
     write_frames(tmp_path / 'x', ['0'])
     with pytest.raises(DataError, match='annotations.xml", line'):
         CvatXml.from_path(write_cvat_xml(tmp_path / 'x/y/annotations.xml', body, 'annotation'))
+
+
+def test_images_beside_a_folder_with_the_name_of_the_task(tmp_path):
+    body = ''.join(f'<image id="{index}" name="{name}" width="32" height="24">'
+                   '<polygon label="car" points="2,2;10,2;10,10" z_order="0"></polygon></image>'
+                   for index, name in enumerate(['0.jpg', 'my_street/1.jpg']))
+    write_frames(tmp_path / 'images', ['0'])
+    write_frames(tmp_path / 'images/my_street', ['1'])
+    source = CvatXml.from_path(write_cvat_xml(tmp_path / 'annotations.xml', body, 'annotation'))
+    with pytest.raises(DataError, match='two videos are called "my_street"'):
+        import_videos(source, tmp_path / 'out')
