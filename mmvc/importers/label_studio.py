@@ -152,7 +152,9 @@ def _decode_brush(value: dict, size: tuple[int, int]) -> np.ndarray:
 
 def _draw_polygon(value: dict, size: tuple[int, int]) -> np.ndarray:
     fault = find_fault(value, {'points': [[float]]})
-    if fault is not None or any(len(point) != 2 for point in value['points']):
-        raise DataError(f'its points{fault or ""} are not pairs of numbers: draw it again')
+    if fault is None and any(len(point) != 2 for point in value['points']):
+        fault = ': points are not pairs of numbers'
+    if fault is not None:
+        raise DataError(f'the polygon{fault}; draw it again')
     height, width = size
     return fill_polygon([(x / 100 * width, y / 100 * height) for x, y in value['points']], size)

@@ -41,7 +41,8 @@ class LabelMe(FileReader):
     """Reader of LabelMe's JSON files.
 
     The shapes polygon, rectangle, circle and mask are read; lines and points are left out. ``group_id``, if there are
-    any, is the track id; shapes of one frame with the same label and ``group_id`` are one object. Pixels of the label
+    any, is the track id; shapes of one frame with the same label and ``group_id`` are one object. If two labels of one
+    image have the same ``group_id``, the groups of each label are counted on their own. Pixels of the label
     ``__ignore__`` are unlabelled. Images without a JSON are frames without labels.
 
     Args:
@@ -63,6 +64,7 @@ class LabelMe(FileReader):
         if not self._folders:
             raise DataError(f'"{path}" has no JSON files: give the folder that LabelMe has saved to')
         self._copies: TemporaryDirectory | None = None
+        self._groups_by_label = False  # whether two labels of an image have the same group
         labels: set[str] = set()
         kinds: Counter[str] = Counter()
         for folder in self._folders.values():
@@ -70,7 +72,9 @@ class LabelMe(FileReader):
                 shapes = _read(file)['shapes']
                 kinds.update(map(_kind, shapes))
                 labels |= {shape['label'] for shape in shapes if _kind(shape) not in _WITHOUT_AREA}
-                self.has_tracks |= any(shape.get('group_id') is not None for shape in shapes)
+                groups = {(shape['label'], shape['group_id']) for shape in shapes if shape.get('group_id') is not None}
+                self.has_tracks |= bool(groups)
+                self._groups_by_label |= len({group for _, group in groups}) < len(groups)
         self.notes = _notes(kinds)
         names = _category_names(path, labels)
         self.categories = [Category(name) for name in names]
@@ -138,6 +142,8 @@ class LabelMe(FileReader):
                 raise DataError(f'"{file}", shapes[{number}] ("{shape["label"]}"): {error}') from error
             track = shape.get('group_id')
             key = number if track is None else (shape['label'], track)
+            if track is not None and self._groups_by_label:
+                track = f'{shape["label"]} {track}'
             if shape['label'] == _IGNORED:
                 objects[number] = Region(VOID_CATEGORY, mask)
                 continue

@@ -67,12 +67,17 @@ class YoloSeg(FileReader):
         for folder, frames in folders.items():
             parts = [part for part in folder.relative_to(base).parts if part != IMAGES]
             name = video_name('/'.join(parts) or '.', base)
-            self._videos.setdefault(name, {}).update({key: (image, _label_file(image))
-                                                      for key, image in frames.items()})
+            video = self._videos.setdefault(name, {})
+            for key, image in frames.items():
+                if key in video:
+                    raise DataError(f'"{video[key][0]}" and "{image}" would both be the frame "{key}" of the video '
+                                    f'"{name}": rename a folder of them')
+                video[key] = image, _label_file(image)
         labels = [file for frames in self._videos.values() for _, file in frames.values() if file.is_file()]
         if not labels:
             raise DataError(f'none of the images of "{self.path}" has a label file: the file of images/NAME.jpg is '
                             'labels/NAME.txt')
+        self.inputs = sorted({file.parent for file in labels})
         tracked = {row.track is not None for file in labels for row in self._rows(file)}
         self.has_tracks = True in tracked
 

@@ -216,6 +216,8 @@ def test_keyframes_behind_the_end(export, tmp_path):
     ([task(1, 'f1.jpg', [region('brushlabels', dict(brushlabels=['a'], rle='x'))])], 'has no rle'),
     ([task(1, 'f1.jpg', [region('brushlabels', dict(brushlabels=['a'], rle=[1, 2]))])], 'cut off'),
     ([task(1, 'f1.jpg', [region('polygonlabels', dict(polygonlabels=['a'], points=[[1, 2, 3]]))])], 'not pairs'),
+    ([task(1, 'f1.jpg', [region('polygonlabels', dict(polygonlabels=['a'], points=[[1, '2']]))])],
+     r"the polygon: points\[0\]\[1\] is '2', not a finite number; draw"),
     ([task(1, 'f1.jpg', [region('polygonlabels', dict(polygonlabels=['a'], points=[[1, 2]]))])], '1 corners'),
     ([task(1, 'f9.jpg', [])], 'no file "f9.jpg"'),
     ([task(1, 'f1.jpg', []), task(2, 'f1.jpg', [])], 'task 2 has the image .* of .*task 1'),

@@ -180,3 +180,14 @@ def test_a_folder_without_json(tmp_path):
     assert not LabelMe.matches(tmp_path)
     with pytest.raises(DataError, match='has no shapes, imagePath'):
         LabelMe(tmp_path)
+
+
+def test_labels_that_count_their_groups_on_their_own(tmp_path):
+    write_frames(tmp_path / 'street', FRAMES)
+    for name, labels in (('f1', ['car', 'road']), ('f2', ['road'])):
+        shapes = [shape(label, corners(2, 2, 4, 4), group=1) for label in labels]
+        content = dict(shapes=shapes, imagePath=f'{name}.jpg', imageData=None)
+        (tmp_path / 'street' / f'{name}.json').write_text(json.dumps(content))
+    found = read_source(LabelMe(tmp_path / 'street'))['street']
+    assert [(label, track) for label, track, _ in found['f1']] == [('car', 'car 1'), ('road', 'road 1')]
+    assert [(label, track) for label, track, _ in found['f2']] == [('road', 'road 1')]

@@ -166,3 +166,17 @@ def test_rounded_coordinates(root):
     (root / 'labels/val/f2.txt').write_text('0 -0.001 0 1.0004 0 1 1 0 1\n')
     (_, _, mask), = read_source(YoloSeg(root))['val']['f2']
     assert np.all(mask)
+
+
+def test_folders_that_would_become_one_video(tmp_path):
+    for folder in ('a/images', 'images/a'):
+        write_frames(tmp_path / folder, FRAMES)
+    (tmp_path / 'data.yaml').write_text('names: [car, road]\ntrain: [images/a, a/images]\n')
+    write_labels(tmp_path / 'labels/a')
+    with pytest.raises(DataError, match='would both be the frame "f1" of the video "a"'):
+        YoloSeg(tmp_path)
+
+
+def test_label_folders_are_inputs(root):
+    expected_folders = {root / 'labels' / name for name in ('train/a', 'train/b', 'val')}
+    assert set(YoloSeg(root / 'data.yaml').inputs) == expected_folders
