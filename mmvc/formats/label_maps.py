@@ -46,12 +46,7 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
         FileNotFoundError: If there is no such file.
         DataError: If the file is damaged, not an image or a JPEG, or has several channels or not 8 bits per pixel.
     """
-    content = _read(path, backend_args)
-    label_map = None
-    if content[24:26] == _PNG_GREY_8_BIT:
-        label_map = _decode_by_opencv(content, path)  # faster than Pillow
-    if label_map is None or label_map.ndim != 2:  # OpenCV adds channels to a grey PNG with a transparent value
-        label_map = np.asarray(_decode_by_pillow(content, path))
+    label_map = _read_values(path, backend_args)
     if label_map.ndim != 2:
         raise DataError(f'mask "{path}" is a colour image of shape {label_map.shape}: save one class index per pixel '
                         f'(grey or palette image), not colours. {IMPORTER} converts the colours and object ids of '
@@ -63,6 +58,29 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
         raise DataError(f'mask "{path}" holds the value {label_map.max()} with more than 8 bits per pixel: save it as '
                         f'an 8-bit grey or palette image. {IMPORTER} converts the object ids of annotation tools')
     return label_map
+
+
+def read_id_map(path: PathLike) -> np.ndarray:
+    """Read the ids in a single-channel image of 1, 8 or 16 bits; a palette image gives its indices.
+
+    Args:
+        path (str | Path): Image file.
+
+    Returns:
+        np.ndarray: Ids, int32, shape (H, W).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        DataError: If the file is damaged, not an image or a JPEG, or has several channels or no whole numbers.
+    """
+    ids = _read_values(str(path), None)
+    if ids.ndim != 2:
+        raise DataError(f'mask "{path}" is a colour image of shape {ids.shape}: save one id per pixel (grey or '
+                        'palette image), not colours')
+    if ids.dtype.kind not in 'uib' or ids.size and not 0 <= ids.min() <= ids.max() < 1 << 31:
+        raise DataError(f'mask "{path}" holds {ids.dtype} numbers from {ids.min()} to {ids.max()}: save whole numbers '
+                        'of 8 or 16 bits')
+    return ids.astype(np.int32)
 
 
 def require_label_map(num_classes: int) -> None:
@@ -162,6 +180,17 @@ def segment_id(colour: Sequence[int]) -> int:
     """
     red, green, blue = colour
     return red + 256 * green + 65536 * blue
+
+
+def _read_values(path: str, backend_args: dict | None) -> np.ndarray:
+    """Values of an image as they are stored, (H, W), or (H, W, channels) of one in colour."""
+    content = _read(path, backend_args)
+    values = None
+    if content[24:26] == _PNG_GREY_8_BIT:
+        values = _decode_by_opencv(content, path)  # faster than Pillow
+    if values is None or values.ndim != 2:  # OpenCV adds channels to a grey PNG with a transparent value
+        values = np.asarray(_decode_by_pillow(content, path))
+    return values
 
 
 def _read(path: str, backend_args: dict | None) -> bytes:

@@ -2,6 +2,6 @@
 """What errors about files in other formats say about them."""
 
 #: how files in other formats become a dataset
-IMPORTER = 'tools/dataset_converters/from_annotations.py'
+IMPORTER = 'mmvc convert annotations'
 #: put behind the description of the expected file
 OR_IMPORT = f' ({IMPORTER} imports the exports of annotation tools)'

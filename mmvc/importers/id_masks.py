@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from mmvc.formats.label_maps import VOID_ID, VOID_LABEL, read_label_map
+from mmvc.formats.label_maps import VOID_ID, VOID_LABEL, read_id_map
 from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.files import PREDICTION_SUFFIXES, files_in, read_names
 from mmvc.utils.natural_order import natural_key
@@ -164,7 +164,7 @@ def read_binary_mask(path: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def read_sized_map(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Read a label map that must have the size of its video; see :func:`read_label_map`.
+    """Read a map of ids that must have the size of its video; see :func:`read_id_map`.
 
     Args:
         path (Path): The file.
@@ -173,11 +173,11 @@ def read_sized_map(path: Path, size: tuple[int, int]) -> np.ndarray:
     Raises:
         DataError: It cannot be read, or has another size.
     """
-    label_map = read_label_map(str(path))
-    if label_map.shape != size:
-        raise DataError(f'mask "{path}" has the size {label_map.shape}, its video {size} (height, width): save the '
+    ids = read_id_map(path)
+    if ids.shape != size:
+        raise DataError(f'mask "{path}" has the size {ids.shape}, its video {size} (height, width): save the '
                         'masks with the size of the frames, resized without interpolation')
-    return label_map
+    return ids
 
 
 def _find_roots(path: Path, images: Path | None) -> tuple[Path, Path]:

@@ -140,7 +140,7 @@ def test_testing_without_annotations(ovis_root):
     (lambda c: c['annotations'][0]['segmentations'].pop(), 'annotation 11 .* masks for 2 frames, its video has 3'),
     (lambda c: c['annotations'][0].update(video_id=9), 'annotation 11 .* belongs to video 9'),
     (lambda c: c['annotations'][0].update(category_id=99), 'annotation 11 .* category 99'),
-    (lambda c: c.update(videos=[]), 'has no videos.*from_annotations.py'),
+    (lambda c: c.update(videos=[]), 'has no videos.*mmvc convert annotations'),
     (lambda c: c.pop('categories'), 'has no categories'),
 ])
 def test_damaged_annotations(ovis_root, change, message):

@@ -51,7 +51,7 @@ def test_grey_with_a_transparent_value(path):
 
 
 @pytest.mark.parametrize('values, message', [
-    (np.zeros((4, 4, 3), np.uint8), r'mask.png" is a colour image of shape \(4, 4, 3\).*from_annotations.py'),
+    (np.zeros((4, 4, 3), np.uint8), r'mask.png" is a colour image of shape \(4, 4, 3\).*mmvc convert annotations'),
     (np.zeros((4, 4, 4), np.uint8), 'mask.png" is a colour image'),
     (np.full((4, 4), 300, np.uint16), 'mask.png" holds the value 300 with more than 8 bits'),
     (np.zeros((4, 4), bool), 'mask.png" holds bool numbers'),

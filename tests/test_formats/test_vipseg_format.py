@@ -56,7 +56,7 @@ def test_the_order_of_frames_is_that_of_the_videos(path):
     del content['videos']
     path.write_text(json.dumps(content))
     assert list(vipseg.read_annotations(path, list_videos=False).segments['a']) == ['10', '2', '1']
-    with pytest.raises(ValueError, match='has no videos.*from_annotations.py'):
+    with pytest.raises(ValueError, match='has no videos.*mmvc convert annotations'):
         vipseg.read_annotations(path)
 
 

@@ -208,3 +208,22 @@ def test_frames_of_one_size(davis):
     write_frames(davis / 'JPEGImages/480p/bear', ['00002'], size=(32, 24))
     with pytest.raises(DataError, match=r'has the size \(32, 24\), and .* has \(24, 32\)'):
         IdMasks(davis).videos()
+
+
+@pytest.mark.parametrize('bits', [1, 16])
+def test_other_depths(tmp_path, bits):
+    write_frames(tmp_path / 'frames/bear', NAMES)
+    (tmp_path / 'masks/bear').mkdir(parents=True)
+    mask = masks_of(0)[1]
+    pixels = mask if bits == 1 else np.where(mask, 300, 0).astype(np.uint16)
+    Image.fromarray(pixels).save(tmp_path / 'masks/bear/00001.png')
+    found = read_source(IdMasks(tmp_path / 'masks', tmp_path / 'frames'))['bear']['00001']
+    assert same(found, [('object', 1 if bits == 1 else 300, mask)])
+
+
+def test_colours_name_no_importer(tmp_path):
+    write_frames(tmp_path / 'frames/bear', NAMES)
+    (tmp_path / 'masks/bear').mkdir(parents=True)
+    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / 'masks/bear/00001.png')
+    with pytest.raises(DataError, match='is a colour image .* not colours$'):
+        read_source(IdMasks(tmp_path / 'masks', tmp_path / 'frames'))
