@@ -123,12 +123,15 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = build_parser(prog).parse_args(argv)
     with report_errors():
         reader = find_reader(args.path, args.format)
-        source = reader.from_path(args.path, args.images, **_reader_options(args, reader))
+        options = _reader_options(args, reader)
+        source = reader.from_path(args.path, args.images, **options)
+        files = [args.path, args.images, *(value for value in options.values() if isinstance(value, Path))]
+        switches = {name: value for name, value in options.items() if not isinstance(value, Path)}
         summary = import_videos(
             source, args.out, args.layout, classes=args.classes, void=args.void, background=args.background,
             stuff=args.stuff, val=args.val, val_share=args.val_share, all_labelled=args.all_labelled, link=args.frames,
-            image_format=args.image_format, inputs=[path for path in (args.path, args.images) if path is not None],
-            overwrite=args.overwrite)
+            image_format=args.image_format, inputs=[file for file in files if file is not None],
+            options=dict(switches, format=reader.NAME), overwrite=args.overwrite)
         print(f'{reader.NAME}: {len(summary.records)} videos in the layout {args.layout}')
         print(summary.to_text())
         print(f'\ncheck the dataset:\n  mmvc check {summary.config}\ntrain a small model on it:\n'

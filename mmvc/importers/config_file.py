@@ -20,7 +20,7 @@ _HEAD = """# Trains a small model on this dataset. It was written with the datas
 _base_ = {base}
 
 work_dir = {work_dir}
-data_root = '{{{{ fileDirname }}}}'
+data_root = {quote}{{{{ fileDirname }}}}{quote}
 classes = {classes}
 palette = {palette}
 metainfo = dict(classes=classes, palette=palette)
@@ -75,6 +75,7 @@ def config_text(root: Path, layout: str, classes: ClassMap, suffix: str, is_spar
         UsageError: The configs of this package are not installed.
     """
     values = dict(
+        quote=_quote(root.resolve()),
         base=_literal(_base(root, layout)),
         work_dir=_literal(f'work_dirs/{root.resolve().name}'),
         classes=_literal(classes.names),
@@ -100,6 +101,11 @@ def _base(root: Path, layout: str) -> str:
     if base.is_relative_to(here) and root.is_relative_to(here):
         return Path(os.path.relpath(base, root)).as_posix()
     return base.as_posix()
+
+
+def _quote(root: Path) -> str:
+    """The quotes for a path that mmengine puts between them as it is."""
+    return next((quote for quote in ("'", '"', '"""') if quote not in str(root)), "'")
 
 
 def _literal(value: object) -> str:

@@ -48,6 +48,7 @@ def import_videos(source: AnnotationSource,
                   link: str = 'copy',
                   image_format: str | None = None,
                   inputs: Sequence[PathLike] = (),
+                  options: Mapping[str, object] | None = None,
                   overwrite: bool = False) -> ImportSummary:
     """Write a dataset with the frames and labels of a source, and a config that trains on it.
 
@@ -73,6 +74,8 @@ def import_videos(source: AnnotationSource,
             frames of video files.
         inputs (Sequence[str | Path]): Files and folders that the source reads. They are protected, and an unfinished
             import goes on only if they have not changed. Defaults to ().
+        options (Mapping[str, object], optional): The format, and what else the reader was told. An unfinished import
+            goes on only with the same. Defaults to None.
         overwrite (bool): Whether to import everything again. Defaults to False.
 
     Returns:
@@ -91,18 +94,22 @@ def import_videos(source: AnnotationSource,
     class_map = choose_classes(source, layout, classes, void, background, stuff)
     require_tracks(source, layout, class_map)
     videos, unlabelled = _usable_videos(source, all_labelled)
+    inputs = [*inputs, *source.inputs]
     split_of = choose_split([video.name for video in videos], val, val_share)
     suffix = choose_suffix(videos, image_format)
     protect_inputs([root], {**dict.fromkeys(_image_folders(videos), 'images'),
                             **dict.fromkeys(inputs, 'annotations')}, 'OUT')
     settings = dict(layout=layout, classes=_in_words(class_map), validation=_hash(sorted(split_of.items())),
-                    frames=f'{link} {suffix}', labels='all' if all_labelled else 'drawn', source=fingerprint(inputs))
-    _require_own(root, layout, overwrite)
+                    frames=f'{link} {suffix}', labels='all' if all_labelled else 'drawn',
+                    annotations=fingerprint(inputs),
+                    options=' '.join(f'{name}={value}' for name, value in sorted((options or {}).items())) or 'none')
+    is_begun = (root / CONFIG).exists() or any((root / RECORDS).rglob('*.json'))
+    _require_own(root, layout, overwrite and is_begun)
     with hold_folder(root):
         if overwrite:
             for video in videos:
                 output_path(root / RECORDS, video.name, suffix='.json').unlink(missing_ok=True)
-        keep_settings(root, settings, overwrite)
+        keep_settings(root, settings, overwrite or not is_begun)  # before a video is finished, nothing is lost
         writer = LAYOUTS[layout](root, class_map, split_of)
         records = _write_videos(source, videos, writer, suffix, link, all_labelled)
         is_sparse = any(record['labelled'] < record['frames'] for record in records.values())
@@ -164,7 +171,7 @@ def choose_split(videos: Sequence[str], val: Sequence[str] = (), val_share: floa
 
 
 def fingerprint(paths: Sequence[PathLike]) -> str:
-    """Hash of the names, sizes and times of files, and of those in folders.
+    """Hash of the names, sizes and times of files, and of those in folders, whose places in the folder count.
 
     Args:
         paths (Sequence[str | Path]): Files and folders.
@@ -175,7 +182,8 @@ def fingerprint(paths: Sequence[PathLike]) -> str:
             [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
         for file in sorted(files):
             status = file.stat()
-            lines.append(f'{file.name} {status.st_size} {status.st_mtime_ns}')
+            name = file.name if file == Path(path) else file.relative_to(path).as_posix()
+            lines.append(f'{name} {status.st_size} {status.st_mtime_ns}')
     return _hash(lines)
 
 
@@ -188,6 +196,9 @@ def _usable_videos(source: AnnotationSource, all_labelled: bool) -> tuple[list[S
         if os.path.normpath(video.name) != video.name:
             raise DataError(f'the video "{video.name}" has a name that is no folder: rename it, for example to '
                             f'"{os.path.normpath(video.name)}"')
+        if video.name.replace('\ufeff', '').strip() != video.name:
+            raise DataError(f'the video {video.name!r} has a name that begins or ends with a space or a mark, which '
+                            'lists of videos cannot hold: rename it')
         if video.name in names:
             raise DataError(f'two videos are called "{video.name}": rename one of them')
         names.add(video.name)

@@ -213,6 +213,7 @@ def test_wrong_options(source, tmp_path, options, message):
 
 
 @pytest.mark.parametrize('name, message', [
+    ('north ', 'ends with a space or a mark'), ('\ufeffnorth', 'begins or ends with a space or a mark'),
     ('../up', 'leads out of its folder'), ('/abs', 'absolute'), ('a\nb', 'control characters'), ('.', 'names no file'),
     ('a//b', 'no folder'), ('north', 'two videos'), ('north/left', 'would hold that of video "north/left"'),
 ])
@@ -240,6 +241,12 @@ def test_names_cannot_change_the_config(source, tmp_path, load):
     source.categories = [Category(name, is_thing=False) for name in names]
     summary = import_videos(source, tmp_path / 'out')
     assert load(summary.config).dataset.metainfo['classes'] == tuple(names)
+
+
+@pytest.mark.parametrize('folder', ["it's", 'a"b', '{{x}}', 'a b'])
+def test_names_of_the_folder_cannot_change_the_config(source, tmp_path, load, folder):
+    summary = import_videos(source, tmp_path / folder / 'out')
+    assert load(summary.config).cfg.data_root == str(tmp_path / folder / 'out')
 
 
 def test_frames_are_numbered_where_their_names_do_not_sort(tmp_path):
@@ -348,6 +355,36 @@ def test_other_options_need_overwrite(source, tmp_path):
     assert summary.classes[-1] == 'rest'
     with pytest.raises(UsageError, match='has the layout semantic: give another folder'):
         import_videos(source, tmp_path / 'out', 'panoptic', inputs=[file], overwrite=True)
+
+
+def test_other_options_of_the_reader_need_overwrite(source, tmp_path):
+    import_videos(source, tmp_path / 'out', options=dict(format='id-masks', binary=True))
+    with pytest.raises(UsageError, match='with options binary=True format=id-masks, not options format=id-masks: ask'):
+        import_videos(source, tmp_path / 'out', options=dict(format='id-masks'))
+    import_videos(source, tmp_path / 'out', options=dict(binary=True, format='id-masks'))
+
+
+def test_files_that_the_source_has_found_are_inputs(source, tmp_path):
+    (tmp_path / 'masks').mkdir()
+    (tmp_path / 'masks/0.png').write_text('1')
+    source.inputs = [tmp_path / 'masks']
+    import_videos(source, tmp_path / 'out')
+    (tmp_path / 'masks/0.png').rename(tmp_path / 'masks/1.png')
+    with pytest.raises(UsageError, match='with annotations .*, not annotations .*--overwrite'):
+        import_videos(source, tmp_path / 'out')
+    with pytest.raises(UsageError, match='would overwrite or mix with the input'):
+        import_videos(source, tmp_path / 'masks/out')
+
+
+def test_a_failed_first_try_leaves_the_choice(source, tmp_path):
+    good, source.found[0] = source.found[0], SourceVideo('north', SIZE, [
+        SourceFrame('0', tmp_path / 'frames/missing.jpg', 0, True)])
+    source.found[1:] = []
+    with pytest.raises(DataError, match='does not exist'):
+        import_videos(source, tmp_path / 'out')
+    source.found[0] = good
+    import_videos(source, tmp_path / 'out', 'instances')
+    assert (tmp_path / 'out/train.json').is_file()
 
 
 def test_folders_of_others_stay_as_they_are(source, tmp_path):
