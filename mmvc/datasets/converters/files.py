@@ -40,16 +40,16 @@ def keep_settings(dst: Path, settings: dict, overwrite: bool) -> None:
                 raise UsageError(f'"{path}" is damaged ({error}), so the settings of the files in "{dst}" are not '
                                  'known: convert everything again with --overwrite') from error
     if before != settings and not overwrite:
-        changed = [name for name in {**before, **settings} if before.get(name) != settings.get(name)]
-        raise UsageError(f'"{dst}" was converted with {_in_words(before, changed)}, not '
-                         f'{_in_words(settings, changed)}: ask for the same, choose another folder, or convert '
+        changed = {name: value for name, value in settings.items() if before.get(name) != value}
+        raise UsageError(f'"{dst}" was converted with {_in_words(before)}, not '
+                         f'{_in_words(changed or settings)}: ask for the same, choose another folder, or convert '
                          'everything again with --overwrite')
     remove_orphaned_drafts(dst)
     atomic_write(path, json.dumps(settings).encode())
 
 
-def _in_words(settings: dict, names: Sequence[str]) -> str:
-    return ', '.join(f'{name} {settings.get(name)}' for name in names)
+def _in_words(settings: dict) -> str:
+    return ', '.join(f'{name} {value}' for name, value in settings.items())
 
 
 def is_whole(path: Path, size: tuple[int, int]) -> bool:
