@@ -61,7 +61,9 @@ def read_label_map(path: str, backend_args: dict | None = None) -> np.ndarray:
 
 
 def read_id_map(path: PathLike) -> np.ndarray:
-    """Read the ids in a single-channel image of 1, 8 or 16 bits; a palette image gives its indices.
+    """Read the ids in a grey image of 1, 8 or 16 bits; a palette image gives its indices.
+
+    A colour image is grey if its channels are equal, and its alpha channel, if it has one, is opaque.
 
     Args:
         path (str | Path): Image file.
@@ -71,9 +73,11 @@ def read_id_map(path: PathLike) -> np.ndarray:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        DataError: If the file is damaged, not an image or a JPEG, or has several channels or no whole numbers.
+        DataError: If the file is damaged, not an image or a JPEG, or has colours or no whole numbers.
     """
     ids = _read_values(str(path), None)
+    if ids.ndim == 3 and _is_grey(ids):
+        ids = ids[..., 0]
     if ids.ndim != 2:
         raise DataError(f'mask "{path}" is a colour image of shape {ids.shape}: save one id per pixel (grey or '
                         'palette image), not colours')
@@ -81,6 +85,13 @@ def read_id_map(path: PathLike) -> np.ndarray:
         raise DataError(f'mask "{path}" holds {ids.dtype} numbers from {ids.min()} to {ids.max()}: save whole numbers '
                         'of 8 or 16 bits')
     return ids.astype(np.int32)
+
+
+def _is_grey(image: np.ndarray) -> bool:
+    """Whether the colour channels of an image, grey and alpha, RGB or RGBA, are equal, and its alpha is opaque."""
+    colors = image[..., :-1] if image.shape[-1] in (2, 4) else image
+    is_opaque = colors is image or bool((image[..., -1] == np.iinfo(image.dtype).max).all())
+    return is_opaque and bool((colors == colors[..., :1]).all())
 
 
 def require_label_map(num_classes: int) -> None:

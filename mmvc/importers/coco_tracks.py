@@ -60,7 +60,7 @@ class CocoTracks(FileReader):
         content = read_json(self._path, _SCHEMA, _EXPECTED)
         use_slashes(content['images'])
         self._check(content)
-        categories = content['categories']
+        categories = _without_empty_doubles(content)
         self.categories = [Category(each['name'], is_thing=None if each.get('isthing') is None else
                                     bool(each['isthing'])) for each in categories]
         self._category_of = {str(category['id']): index for index, category in enumerate(categories)}
@@ -200,6 +200,13 @@ class CocoTracks(FileReader):
         folder = self._path.parent
         candidates = [folder.parent / 'images', folder / 'images', folder]
         return next(path for path in candidates if path.is_dir())
+
+
+def _without_empty_doubles(content: dict) -> list[dict]:
+    """The categories, without those of a name that another has, too, and of no object: Roboflow lists its projects."""
+    used = {str(each['category_id']) for each in content['annotations']}
+    times = Counter(each['name'] for each in content['categories'])
+    return [each for each in content['categories'] if times[each['name']] == 1 or str(each['id']) in used]
 
 
 def _without_video_suffix(name: str) -> str:

@@ -191,3 +191,10 @@ def test_a_box_of_negative_size(export):
     source = CocoTracks.from_path(write_json(export / 'annotations/instances_default.json', content))
     with pytest.raises(DataError, match=r'annotations\[0\]: its bbox has the size -4 x 5'):
         next(source.regions(source.videos()[0]))
+
+
+def test_a_project_with_the_name_of_a_category(export):
+    content = coco_content()
+    content['categories'].insert(0, dict(id=0, name='car', supercategory='none'))
+    path = write_json(export / 'annotations/instances_default.json', content)
+    assert [category.name for category in CocoTracks.from_path(path).categories] == ['car', 'tree']

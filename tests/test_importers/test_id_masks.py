@@ -176,7 +176,7 @@ def test_binary_masks_of_davis_2016(davis, tmp_path):
     (lambda path: write_palette(path, id_map(1)[:-1]), r'has the size \(23, 32\), its video \(24, 32\)'),
     (lambda path: path.write_bytes(path.read_bytes()[:-20]), 'cannot be decoded'),
     (lambda path: path.write_bytes(b''), 'the file is empty'),
-    (lambda path: cv2.imwrite(str(path), np.zeros((*SIZE, 3), np.uint8)), 'is a colour image'),
+    (lambda path: cv2.imwrite(str(path), np.full((*SIZE, 3), (0, 0, 7), np.uint8)), 'is a colour image'),
     (lambda path: Image.fromarray(id_map(1)).save(path, format='JPEG'), 'is a JPEG'),
 ])
 def test_damaged_masks(davis, change, message):
@@ -221,9 +221,22 @@ def test_other_depths(tmp_path, bits):
     assert same(found, [('object', 1 if bits == 1 else 300, mask)])
 
 
-def test_colours_name_no_importer(tmp_path):
+@pytest.mark.parametrize('channels', [2, 3, 4])
+def test_grey_masks_in_colour(tmp_path, channels):
     write_frames(tmp_path / 'frames/bear', NAMES)
     (tmp_path / 'masks/bear').mkdir(parents=True)
-    Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(tmp_path / 'masks/bear/00001.png')
+    pixels = np.repeat(np.where(masks_of(0)[1], 255, 0).astype(np.uint8)[..., None], channels, axis=2)
+    if channels != 3:
+        pixels[..., -1] = 255
+    Image.fromarray(pixels).save(tmp_path / 'masks/bear/00001.png')
+    found = read_source(IdMasks(tmp_path / 'masks', tmp_path / 'frames', binary=True))['bear']['00001']
+    assert same(found, [('object', 1, masks_of(0)[1])])
+
+
+@pytest.mark.parametrize('color', [(5, 0, 0), (5, 5, 5, 0)])
+def test_colours_name_no_importer(tmp_path, color):
+    write_frames(tmp_path / 'frames/bear', NAMES)
+    (tmp_path / 'masks/bear').mkdir(parents=True)
+    Image.fromarray(np.full((*SIZE, len(color)), color, np.uint8)).save(tmp_path / 'masks/bear/00001.png')
     with pytest.raises(DataError, match='is a colour image .* not colours$'):
         read_source(IdMasks(tmp_path / 'masks', tmp_path / 'frames'))
