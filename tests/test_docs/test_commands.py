@@ -88,6 +88,8 @@ def check_python(parse, command):
     if command.words[1:3] == ('-m', 'pytest') or command.words[1] == '-c':
         return
     is_command = command.words[1:3] == ('-m', 'mmvc')
+    if is_command and command.words[3].startswith('-'):
+        return  # of mmvc itself
     if is_command:
         find_command(command.words[3:])
     if command.inline and len(command.words) <= (5 if is_command else 3):
