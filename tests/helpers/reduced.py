@@ -25,6 +25,8 @@ MINIATURES = [
 WORK_DIR = 'work_dirs/mvc/dvispp_r18_synthetic'
 #: the command that makes the weights
 TRAINING = ('python', 'tools/train.py', 'configs/mvc/dvispp_r18_synthetic.py')
+#: the same by the console script
+TRAINING_BY_COMMAND = ('python', '-m', 'mmvc', 'train', TRAINING[-1])
 #: placeholders of the documentation -> what takes their place
 STAND_INS = dict(
     CONFIG='configs/mvc/dvispp_r18_synthetic.py',

@@ -20,7 +20,7 @@ from mmengine.config import Config
 from mmvc.commands.dispatch import find_command
 from mmvc.utils.config_names import config_files
 from tests.helpers.doc_commands import COMMANDS, NEEDS, PAGES, ROOT, Command, commands_of, marks
-from tests.helpers.reduced import TRAINING, reduce
+from tests.helpers.reduced import TRAINING, TRAINING_BY_COMMAND, reduce
 
 OWN_FOLDERS = ('benchmarks/', 'configs/', 'demo/', 'requirements/', 'tests/', 'tools/')
 #: configs that only the reader has, or that a page has just written
@@ -88,6 +88,8 @@ def check_python(parse, command):
     if command.words[1:3] == ('-m', 'pytest') or command.words[1] == '-c':
         return
     is_command = command.words[1:3] == ('-m', 'mmvc')
+    if is_command and command.words[3].startswith('-'):
+        return  # of mmvc itself
     if is_command:
         find_command(command.words[3:])
     if command.inline and len(command.words) <= (5 if is_command else 3):
@@ -190,7 +192,7 @@ def test_what_cannot_be_run_is_marked(command):
 
 @each(RUN.values())
 def test_run(here, run_script, command):
-    if command.words == TRAINING:
+    if command.words in (TRAINING, TRAINING_BY_COMMAND):
         assert (here / 'work_dirs/mvc/dvispp_r18_synthetic/summary.json').is_file()  # the fixture ran it
     else:
         run_script(reduce(command))
