@@ -21,7 +21,7 @@ from .reader import FileReader
 from .source import VOID_CATEGORY, Category, Region, SourceVideo
 
 MASKS, FRAMES, LABELS = 'SegmentationClass', 'JPEGImages', 'labelmap.txt'
-_BLACK = 0  # colour of the background, unless a label has the name
+_BLACK = 0  # colour of the background, also if a label of this name has another one
 _VOC_VOID = 224 << 16 | 224 << 8 | 192  # colour of unlabelled pixels in Pascal VOC
 
 
@@ -49,8 +49,9 @@ class CvatMasks(FileReader):
     def __init__(self, path: Path, images: Path | None = None) -> None:
         self._root = path
         colors = read_label_map_file(path / LABELS)
-        self._background = next((color for name, color in colors.items() if name.lower() == BACKGROUND), _BLACK)
-        labels = {name: color for name, color in colors.items() if color != self._background}
+        background = next((color for name, color in colors.items() if name.lower() == BACKGROUND), _BLACK)
+        labels = {name: color for name, color in colors.items() if color != background}
+        self._background = {background, _BLACK} - set(labels.values())
         self.categories = [Category(name, (color >> 16, color >> 8 & 255, color & 255))
                            for name, color in labels.items()]
         self._category_of = {color: index for index, color in enumerate(labels.values())}
@@ -97,7 +98,7 @@ class CvatMasks(FileReader):
         colors = self._colors_of(path)
         regions = []
         for color in np.unique(colors).tolist():
-            if color == self._background:
+            if color in self._background:
                 continue
             if color not in self._category_of:
                 raise DataError(f'mask "{path}" has the colour ({color >> 16}, {color >> 8 & 255}, {color & 255}), '

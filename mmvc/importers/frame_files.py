@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from mmvc.apis.video_files import open_video
 from mmvc.utils.errors import DataError
 from mmvc.utils.files import IMAGE_SUFFIXES, files_in
-from mmvc.utils.image_files import read_size
+from mmvc.utils.image_files import find_damage, read_size
 from mmvc.utils.names import find_name_fault
 from mmvc.utils.natural_order import natural_key
 from mmvc.utils.progress import ProgressBars
@@ -84,7 +84,9 @@ def video_of_images(name: str, images: Mapping[str, Path], labelled: Iterable[st
     for path in images.values():
         found = read_size(path)
         if found is None:
-            raise DataError(f'image "{path}" cannot be read: restore the file, or remove it and its labels')
+            damage = find_damage(path.read_bytes())
+            raise DataError(f'image "{path}" cannot be read ({damage or "it is not an image"}): restore the file, or '
+                            'remove it and its labels')
         found = found[::-1]
         if size is not None and first is None and found != size:
             raise DataError(f'"{path}" has the size {found}, its annotations are for {size} (height, width): give the '

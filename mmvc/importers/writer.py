@@ -31,7 +31,7 @@ from .layouts import LAYOUTS, Layout, VideoLabels
 from .source import AnnotationSource, Region, SourceFrame, SourceVideo
 from .summary import ImportSummary
 
-RECORDS = '.records'  # folder with a file for each finished video
+RECORDS, _RECORD = '.records', 'record.json'  # a folder for each finished video, and what lies in it
 
 
 def import_videos(source: AnnotationSource,
@@ -103,12 +103,12 @@ def import_videos(source: AnnotationSource,
                     frames=f'{link} {suffix}', labels='all' if all_labelled else 'drawn',
                     annotations=fingerprint(inputs),
                     options=' '.join(f'{name}={value}' for name, value in sorted((options or {}).items())) or 'none')
-    is_begun = (root / CONFIG).exists() or any((root / RECORDS).rglob('*.json'))
+    is_begun = (root / CONFIG).exists() or any((root / RECORDS).rglob(_RECORD))
     _require_own(root, layout, overwrite and is_begun)
     with hold_folder(root):
         if overwrite:
             for video in videos:
-                output_path(root / RECORDS, video.name, suffix='.json').unlink(missing_ok=True)
+                _record_path(root, video.name).unlink(missing_ok=True)
         keep_settings(root, settings, overwrite or not is_begun)  # before a video is finished, nothing is lost
         writer = LAYOUTS[layout](root, class_map, split_of)
         records = _write_videos(source, videos, writer, suffix, link, all_labelled)
@@ -281,7 +281,7 @@ def _write_video(source: AnnotationSource, video: SourceVideo, layout: Layout, s
         frames=len(names), labelled=num_labelled, size=list(video.size), index=labels.record(),
         pixels=_by_name(labels, labels.pixels), shown=_by_name(labels, labels.frames),
         objects=_by_name(labels, labels.objects))
-    atomic_write(output_path(layout.root / RECORDS, video.name, suffix='.json'), json.dumps(record).encode())
+    atomic_write(_record_path(layout.root, video.name), json.dumps(record).encode())
     return record
 
 
@@ -313,10 +313,14 @@ def _frame_names(frames: Sequence[SourceFrame]) -> list[str]:
     return [f'{index:06d}' for index in range(len(frames))]
 
 
+def _record_path(root: Path, video: str) -> Path:
+    return output_path(root / RECORDS, video) / _RECORD
+
+
 def _finished(layout: Layout, video: SourceVideo, suffix: str) -> dict | None:
     """Record of a video whose files are all there; None otherwise."""
     try:
-        record = json.loads(output_path(layout.root / RECORDS, video.name, suffix='.json').read_bytes())
+        record = json.loads(_record_path(layout.root, video.name).read_bytes())
         numbers = (int(record['frames']), int(record['labelled']))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -120,8 +120,7 @@ def _pixels(content: bytes) -> int:
     """Number of pixels that the header of an image says; 0 if it is no image."""
     if content.startswith(PNG_SIGNATURE):
         return int.from_bytes(content[16:20], 'big') * int.from_bytes(content[20:24], 'big')
-    # Pillow has a limit of its own: it warns from here on, and raises an error from the double
-    Image.MAX_IMAGE_PIXELS = max(1, int(min(max_megapixels() * 1e6, 1 << 40)))
+    _set_limit_of_pillow()
     try:
         with Image.open(io.BytesIO(content)) as image:
             return image.width * image.height
@@ -129,6 +128,11 @@ def _pixels(content: bytes) -> int:
         return int(re.findall(r'\d+', str(error))[0])
     except Exception:  # the decoder says what is wrong with it
         return 0
+
+
+def _set_limit_of_pillow() -> None:
+    """Pillow has a limit of its own: it warns from there on, and raises an error from the double."""
+    Image.MAX_IMAGE_PIXELS = max(1, int(min(max_megapixels() * 1e6, 1 << 40)))
 
 
 def _has_jpeg_end(content: bytes) -> bool:
@@ -197,6 +201,7 @@ def read_size(path: str | Path) -> tuple[int, int] | None:
     Args:
         path (str | Path): The file.
     """
+    _set_limit_of_pillow()
     try:
         with Image.open(path) as image:
             return size_of(image)

@@ -104,3 +104,11 @@ def test_grey_values_without_a_label(tmp_path):
     write_mask(root / 'SegmentationClass/frame_000002.png', lines_of(2) + 7, grey=True)
     with pytest.raises(DataError, match='has the value 9, but .* has only 3 labels'):
         import_videos(CvatMasks.from_path(root), tmp_path / 'out')
+
+
+def test_black_is_background_beside_a_background_of_another_colour(tmp_path):
+    root = write_cvat_masks(tmp_path / 'street')
+    (root / 'labelmap.txt').write_text(LABELMAP.replace('background:0,0,0', 'background:0,128,0'))
+    source = CvatMasks.from_path(root)
+    assert [category.name for category in source.categories] == ['car', 'tree']
+    assert [len(regions) for regions in source.regions(source.videos()[0])] == [2, 2]

@@ -152,3 +152,13 @@ def test_a_broken_frame_of_a_video_is_named(monkeypatch):
 def test_frame_numbers_of_cvat():
     assert frame_number('frame_000012') == 12 and frame_number('Frame_0') == 0
     assert frame_number('street_000012') is None and frame_number('frame_1_b') is None
+
+
+def test_a_frame_with_too_many_pixels(tmp_path, monkeypatch):
+    path = tmp_path / '0.png'
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(path)
+    monkeypatch.setenv('MMVC_MAX_MEGAPIXELS', '0.0005')
+    with pytest.raises(DataError, match='cannot be read .its 0 megapixels are more than the limit'):
+        video_of_images('street', {'0': path}, [])
+    monkeypatch.setenv('MMVC_MAX_MEGAPIXELS', '0.002')
+    assert video_of_images('street', {'0': path}, []).size == (40, 50)

@@ -243,6 +243,13 @@ def test_names_cannot_change_the_config(source, tmp_path, load):
     assert load(summary.config).dataset.metainfo['classes'] == tuple(names)
 
 
+def test_a_video_named_as_a_record(source, tmp_path):
+    source.found[1] = SourceVideo('north.json/b', SIZE, source.found[1].frames)
+    source.labels['north.json/b'] = source.labels['south']
+    summary = import_videos(source, tmp_path / 'out')
+    assert list(summary.records) == ['north', 'north.json/b']
+
+
 @pytest.mark.parametrize('folder', ["it's", 'a"b', '{{x}}', 'a b'])
 def test_names_of_the_folder_cannot_change_the_config(source, tmp_path, load, folder):
     summary = import_videos(source, tmp_path / folder / 'out')
