@@ -232,16 +232,23 @@ def _require_own(root: Path, layout: str, overwrite: bool) -> None:
     if not root.is_dir():
         return
     strange = sorted(path.name for path in root.iterdir() if path.name != LOCK)
-    if strange and not (root / SETTINGS).is_file():
-        raise UsageError(f'"{root}" holds "{strange[0]}" and is not an imported dataset: give a new folder')
-    if not strange or not overwrite:
+    if not strange:
         return
+    before = _settings_of(root)
+    if before is None or before and 'layout' not in before:
+        raise UsageError(f'"{root}" holds "{strange[0]}" and is not an imported dataset: give a new folder')
+    if overwrite and before.get('layout', layout) != layout:
+        raise UsageError(f'"{root}" has the layout {before["layout"]}: give another folder for the layout {layout}')
+
+
+def _settings_of(root: Path) -> dict | None:
+    """The settings that a folder was written with, by this or another converter; empty if the file is damaged."""
     try:
-        before = json.loads((root / SETTINGS).read_bytes())['layout']
-    except (ValueError, TypeError, KeyError):
-        return  # it is damaged; `overwrite` repairs it
-    if before != layout:
-        raise UsageError(f'"{root}" has the layout {before}: give another folder for the layout {layout}')
+        return dict(json.loads((root / SETTINGS).read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        return {}  # `overwrite` repairs it
 
 
 def _write_videos(source: AnnotationSource, videos: Sequence[SourceVideo], layout: Layout, suffix: str, link: str,

@@ -402,6 +402,10 @@ def test_folders_of_others_stay_as_they_are(source, tmp_path):
         with pytest.raises(UsageError, match='holds "train.txt" and is not an imported dataset'):
             import_videos(source, out, overwrite=overwrite)
     assert [path.name for path in out.iterdir()] == ['train.txt']
+    (out / '.settings.json').write_text('{"height": 480, "quality": 75}')  # of the converter of VSPW
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match='is not an imported dataset'):
+            import_videos(source, out, overwrite=overwrite)
     with pytest.raises(UsageError, match='would overwrite or mix with the input'):
         import_videos(source, tmp_path / 'frames/north/out')
     with pytest.raises(UsageError, match='is a file'):
