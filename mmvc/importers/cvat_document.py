@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from mmvc.utils.errors import DataError
+from mmvc.utils.errors import DataError, UsageError
 
 #: shapes with an area
 AREAS = ('box', 'polygon', 'mask', 'ellipse')
@@ -98,8 +98,11 @@ def read_document(path: Path) -> Document:
         Document: Its content.
 
     Raises:
+        UsageError: There is no such file.
         DataError: It is not XML, has a document type, or is not of CVAT.
     """
+    if not path.is_file():
+        raise UsageError(f'"{path}" does not exist: give the XML file of CVAT, or the folder that it lies in')
     parser = _Parser(path)
     try:
         with open(path, 'rb') as file:

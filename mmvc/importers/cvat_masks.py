@@ -139,8 +139,11 @@ def read_label_map_file(path: Path) -> dict[str, int]:
         dict[str, int]: Colour, as R * 65536 + G * 256 + B, by name, in the order of the lines.
 
     Raises:
+        UsageError: There is no such file.
         DataError: It is not text, a line has no colour, or a name or colour is there twice.
     """
+    if not path.is_file():
+        raise UsageError(f'"{path}" does not exist: give the folder that CVAT has exported, with {LABELS} and {MASKS}')
     try:
         lines = path.read_bytes().decode('utf-8-sig').splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmvc.utils.errors import UsageError
+
 from .source import AnnotationSource
 
 
@@ -53,7 +55,14 @@ class FileReader(AnnotationSource):
 
     @classmethod
     def from_path(cls, path: Path, images: Path | None = None, **options: Any) -> AnnotationSource:
-        """Open annotations; the arguments are those of the class."""
+        """Open annotations; the arguments are those of the class.
+
+        Raises:
+            UsageError: A file or folder that is named does not exist.
+        """
+        for name, value in dict(options, images=images).items():
+            if isinstance(value, Path) and not value.exists():
+                raise UsageError(f'"{value}" does not exist: correct it (--{name.replace("_", "-")})')
         return cls(path, images, **options)
 
     @classmethod

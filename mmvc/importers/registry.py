@@ -22,6 +22,7 @@ READERS: dict[str, type[FileReader]] = {
     for reader in (CvatXml, CvatMasks, MotsPng, CocoTracks, CocoPanoptic, LabelMe, LabelStudio, YoloSeg, IdMasks,
                    VideoAndMasks)
 }
+_MOST_FOLDERS = 20  # in which a format is looked for
 _ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar')
 
 
@@ -46,8 +47,24 @@ def find_reader(path: Path, name: str | None = None) -> type[FileReader]:
         if name not in READERS:
             raise UsageError(f'there is no format "{name}": choose one of {", ".join(READERS)}')
         return READERS[name]
-    found = [key for key, reader in READERS.items() if reader.matches(path)]
+    found = _formats_of(path)
     if len(found) == 1:
         return READERS[found[0]]
+    below = next((folder for folder in _folders_in(path) if _formats_of(folder)), None) if not found else None
+    if below is not None:
+        raise UsageError(f'"{path}" is in no format that can be recognised, but "{below}" is: give this folder')
     problem = f'may be {" or ".join(found)}' if found else 'is in no format that can be recognised'
     raise UsageError(f'"{path}" {problem}: name its format (--format {"|".join(found or READERS)})')
+
+
+def _formats_of(path: Path) -> list[str]:
+    return [key for key, reader in READERS.items() if reader.matches(path)]
+
+
+def _folders_in(path: Path) -> list[Path]:
+    """Some of the folders in a folder, in which an unpacked archive may have what it holds."""
+    try:
+        folders = sorted(each for each in path.iterdir() if each.is_dir()) if path.is_dir() else []
+    except OSError:
+        return []
+    return [each for each in folders if not each.name.startswith(('.', '__'))][:_MOST_FOLDERS]

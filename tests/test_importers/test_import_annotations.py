@@ -56,6 +56,11 @@ def test_a_dataset(tmp_path, capsys, problems, monkeypatch):
     (('nothing', 'out'), '"nothing" does not exist'),
     (('a.zip', 'out'), 'is an archive: unpack it'),
     (('a.txt', 'out'), 'is in no format that can be recognised: name its format (--format cvat-xml|'),
+    (('.', 'out'), '"." is in no format that can be recognised, but "street" is: give this folder'),
+    (('street', 'out', '--images', 'lost'), '"lost" does not exist: correct it (--images)'),
+    (('street', 'out', '--format', 'id-masks', '--categories', 'c.json'), '"c.json" does not exist: correct it'),
+    (('empty', 'out', '--format', 'cvat-xml'), '"empty/annotations.xml" does not exist: give the XML file'),
+    (('empty', 'out', '--format', 'cvat-masks'), '"empty/labelmap.txt" does not exist: give the folder'),
     (('street', 'out', '--binary'), '--binary is an option of the format id-masks, "street" is cvat-xml'),
     (('street', 'out', '--layout', 'instances', '--val', 'north'), 'there is no labelled video "north"'),
     (('street', 'street/out'), 'would overwrite or mix with the input'),
@@ -63,6 +68,7 @@ def test_a_dataset(tmp_path, capsys, problems, monkeypatch):
 def test_errors_take_one_line(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     write_xml(tmp_path / 'street')
+    (tmp_path / 'empty').mkdir()
     for name in ('a.zip', 'a.txt'):
         (tmp_path / name).write_text('x')
     with pytest.raises(SystemExit) as caught:
