@@ -83,7 +83,8 @@ def _stand_in(page: str, code: str) -> str:
         code, count = re.subn(r"'mvc/\w+', weights='[\w.]+', device='cuda'", ours, code)
         assert count == 1
     if page == 'README.md':
-        code = code.replace("'dvispp_r50_vspw_online'", f"'{STAND_INS['CONFIG']}', weights='{STAND_INS['CHECKPOINT']}'")
+        ours = f"'{STAND_INS['CONFIG']}', weights='{STAND_INS['CHECKPOINT']}'"
+        code = code.replace("'dvispp_r50_vspw_online'", ours)
     return code.replace("'user/", f"'{USER}/")
 
 

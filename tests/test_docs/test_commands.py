@@ -94,7 +94,8 @@ def check_python(parse, command):
         find_command(command.words[3:])
     if command.inline and len(command.words) <= (5 if is_command else 3):
         return  # a name in a sentence
-    args = parse(command._replace(words=tuple(ANY_CONFIG if word == 'CONFIG' else word for word in command.words)))
+    words = tuple(ANY_CONFIG if re.fullmatch('CONFIG(_[A-Z])?', word) else word for word in command.words)
+    args = parse(command._replace(words=words))
     if (command.words[1:3] == ('-m', 'mmvc.apis') or command.words[3:4] == ('segment', )) and args.model:
         assert args.model in config_files(), f'there is no config {args.model}'
     overrides = [key.split('.') for key in getattr(args, 'cfg_options', None) or ()]
