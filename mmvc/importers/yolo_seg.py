@@ -177,7 +177,8 @@ def _read_config(path: Path) -> dict:
             raise ValueError(f'it has {len(content)} bytes')
         loaded = yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DataError(f'"{path}" is no YAML of names and folders ({error}): export the dataset again') from error
+        problem = ' '.join(str(error).split())  # PyYAML shows the place on lines of its own
+        raise DataError(f'"{path}" is no YAML of names and folders ({problem}): export the dataset again') from error
     if not isinstance(loaded, dict):
         raise DataError(f'"{path}" has no keys: expected names, train and val')
     return loaded

@@ -150,8 +150,9 @@ def test_a_label_file_that_is_no_text(root):
 ])
 def test_bad_data_yaml(root, text, message):
     (root / 'data.yaml').write_text(text)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         YoloSeg(root)
+    assert '\n' not in str(caught.value)
 
 
 def test_images_without_labels(root):
