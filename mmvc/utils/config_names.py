@@ -96,8 +96,11 @@ def find_config(name: str) -> ShippedConfig:
         raise UsageError(f'there are {len(found)} configs called "{name}": choose {" or ".join(found)}')
     names = [key for key in files if '/' in key]
     short = {key.split('/')[-1]: key for key in names}
-    close = [*difflib.get_close_matches(wanted, names, n=5), *difflib.get_close_matches(wanted, short, n=5)]
-    close = list(dict.fromkeys(short.get(key, key) for key in close))
+    # names in metafiles, among them those with published weights
+    models = [key for key, config in files.items() if '/' not in key + wanted and config.stage]
+    close = [*difflib.get_close_matches(wanted, models, n=2, cutoff=0.8),
+             *difflib.get_close_matches(wanted, names, n=5), *difflib.get_close_matches(wanted, short, n=5)]
+    close = list(dict.fromkeys(key if key in models else short.get(key, key) for key in close))[:7]
     hint = f'did you mean {", ".join(close)}?' if close else f'they are in "{find_shipped("configs")}"'
     raise UsageError(f'"{name}" is neither a config file nor the name of a config of mmvc; {hint}')
 

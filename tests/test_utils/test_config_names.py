@@ -29,6 +29,7 @@ def test_a_name_becomes_the_path(parse):
 @pytest.mark.parametrize('name, message', [
     ('mvc/dvispp_r18_synthetik', 'did you mean mvc/dvispp_r18_synthetic'),
     ('dvispp_r50_vspw', 'choose'),
+    ('dvispp_r50_vspw_onlin', 'did you mean dvispp_r50_vspw_online, '),  # first the name with published weights
     ('mvc/dvispp_r18_synthetic_online', '--stage online'),
 ])
 def test_other_names_are_refused(parse, capsys, name, message):
