@@ -24,7 +24,7 @@ from mmvc.utils.files import FRAME_SUFFIXES, read_names
 from mmvc.utils.outputs import protect_inputs
 
 EPILOG = """
-predictions, in the formats of the benchmarks (tools/test.py --format-only writes them):
+predictions, in the formats of the benchmarks (mmvc test --format-only writes them):
   vss  PRED/<video>/<frame>.png, class indices (VSPW: 0..123), 255 = no prediction
   vps  PRED/pan_pred/<video>/<frame>.png, R + 256 G + 65536 B = segment id, and PRED/pred.json
   vis  PRED/results.json, or PRED is this file
