@@ -216,5 +216,6 @@ def describe(result: VideoResult) -> str:
     skipped = sum(frame.count for frame in result.skipped)
     more = f', {skipped} skipped' if skipped else ''
     more += ', complete before' if result.is_earlier else ''
-    lines = [f'{result.video}: {result.num_frames} frames of {width}x{height}{more}']
+    frames = f'{result.num_frames} frame{"s" * (result.num_frames != 1)}'
+    lines = [f'{result.video}: {frames} of {width}x{height}{more}']
     return '\n'.join([*lines, *(f'  {name}: {path}' for name, path in result.files.items())])
