@@ -73,13 +73,13 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                        'the config that is stored in the checkpoint')
     model.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of, such as '
                        'online; default: the last stage')
-    model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file, name of published weights, '
-                       'hf://USER/REPO/FILE or https address; default: the published weights of the model, if it is '
-                       'given by its name and has some, else load_from of the config; without any, random weights and '
-                       'a warning')
-    model.add_argument('--list-models', nargs='?', const='', metavar='WORDS',
-                       help='print the models with published weights, all or those that WORDS fit (such as "vspw '
-                       'vitl"), and exit')
+    model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file, folder of save_pretrained(), name of '
+                       'published weights, hf://USER/REPO/FILE or https address; default: the published weights of '
+                       'the model, if it is given by its name and has some, else load_from of the config; without '
+                       'any, random weights and a warning')
+    model.add_argument('--list-models', nargs='*', metavar='WORD',
+                       help='print the models with published weights, all or those that contain each WORD (such as '
+                       'vspw vitl), and exit')
     model.add_argument('--device', help='for example cpu, cuda or cuda:1; default: an accelerator if there is one')
     model.add_argument('--cfg-options', nargs='+', action=OverrideAction, metavar='KEY=VALUE',
                        help='override entries of the config, e.g. model.feature_store.dtype=float16')
@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     parser = build_parser(prog)
     args = parser.parse_args(argv)
     if args.list_models is not None:
-        print(model_table(args.list_models))
+        print(model_table(' '.join(args.list_models)))
         return
     if not args.inputs:
         parser.error('the following arguments are required: INPUT')
@@ -216,5 +216,6 @@ def describe(result: VideoResult) -> str:
     skipped = sum(frame.count for frame in result.skipped)
     more = f', {skipped} skipped' if skipped else ''
     more += ', complete before' if result.is_earlier else ''
-    lines = [f'{result.video}: {result.num_frames} frames of {width}x{height}{more}']
+    frames = f'{result.num_frames} frame{"s" * (result.num_frames != 1)}'
+    lines = [f'{result.video}: {frames} of {width}x{height}{more}']
     return '\n'.join([*lines, *(f'  {name}: {path}' for name, path in result.files.items())])

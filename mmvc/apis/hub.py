@@ -15,17 +15,17 @@ from torch import Tensor
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import UsageError
+from mmvc.utils.hub_client import brief_retries, is_client_error, is_unreachable
 from mmvc.utils.type_names import type_name
+from mmvc.zoo import SHARED_WEIGHTS
 
 from .loading import chosen_weights, load_model
 from .model_card import model_card
 from .sharing import shared_meta, shared_weights
 
-WEIGHTS_NAME = 'model.safetensors'
 CARD_NAME = 'README.md'
 _LICENSE = re.compile(r'[a-z0-9][a-z0-9.+-]*')  # identifiers of the hub: apache-2.0, cc-by-nc-4.0
 _ID = re.compile(r'[\w.-]+(/[\w.-]+)?', re.ASCII)
-_CLIENTS = ('huggingface_hub', 'hf_xet', 'httpx', 'httpcore', 'requests', 'urllib3')  # of its versions
 Inferencer = TypeVar('Inferencer', bound='SharedModel')
 
 
@@ -65,7 +65,7 @@ class SharedModel:
         folder = Path(save_directory)
         weights, meta = self._content_to_share()
         folder.mkdir(parents=True, exist_ok=True)
-        safetensors_files.save(folder / WEIGHTS_NAME, weights, meta)
+        safetensors_files.save(folder / SHARED_WEIGHTS, weights, meta)
         if not (folder / CARD_NAME).exists():
             atomic_write(folder / CARD_NAME, self._card(weights, license, repo_id or str(save_directory)))
         return folder
@@ -97,7 +97,7 @@ class SharedModel:
         weights, meta = self._content_to_share()
         with tempfile.TemporaryDirectory(prefix='mmvc-share-') as folder, _explained(f'"{repo_id}"', 'upload to'):
             repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id  # with the user's name
-            safetensors_files.save(Path(folder, WEIGHTS_NAME), weights, meta)
+            safetensors_files.save(Path(folder, SHARED_WEIGHTS), weights, meta)
             if not api.file_exists(repo_id, CARD_NAME, revision=revision):
                 Path(folder, CARD_NAME).write_bytes(self._card(weights, license, repo_id))
             commit = api.upload_folder(repo_id=repo_id, folder_path=folder, revision=revision, create_pr=create_pr,
@@ -131,16 +131,19 @@ class SharedModel:
         if 'weights' in kwargs:
             raise UsageError('from_pretrained() takes no weights: they are those of the folder or the repository')
         if os.path.isdir(name):
-            path = os.path.join(name, WEIGHTS_NAME)
+            path = os.path.join(name, SHARED_WEIGHTS)
             if not os.path.isfile(path):
-                raise UsageError(f'"{name}" has no file {WEIGHTS_NAME}: save_pretrained() writes one. Other '
+                raise UsageError(f'"{name}" has no file {SHARED_WEIGHTS}: save_pretrained() writes one. Other '
                                  'checkpoints are given as weights to VideoSegInferencer')
         elif isinstance(name, Path) or not _ID.fullmatch(name):
             raise UsageError(f'"{name}" is no folder, and no repository of the hub (user/name)')
+        elif '/' not in name:
+            raise UsageError(f'there is no folder "{name}": correct its path; a repository of the hub is given as '
+                             f'user/{name}')
         else:
             from huggingface_hub import hf_hub_download
-            with _explained(f'"{name}"', f'get {WEIGHTS_NAME} of', revision):
-                path = hf_hub_download(name, WEIGHTS_NAME, revision=revision, token=token, cache_dir=cache_dir,
+            with _explained(f'"{name}"', f'get {SHARED_WEIGHTS} of', revision):
+                path = hf_hub_download(name, SHARED_WEIGHTS, revision=revision, token=token, cache_dir=cache_dir,
                                        force_download=force_download, local_files_only=local_files_only,
                                        library_name='mmvc')
         return cls(weights=path, **kwargs)  # type: ignore[call-arg]
@@ -174,15 +177,15 @@ def _explained(repository: str, action: str, revision: str | None = None) -> Ite
     """Turn the errors of the client in the block into one line with a remedy."""
     from huggingface_hub import errors
     try:
-        yield
+        with brief_retries():
+            yield
     except UsageError:
         raise
     except Exception as raised:
         error = raised
         while isinstance(error, ValueError) and isinstance(error.__cause__, Exception):
             error = error.__cause__  # "download failed due to the above error"
-        is_of_client = type(error).__module__.split('.')[0] in _CLIENTS
-        if not is_of_client and not isinstance(error, (OSError, RuntimeError, ValueError)):
+        if not is_client_error(error) and not isinstance(error, (OSError, RuntimeError, ValueError)):
             raise
         status = getattr(getattr(error, 'response', None), 'status_code', None)
         if isinstance(error, errors.GatedRepoError):
@@ -194,9 +197,12 @@ def _explained(repository: str, action: str, revision: str | None = None) -> Ite
         elif isinstance(error, errors.LocalEntryNotFoundError):
             reason = ('it is not in the cache, and the hub cannot be reached: check the connection, HF_HUB_OFFLINE '
                       'and HF_ENDPOINT')
+        elif is_unreachable(error):
+            reason = (f'the hub cannot be reached ({" ".join(str(error).split())[:200]}): check the connection and '
+                      'HF_ENDPOINT')
         elif isinstance(error, errors.EntryNotFoundError):
-            reason = (f'it has no file {WEIGHTS_NAME}, so it was not shared by push_to_hub(). Download the checkpoint '
-                      'that it has, and give that as weights')
+            reason = (f'it has no file {SHARED_WEIGHTS}, so it was not shared by push_to_hub(). Download the '
+                      'checkpoint that it has, and give that as weights')
         elif isinstance(error, errors.LocalTokenNotFoundError) or status in (401, 403):
             reason = 'you may not do so: log in with a token that has the right (hf auth login)'
         else:

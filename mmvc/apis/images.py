@@ -54,6 +54,7 @@ def _from_tensor(image: torch.Tensor) -> np.ndarray:
     if image.dtype != torch.uint8:
         low, high = image.min().item(), image.max().item()
         if not (low >= 0 and high <= 1):  # NaN as well
-            raise ValueError(f'{_WANTED}, found a tensor with values from {low:g} to {high:g}; undo its normalisation')
+            remedy = 'divide it by 255' if low >= 0 and 128 <= high <= 255 else 'undo its normalisation'
+            raise ValueError(f'{_WANTED}, found a tensor with values from {low:g} to {high:g}; {remedy}')
         image = (image.float() * 255).round().to(torch.uint8)
     return np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy()[..., ::-1])

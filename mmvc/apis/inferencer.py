@@ -145,6 +145,11 @@ class VideoSegInferencer(SharedModel):
             self.pipeline = Compose(self._transforms)
         self.model.optimize_for_inference(compile)
 
+    def __repr__(self) -> str:
+        """Model, task, number of classes and device in one line."""
+        return (f'{type(self).__name__}({type(self.model).__name__}, {self.task}, '
+                f'{len(self.dataset_meta["classes"])} classes, {self.device})')
+
     def __call__(self,
                  inputs: Source | Sequence[Source],
                  out_dir: str | Path | None = None,

@@ -101,8 +101,8 @@ def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: d
         return load_config(str(path), cfg_options, stage=stage or named), f'config "{path}"'
     if model is None:
         if checkpoint is None:
-            raise UsageError('no config is given: give a model (--model), or a checkpoint that contains its config '
-                             '(--weights)')
+            raise UsageError('no config is given: give a model (--model; "mmvc models" lists those with published '
+                             'weights), or a checkpoint that contains its config (--weights)')
         cfg, label = config_of_checkpoint(checkpoint, str(weights), stage)
         merge_options(cfg, cfg_options, label)
         return cfg, label
@@ -137,6 +137,10 @@ def chosen_weights(model: Any, weights: str | None = None, cfg_options: dict | N
     if weights is not None or 'load_from' in (cfg_options or {}) or not isinstance(model, str) or \
             Path(model).is_file():
         return weights
+    published = find_weights(model)
+    if published is not None and not published.config:
+        raise UsageError(f'"{model}" are weights to start a training from (load_from), and no model that segments '
+                         'videos: choose one that "mmvc models" lists with a task')
     config = find_config(model)
     if stage is None and config.stage is None:
         names = stage_names(read_config(str(config.path)))

@@ -180,7 +180,8 @@ class VideoResult(Picture):
         if self.error is not None:
             return f'VideoResult({self.video!r}, error={self.error!r})'
         height, width = self.size
-        parts = [repr(self.video), self.task, f'{self.num_frames} frames of {width}x{height}']
+        frames = f'{self.num_frames} frame{"s" * (self.num_frames != 1)}'
+        parts = [repr(self.video), self.task, f'{frames} of {width}x{height}']
         if self.skipped:
             parts.append(f'{sum(frame.count for frame in self.skipped)} skipped')
         if self.is_earlier:

@@ -82,6 +82,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     args = parser.parse_args(argv)
     args.is_config = args.dataset not in CHECKS
     if args.is_config:
+        if Path(args.dataset).is_dir():
+            parser.error(f'"{args.dataset}" is a folder: give its format first ({", ".join(CHECKS)}), or a config '
+                         'that uses it')
         try:
             args.dataset = config_argument(args.dataset)
         except argparse.ArgumentTypeError as error:

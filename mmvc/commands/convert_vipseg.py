@@ -23,7 +23,7 @@ A video whose files are broken is named in the end, the others are converted. An
 DST/.records lists the finished videos, which are kept. After an interruption, or if files of DST are missing, empty or
 cut off, run the same command again. Another height or quality needs --overwrite.
 
-Check the result with tools/dataset_converters/check_dataset.py vipseg DST.
+Check the result with mmvc check vipseg DST.
 
 examples:
   %(prog)s ~/downloads/VIPSeg data/VIPSeg_720P --dry-run

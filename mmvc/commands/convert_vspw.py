@@ -17,7 +17,7 @@ A video whose files are broken is named in the end, the others are converted.
 Complete files in DST are kept. After an interruption, or if files of DST are missing, empty or cut off, run the same
 command again. Another height or quality needs --overwrite. Files in SRC never change.
 
-Check the result with tools/dataset_converters/check_dataset.py vspw DST.
+Check the result with mmvc check vspw DST.
 
 examples:
   # count the files, write nothing

@@ -72,7 +72,7 @@ def find_command(words: Sequence[str]) -> tuple[str, list[str]]:
     group = [name for name in COMMANDS if name.split()[0] == first]
     if group:
         what = f'"{first}" needs a second word' if len(words) == 1 or words[1].startswith('-') else (
-            f'there is no "mmvc {first} {words[1]}"')
+            f'there is no "mmvc {first} {words[1]}", only these')
         raise ValueError(f'{what}: {", ".join("mmvc " + name for name in group)}')
     close = difflib.get_close_matches(first, {name.split()[0] for name in COMMANDS}, n=3)
     hint = f'did you mean {" or ".join(close)}?' if close else 'mmvc --help lists the commands'

@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         weights = shared_weights(model, checkpoint['state_dict'])
         shared = shared_meta(cfg, checkpoint, model)
         old_meta = checkpoint.get('meta', {})
-        meta = dict(config=Path(args.config).name, **(dict(stage=stage) if stage else {}), **shared.meta,
+        meta = dict(config_name=Path(args.config).name, **(dict(stage=stage) if stage else {}), **shared.meta,
                     **{name: old_meta[name] for name in KEPT_META if name in old_meta})
         content = to_bytes(weights, meta, args.safetensors)
         date = args.date or str(old_meta.get('time') or time.strftime('%Y%m%d'))[:8]

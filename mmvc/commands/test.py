@@ -82,7 +82,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
                         help='frames per second of these videos; default: 10')
     parser.add_argument('--out', metavar='FILE.json', help='write the metrics to this file')
     parser.add_argument('--out-dir', help='write the predictions to this folder, in the format of the benchmark, for '
-                        'its server or tools/evaluate.py')
+                        'its server or mmvc evaluate')
     parser.add_argument('--format-only', action='store_true',
                         help='write the predictions without computing metrics; needs no ground truth. Default folder: '
                         'output_dir of the test_evaluator, or <work dir>/results')

@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 
 from mmvc.registry import RUNNERS
 from mmvc.utils.atomic import remove_orphaned_drafts
+from mmvc.utils.config_names import shipped_hint
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
 
@@ -64,7 +65,7 @@ def read_config(path: str) -> Config:
         UsageError: If the file is missing, is not a config, or has a misspelt entry, see :func:`check_keys`.
     """
     if not osp.isfile(path):
-        raise UsageError(f'config "{path}" does not exist')
+        raise UsageError(f'config "{path}" does not exist; correct its path{shipped_hint(path)}')
     try:
         cfg = name_types(Config.fromfile(path))
     except FileNotFoundError as error:  # a file named in _base_

@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The page itself, in the words of Gradio 5 and 6. This is the only module that needs Gradio."""
 
+import html
 import inspect
 import tempfile
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def build_page(shelf: ModelShelf, folder: str | Path, max_frames: int | None = N
     def segment(video: str | None, model: str, output: str, request: gr.Request,
                 progress: gr.Progress = gr.Progress()) -> Iterator[tuple]:  # noqa: B008  Gradio asks for the default
         if video is None:
-            raise gr.Error('Drop or record a video first.')
+            raise _error('Drop or record a video first.')
 
         def show(description: str, done: int, total: int | None) -> None:
             progress((done, total), desc=description)
@@ -58,7 +59,7 @@ def build_page(shelf: ModelShelf, folder: str | Path, max_frames: int | None = N
                 yield None, None, None, gr.DownloadButton(value=None, interactive=False), 'Cancelled.'
                 return
             except (UsageError, DataError) as error:
-                raise gr.Error(str(error)) from error
+                raise _error(str(error)) from error
             # Gradio copies the files before it asks for the next value, which ends the block that removes them
             yield (str(result.video), result.classes, result.tracks,
                    gr.DownloadButton(value=str(result.archive), interactive=True), result.summary)
@@ -91,6 +92,13 @@ def build_page(shelf: ModelShelf, folder: str | Path, max_frames: int | None = N
         stop.click(cancel, queue=False)
         page.unload(cancel)  # a closed tab
     return page.queue(max_size=_MAX_WAITING, default_concurrency_limit=1)
+
+
+def _error(message: str) -> gr.Error:
+    """An error that the page shows until it is closed; Gradio would take the text for HTML and print a traceback."""
+    known = inspect.signature(gr.Error.__init__).parameters
+    options = dict(print_exception=False) if 'print_exception' in known else {}
+    return gr.Error(html.escape(message), duration=None, **options)
 
 
 def launch(page: gr.Blocks, host: str, port: int | None, max_upload: int, open_browser: bool = False) -> str:

@@ -86,7 +86,7 @@ def find_config(name: str) -> ShippedConfig:
     if Path(name).is_file():
         return ShippedConfig(Path(name))
     if name.endswith('.py') and len(Path(name).parts) > 1 and Path(name).parent.is_dir():
-        raise UsageError(f'config "{name}" does not exist; correct its path')
+        raise UsageError(f'config "{name}" does not exist; correct its path{shipped_hint(name)}')
     files = config_files()
     wanted = name[:-3] if name.endswith('.py') else name
     found = [key for key in files if key == wanted] or [key for key in files if key.split('/')[-1] == wanted]
@@ -96,10 +96,27 @@ def find_config(name: str) -> ShippedConfig:
         raise UsageError(f'there are {len(found)} configs called "{name}": choose {" or ".join(found)}')
     names = [key for key in files if '/' in key]
     short = {key.split('/')[-1]: key for key in names}
-    close = [*difflib.get_close_matches(wanted, names, n=5), *difflib.get_close_matches(wanted, short, n=5)]
-    close = list(dict.fromkeys(short.get(key, key) for key in close))
+    # names in metafiles, among them those with published weights
+    models = [key for key, config in files.items() if '/' not in key + wanted and config.stage]
+    close = [*difflib.get_close_matches(wanted, models, n=2, cutoff=0.8),
+             *difflib.get_close_matches(wanted, names, n=5), *difflib.get_close_matches(wanted, short, n=5)]
+    close = list(dict.fromkeys(key if key in models else short.get(key, key) for key in close))[:7]
     hint = f'did you mean {", ".join(close)}?' if close else f'they are in "{find_shipped("configs")}"'
     raise UsageError(f'"{name}" is neither a config file nor the name of a config of mmvc; {hint}')
+
+
+def shipped_hint(path: str) -> str:
+    """What to give instead of a path that holds only in a source tree, as the examples of commands show it.
+
+    Args:
+        path (str): Path of a config that does not exist, such as ``configs/mvc/dvispp_r50_vspw.py``.
+
+    Returns:
+        str: A part of a sentence that begins with a comma; empty if mmvc has no config of this family and name.
+    """
+    name = '/'.join(Path(path).parts[-2:]).removesuffix('.py')
+    is_shipped = '/' in name and find_shipped('configs') is not None and name in config_files()
+    return f', or give the config of mmvc by its name: {name}' if is_shipped else ''
 
 
 def config_argument(text: str) -> str:

@@ -81,7 +81,7 @@ def _by_start(start: bytes) -> ForeignFile | None:
         return ForeignFile('an empty file', 'download or copy it again')
     if start.startswith(_LFS_POINTER):
         size = re.search(rb'^size (\d{1,15})$', start, re.MULTILINE)
-        whole = f' that stands for {int(size[1]) / 2**20:.1f} MiB' if size else ''
+        whole = f' that stands for {_readable(int(size[1]))}' if size else ''
         return ForeignFile(f'a pointer of Git LFS{whole}', 'run "git lfs pull" in its clone, or download it again '
                            'from its raw address ("resolve" or "raw" instead of "blob")')
     text = _as_text(start)
@@ -91,6 +91,13 @@ def _by_start(start: bytes) -> ForeignFile | None:
         if pattern.match(start):
             return ForeignFile(kind, remedy)
     return None
+
+
+def _readable(size: int) -> str:
+    """A number of bytes in the unit in which it has one to four digits before the point."""
+    if size < 10 * 2**10:
+        return f'{size} bytes'
+    return f'{size / 2**10:.1f} KiB' if size < 2**20 else f'{size / 2**20:.1f} MiB'
 
 
 def _as_text(start: bytes) -> str | None:

@@ -65,8 +65,11 @@ def save(path: str | Path, weights: dict[str, Tensor], meta: dict[str, Any]) -> 
     """
     library = _import_library('write')
     with atomic_path(path, sync=True, keep_suffix=True) as draft:
+        draft.touch()
+        mode = draft.stat().st_mode  # the library would let nobody else read the file
         library.torch.save_file({name: value.contiguous() for name, value in weights.items()}, str(draft),
                                 metadata=_encoded(meta))
+        draft.chmod(mode)
 
 
 def names(path: str | Path) -> list[str]:

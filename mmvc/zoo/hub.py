@@ -11,12 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from mmvc.utils.checksums import fits_checksum
 from mmvc.utils.errors import CheckpointError
+from mmvc.utils.hub_client import brief_retries, is_client_error, is_unreachable
 
 from .addresses import HubFile
 
 _SHA256 = re.compile(r'[0-9a-f]{64}')
-#: packages whose errors mean that a connection failed, in one version of huggingface_hub or another
-_CLIENTS = ('httpx', 'httpx2', 'httpcore', 'requests', 'urllib3', 'huggingface_hub')
 
 
 def fetch_hub_file(file: HubFile, label: str) -> Path:
@@ -115,7 +114,8 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
     remedy = ('. Check the connection (a proxy: HTTPS_PROXY, a mirror: HF_ENDPOINT), or fill the cache on a machine '
               f'that has one: {by_hand}')
     try:
-        yield
+        with brief_retries():
+            yield
     except errors.GatedRepoError as error:
         raise CheckpointError(f'{label}: {file} is given only to users who have accepted its licence. Open '
                               f'https://huggingface.co/{file.repo}, accept it, and log in on this machine with '
@@ -146,11 +146,11 @@ def _explained(file: HubFile, label: str) -> Iterator[None]:
                               'the address, and HF_ENDPOINT if it is set') from error
     except Exception as error:
         # the client of Xet raises RuntimeError
-        is_network = isinstance(error, RuntimeError) or type(error).__module__.split('.')[0] in _CLIENTS
+        is_network = isinstance(error, RuntimeError) or is_client_error(error)
         is_incomplete = isinstance(error, OSError) and 'Consistency check failed' in str(error)
         if not (is_network or is_incomplete):
             raise
-        if 'Connect' in type(error).__name__:
+        if is_unreachable(error):
             raise CheckpointError(unreachable + _cause(error, of_error=True) + remedy) from error
         raise CheckpointError(f'{label}: the download of {file} broke off several times ({_first_line(error)}). Check '
                               f'the connection and start it again, or fill the cache in another way: {by_hand}'

@@ -10,14 +10,16 @@ from .addresses import HUB_SCHEME, is_address
 from .catalogue import close_names, find_weights
 from .fetching import fetch, fetch_address
 
-LIST_COMMAND = 'python -m mmvc.apis --list-models'
+LIST_COMMAND = 'mmvc models'
+SHARED_WEIGHTS = 'model.safetensors'  # name of the file in a folder of save_pretrained()
 
 
 def resolve_checkpoint(name: str | os.PathLike, option: str = '--weights ') -> str:
     """Find a checkpoint.
 
     Args:
-        name (str | PathLike): Path of a file; name of published weights, such as ``dvispp_vitl_vspw_offline``;
+        name (str | PathLike): Path of a file, or of a folder of ``save_pretrained()``; name of published weights, such
+            as ``dvispp_vitl_vspw_offline``;
             ``hf://user/repository/file``, with or without ``@revision``; or an address by https.
         option (str): How the user gives the name, for messages. Defaults to ``'--weights '``.
 
@@ -29,8 +31,8 @@ def resolve_checkpoint(name: str | os.PathLike, option: str = '--weights ') -> s
         OSError: The disk is full, or the cache cannot be written.
     """
     text = str(name)
-    path = os.path.expanduser(text)
-    if os.path.isfile(path):
+    path = _local_file(text)
+    if path is not None:
         return path
     if is_address(text):
         if text.startswith(('https://', 'http://', HUB_SCHEME)):
@@ -39,8 +41,16 @@ def resolve_checkpoint(name: str | os.PathLike, option: str = '--weights ') -> s
     weights = find_weights(text)
     if weights is not None:
         return str(fetch(weights))
+    if os.path.isdir(os.path.expanduser(text)):
+        raise UsageError(f'"{text}" is a folder without {SHARED_WEIGHTS}: give the checkpoint file in it')
     raise UsageError(f'checkpoint "{text}" does not exist: give a file, an address, or a name that "{LIST_COMMAND}" '
                      f'lists{published_hint(text, option)}')
+
+
+def _local_file(name: str) -> str | None:
+    """A file, or the one in a folder of ``save_pretrained()``; None if it is neither."""
+    path = os.path.expanduser(name)
+    return next((file for file in (path, os.path.join(path, SHARED_WEIGHTS)) if os.path.isfile(file)), None)
 
 
 def is_remote(name: str | os.PathLike) -> bool:
@@ -50,7 +60,7 @@ def is_remote(name: str | os.PathLike) -> bool:
         name (str | PathLike): As for :func:`resolve_checkpoint`.
     """
     text = str(name)
-    return not os.path.isfile(os.path.expanduser(text)) and (is_address(text) or find_weights(text) is not None)
+    return _local_file(text) is None and (is_address(text) or find_weights(text) is not None)
 
 
 def published_hint(name: str, option: str = '--weights ') -> str:

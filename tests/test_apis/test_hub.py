@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from mmvc.apis import VideoSegInferencer
 from mmvc.utils.errors import UsageError
 from tests.helpers.hub_repositories import TOKEN, serve_hub
+from tests.helpers.published import use_endpoint
 from tests.helpers.tiny_inference import CLASSES, tiny_config, vivid_model
 
 FRAMES = [np.full((64, 96, 3), 40 * index, np.uint8) for index in range(3)]
@@ -44,6 +45,9 @@ def test_a_folder(make_inferencer, tmp_path, stage, task):
     inferencer = make_inferencer(stage, task)
     folder = inferencer.save_pretrained(tmp_path / 'out/street', license='cc-by-4.0')
     assert sorted(path.name for path in folder.iterdir()) == ['README.md', 'model.safetensors']
+    assert (folder / 'model.safetensors').stat().st_mode == (folder / 'README.md').stat().st_mode
+    assert repr(inferencer).startswith(f'VideoSegInferencer({stage}, {task}, ') and '\n' not in repr(inferencer)
+    assert VideoSegInferencer(weights=str(folder), **OPTIONS).task == task, 'a folder is a checkpoint'
     assert str(tmp_path).encode() not in (folder / 'model.safetensors').read_bytes()
     found = VideoSegInferencer.from_pretrained(folder, **OPTIONS)
     assert (found.task, found.dataset_meta) == (task, inferencer.dataset_meta)
@@ -87,6 +91,8 @@ def test_folders_and_names_that_are_no_models(tmp_path):
     for name in (tmp_path / 'absent', 'a/b/c', 'https://huggingface.co/a/b', '../x y'):
         with pytest.raises(UsageError, match='is no folder, and no repository of the hub'):
             VideoSegInferencer.from_pretrained(name)
+    with pytest.raises(UsageError, match='there is no folder "stret": correct its path; a repository .* user/stret'):
+        VideoSegInferencer.from_pretrained('stret')
     with pytest.raises(UsageError, match='takes no weights'):
         VideoSegInferencer.from_pretrained(tmp_path, weights='x.pth')
 
@@ -167,11 +173,15 @@ def test_what_the_hub_does_not_give(inferencer, hub):
     assert 'is a web page, not a checkpoint' in error(force_download=True)
 
 
-def test_uploads_that_are_refused(inferencer, hub):
+def test_uploads_that_are_refused(inferencer, hub, monkeypatch):
     for name, token in (('street', None), ('street', 'hf_wrong'), ('bob/street', TOKEN)):
         with pytest.raises(UsageError, match=f'cannot upload to "{name}": .*(log in|right)') as caught:
             inferencer.push_to_hub(name, token=token)
         assert '\n' not in str(caught.value)
     assert not hub.repositories
+    with monkeypatch.context() as patch:
+        use_endpoint(patch, 'http://127.0.0.1:1')
+        with pytest.raises(UsageError, match='cannot upload to "street": the hub cannot be reached .*the connection'):
+            inferencer.push_to_hub('street', token=TOKEN)
     with pytest.raises(UsageError, match='cannot upload to "a b": '):
         inferencer.push_to_hub('a b', token=TOKEN)

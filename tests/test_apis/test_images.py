@@ -52,6 +52,7 @@ def test_pil_images_of_other_modes():
 @pytest.mark.parametrize('image, message', [
     (torch.zeros(4, 5, 3), r'found a tensor \(4, 5, 3\) of torch.float32'),
     (torch.zeros(3, 4, 5, dtype=torch.int64), 'torch.int64'),
+    (torch.full((3, 4, 5), 254.5), 'values from 254.5 to 254.5; divide it by 255'),
     (torch.full((3, 4, 5), 2.), 'values from 2 to 2; undo its normalisation'),
     (torch.full((3, 4, 5), float('nan')), 'values from nan'),
     (torch.zeros(3, 0, 5), r'\(3, 0, 5\)'),

@@ -60,6 +60,11 @@ def test_the_inferencer(hub, weights):
     assert torch.equal(inferencer.model.state_dict()[name], weights[name])
 
 
+def test_start_weights_are_no_model():
+    with pytest.raises(UsageError, match='"dinov2_vits" are weights to start a training from .*"mmvc models" lists'):
+        load_model('dinov2_vits')
+
+
 def test_a_path_and_load_from_stay_what_they_are(hub, weights, tmp_path):
     """Only a name stands for published weights; what the user gives wins."""
     path = str(find_config(NAME).path)

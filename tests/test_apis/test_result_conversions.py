@@ -155,3 +155,5 @@ def test_a_result_without_frames_says_why(make_inferencer, frames, tmp_path):
     with pytest.raises(UsageError, match='unknown suffix'):
         result.save(tmp_path / 'result.txt')
     assert result._repr_png_() is None and '2 frames' in repr(result)
+    image, = make_inferencer()(frames[0], return_frames=False)
+    assert ' 1 frame of ' in repr(image)

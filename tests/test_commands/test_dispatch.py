@@ -39,7 +39,7 @@ def test_help_of_a_command_names_it(name, capsys):
     (['zzz'], 'mmvc --help lists the commands'),
     (['convert'], '"convert" needs a second word: mmvc convert '),
     (['convert', '--help'], '"convert" needs a second word: mmvc convert '),
-    (['convert', 'kitti', 'a'], 'there is no "mmvc convert kitti": mmvc convert '),
+    (['convert', 'kitti', 'a'], 'there is no "mmvc convert kitti", only these: mmvc convert '),
 ])
 def test_unknown_commands(words, message, capsys):
     with pytest.raises(SystemExit) as caught:

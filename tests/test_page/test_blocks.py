@@ -75,7 +75,10 @@ class Progress:
 
 
 class Error(Exception):
-    pass
+
+    def __init__(self, message='Error raised.', duration=10, visible=True, title='Error', print_exception=True):
+        super().__init__(message)
+        self.duration, self.print_exception = duration, print_exception
 
 
 @pytest.fixture(params=[Blocks, Blocks6], ids=['Gradio 5', 'Gradio 6'])
@@ -142,9 +145,10 @@ def test_errors_of_the_user_are_shown(page, tmp_path):
     handler = page.parts['segment'].connected[0].handler
     with pytest.raises(Error, match='Drop or record a video first'):
         next(handler(None, 'tiny', 'overlay', TAB, Progress()))
-    (tmp_path / 'text.mp4').write_text('no video')
-    with pytest.raises(Error, match='text.mp4'):
-        next(handler(str(tmp_path / 'text.mp4'), 'tiny', 'overlay', TAB, Progress()))
+    (tmp_path / '<b>text.mp4').write_text('no video')
+    with pytest.raises(Error, match='&lt;b&gt;text.mp4') as caught:
+        next(handler(str(tmp_path / '<b>text.mp4'), 'tiny', 'overlay', TAB, Progress()))
+    assert caught.value.duration is None and not caught.value.print_exception and '<' not in str(caught.value)
     assert not list((tmp_path / 'files').iterdir())
 
 

@@ -209,6 +209,7 @@ def test_command_line(convert, roots, capsys):
     ('nothing.py', 2, 'config "nothing.py" does not exist'),
     ('kitchen {root}', 2, 'DATASET is a config or one of vspw, vipseg'),
     ('vspw', 2, 'vspw needs ROOT'),
+    ('{root}', 2, 'is a folder: give its format first (vspw, vipseg, '),
     ('vspw {root} --cfg-options a=1', 2, '--cfg-options needs a config'),
 ])
 def test_a_config_on_the_command_line(convert, roots, capsys, arguments, status, text):

@@ -262,7 +262,7 @@ def test_publish(run, trained, tmp_path, capsys):
     content = torch.load(published, weights_only=True)
     assert content.keys() == {'meta', 'state_dict'}
     assert content['meta'] | dict(mmvc_version='') == dict(
-        config='e2e_tiny_config.py', mmvc_version='', iter=40, epoch=0, dataset_meta=dict(classes=('sky', 'sea')))
+        config_name='e2e_tiny_config.py', mmvc_version='', iter=40, epoch=0, dataset_meta=dict(classes=('sky', 'sea')))
     assert state_dict.keys() - content['state_dict'].keys() == {
         'refiner.reid_loss.memory.embeds', 'refiner.reid_loss.memory.counts'}
     assert all(torch.equal(value, state_dict[name]) for name, value in content['state_dict'].items())
@@ -297,6 +297,7 @@ def test_a_published_file_runs_alone(run, tmp_path, capsys, monkeypatch, argumen
     frames = [np.full((64, 96, 3), 30 * index, np.uint8) for index in range(3)]
     one, other = (VideoSegInferencer(model, str(path), device='cpu', show_progress=False)
                   for model, path in ((tmp_path / 'config.py', tmp_path / 'own.pth'), (None, published)))
+    assert 'cannot be read' not in ''.join(capsys.readouterr()), 'nothing in the file looks like code'
     assert other.dataset_meta == one.dataset_meta == dict(classes=tuple(CLASSES), palette=list(map(tuple, PALETTE)))
     assert other.task == 'vps'
     for ours, theirs in zip(one.stream(frames), other.stream(frames), strict=True):

@@ -51,6 +51,7 @@ def _arrays():
 FOREIGN = {
     'empty': (b'', 'an empty file', 'download or copy it again'),
     'web page': (b'\xef\xbb\xbf\n<!DOCTYPE html><title>Sign in</title>', 'a web page', 'asks for a login'),
+    'small lfs': (POINTER.replace(b'104857600', b'12345'), 'a pointer of Git LFS that stands for 12.1 KiB', 'git lfs'),
     'lfs': (POINTER, 'a pointer of Git LFS that stands for 100.0 MiB', 'git lfs pull.*raw address'),
     'json': (b'{"error": "Repository not found"}', 'a text in JSON .*Repository not found', 'check .*your access'),
     'text': (b'Entry not found\n', 'a text ."Entry not found".', 'download it again'),

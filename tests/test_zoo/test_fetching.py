@@ -200,13 +200,14 @@ def test_layout_of_this_package(hub, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize('name, message', [
     ('nothing.pth', 'checkpoint "nothing.pth" does not exist: give a file, an address, or a name that '
-     '"python -m mmvc.apis --list-models" lists'),
+     '"mmvc models" lists'),
     ('dvispp_r50_vspw_onlin', r'Did you mean dvispp_r50_vspw_online or'),
     ('checkpoints/mask2former_r50_coco-panoptic.pth',
      r'There are published weights of this name: --weights mask2former_r50_coco_panoptic downloads them$'),
     ('checkpoints/pmt/pmt_vitl_dinov3_vspw_segmenter.pth',
      r'There are published weights of this name: --weights pmt_vitl_dinov3_vspw_segmenter downloads them$'),
     ('mvc_dvispp_r50_vspw_online', 'does not exist'),
+    ('.', r'"\." is a folder without model\.safetensors: give the checkpoint file in it'),
 ])
 def test_unknown_names(name, message):
     with pytest.raises(UsageError, match=message) as caught:

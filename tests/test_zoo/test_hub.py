@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The real client of the hub with a server that speaks its protocol."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -97,6 +98,23 @@ def test_no_network(hub, monkeypatch):
     other = error_of(HubFile(REPO, 'other.pth'))
     assert 'http://127.0.0.1:1 cannot be reached' in other and 'HF_ENDPOINT' in other
     assert 'hf download someone/models "other.pth" --revision main' in other
+
+
+def test_attempts_are_reported_once(hub, monkeypatch):
+    """Not each of them, with its whole address."""
+    use_endpoint(monkeypatch, 'http://127.0.0.1:1')
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger('huggingface_hub')
+    logger.addHandler(handler)
+    try:
+        error_of()
+    finally:
+        logger.removeHandler(handler)
+    assert len(lines) == 1 and lines[0].startswith('http://127.0.0.1:1: ')
+    assert lines[0].endswith('. Trying again for about 30 seconds')
+    assert not logging.getLogger('huggingface_hub.utils._http').filters
 
 
 def test_offline(hub, monkeypatch):

@@ -33,6 +33,6 @@ def test_words():
 
 @pytest.mark.parametrize('words', ['', 'lvmt camvid', 'lvmt ovis'])
 def test_commands(capsys, words):
-    main(['--list-models', *([words] if words else [])])
+    main(['--list-models', *words.split()])
     models.main(words.split())
     assert capsys.readouterr().out == 2 * f'{model_table(words)}\n'
