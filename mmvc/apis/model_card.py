@@ -14,7 +14,7 @@ _RESULTS = {
 
 _BODY = """# {title}
 
-A {kind} for {task}: {result}. It was made with [mmvc](https://pypi.org/project/mmvc/) {version} and has {parameters}
+A {kind} for {task}: {result}. It was made with mmvc {version} and has {parameters}
 million parameters.
 
 **Licence of the weights:** {license}
