@@ -7,7 +7,7 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from mmvc.engine.ground_truth import GroundTruth
-from mmvc.formats import vipseg, vspw, youtube_vis
+from mmvc.formats import vipseg, vspw, youtube_vis, youtube_vis_results
 from mmvc.formats.label_maps import read_label_map, read_panoptic_map
 from mmvc.formats.rle import to_rle
 from mmvc.utils.errors import DataError
@@ -94,11 +94,11 @@ class InstanceFiles(PredictionFiles):
 
     def __init__(self, folder: PathLike, dataset: GroundTruth, score_thr: float = 0.3) -> None:
         super().__init__(folder, dataset)
-        self.path = youtube_vis.results_file(self.folder)
+        self.path = youtube_vis_results.results_file(self.folder)
         truth = youtube_vis.read_annotations(dataset.dataset.ann_file, with_tracks=False)
         self._labels = truth.labels(self.classes)
         self._tracks = {str(video_id): [track for track in tracks if track['score'] >= score_thr]
-                        for video_id, tracks in youtube_vis.read_results(self.path, truth).items()}
+                        for video_id, tracks in youtube_vis_results.read_results(self.path, truth).items()}
 
     def segments(self, video_id: str, frame_id: int, name: str, size: tuple[int, int]) -> SegmentMap:
         """See :meth:`PredictionFiles.segments`."""

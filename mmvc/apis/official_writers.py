@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmvc.formats import vipseg, vspw, youtube_vis
+from mmvc.formats import vipseg, vspw, youtube_vis_results
 from mmvc.formats.label_maps import require_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.files import PREDICTION_SUFFIXES
@@ -98,13 +98,13 @@ class YouTubeVISWriter(Writer):
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return self._folder / youtube_vis.RESULTS
+        return self._folder / youtube_vis_results.RESULTS
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
         described: dict = dict(id=len(self._videos) + 1, name=video.name, height=0, width=0, file_names=[])
-        tracks = youtube_vis.TrackCollector(described['id'], list(self._categories))
+        tracks = youtube_vis_results.TrackCollector(described['id'], list(self._categories))
 
         def add(result: FrameResult) -> None:
             assert isinstance(result, InstanceFrame)
@@ -131,8 +131,8 @@ class YouTubeVISWriter(Writer):
     def _add(self, described: dict, tracks: list[dict]) -> None:
         self._videos.append(described)
         self._detections += tracks
-        youtube_vis.write_results(self._folder, self._detections)
-        youtube_vis.write_result_videos(self._folder, self._videos, self._categories)
+        youtube_vis_results.write_results(self._folder, self._detections)
+        youtube_vis_results.write_result_videos(self._folder, self._videos, self._categories)
 
 
 def _with_counts(track: dict, convert: Callable) -> dict:

@@ -16,7 +16,7 @@ from mmvc.evaluation.files import (
     report_files,
 )
 from mmvc.evaluation.functional import MIN_SCORE
-from mmvc.formats import vipseg, vspw, youtube_vis
+from mmvc.formats import vipseg, vspw, youtube_vis, youtube_vis_results
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import require_writable
@@ -164,7 +164,8 @@ def evaluate(args: argparse.Namespace) -> ScoreReport:
     ann_file = args.gt
     if not ann_file.is_file():
         ann_file = args.gt / youtube_vis.find_path(args.gt, args.split, youtube_vis.ANN_FILES)
-    return evaluate_vis(youtube_vis.results_file(args.pred), ann_file, args.workers, dict(args.subsets), args.tracking)
+    return evaluate_vis(youtube_vis_results.results_file(args.pred), ann_file, args.workers, dict(args.subsets),
+                        args.tracking)
 
 
 def input_files(args: argparse.Namespace) -> list[Path]:
@@ -173,7 +174,7 @@ def input_files(args: argparse.Namespace) -> list[Path]:
     ground_truth = [args.gt / name for name in (*lists, vipseg.ann_file(args.split),
                                                 *(name.format(split=args.split) for name in youtube_vis.ANN_FILES))
                     if name is not None]
-    predictions = [args.pred / name for name in (vipseg.PREDICTED_SEGMENTS, youtube_vis.RESULTS)]
+    predictions = [args.pred / name for name in (vipseg.PREDICTED_SEGMENTS, youtube_vis_results.RESULTS)]
     classes = [Path(name) for name in getattr(args, 'classes', None) or ()]
     subsets = [Path(path) for _, path in getattr(args, 'subsets', ())]
     return [path for path in (args.gt, args.pred, *ground_truth, *predictions, *classes, *subsets) if path.is_file()]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
-from mmvc.formats import youtube_vis
+from mmvc.formats import youtube_vis, youtube_vis_results
 
 VIDEO = dict(height=4, width=6, length=3, file_names=['a/0.jpg', 'a/1.jpg', 'a/2.jpg'])
 CATEGORIES = [dict(id=3, name='cup'), dict(id=1, name='plate')]
@@ -103,15 +103,15 @@ def test_the_usual_names_are_found(tmp_path, name):
 
 
 def test_predictions_round_trip(path, tmp_path):
-    tracks = youtube_vis.TrackCollector(1, [3, 1])
+    tracks = youtube_vis_results.TrackCollector(1, [3, 1])
     tracks.add(np.stack([square(0), square(4)]), [8, 5], [0, 1], [0.5, 0.75])
     tracks.add(np.zeros((0, 4, 6), bool), [], [], [])
     tracks.add(np.stack([square(2), square(4) & False]), [8, 5], [0, 0], [0.25, 0.25])
     assert tracks.num_frames == 3
-    youtube_vis.write_results(tmp_path / 'out', tracks.detections())
-    results = youtube_vis.results_file(tmp_path / 'out')
-    assert results == youtube_vis.results_file(results)
-    detections = youtube_vis.read_results(results, youtube_vis.read_annotations(path))
+    youtube_vis_results.write_results(tmp_path / 'out', tracks.detections())
+    results = youtube_vis_results.results_file(tmp_path / 'out')
+    assert results == youtube_vis_results.results_file(results)
+    detections = youtube_vis_results.read_results(results, youtube_vis.read_annotations(path))
     assert list(detections) == [1]
     first, second = detections[1]
     assert (first['category_id'], first['score'], second['category_id'], second['score']) == (3, 0.375, 1, 0.5)
@@ -130,11 +130,11 @@ def test_faults_of_predictions(path, tmp_path, change, message):
     track = dict(video_id=1, category_id=3, score=0.5, segmentations=[None] * 3)
     (tmp_path / 'results.json').write_text(json.dumps([track, {**track, **change}]))
     with pytest.raises(ValueError, match=f'results.json".*{message}'):
-        youtube_vis.read_results(tmp_path / 'results.json', youtube_vis.read_annotations(path))
+        youtube_vis_results.read_results(tmp_path / 'results.json', youtube_vis.read_annotations(path))
 
 
 def test_what_the_ids_mean_can_be_read_as_annotations(tmp_path):
-    youtube_vis.write_result_videos(tmp_path, [dict(id=1, name='a', **VIDEO)], {1: 'cup', 2: 'plate'})
+    youtube_vis_results.write_result_videos(tmp_path, [dict(id=1, name='a', **VIDEO)], {1: 'cup', 2: 'plate'})
     truth = youtube_vis.read_annotations(tmp_path / 'videos.json')
     assert truth.categories == {1: 'cup', 2: 'plate'} and truth.videos[0]['name'] == 'a'
 

@@ -21,11 +21,11 @@ from mmvc.evaluation.functional import (
 from mmvc.formats.youtube_vis import (
     labelled_frames,
     read_annotations,
-    read_results,
     read_subsets,
     video_name,
     video_order,
 )
+from mmvc.formats.youtube_vis_results import read_results
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.jobs import run_jobs
 from mmvc.utils.typing import PathLike

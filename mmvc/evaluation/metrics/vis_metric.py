@@ -23,14 +23,13 @@ from mmvc.evaluation.functional import (
 from mmvc.evaluation.tables import log_rows
 from mmvc.formats.youtube_vis import (
     ANN_FILES,
-    TrackCollector,
     find_path,
     labelled_frames,
     read_annotations,
     read_subsets,
     video_order,
-    write_results,
 )
+from mmvc.formats.youtube_vis_results import TrackCollector, write_results
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.image_files import read_size
