@@ -156,7 +156,7 @@ def test_training_stops_at_the_first_bad_sample(root, train, workers):
     assert re.search(r'b/mask/[01]\.png', message)
 
 
-@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('workers', [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_training_logs_and_counts_what_it_replaces(root, train, workers):
     for video in 'bc':
         for index in range(3):
@@ -185,6 +185,7 @@ def test_the_limit_holds_over_resumed_trainings(root, train):
         train('train_cfg.max_iters=12', limit, arguments=['--resume'])
 
 
+@pytest.mark.slow
 def test_replacing_is_the_same_again_and_after_resuming(root, train):
     for index in range(3):
         truncate(root / f'data/b/mask/{index}.png')

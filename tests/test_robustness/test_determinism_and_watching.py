@@ -29,6 +29,7 @@ def train(run, tmp_path):
     return train_tiny
 
 
+@pytest.mark.slow
 def test_deterministic_runs_are_identical(train, monkeypatch):
     monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG', raising=False)
     weights = []
