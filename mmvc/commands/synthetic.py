@@ -55,7 +55,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument('--preset', choices=list(PRESETS), default='default',
                         help='settings to start from, see below (default: %(default)s)')
-    preset = PRESETS[parent.parse_known_args()[0].preset]
+    preset = PRESETS[parent.parse_known_args(argv)[0].preset]
     parser = argparse.ArgumentParser(
         prog=prog,
         parents=[parent],
