@@ -3,10 +3,11 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from mmvc.datasets.converters import convert_vipseg
 from mmvc.engine import report_errors
+
+from .resizing import add_resizing_arguments
 
 EPILOG = """
 SRC: imgs/<video>/*.jpg, panomasks/<video>/*.png (16 bits: 0 void, class + 1 for stuff, (class + 1) * 100 + instance
@@ -35,13 +36,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('src', metavar='SRC', type=Path, help='root of the download')
-    parser.add_argument('dst', metavar='DST', type=Path, help='root of the result')
-    parser.add_argument('--height', type=int, default=720, help='rows of the result (default: %(default)s)')
-    parser.add_argument('--quality', type=int, default=75, help='JPEG quality, 1 to 100 (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=1, help='processes (default: %(default)s)')
-    parser.add_argument('--dry-run', action='store_true', help='count, write nothing')
-    parser.add_argument('--overwrite', action='store_true', help='convert everything again, replacing files in DST')
+    add_resizing_arguments(parser, 'root of the download', height=720)
     return parser.parse_args(argv)
 
 
