@@ -8,10 +8,12 @@ mmengine load checkpoints without running code in them, see :mod:`mmvc.utils.che
 
 import signal
 import sys
+from pathlib import Path
 
-# python imports this package before it runs mmvc.apis; sys.argv does not name the module yet
-if sys.argv[:1] == ['-m'] and 'mmvc.apis' in sys.orig_argv and signal.getsignal(
-        signal.SIGINT) is signal.default_int_handler:
+# Python imports this package before it runs mmvc, mmvc.apis or the script mmvc. Of a module, sys.argv has no name yet.
+_is_command = not {'mmvc', 'mmvc.apis'}.isdisjoint(sys.orig_argv) if sys.argv[:1] == ['-m'] else (
+    Path(sys.argv[0] if sys.argv else '').stem == 'mmvc')
+if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the command without a traceback
 
 from .utils.compiled_ops import ensure_importable_mmcv_ops  # noqa: E402

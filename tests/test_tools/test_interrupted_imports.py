@@ -16,10 +16,13 @@ def as_in_a_terminal():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize('tool', [*TOOLS, '-m mmvc.apis'])
+@pytest.mark.parametrize('tool', [*TOOLS, '-m mmvc.apis', '-m mmvc', 'SCRIPT'])
 def test_an_interruption_of_the_imports_is_quiet(tool, tmp_path):
     """They take seconds, so Ctrl-C after a typing error comes then."""
     (tmp_path / 'sitecustomize.py').write_text('import pathlib\npathlib.Path(__file__).with_name("started").touch()\n')
+    if tool == 'SCRIPT':  # as pip writes it
+        tool = str(tmp_path / 'mmvc')
+        (tmp_path / 'mmvc').write_text('from mmvc.commands.dispatch import main\nmain()\n')
     environment = child_environment()
     environment['PYTHONPATH'] = f'{tmp_path}:{environment["PYTHONPATH"]}'
     with subprocess.Popen([sys.executable, *tool.split(), '--help'], cwd=ROOT, env=environment, stderr=subprocess.PIPE,
