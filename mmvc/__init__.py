@@ -3,7 +3,8 @@
 
 Importing the package registers its scope ``mmvc`` with mmengine. So any OpenMMLab config with
 ``custom_imports = dict(imports=['mmvc'])`` can use its classes, such as ``type='mmvc.RandomPatchMask'``. It also makes
-mmengine load checkpoints without running code in them, see :mod:`mmvc.utils.checkpoint_loading`.
+mmengine load checkpoints without running code in them, see :mod:`mmvc.utils.checkpoint_loading`, and notes how models
+normalise, so that masking fits them, see :mod:`mmvc.utils.normalisation`.
 """
 
 import signal
@@ -23,9 +24,11 @@ ensure_importable_mmcv_ops()  # must come before anything that imports mmdet
 from . import registry  # noqa: E402
 from .utils.checkpoint_loading import register_checkpoint_loader  # noqa: E402
 from .utils.log_levels import hide_debug_messages  # noqa: E402
+from .utils.normalisation import watch_models  # noqa: E402
 from .version import __version__  # noqa: E402
 
 register_checkpoint_loader()
 hide_debug_messages()
+watch_models()
 
 __all__ = ['__version__', 'registry']

@@ -17,6 +17,7 @@ import yapf.yapflib.yapf_api
 from mmengine.logging import MessageHub, MMLogger
 
 import mmvc  # noqa: F401  before any test module imports mmdet
+from mmvc.utils import normalisation
 from mmvc.visualization import VideoSegLocalVisualizer
 
 # The tensors are small: threads cost more than they save, and one thread gives the same results on every machine.
@@ -61,6 +62,7 @@ def process_state(forget_runs):
     """Reset what a tool or mmengine sets for the whole process, so that no test sees it in the next one."""
     torch.manual_seed(0)
     forget_runs()
+    normalisation._built.clear()  # models of other tests
     _reset_signals()  # also what a test module or a fixture of the session imported
     mmengine.DefaultScope._instance_dict.clear()
     environment, path = dict(os.environ), list(sys.path)

@@ -17,7 +17,7 @@ from mmvc.engine.ground_truth import GroundTruth, dataset_task
 from mmvc.registry import DATASETS, TRANSFORMS
 from mmvc.utils.patch_mask import draw_patch_mask, expand_patch_mask
 from mmvc.utils.type_names import type_class, type_name
-from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
+from mmvc.visualization import PanelDrawer, SegmentMap
 
 from .pictures import PictureWriter, spread
 
@@ -72,7 +72,7 @@ class BrowsedFrame(NamedTuple):
             columns['ground truth: not labelled'] = np.full_like(self.image, NOT_LABELLED_GREY)
         if self.hidden is not None:
             title = f'masked: {self.hidden.mean():.0%} of the pixels, patches of {self.patch_size}'
-            columns[title] = hide_pixels(self.image, self.hidden)
+            columns[title] = drawer.hide(self.image, self.hidden)
         return columns
 
 

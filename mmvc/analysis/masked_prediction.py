@@ -21,7 +21,7 @@ from mmvc.evaluation.functional import ConfusionMatrix, semantic_scores
 from mmvc.models import BaseVideoSegmentor
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
-from mmvc.visualization import PanelDrawer, SegmentMap, hide_pixels
+from mmvc.visualization import PanelDrawer, SegmentMap
 
 from .browsing import PatchMasking
 from .pictures import PictureWriter, spread
@@ -175,7 +175,7 @@ class MaskedPrediction:
                     'input': image,
                     'ground truth': image if truth is None else drawer.draw(image, truth),
                     f'prediction, video mIoU {miou[0.]:.1%}': drawer.draw(image, result.predictions[0.][index]),
-                    f'{ratio:.0%} masked': hide_pixels(image, result.hidden[ratio][index]),
+                    f'{ratio:.0%} masked': drawer.hide(image, result.hidden[ratio][index]),
                     f'prediction for it, video mIoU {miou[ratio]:.1%}': drawer.draw(
                         image, result.predictions[ratio][index]),
                 })

@@ -8,7 +8,8 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from mmengine.registry import init_default_scope
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
 import mmvc  # noqa: F401  registers the scope
 from mmvc.analysis.browsing import BrowsedFrame, PatchMasking, TrainingClips, WholeVideo, draw_clip
@@ -17,6 +18,7 @@ from mmvc.engine import OverrideAction, data_files, load_config, report_errors, 
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.config_names import config_argument
+from mmvc.utils.normalisation import IMAGENET_MEAN, hidden_color
 from mmvc.utils.outputs import protect_inputs
 from mmvc.visualization import FPS_RANGE, PanelDrawer
 
@@ -79,6 +81,12 @@ def masking(args: argparse.Namespace) -> PatchMasking | None:
     return PatchMasking(args.patch_size or 32, 0.7 if args.mask_ratio is None else args.mask_ratio, args.tube)
 
 
+def color_of_hidden_pixels(cfg: Config) -> Sequence[float]:
+    """Return the colour that the model of a config normalises to 0."""
+    data_preprocessor = (cfg.get('model') or {}).get('data_preprocessor') or cfg.get('data_preprocessor')
+    return hidden_color(MODELS.build(data_preprocessor)) if data_preprocessor else IMAGENET_MEAN
+
+
 def browse(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
     init_default_scope(cfg.get('default_scope') or 'mmvc')
@@ -97,7 +105,7 @@ def browse(args: argparse.Namespace) -> None:
         files, meta = source.files, source.metainfo
         clips = (source[index] for index in np.random.permutation(len(source))[:args.num])
     protect_inputs([args.out_dir], files)
-    drawer = PanelDrawer(meta['classes'], meta['palette'], args.alpha)
+    drawer = PanelDrawer(meta['classes'], meta['palette'], args.alpha, hidden_color=color_of_hidden_pixels(cfg))
     for number, (name, frames) in enumerate(clips):
         print(draw_clip(frames, drawer, args.out_dir, f'{number:03d}_{name}', args.form, args.fps), flush=True)
 

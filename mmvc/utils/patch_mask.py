@@ -1,9 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import numpy as np
 
-#: Mean colour of ImageNet, RGB, 0 to 255. Hidden pixels get it, because the usual normalisation maps it to 0.
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-
 
 def draw_patch_mask(height: int, width: int, patch_size: int, mask_ratio: float) -> np.ndarray:
     """Draw a random mask of image patches (MVC, arXiv 2408.10627, Eq. 1).

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mmvc.utils.patch_mask import IMAGENET_MEAN
+from mmvc.utils.normalisation import IMAGENET_MEAN
 
 from .text import TEXT, shortened, text_scale, text_size, write_texts
 
@@ -65,19 +65,20 @@ def outline_region(image: np.ndarray, region: np.ndarray, color: tuple[int, int,
     return out
 
 
-def hide_pixels(image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """Mask an image as Masked Video Consistency does: masked pixels get the mean colour of ImageNet.
+def hide_pixels(image: np.ndarray, hidden: np.ndarray, color: Sequence[float] = IMAGENET_MEAN) -> np.ndarray:
+    """Mask an image as Masked Video Consistency does: masked pixels get the mean colour of the model.
 
     Args:
         image (np.ndarray): Image, (H, W, 3).
         hidden (np.ndarray): bool (h, w), True = masked. It is resized to the size of the image.
+        color (Sequence[float]): Colour of masked pixels. Defaults to the mean of ImageNet.
 
     Returns:
         np.ndarray: Masked copy, (H, W, 3).
     """
     hidden = cv2.resize(hidden.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
     out = image.copy()
-    out[hidden] = np.rint(IMAGENET_MEAN)
+    out[hidden] = np.clip(np.rint(color), 0, 255)
     return out
 
 

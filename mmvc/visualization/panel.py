@@ -5,9 +5,10 @@ import numpy as np
 
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, UsageError
+from mmvc.utils.normalisation import IMAGENET_MEAN
 
 from .colors import stable_colors
-from .drawing import BACKGROUND, overlay_segments, resize_width, titled
+from .drawing import BACKGROUND, hide_pixels, overlay_segments, resize_width, titled
 from .labels import write_labels
 from .legend import Legend
 from .segment_map import SegmentMap
@@ -31,6 +32,7 @@ class PanelDrawer:
         min_width (int): Least width of a picture in pixels. Defaults to 320.
         max_width (int): Greatest width of a picture in pixels. Defaults to 640.
         labels (bool): Whether to label segments with their class, and tracks with their id as well. Defaults to True.
+        hidden_color (Sequence[float]): RGB colour of hidden pixels, see :meth:`hide`. Defaults to the mean of ImageNet.
 
     Raises:
         UsageError: ``alpha`` is out of range, or the numbers of classes and colours differ.
@@ -48,7 +50,8 @@ class PanelDrawer:
                  alpha: float = 0.6,
                  min_width: int = 320,
                  max_width: int = 640,
-                 labels: bool = True) -> None:
+                 labels: bool = True,
+                 hidden_color: Sequence[float] = IMAGENET_MEAN) -> None:
         self.classes = tuple(classes)
         self.palette = np.asarray(palette, np.uint8).reshape(-1, 3)
         if len(self.palette) != len(self.classes):
@@ -59,6 +62,11 @@ class PanelDrawer:
         self.min_width = min_width
         self.max_width = max_width
         self.labels = labels
+        self.hidden_color = hidden_color
+
+    def hide(self, image: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Draw what a model sees of a masked image, see :func:`hide_pixels`."""
+        return hide_pixels(image, hidden, self.hidden_color)
 
     def resize(self, image: np.ndarray, nearest: bool = False) -> np.ndarray:
         """Resize an image, or with ``nearest`` a map of ids, to the size of a picture."""

@@ -62,6 +62,8 @@ def test_wrapped_datasets_and_the_mask_of_the_picture(sets):
     assert title == f'masked: {frame.hidden.mean():.0%} of the pixels, patches of 16'
     assert (columns[title][~frame.hidden] == frame.image[~frame.hidden]).all()
     assert (columns[title][frame.hidden] == [124, 116, 104]).all()
+    columns = frame.columns(PanelDrawer(META['classes'], META['palette'], hidden_color=(9.4, 0, -3)))
+    assert (columns[title][frame.hidden] == [9, 0, 0]).all()
 
 
 def test_pipelines_of_mmseg_tell_their_masks(sets):

@@ -67,7 +67,9 @@ def load_small(data_root, work_dir: str) -> Config:
 
 
 def test_train_and_score(ytvis, tmp_path):
-    runner = Runner.from_cfg(load_small(ytvis, str(tmp_path)))
+    cfg = load_small(ytvis, str(tmp_path))
+    cfg.model.data_preprocessor.mean = [10, 200, 30]
+    runner = Runner.from_cfg(cfg)
     before = {key: value.clone() for key, value in runner.model.named_parameters()}
     runner.train()  # a step, then validation
     after = dict(runner.model.named_parameters())
@@ -79,7 +81,7 @@ def test_train_and_score(ytvis, tmp_path):
     assert len(tracks) == 2 * 10  # the ten best queries of each video
     assert {tuple(mask['size']) for track in tracks for mask in track['segmentations'] if mask} == {(48, 64)}
 
-    mean = torch.tensor([104, 116, 124], dtype=torch.uint8).view(1, 3, 1, 1)  # of ImageNet, BGR
+    mean = torch.tensor([30, 200, 10], dtype=torch.uint8).view(1, 3, 1, 1)  # of the model, BGR
     clips = [runner.train_dataloader.dataset[index]['inputs'] for index in (0, 1, 0, 1)]
     hidden = torch.stack([(clip == mean).all(1) for clip in clips])
     assert 0.5 < hidden.float().mean() < 0.9

@@ -67,9 +67,14 @@ def load_small(name: str, data_root: str, work_dir: str) -> Config:
     return cfg
 
 
-@pytest.mark.parametrize('name', [*(f'{name}_mvc' for name in NAMES), NAMES[0]])
-def test_train_and_score(name, vspw, tmp_path):
-    runner = Runner.from_cfg(load_small(name, vspw, str(tmp_path / 'work')))
+@pytest.mark.parametrize('name, rgb', [
+    (f'{NAMES[0]}_mvc', [124, 116, 104]),  # of ImageNet
+    (f'{NAMES[1]}_mvc', [90, 30, 150]), (NAMES[0], [124, 116, 104])])
+def test_train_and_score(name, rgb, vspw, tmp_path):
+    cfg = load_small(name, vspw, str(tmp_path / 'work'))
+    if rgb != [124, 116, 104]:
+        cfg.model.data_preprocessor.mean = rgb
+    runner = Runner.from_cfg(cfg)
     before = {key: value.clone() for key, value in runner.model.named_parameters()}
     runner.train()  # a step, then validation
     after = dict(runner.model.named_parameters())
@@ -78,7 +83,7 @@ def test_train_and_score(name, vspw, tmp_path):
     numbers = {key: buffer.current() for key, buffer in runner.message_hub.log_scalars.items()}
     assert 0 <= numbers['val/vss/mIoU'] <= 100 and 0 <= numbers['val/vss/VC8'] <= 100
     assert np.isfinite(numbers['train/loss']) and 'val/vss/VC16' not in numbers  # a video has ten frames
-    mean = torch.tensor([104, 116, 124], dtype=torch.uint8).view(3, 1, 1)  # of ImageNet, BGR
+    mean = torch.tensor(rgb[::-1], dtype=torch.uint8).view(3, 1, 1)  # hidden pixels, BGR
     images = [runner.train_dataloader.dataset[index]['inputs'] for index in range(8)]
     hidden = np.mean([(image == mean).all(0).float().mean() for image in images])
     assert 0.5 < hidden < 0.9 if 'mvc' in name else hidden < 0.1

@@ -3,8 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
+from torch.utils.data import DataLoader
 
 from mmvc.registry import DATASETS, MODELS
 from mmvc.utils.patch_mask import expand_patch_mask
@@ -104,6 +107,25 @@ def test_hidden_patches_are_zero_for_the_model(vspw_root, mask):
         assert (target == clean[index].gt_instances.masks.masks).all(), 'the target must stay whole'
     batch_shape = batch['data_samples'][0][0].batch_input_shape
     assert batch_shape == tuple(batch['inputs'].shape[-2:]) and not (batch_shape[0] % 32 or batch_shape[1] % 32)
+
+
+class Model(BaseModel):
+
+    def forward(self, *args, **kwargs):
+        """Not used."""
+
+
+@pytest.mark.parametrize('settings', [dict(mean=[10., 200., 30.], std=[9., 8., 7.]),
+                                      dict(mean=[10., 200., 30.], std=[9., 8., 7.], bgr_to_rgb=False), dict()])
+def test_hidden_patches_follow_the_normalisation_of_the_model_in_worker_processes(vspw_root, settings):
+    dataset = build_dataset(vspw_root, mask=dict(type='TubeMask', patch_size=16, prob=1))
+    model = Model(MODELS.build(dict(settings, type='mmvc.VideoSegDataPreprocessor')))
+    data = next(iter(DataLoader(dataset, num_workers=1, collate_fn=pseudo_collate)))
+    batch = model.data_preprocessor(data, training=True)
+    for image, frame in zip(batch['inputs'][0], batch['data_samples'][0]):
+        hidden = expand_patch_mask(frame.patch_mask, frame.patch_size, *frame.img_shape)
+        assert 0 < hidden.mean() < 1
+        assert (image[:, :frame.img_shape[0], :frame.img_shape[1]][:, torch.from_numpy(hidden)] == 0).all()
 
 
 def test_whole_video_in_testing(vspw_root):

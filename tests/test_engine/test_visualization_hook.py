@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
+from torch import nn
 
 from mmvc.engine.hooks import VideoSegVisualizationHook
 from mmvc.visualization import VideoSegLocalVisualizer, stable_colors
@@ -57,7 +59,7 @@ def runner(tmp_path, videos):
                    label_offset=1, void_values=(0, ), test_mode=True)
     loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=META))
     return SimpleNamespace(
-        work_dir=str(tmp_path / 'work'), iter=7, visualizer=None, test_dataloader=loader, val_dataloader=loader,
+        work_dir=str(tmp_path / 'work'), iter=7, model=nn.Module(), visualizer=None, test_dataloader=loader, val_dataloader=loader,
         cfg=dict(test_dataloader=dict(dataset=dataset), val_dataloader=dict(dataset=dataset)))
 
 
@@ -93,7 +95,7 @@ def test_opacity_is_that_of_the_visualizer_unless_the_hook_has_its_own(tmp_path,
     assert abs(color - (PALETTE[1] if shown else [30, 20, 10])).max() < 8
 
 
-def test_masked_patches_are_hidden(tmp_path, videos):
+def test_masked_patches_are_hidden(tmp_path, videos, runner):
     frame = videos[0].video_data_samples[0]
     hidden = np.zeros((4, 5), bool)
     hidden[0, 0] = True  # of the 128x160 image that the model saw
@@ -102,6 +104,9 @@ def test_masked_patches_are_hidden(tmp_path, videos):
     picture = read_frame(tmp_path / 'a/0.jpg')
     assert abs(picture[24 + 20, 20] - [124, 116, 104]).max() < 8
     assert abs(picture[24 + 20, 100] - [30, 20, 10]).max() < 8
+    runner.model.data_preprocessor = ImgDataPreprocessor(mean=[200., 90, 40], std=[1., 1, 1], bgr_to_rgb=True)
+    VideoSegVisualizationHook(str(tmp_path / 'show')).after_test_iter(runner, 0, outputs=videos[:1])
+    assert abs(read_frame(tmp_path / 'show/a/0.jpg')[24 + 20, 20] - [200, 90, 40]).max() < 8
 
 
 def test_videos_without_ground_truth(tmp_path, videos, runner):

@@ -64,6 +64,10 @@ def test_browse_dataset(run, make_config, tmp_path, task):
     out = run('browse_dataset', config, '--out-dir', tmp_path / 'clips', '--num', 1, '--mask-ratio', 0.5)
     sheet, = (tmp_path / 'clips').iterdir()
     assert str(sheet) in out and cv2.imread(str(sheet)).shape[1] == 3 * 320
+    run('browse_dataset', config, '--out-dir', tmp_path / 'blue', '--num', 1, '--mask-ratio', 1,
+        '--cfg-options', 'model.data_preprocessor.mean=[200,0,0]')
+    pixel = cv2.imread(str(next((tmp_path / 'blue').iterdir())))[40, 2 * 320 + 40]
+    assert (pixel == [200, 0, 0]).all()  # the tiny models do not swap channels: their mean is that of B, G, R
     run('browse_dataset', config, '--out-dir', tmp_path / 'whole', '--split', 'test', '--form', 'video')
     videos = sorted((tmp_path / 'whole').iterdir())
     assert len(videos) == 2

@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
     from mmvc.engine import data_files, load_config
     from mmvc.registry import DATASETS
     from mmvc.utils.devices import usable_device
+    from mmvc.utils.normalisation import hidden_color
     from mmvc.visualization import PanelDrawer
     cfg = load_config(args.config, args.cfg_options, args.data_root, args.stage)
     model, cfg, meta = load_model(cfg, args.checkpoint, usable_device(args.device))
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
     analysis = MaskedPrediction(model, DATASETS.build(dataset), GroundTruth(dataset), args.mask_ratio, args.patch_size,
                                 args.tube, args.score_thr)
     protect_inputs([args.out_dir], data_files(analysis.ground_truth.dataset))
-    drawer = PanelDrawer(meta['classes'], meta['palette'])
+    drawer = PanelDrawer(meta['classes'], meta['palette'], hidden_color=hidden_color(model.data_preprocessor))
     max_frames = frames_to_show(args.form, args.max_frames)
     results = {}
     for video in (args.videos or analysis.ground_truth.videos)[:args.num]:

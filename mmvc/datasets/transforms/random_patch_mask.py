@@ -1,12 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import avoid_cache_randomness
+from mmengine.logging import print_log
 
 from mmvc.registry import TRANSFORMS
-from mmvc.utils.patch_mask import IMAGENET_MEAN, draw_patch_mask, expand_patch_mask
+from mmvc.utils.normalisation import IMAGENET_MEAN, same_pixel, zero_pixel_of_models
+from mmvc.utils.patch_mask import draw_patch_mask, expand_patch_mask
 
 
 @TRANSFORMS.register_module()
@@ -14,8 +17,12 @@ from mmvc.utils.patch_mask import IMAGENET_MEAN, draw_patch_mask, expand_patch_m
 class RandomPatchMask(BaseTransform):
     """Mask random patches of an image, or of each frame of a clip on its own (MVC-1, arXiv 2408.10627, Eq. 1-4).
 
-    Masked pixels get the dataset mean, rounded for integer images. After normalisation by the data preprocessor they
-    are zero (to 0.01 with ImageNet's statistics). The ground truth is not masked.
+    Masked pixels get the mean of the model's data preprocessor, in the order of the image's channels and rounded for
+    integer images. So they are zero after normalisation (to 0.01 with ImageNet's statistics). If the model does not
+    normalise its inputs, they are zero as well. The ground truth is not masked.
+
+    The model need not be named: the first masked sample asks for the newest model of the process. Runners build the
+    model before the datasets. Worker processes take over what the process that starts them knows.
 
     It works on single images, in pipelines of MMDetection and MMSegmentation (``custom_imports =
     dict(imports=['mmvc'])``, ``type='mmvc.RandomPatchMask'``), and on clips, outside ``TransformBroadcaster``. It must
@@ -40,8 +47,10 @@ class RandomPatchMask(BaseTransform):
         prob (float, optional): Probability of masking a sample (image or clip), in [0, 1]. Defaults to None: 0.5 in
             ``mode='switch'``, and 1 in ``mode='sum'``, which allows no other value.
         mode (str): 'switch' or 'sum'. Defaults to 'switch'.
-        mean (sequence[float]): Mean of the channels R, G, B as in the data preprocessor. Defaults to ImageNet's.
-        channel_order (str): Order of the channels in ``img``: 'bgr', as loaded by mmcv, or 'rgb'. Defaults to 'bgr'.
+        mean (sequence[float], optional): Values of R, G, B that masked pixels get whatever the model's mean is. A
+            warning says if they differ. Defaults to None: the model's mean; without a model that of ImageNet.
+        channel_order (str): Order of the channels in ``img``: 'bgr', as loaded by mmcv, or 'rgb'. It is used with
+            ``mean`` and without a model. Defaults to 'bgr'.
 
     Raises:
         ValueError: An argument is out of range, or the input is a single frame of a clip.
@@ -52,7 +61,7 @@ class RandomPatchMask(BaseTransform):
                  mask_ratio: float = 0.7,
                  prob: float | None = None,
                  mode: str = 'switch',
-                 mean: Sequence[float] = IMAGENET_MEAN,
+                 mean: Sequence[float] | None = None,
                  channel_order: str = 'bgr') -> None:
         name = type(self).__name__
         if patch_size < 1:
@@ -73,7 +82,28 @@ class RandomPatchMask(BaseTransform):
         self.prob = prob if prob is not None else 0.5 if mode == 'switch' else 1.
         self.mode = mode
         self.channel_order = channel_order
-        self.mean = np.array(mean if channel_order == 'rgb' else mean[::-1], dtype=np.float32)
+        self._fill: tuple[float, ...] | None = None  # in the order of the image's channels, once it is known
+        if mean is not None:
+            self._fill = self._in_image_order(mean)
+            expected = zero_pixel_of_models()
+            if expected is not None and not same_pixel(self._fill, expected):
+                print_log(f'{name}: masked pixels get mean={list(mean)} of this transform, which is not what the model '
+                          f'normalises to 0: {list(expected)} (in the order of the image). Leave out mean to follow the '
+                          'model', logger='current', level=logging.WARNING)
+
+    def _in_image_order(self, rgb: Sequence[float]) -> tuple[float, ...]:
+        return tuple(rgb) if self.channel_order == 'rgb' else tuple(rgb)[::-1]
+
+    @property
+    def fill(self) -> tuple[float, ...]:
+        """Value of masked pixels, before rounding, in the order of the image's channels."""
+        if self._fill is None:
+            self._fill = zero_pixel_of_models()
+        return self._in_image_order(IMAGENET_MEAN) if self._fill is None else self._fill
+
+    def __getstate__(self) -> dict:
+        """Take the fill along: a worker process that starts afresh has no model."""
+        return dict(self.__dict__, _fill=self._fill or zero_pixel_of_models())
 
     def draw_grids(self, frames: list[np.ndarray]) -> list[np.ndarray]:
         """Draw a patch mask, bool (gh, gw), for each frame of a sample."""
@@ -98,7 +128,9 @@ class RandomPatchMask(BaseTransform):
         return results
 
     def _hide(self, frame: np.ndarray, grid: np.ndarray) -> np.ndarray:
-        fill = np.rint(self.mean) if np.issubdtype(frame.dtype, np.integer) else self.mean
+        fill = np.array(self.fill, dtype=np.float32)
+        if np.issubdtype(frame.dtype, np.integer):
+            fill = np.rint(fill)
         hidden = expand_patch_mask(grid, self.patch_size, *frame.shape[:2])
         return np.where(hidden[..., None], fill.astype(frame.dtype), frame)
 

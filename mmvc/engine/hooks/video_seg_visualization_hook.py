@@ -8,6 +8,7 @@ import mmcv
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
@@ -16,8 +17,9 @@ from mmvc.evaluation.metrics.frames import frame_name
 from mmvc.registry import HOOKS
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.names import output_path
+from mmvc.utils.normalisation import IMAGENET_MEAN, hidden_color
 from mmvc.utils.patch_mask import expand_patch_mask
-from mmvc.visualization import PanelDrawer, SegmentMap, VideoSegLocalVisualizer, VideoWriter, hide_pixels
+from mmvc.visualization import PanelDrawer, SegmentMap, VideoSegLocalVisualizer, VideoWriter
 
 DEFAULT_ALPHA = 0.6
 
@@ -81,15 +83,19 @@ class VideoSegVisualizationHook(Hook):
         meta = (runner.test_dataloader if split == 'test' else runner.val_dataloader).dataset.metainfo
         visualizer = runner.visualizer
         alpha = visualizer.alpha if isinstance(visualizer, VideoSegLocalVisualizer) else DEFAULT_ALPHA
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        color = hidden_color(getattr(model, 'data_preprocessor', None))
         for sample in outputs or ():
-            self.write_video(list(sample.video_data_samples), meta, root, self._ground_truth(runner, split), alpha)
+            self.write_video(list(sample.video_data_samples), meta, root, self._ground_truth(runner, split), alpha,
+                             color)
 
     def write_video(self,
                     frames: list[BaseDataElement],
                     meta: dict,
                     root: Path,
                     ground_truth: GroundTruth | None = None,
-                    default_alpha: float = DEFAULT_ALPHA) -> None:
+                    default_alpha: float = DEFAULT_ALPHA,
+                    hidden_color: Sequence[float] = IMAGENET_MEAN) -> None:
         """Write one video.
 
         Args:
@@ -99,9 +105,10 @@ class VideoSegVisualizationHook(Hook):
             root (Path): Folder to write to.
             ground_truth (GroundTruth, optional): Source of the ground truth. Defaults to None: none is shown.
             default_alpha (float): Opacity of the colours, if the hook's ``alpha`` is None. Defaults to 0.6.
+            hidden_color (Sequence[float]): RGB colour of pixels that masking hid. Defaults to the mean of ImageNet.
         """
         alpha = default_alpha if self.alpha is None else self.alpha
-        drawer = PanelDrawer(meta['classes'], meta['palette'], alpha)
+        drawer = PanelDrawer(meta['classes'], meta['palette'], alpha, hidden_color=hidden_color)
         legend, has_truth = drawer.legend(), False  # of the whole video: all its pictures have the same layout
         for frame in frames:
             truth = _true_segments(frame, ground_truth)
@@ -113,7 +120,7 @@ class VideoSegVisualizationHook(Hook):
         with VideoWriter(output_path(root, name, suffix='.mp4'), self.fps) as video:
             for frame in frames:
                 image = mmcv.imread(frame.img_path, channel_order='rgb')
-                columns = dict(input=_masked_input(image, frame))
+                columns = dict(input=_masked_input(image, frame, drawer))
                 if has_truth:
                     truth = _true_segments(frame, ground_truth)
                     columns['ground truth'] = image if truth is None else drawer.draw(image, truth)
@@ -135,11 +142,11 @@ def _true_segments(frame: BaseDataElement, ground_truth: GroundTruth | None) -> 
     return ground_truth.segments(str(frame.video_id), frame.frame_id, frame.ori_shape[:2])
 
 
-def _masked_input(image: np.ndarray, frame: BaseDataElement) -> np.ndarray:
+def _masked_input(image: np.ndarray, frame: BaseDataElement, drawer: PanelDrawer) -> np.ndarray:
     """Hide the pixels that masking hid from the model."""
     if not frame.get('masked', False):
         return image
     hidden = expand_patch_mask(frame.patch_mask, frame.patch_size, *frame.img_shape[:2])
     if frame.get('flip', False) and frame.flip_direction == 'horizontal':  # the mask was made after the flip
         hidden = hidden[:, ::-1]
-    return hide_pixels(image, hidden)
+    return drawer.hide(image, hidden)

@@ -1,10 +1,16 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
+import pickle
+
 import numpy as np
 import pytest
+import torch
+from mmdet.models import DetDataPreprocessor
+from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 
 from mmvc.datasets.transforms import RandomPatchMask, TubeMask
 from mmvc.registry import TRANSFORMS
+from mmvc.utils import normalisation
 from mmvc.utils.patch_mask import expand_patch_mask
 
 MEAN = np.array([123.675, 116.28, 103.53])
@@ -101,6 +107,69 @@ def test_channel_order():
         results = RandomPatchMask(prob=1, mask_ratio=1, channel_order=order)(dict(img=clip(1)[0]))
         hidden[order] = results['img'][0, 0].tolist()
     assert hidden == dict(bgr=[104, 116, 124], rgb=[124, 116, 104])
+
+
+class Network(BaseModel):
+
+    def forward(self, *args, **kwargs):
+        """Not used."""
+
+
+def model_with(**kwargs):
+    return Network(DetDataPreprocessor(**kwargs))
+
+
+OTHER = dict(mean=[10., 20., 30.], std=[2., 2., 2.])
+
+
+@pytest.mark.parametrize('settings, order, fill', [
+    (dict(OTHER, bgr_to_rgb=True), 'bgr', [30, 20, 10]),
+    (dict(OTHER, bgr_to_rgb=False), 'rgb', [10, 20, 30]),  # the pipeline reads RGB
+    (dict(OTHER, rgb_to_bgr=True), 'rgb', [30, 20, 10]),  # BGR weights, a pipeline that reads RGB
+    (dict(mean=[127.5], std=[1.]), 'bgr', [128, 128, 128]),
+    (dict(), 'bgr', [0, 0, 0]),  # no normalisation
+])
+@pytest.mark.parametrize('transform', [RandomPatchMask, TubeMask])
+def test_hidden_pixels_follow_the_model(transform, settings, order, fill):
+    mask = transform(prob=1, mask_ratio=1, channel_order=order)
+    model = model_with(**settings)  # after the transform: what counts is the model when masking begins
+    image = mask(dict(img=clip(1)[0]))['img']
+    assert image[0, 0].tolist() == fill
+    data = dict(inputs=[torch.from_numpy(image).permute(2, 0, 1)])
+    assert model.data_preprocessor(data)['inputs'][0].abs().max() <= 0.5
+
+
+def test_a_worker_that_starts_afresh_gets_the_fill():
+    mask = TubeMask(prob=1, mask_ratio=1)
+    model = model_with(**OTHER, bgr_to_rgb=True)
+    received = pickle.dumps(mask)
+    del model
+    normalisation._built.clear()
+    assert pickle.loads(received)(dict(img=clip()))['img'][0][0, 0].tolist() == [30, 20, 10]
+
+
+def test_the_models_change_no_draw():
+    grids = []
+    for settings in (OTHER, {}):
+        model = model_with(**settings)
+        np.random.seed(5)
+        grids.append([RandomPatchMask()(dict(img=clip())) for _ in range(4)])
+        del model
+    for one, other in zip(*grids):
+        assert one['masked'] == other['masked']
+        assert np.array_equal(one['patch_mask'], other['patch_mask'])
+
+
+def test_an_explicit_mean_wins_and_a_mismatch_is_reported(capsys, caplog):
+    model = model_with(**OTHER, bgr_to_rgb=True)
+    mask = RandomPatchMask(prob=1, mask_ratio=1, mean=[10.2, 20, 30])  # the same, rounded
+    assert 'masked pixels' not in caplog.text + capsys.readouterr().err
+    mask = RandomPatchMask(prob=1, mask_ratio=1, mean=[1, 2, 3])
+    assert mask(dict(img=clip(1)[0]))['img'][0, 0].tolist() == [3, 2, 1]
+    printed = capsys.readouterr()
+    assert 'mean=[1, 2, 3]' in caplog.text + printed.out + printed.err
+    assert '[30.0, 20.0, 10.0]' in caplog.text + printed.out + printed.err
+    assert model is not None
 
 
 @pytest.mark.parametrize('transform', [RandomPatchMask, TubeMask])
