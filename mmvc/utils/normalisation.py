@@ -2,8 +2,8 @@
 """Which pixel a model's normalisation maps to 0. Masking hides pixels behind it.
 
 mmengine builds datasets without telling them the model, also in the programs of MMDetection and MMSegmentation. So the
-models that this process builds are noted here, and transforms ask for the normalisation. Each data preprocessor is thus
-the only place that states a mean and an order of channels.
+models that this process builds are noted here, and transforms ask for the normalisation. Each data preprocessor is
+thus the only place that states a mean and an order of channels.
 """
 
 import weakref
@@ -58,8 +58,8 @@ def zero_pixel(data_preprocessor: nn.Module | None) -> tuple[float, ...]:
         data_preprocessor (nn.Module): That of a model of mmengine, mmdet, mmseg or this package.
 
     Returns:
-        tuple[float, ...]: Value of each channel of the images that come out of a pipeline, in their order; one value if
-        all channels have the same. It is 0 if the data preprocessor does not normalise.
+        tuple[float, ...]: Value of each channel of the images that come out of a pipeline, in their order; one value
+        if all channels have the same. It is 0 if the data preprocessor does not normalise.
     """
     part = _innermost(data_preprocessor)
     mean = getattr(part, 'mean', None)
@@ -72,7 +72,7 @@ def zero_pixel(data_preprocessor: nn.Module | None) -> tuple[float, ...]:
 
 
 def hidden_color(data_preprocessor: nn.Module | None) -> tuple[float, ...]:
-    """Return the colour of hidden pixels in a picture: the zero pixel as (R, G, B), of images that are loaded as BGR."""
+    """Return the zero pixel as a colour (R, G, B), of images that are loaded as BGR: that of hidden pixels."""
     pixel = zero_pixel(data_preprocessor)
     return pixel * 3 if len(pixel) == 1 else pixel[::-1]
 

@@ -32,7 +32,7 @@ class PanelDrawer:
         min_width (int): Least width of a picture in pixels. Defaults to 320.
         max_width (int): Greatest width of a picture in pixels. Defaults to 640.
         labels (bool): Whether to label segments with their class, and tracks with their id as well. Defaults to True.
-        hidden_color (Sequence[float]): RGB colour of hidden pixels, see :meth:`hide`. Defaults to the mean of ImageNet.
+        hidden_color (Sequence[float]): RGB colour of hidden pixels, see :meth:`hide`. Defaults to ImageNet's mean.
 
     Raises:
         UsageError: ``alpha`` is out of range, or the numbers of classes and colours differ.

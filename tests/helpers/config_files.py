@@ -3,6 +3,7 @@
 
 import copy
 import inspect
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -106,6 +107,7 @@ STAGE_NAMES = sorted(
     {*DVIS_NAMES} - {*STAGED_NAMES} | {f'{name}_{stage}' for name in STAGED_NAMES for stage in STAGES})
 TRAINVAL_NAMES = [name for name in STAGE_NAMES if '_trainval' in name]
 #: those of another task than their baseline are examples, not experiments
-EXAMPLE_NAMES = [name for name in STAGE_NAMES if '_synthetic_v' in name]
+EXAMPLE_NAMES = [name for name in STAGE_NAMES if re.search('_(synthetic|camvid)_v|_davis_', name)]
 MVC_NAMES = [name for name in STAGE_NAMES if name.startswith('mvc/') and name not in TRAINVAL_NAMES + EXAMPLE_NAMES]
-FULL_SIZE = [name for name in STAGE_NAMES if '_r18_' not in name and name not in TRAINVAL_NAMES]
+SMALL_BACKBONES = ('r18', 'efflite0')
+FULL_SIZE = [name for name in STAGE_NAMES if parts_of(name)[2] not in SMALL_BACKBONES and name not in TRAINVAL_NAMES]

@@ -18,6 +18,7 @@ _FFN = dict(embed_dims=WIDTH, feedforward_channels=64)
 _BACKBONES = {
     'mmdet.ResNet': dict(stem_channels=8, base_channels=4),
     'mmdet.SwinTransformer': dict(embed_dims=8, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8), window_size=4),
+    'EfficientNetLite': dict(init_cfg=None),  # small enough
     'DINOv2ViTAdapter': dict(
         arch=dict(embed_dims=WIDTH, depth=4, num_heads=2),
         spatial_channels=8,
@@ -69,6 +70,8 @@ def _out_channels(backbone: ConfigDict) -> list:
     """Channels of the shrunk backbone's maps."""
     if backbone.type == 'DINOv2ViTAdapter':
         return [WIDTH] * 4
+    if backbone.type == 'EfficientNetLite':
+        return [24, 40, 112, 320]
     finest = 8 if backbone.type == 'mmdet.SwinTransformer' else 16 if backbone.depth >= 50 else 4
     return [finest * 2**level for level in range(4)]
 
@@ -101,7 +104,8 @@ def _make_clip(cfg: Config, num_frames: int) -> dict[str, list]:
     masks = np.zeros((num_frames, 3, 64, 96), np.uint8)
     for t, (first, second, third) in enumerate(masks):
         first[5:30, 5 + 4 * t:35 + 4 * t] = second[35:60, 50:85 - 5 * t] = third[40:60, 3:20 + 3 * t] = 1
-    labels = np.array([1, 4, cfg.num_classes - 1])
+    num_classes = cfg.model.get('num_classes', cfg.num_classes)
+    labels = np.minimum([1, 4, num_classes - 1], num_classes - 1)
     clip = dict(img=list(np.random.randint(0, 256, (num_frames, 64, 96, 3), np.uint8)))
     kind = cfg.model.postprocessor.type
     if kind == 'VISPostprocessor':

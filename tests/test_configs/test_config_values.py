@@ -17,6 +17,7 @@ from tests.helpers.config_files import (
     FULL_SIZE,
     MVC_NAMES,
     NAMES,
+    SMALL_BACKBONES,
     STAGE_NAMES,
     STAGED_NAMES,
     STAGES,
@@ -82,7 +83,7 @@ def test_all_configs_are_there():
             if backbone == 'r50' and dataset in VIS:
                 expected |= {f'dvis/dvis_{name}', f'mvc/dvis_{name}'}
     expected |= {f'mvc/dvispp_{backbone}_vspw_trainval' for backbone in ('r50', 'vitl')}
-    assert {name for name in DVIS_NAMES if '_r18_' not in name} == expected
+    assert {name for name in DVIS_NAMES if parts_of(name)[2] not in SMALL_BACKBONES} == expected
 
 
 def test_files_are_few_and_bases_are_near():

@@ -28,19 +28,21 @@ DATA = {  # root of a config's dataset -> what it was trained on, what it is tes
     'data/youtube_vis_2021': ('YouTube-VIS 2021', 'YouTube-VIS 2021 val'),
     'data/youtube_vis_2022': ('YouTube-VIS 2022', 'YouTube-VIS 2022 val'),
     'data/camvid': ('CamVid', 'CamVid'),
+    'data/camvid_vps': ('CamVid with segments', 'CamVid with segments'),
+    'data/davis': ('DAVIS 2017', 'DAVIS 2017'),
     'data/synthetic/vspw': ('generated videos', 'generated videos'),
     'data/synthetic/vipseg': ('generated videos', 'generated videos'),
     'data/synthetic/ytvis': ('generated videos', 'generated videos'),
 }
-DATASETS = '(vspw|vipseg|ovis|ytvis2019|ytvis2021|ytvis2022|camvid|synthetic)'
+DATASETS = '(vspw|vipseg|ovis|ytvis2019|ytvis2021|ytvis2022|camvid|davis|synthetic)'
 ENCODERS = '(vit(s|b|l)_dinov(2|3)|tiny)'
 # {algorithm}_{backbone}_{dataset}, then what tells the configs of a family apart
 NAMING = {
     'configs/minvis': rf'minvis_(r50|swinl|vitl)_{DATASETS}',
     'configs/dvis': rf'dvis_r50_{DATASETS}',
-    'configs/dvispp': rf'dvispp_(r18|r50|swinl|vitl)_{DATASETS}',
+    'configs/dvispp': rf'dvispp_(efflite0|r18|r50|swinl|vitl)_{DATASETS}',
     **{f'configs/{method}': rf'{method}_{ENCODERS}_{DATASETS}' for method in ENCODER_ONLY},
-    'configs/mvc': rf'((dvis|dvispp)_(r18|r50|swinl|vitl)|(videomt|pmt|lvmt)_{ENCODERS})_{DATASETS}'
+    'configs/mvc': rf'((dvis|dvispp)_(efflite0|r18|r50|swinl|vitl)|(videomt|pmt|lvmt)_{ENCODERS})_{DATASETS}'
     r'(_trainval|_vps|_vis)?',
     'configs/plugins/mmseg': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',
     'configs/plugins/mmdet': rf'[a-z0-9]+_[a-z0-9-]+_{DATASETS}(_mvc)?',

@@ -59,7 +59,8 @@ def runner(tmp_path, videos):
                    label_offset=1, void_values=(0, ), test_mode=True)
     loader = SimpleNamespace(dataset=SimpleNamespace(metainfo=META))
     return SimpleNamespace(
-        work_dir=str(tmp_path / 'work'), iter=7, model=nn.Module(), visualizer=None, test_dataloader=loader, val_dataloader=loader,
+        work_dir=str(tmp_path / 'work'), iter=7, model=nn.Module(), visualizer=None,
+        test_dataloader=loader, val_dataloader=loader,
         cfg=dict(test_dataloader=dict(dataset=dataset), val_dataloader=dict(dataset=dataset)))
 
 

@@ -87,9 +87,9 @@ class RandomPatchMask(BaseTransform):
             self._fill = self._in_image_order(mean)
             expected = zero_pixel_of_models()
             if expected is not None and not same_pixel(self._fill, expected):
-                print_log(f'{name}: masked pixels get mean={list(mean)} of this transform, which is not what the model '
-                          f'normalises to 0: {list(expected)} (in the order of the image). Leave out mean to follow the '
-                          'model', logger='current', level=logging.WARNING)
+                print_log(f'{name}: masked pixels get mean={list(mean)} of this transform, which is not what the '
+                          f'model normalises to 0: {list(expected)} (in the order of the image). Leave out mean to '
+                          'follow the model', logger='current', level=logging.WARNING)
 
     def _in_image_order(self, rgb: Sequence[float]) -> tuple[float, ...]:
         return tuple(rgb) if self.channel_order == 'rgb' else tuple(rgb)[::-1]
