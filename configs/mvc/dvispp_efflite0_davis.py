@@ -1,5 +1,5 @@
-# The small model with pretrained weights for video instance segmentation, on DAVIS 2017. Its objects have no categories,
-# so there is one class (mmvc convert annotations DAVIS data/davis --split 2017/train --layout instances).
+# The small model with pretrained weights for video instance segmentation, on DAVIS 2017. Its objects have no
+# categories, so there is one class (mmvc convert annotations DAVIS data/davis --split 2017/train --layout instances).
 _base_ = ['../dvispp/dvispp_efflite0_camvid.py', '../_base_/mvc.py']
 
 data_root = 'data/davis'

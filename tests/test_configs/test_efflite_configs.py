@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The small models with pretrained weights: a training step of each, their rates, their normalisation, their weights."""
+"""The small models with pretrained weights: a training step of each, rates, normalisation, and the weights."""
 
 import importlib.util
 

@@ -148,9 +148,9 @@ def test_weights_of_the_package(package):
 
 def test_own_weights_and_those_of_a_segmenter(tmp_path):
     model = EfficientNetLite()
-    for name, state_dict in dict(own=model.state_dict(), whole={
-            **{f'backbone.{key}': value for key, value in model.state_dict().items()}, 'head.x': torch.zeros(1)}).items():
-        torch.save(dict(state_dict=state_dict), tmp_path / f'{name}.pth')
+    whole = {f'backbone.{key}': value for key, value in model.state_dict().items()}
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'own.pth')
+    torch.save(dict(state_dict={**whole, 'head.x': torch.zeros(1)}), tmp_path / 'whole.pth')
     for built in (build(tmp_path / 'own.pth'), build(tmp_path / 'whole.pth', prefix='backbone.')):
         assert torch.equal(built.blocks[7].depthwise.conv.weight, model.blocks[7].depthwise.conv.weight)
 
