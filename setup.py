@@ -71,6 +71,7 @@ setup(
         'optional': requirements('optional'),
         'docs': requirements('docs'),
         'page': requirements('page'),
+        'deployment': requirements('deployment'),
     },
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,

@@ -36,6 +36,7 @@ class OnlineGraph(nn.Module):
 
     Attributes:
         state (tuple[StateTensor, ...]): The tensors of the state.
+        mask_stride (int): Pixels of a padded frame for each pixel of a mask.
 
     Raises:
         UsageError: The model is offline, or of an unknown class.
@@ -46,6 +47,10 @@ class OnlineGraph(nn.Module):
         self._step, state = _step_of(model)
         self.model = model
         self.state = tuple(state)
+        if isinstance(model, EncoderOnlySegmentor):
+            self.mask_stride = model.encoder.patch_size // 2**len(model.head.upscale)
+        else:
+            self.mask_stride = model.head.pixel_decoder.strides[0]
 
     def forward(self, frame: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         """Segment the next frame.

@@ -131,8 +131,8 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
         weights = softmax_over_few(self.attention_weights(query).view(*samples[:3], -1)).view(samples)
         locations = self._sampling_locations(reference_points, offsets, spatial_shapes)
 
-        if (value.is_cuda and isinstance(spatial_shapes, Tensor) and value.dtype != torch.bfloat16 and has_compiled_ops()
-                and not torch.are_deterministic_algorithms_enabled()):
+        if (value.is_cuda and isinstance(spatial_shapes, Tensor) and value.dtype != torch.bfloat16
+                and has_compiled_ops() and not torch.are_deterministic_algorithms_enabled()):
             # the compiled function splits the batch into equal steps
             step = batch if batch <= self.im2col_step else math.gcd(batch, self.im2col_step)
             output = MultiScaleDeformableAttnFunction.apply(value, spatial_shapes, level_start_index, locations,
