@@ -1,6 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Weights of 8 bits."""
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ _FLOAT = 1  # onnx.TensorProto.FLOAT: of tensors whose type the graph does not s
 def quantize_weights(graph: Path, target: Path) -> None:
     """Quantise the weights of matrix products to 8 bits; inputs are quantised while the graph runs.
 
-    Convolutions stay as they are: ONNX Runtime's dynamic form of them is slower than the one in float32.
+    Convolutions stay in float32.
 
     Args:
         graph (Path): File of the graph.
@@ -33,6 +34,11 @@ def quantize_weights(graph: Path, target: Path) -> None:
         options.optimized_model_filepath = str(folded)
         options.log_severity_level = 3  # errors
         onnxruntime.InferenceSession(str(graph), options, providers=['CPUExecutionProvider'])
-        quantization.quantize_dynamic(
-            str(folded), str(draft), op_types_to_quantize=['MatMul', 'Gemm'], per_channel=True,
-            extra_options=dict(DefaultTensorType=_FLOAT))
+        before = logging.root.manager.disable
+        logging.disable(logging.WARNING)  # it recommends the step above, which it does not recognise
+        try:
+            quantization.quantize_dynamic(
+                str(folded), str(draft), op_types_to_quantize=['MatMul', 'Gemm'], per_channel=True,
+                extra_options=dict(DefaultTensorType=_FLOAT))
+        finally:
+            logging.disable(before)
