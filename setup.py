@@ -72,6 +72,7 @@ setup(
         'docs': requirements('docs'),
         'page': requirements('page'),
         'efficientnet': requirements('efficientnet'),
+        'deployment': requirements('deployment'),
     },
     cmdclass={'build_py': BuildWithMim},
     zip_safe=False,

@@ -47,6 +47,8 @@ EXAMPLES = """examples:
     %(prog)s 'clips/*.mp4' --weights dvispp.pth --out-dir out --formats official
   go on after an interruption, with frames of 480 pixels in height for the network:
     %(prog)s 'clips/*.mp4' --weights dvispp.pth --out-dir out --size 480 --skip-existing
+  a model that "mmvc export" has written, in ONNX Runtime:
+    %(prog)s street.mp4 --model dvispp.onnx --out-dir out
   camera 0 until Ctrl-C, with an online model:
     %(prog)s 0 --model mvc/dvispp_r50_vspw --stage online --weights online.pth --out-dir out
   a long or damaged video, with little memory:
@@ -69,8 +71,11 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                         help='video, folder of frames, image, pattern, address or camera number; several images are '
                         'the frames of one video')
     model = parser.add_argument_group('model')
-    model.add_argument('--model', metavar='CONFIG', help='config file, or the name of a config of mmvc; default: '
-                       'the config that is stored in the checkpoint')
+    model.add_argument('--model', metavar='CONFIG', help='config file, the name of a config of mmvc, or a '
+                       'graph of mmvc export (x.onnx), which needs no checkpoint; default: the config that is stored '
+                       'in the checkpoint')
+    model.add_argument('--backend', choices=('torch', 'onnxruntime'),
+                       help='what runs the model; default: onnxruntime for x.onnx, else torch')
     model.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of, such as '
                        'online; default: the last stage')
     model.add_argument('--weights', metavar='CHECKPOINT', help='checkpoint file, folder of save_pretrained(), name of '
@@ -161,7 +166,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         try:
             open_sources(inputs, keep_going=True)  # mistyped names are found before the model is built
             inferencer = VideoSegInferencer(args.model, args.weights, args.device, args.window_size, args.max_memory,
-                                            args.amp, args.compile, args.cfg_options, stage=args.stage, size=args.size)
+                                            args.amp, args.compile, args.cfg_options, stage=args.stage, size=args.size,
+                                            backend=args.backend)
             results = inferencer(
                 inputs,
                 out_dir=args.out_dir,

@@ -39,6 +39,7 @@ class SharedModel:
 
     cfg: Config
     task: str
+    backend: str
     dataset_meta: dict[str, Any]
     _arguments: dict[str, Any]  # of load_model()
 
@@ -158,6 +159,9 @@ class SharedModel:
 
         The model is read again, because that of an inferencer was changed for speed.
         """
+        if self.backend != 'torch':
+            raise UsageError('an exported graph is shared as it is, with its description (.onnx and .onnx.json); give '
+                             'the config and the checkpoint to share the model')
         if not chosen_weights(**self._arguments) and not self.cfg.get('load_from'):
             raise UsageError('the weights of this model are random: give it a checkpoint (weights) before sharing it')
         model, cfg, meta = load_model(**self._arguments)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
+from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
@@ -26,6 +27,7 @@ from mmvc.utils.progress import ProgressBars, Report
 from mmvc.utils.tasks import task_of
 from mmvc.visualization import FPS_RANGE
 
+from .exported_loading import ONNX_RUNTIME, find_backend, load_exported
 from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .hub import SharedModel
@@ -57,8 +59,8 @@ class VideoSegInferencer(SharedModel):
 
     Args:
         model (str | Path | Config | dict, optional): Config, its path, or the name of a config of mmvc, such as
-            ``'mvc/dvispp_r50_vspw'`` or ``'dvispp_vitl_vspw_offline'``. Defaults to None: the config that is stored in
-            the checkpoint.
+            ``'mvc/dvispp_r50_vspw'`` or ``'dvispp_vitl_vspw_offline'``; or a graph that ``mmvc export`` has written,
+            ``'x.onnx'``, which holds its weights. Defaults to None: the config that is stored in the checkpoint.
         weights (str, optional): Checkpoint file, name of published weights, or address (``hf://user/repo/file``,
             ``https://...``). Defaults to None: the published weights of the model, if it is given by its name and has
             some (``python -m mmvc.apis --list-models``); else ``load_from`` of the config. Without any, the weights
@@ -82,6 +84,9 @@ class VideoSegInferencer(SharedModel):
         size (int | tuple[int, int], optional): Size of the frames that go through the network: short side in pixels,
             or width and height, from 16 to 16384. The results have the size of the video. Defaults to None: that of
             the config.
+        backend (str, optional): What runs the model: ``'torch'``, or ``'onnxruntime'`` for an exported graph. Such a
+            graph runs on the CPU unless ``device`` says otherwise, and ``weights``, ``stage``, ``amp`` and ``compile``
+            are not for it. Defaults to None: by the suffix of ``model``.
 
     Attributes:
         model (BaseVideoSegmentor): The model, in evaluation mode and optimised for inference.
@@ -89,6 +94,7 @@ class VideoSegInferencer(SharedModel):
         dataset_meta (dict): ``classes`` and ``palette``.
         task (str): ``'vss'``, ``'vps'`` or ``'vis'``, by the config's post-processing.
         feature_store (dict): Arguments of the :class:`FeatureStore` that keeps the features of a video.
+        backend (str): What runs the model.
 
     Raises:
         UsageError: An argument is out of range, config, checkpoint or device cannot be used, or config and checkpoint
@@ -114,7 +120,9 @@ class VideoSegInferencer(SharedModel):
                  cfg_options: dict | None = None,
                  show_progress: bool = True,
                  stage: str | None = None,
-                 size: Size | None = None) -> None:
+                 size: Size | None = None,
+                 backend: str | None = None) -> None:
+        self.backend = find_backend(model, backend)
         if window_size is not None:
             check_number('window_size', window_size, 1, whole=True)
         if max_memory is not None:
@@ -123,9 +131,16 @@ class VideoSegInferencer(SharedModel):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         if size is not None:
             size = check_size(size)
-        self.device = usable_device(device)
+        self.device = usable_device('cpu' if self.backend == ONNX_RUNTIME and device is None else device)
         self._arguments = dict(model=model, weights=weights, cfg_options=cfg_options, stage=stage)
-        self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
+        self.model: BaseVideoSegmentor
+        if self.backend == ONNX_RUNTIME:
+            self.model, self.cfg, self.dataset_meta, only_size = load_exported(
+                cast(str | Path, model), self.device, cfg_options, weights=weights, stage=stage, amp=amp,
+                compile=compile)
+            size = size or only_size
+        else:
+            self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
         task = task_of(self.model.postprocessor)
         if task is None:
             raise UsageError(f'model.postprocessor is a {type(self.model.postprocessor).__name__}, whose task is not '

@@ -38,6 +38,7 @@ COMMANDS = {
     'convert coco': Command('mmvc.commands.convert_coco', 'COCO: pseudo-videos for instance segmentation'),
     'convert weights': Command('mmvc.commands.convert_weights', 'weights of other projects'),
     'publish': Command('mmvc.commands.publish', 'turn a training checkpoint into a file to share'),
+    'export': Command('mmvc.commands.export', 'turn an online model into a graph (ONNX) that carries its state'),
     'synthetic': Command('mmvc.commands.synthetic', 'generate videos with labels'),
 }
 

@@ -96,7 +96,8 @@ def check_python(parse, command):
         return  # a name in a sentence
     words = tuple(ANY_CONFIG if re.fullmatch('CONFIG(_[A-Z])?', word) else word for word in command.words)
     args = parse(command._replace(words=words))
-    if (command.words[1:3] == ('-m', 'mmvc.apis') or command.words[3:4] == ('segment', )) and args.model:
+    segments = command.words[1:3] == ('-m', 'mmvc.apis') or command.words[3:4] == ('segment', )
+    if segments and args.model and not args.model.endswith('.onnx'):  # a graph that another command writes
         assert args.model in config_files(), f'there is no config {args.model}'
     overrides = [key.split('.') for key in getattr(args, 'cfg_options', None) or ()]
     for first, *rest in overrides:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import MultiScaleDeformableAttention
+from ..utils.exporting import is_exporting
 
 
 class TokenGeometry(NamedTuple):
@@ -21,8 +22,8 @@ class TokenGeometry(NamedTuple):
     """(H_l, W_l) of each level of the spatial tokens; the levels follow one another in one sequence."""
     reference_points: Tensor
     """Centres (x, y) of the spatial tokens in [0, 1], shape (1, N, 1, 2)."""
-    value_shapes: Tensor
-    """(H, W) of the transformer's patches, int64, shape (1, 2)."""
+    value_shapes: Tensor | Sequence[tuple[int, int]]
+    """(H, W) of the transformer's patches, int64, shape (1, 2); the numbers in an exported graph."""
     value_start: Tensor
     """Index of the first patch, int64, shape (1,)."""
 
@@ -45,9 +46,9 @@ class TokenGeometry(NamedTuple):
             x = (torch.arange(width, device=device) + 0.5) / width
             y, x = torch.meshgrid(y, x, indexing='ij')
             centres.append(torch.stack([x, y], dim=-1).flatten(0, 1))
+        value_shapes = [value_shape] if is_exporting() else torch.tensor([value_shape], device=device)
         return cls(query_shapes,
-                   torch.cat(centres)[None, :, None], torch.tensor([value_shape], device=device),
-                   torch.zeros(1, dtype=torch.int64, device=device))
+                   torch.cat(centres)[None, :, None], value_shapes, torch.zeros(1, dtype=torch.int64, device=device))
 
 
 class DepthwiseConv(nn.Module):

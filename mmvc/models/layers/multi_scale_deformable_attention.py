@@ -82,7 +82,7 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
                 query_pos: Tensor | None = None,
                 key_padding_mask: Tensor | None = None,
                 reference_points: Tensor = None,  # type: ignore[assignment]  # mmcv's order; every caller gives it
-                spatial_shapes: Tensor = None,  # type: ignore[assignment]  # likewise
+                spatial_shapes: Tensor | Sequence[tuple[int, int]] = None,  # type: ignore[assignment]  # likewise
                 level_start_index: Tensor | None = None,
                 **kwargs: Any) -> Tensor:
         """Attend to a few sampled positions of every level around each reference point.
@@ -96,7 +96,8 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
             query_pos (Tensor, optional): Positional encoding, added to ``query``.
             key_padding_mask (Tensor, optional): True where a value is padding, bool, shape (B, V).
             reference_points (Tensor): (x, y) in [0, 1] or boxes (cx, cy, w, h), shape (B, Q, L, 2) or (B, Q, L, 4).
-            spatial_shapes (Tensor): (H, W) of each level, int64, shape (L, 2).
+            spatial_shapes (Tensor | Sequence[tuple[int, int]]): (H, W) of each of the L levels. Exported graphs need
+                the numbers, and the compiled function the int64 tensor (L, 2).
             level_start_index (Tensor, optional): First index of each level in ``value``, shape (L,). Only the compiled
                 function reads it.
             **kwargs: Not used. mmdet passes the same arguments to every attention.
@@ -116,7 +117,8 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
 
         batch, num_queries, _ = query.shape
         num_values = value.shape[1]
-        shapes = spatial_shapes.tolist()  # on CUDA, the only synchronisation
+        # on CUDA, the only synchronisation
+        shapes = spatial_shapes.tolist() if isinstance(spatial_shapes, Tensor) else spatial_shapes
         if sum(h * w for h, w in shapes) != num_values:
             raise ValueError(f'spatial_shapes {shapes} do not add up to the {num_values} positions of value')
 
@@ -129,8 +131,8 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
         weights = softmax_over_few(self.attention_weights(query).view(*samples[:3], -1)).view(samples)
         locations = self._sampling_locations(reference_points, offsets, spatial_shapes)
 
-        if (value.is_cuda and value.dtype != torch.bfloat16 and has_compiled_ops()
-                and not torch.are_deterministic_algorithms_enabled()):
+        if (value.is_cuda and isinstance(spatial_shapes, Tensor) and value.dtype != torch.bfloat16
+                and has_compiled_ops() and not torch.are_deterministic_algorithms_enabled()):
             # the compiled function splits the batch into equal steps
             step = batch if batch <= self.im2col_step else math.gcd(batch, self.im2col_step)
             output = MultiScaleDeformableAttnFunction.apply(value, spatial_shapes, level_start_index, locations,
@@ -143,12 +145,15 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
             output = output.transpose(0, 1)
         return self.dropout(output) + identity
 
-    def _sampling_locations(self, reference_points: Tensor, offsets: Tensor, spatial_shapes: Tensor) -> Tensor:
+    def _sampling_locations(self, reference_points: Tensor, offsets: Tensor,
+                            spatial_shapes: Tensor | Sequence[tuple[int, int]]) -> Tensor:
         """Reference points plus offsets, relative to each level; the shape of ``offsets``, (B, Q, heads, L, P, 2)."""
         references = reference_points[:, :, None, :, None]
         if reference_points.shape[-1] == 2:  # offsets are in pixels of their level
             # expanded to every point: PyTorch does not vectorise an addition that is broadcast over 2 entries
             references = references.expand(-1, -1, -1, -1, self.num_points, -1).contiguous()
+            if not isinstance(spatial_shapes, Tensor):
+                spatial_shapes = torch.tensor(spatial_shapes, device=offsets.device)
             sizes = spatial_shapes.flip(-1).to(offsets.dtype)[:, None].expand(*offsets.shape[2:]).contiguous()
             return references + offsets / sizes
         if reference_points.shape[-1] == 4:  # offsets are in half boxes, divided by the number of points

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..utils.exporting import is_exporting
+
 
 class Rotation(NamedTuple):
     """Cosines and sines of the angles by which queries and keys of patches are rotated, both (h * w, d), float32."""
@@ -82,8 +84,8 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     Returns:
         Tensor: The same shape and dtype.
     """
-    num_others = x.shape[-2] - len(rotation.cos)
-    if not torch.is_grad_enabled() and x.dtype == torch.float32:
+    num_others = x.shape[-2] - rotation.cos.shape[0]  # len() would fix the size of an exported graph
+    if not torch.is_grad_enabled() and x.dtype == torch.float32 and not is_exporting():
         return _rotate_copy(x, rotation, num_others)
     patches = x[..., num_others:, :]
     first, second = patches.chunk(2, dim=-1)

@@ -6,10 +6,15 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from .exporting import is_exporting
+from .graph_assignment import assign_in_graph
+
 
 @torch.no_grad()
 def match_queries(reference: Tensor, current: Tensor) -> Tensor:
     """Assign the queries of a frame to those of another by the Hungarian algorithm on cosine similarity.
+
+    In an exported graph, a reference of zeros is the state of a video that begins: the queries keep their order.
 
     Args:
         reference (Tensor): Embeddings in the order to keep, shape (B, Q, C).
@@ -20,6 +25,10 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
     """
     with torch.autocast(reference.device.type, enabled=False):  # half precision makes ties, which would decide
         similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(current.float(), dim=-1).transpose(1, 2)
+    if is_exporting():
+        begins = (reference == 0).flatten(1).all(dim=1)[:, None, None]
+        similarity = torch.where(begins, torch.eye(similarity.shape[1], device=similarity.device), similarity)
+        return torch.stack([assign_in_graph(matrix) for matrix in -similarity.double()])
     # A diverging training gives NaN. scipy would raise an error here, before the NaN guard can report the cause.
     cost = -similarity.nan_to_num(0.0).cpu().numpy()
     columns = [torch.from_numpy(linear_sum_assignment(matrix)[1]) for matrix in cost]

@@ -1,0 +1,60 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Exports of models so small that they are traced within seconds."""
+
+import copy
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from mmvc.apis.portable_config import portable_config
+from mmvc.deployment.exporting import Export, ExportSettings, export_model
+from mmvc.models import BaseVideoSegmentor
+from tests.helpers import tiny_encoder_only
+from tests.helpers.tiny_inference import CLASSES, PALETTE, POSTPROCESSORS, tiny_config
+from tests.helpers.tiny_models import build_part, randomize_constants
+
+
+def graph_config(kind: str, task: str = 'vss') -> Config:
+    """Config of ``MinVIS``, ``DVISOnline`` or ``DVISOffline``, or of an encoder-only model (``videomt``, ``lvmt``)."""
+    if kind in ('MinVIS', 'DVISOnline', 'DVISOffline'):
+        cfg = tiny_config(kind, task)
+        cfg.model.backbone.update(depth=18)
+        cfg.model.head.update(in_channels=[4, 8, 16, 32])
+        cfg.model.head.transformer_decoder.num_layers = 1
+        for name in ('tracker', 'refiner'):
+            if name in cfg.model:
+                cfg.model[name].num_layers = 1
+        return cfg
+    cfg = tiny_config('MinVIS', task)
+    model = copy.deepcopy(tiny_encoder_only.KINDS[kind])
+    model['encoder'] = dict(model['encoder'], arch=dict(embed_dims=32, depth=2, num_heads=4))
+    model['decoder'] = dict(model['decoder'], num_blocks=1)
+    if 'levels' in model['decoder']:
+        model['decoder']['levels'] = (0, 1)
+    cfg.model = dict(model, postprocessor=POSTPROCESSORS[task])
+    return cfg
+
+
+def build(cfg: Config) -> BaseVideoSegmentor:
+    """A model with random weights, large enough for maps of several classes."""
+    torch.manual_seed(3)
+    model = randomize_constants(build_part(cfg.model)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ('cls' in name or 'mask_embed' in name) and parameter.ndim == 2:
+                parameter *= 3
+    return model
+
+
+def save(cfg: Config, model: BaseVideoSegmentor, path: Path) -> Path:
+    """Write a checkpoint that contains the config."""
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=cfg.pretty_text)), path)
+    return path
+
+
+def export(cfg: Config, model: BaseVideoSegmentor, path: Path, **settings) -> Export:
+    """Export a model with all that the command passes."""
+    meta = dict(classes=CLASSES, palette=PALETTE)
+    return export_model(model, path, 'vss', meta, cfg.model.postprocessor.to_dict(), portable_config(cfg).text,
+                        ExportSettings(**settings))
