@@ -82,6 +82,9 @@ class VideoSegInferencer(SharedModel):
         size (int | tuple[int, int], optional): Size of the frames that go through the network: short side in pixels,
             or width and height, from 16 to 16384. The results have the size of the video. Defaults to None: that of
             the config.
+        keyframe_interval (int, optional): Only every so many frames pass through the network, and their masks are
+            moved along optical flow to the frames between them: faster, and less exact. 1: all frames. Defaults to
+            None: ``keyframe_interval`` of the model, which is 1 unless its config says more.
 
     Attributes:
         model (BaseVideoSegmentor): The model, in evaluation mode and optimised for inference.
@@ -114,7 +117,8 @@ class VideoSegInferencer(SharedModel):
                  cfg_options: dict | None = None,
                  show_progress: bool = True,
                  stage: str | None = None,
-                 size: Size | None = None) -> None:
+                 size: Size | None = None,
+                 keyframe_interval: int | None = None) -> None:
         if window_size is not None:
             check_number('window_size', window_size, 1, whole=True)
         if max_memory is not None:
@@ -123,6 +127,9 @@ class VideoSegInferencer(SharedModel):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         if size is not None:
             size = check_size(size)
+        if keyframe_interval is not None:
+            check_number('keyframe_interval', keyframe_interval, 1, whole=True)
+            cfg_options = {**(cfg_options or {}), 'model.keyframe_interval': keyframe_interval}
         self.device = usable_device(device)
         self._arguments = dict(model=model, weights=weights, cfg_options=cfg_options, stage=stage)
         self.model, self.cfg, self.dataset_meta = load_model(model, weights, self.device, cfg_options, stage)
