@@ -87,6 +87,9 @@ class VideoSegInferencer(SharedModel):
         backend (str, optional): What runs the model: ``'torch'``, or ``'onnxruntime'`` for an exported graph. Such a
             graph runs on the CPU unless ``device`` says otherwise, and ``weights``, ``stage``, ``amp`` and ``compile``
             are not for it. Defaults to None: by the suffix of ``model``.
+        keyframe_interval (int, optional): Only every so many frames pass through the network, and their masks are
+            moved along optical flow to the frames between them: faster, and less exact. 1: all frames. Defaults to
+            None: ``keyframe_interval`` of the model, which is 1 unless its config says more.
 
     Attributes:
         model (BaseVideoSegmentor): The model, in evaluation mode and optimised for inference.
@@ -121,7 +124,8 @@ class VideoSegInferencer(SharedModel):
                  show_progress: bool = True,
                  stage: str | None = None,
                  size: Size | None = None,
-                 backend: str | None = None) -> None:
+                 backend: str | None = None,
+                 keyframe_interval: int | None = None) -> None:
         self.backend = find_backend(model, backend)
         if window_size is not None:
             check_number('window_size', window_size, 1, whole=True)
@@ -131,6 +135,9 @@ class VideoSegInferencer(SharedModel):
             raise UsageError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         if size is not None:
             size = check_size(size)
+        if keyframe_interval is not None:
+            check_number('keyframe_interval', keyframe_interval, 1, whole=True)
+            cfg_options = {**(cfg_options or {}), 'model.keyframe_interval': keyframe_interval}
         self.device = usable_device('cpu' if self.backend == ONNX_RUNTIME and device is None else device)
         self._arguments = dict(model=model, weights=weights, cfg_options=cfg_options, stage=stage)
         self.model: BaseVideoSegmentor

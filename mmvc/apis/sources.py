@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Sources of frames: files, folders, arrays and cameras. None holds more than one frame in memory."""
+"""Sources of frames: files, folders, arrays and cameras. None holds more than one frame in memory by itself."""
 
 import re
 from abc import ABC, abstractmethod
@@ -27,6 +27,8 @@ from .video_files import open_pipe, open_video
 
 #: addresses of what has no end by its nature
 LIVE_SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'udp')
+# Frames that are decoded while the network computes. A frame of a live source that waits is late.
+READ_AHEAD, READ_AHEAD_LIVE = 3, 1
 Source = str | Path | int | ImageInput | Sequence[ImageInput] | Iterable[ImageInput]
 
 
@@ -62,6 +64,8 @@ class FrameSource(ABC):
     live = False
     #: whether the source has no end
     endless = False
+    #: frames that may be read ahead in a thread while the network computes; 0: they are read where they are asked for
+    frames_ahead = 0
     #: whether it is a single image instead of a video
     is_image = False
     #: local files that it reads
@@ -87,8 +91,10 @@ class ImageFiles(FrameSource):
         files (Sequence[Path]): The files, in order.
         name (str): Name of its output.
         load (Callable, optional): Loads the image at a path: BGR, uint8. It raises OSError or ValueError if it
-            cannot. Defaults to None: :class:`LoadFrameFromFile`.
+            cannot. Defaults to None: :class:`LoadFrameFromFile`. It is called in a thread.
     """
+
+    frames_ahead = READ_AHEAD
 
     def __init__(self, files: Sequence[Path], name: str, load: Callable[[str], np.ndarray] | None = None) -> None:
         super().__init__(name, str(files[0] if len(files) == 1 else files[0].parent), num_frames=len(files),
@@ -117,6 +123,8 @@ class VideoFile(FrameSource):
         path (str): File or address.
     """
 
+    frames_ahead = READ_AHEAD
+
     def __init__(self, path: str) -> None:
         with open_video(path) as video:
             live = '://' in path and (path.split('://')[0].lower() in LIVE_SCHEMES or video.num_frames is None)
@@ -128,6 +136,8 @@ class VideoFile(FrameSource):
         self.path = path
         self.files = [] if '://' in path else [Path(path)]
         self.live = self.endless = live
+        if live:
+            self.frames_ahead = READ_AHEAD_LIVE
         self.repeatable = not live
 
     def read(self, stride: int = 1) -> Iterator[Frame | SkippedFrame]:
@@ -145,6 +155,7 @@ class Pipe(FrameSource):
 
     live = True
     repeatable = False
+    frames_ahead = READ_AHEAD_LIVE
 
     def __init__(self, path: str) -> None:
         super().__init__(Path(path).name, path)
@@ -183,6 +194,7 @@ class Camera(FrameSource):
 
     live = endless = True
     repeatable = False
+    frames_ahead = READ_AHEAD_LIVE
 
     def __init__(self, index: int) -> None:
         self.camera = index

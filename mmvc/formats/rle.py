@@ -2,6 +2,7 @@
 """Masks of instances as annotation files store them, checked before compiled code decodes them."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from pycocotools import mask as mask_utils
 from mmvc.utils.errors import DataError
 
 from .rle_counts import decode_runs
+
+# Characters of counts that are checked together: the numbers of so many stay in the cache.
+_BATCH = 1 << 17
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict | None:
@@ -32,7 +36,7 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict | None:
 
 
 def to_rles(segmentations: Iterable[Any], height: int, width: int) -> list[dict | None]:
-    """Convert many masks to compressed RLE. The counts of all masks are checked together.
+    """Convert many masks to compressed RLE. Their counts are checked together, so pass all masks of a video at once.
 
     Args:
         segmentations (Iterable[dict | list | None]): Masks of frames of one size.
@@ -67,7 +71,7 @@ def _rasterize(polygons: list, height: int, width: int) -> dict:
 
 def _check_rle(rle: Any, height: int, width: int, texts: list[bytes]) -> dict:
     """Return compressed RLE; counts as text are not checked yet but added to ``texts``."""
-    if not isinstance(rle, dict) or not {'size', 'counts'} <= rle.keys():
+    if not isinstance(rle, dict) or 'size' not in rle or 'counts' not in rle:
         raise DataError('the mask is neither RLE (dict(size, counts)) nor a list of polygons; correct the annotation '
                         'file')
     size, counts = rle['size'], rle['counts']
@@ -120,9 +124,12 @@ def _check_texts(texts: list[bytes], num_pixels: int) -> None:
     """Check that the runs of each text are not negative and add up to a frame."""
     if not texts:
         return
-    runs, starts = decode_runs(texts)
-    if runs.min() < 0:
-        raise DataError('the counts of the RLE are damaged: a run is negative; correct the annotation file')
-    totals = np.add.reduceat(runs, starts)
-    for total in totals[totals != num_pixels][:1]:
-        _check_total(int(total), num_pixels)
+    batch_of = np.cumsum([len(text) for text in texts]) // _BATCH
+    cuts = np.flatnonzero(np.diff(batch_of)) + 1
+    for first, end in pairwise([0, *cuts, len(texts)]):
+        runs, starts = decode_runs(texts[first:end])
+        if runs.min() < 0:
+            raise DataError('the counts of the RLE are damaged: a run is negative; correct the annotation file')
+        totals = np.add.reduceat(runs, starts)
+        for total in totals[totals != num_pixels][:1]:
+            _check_total(int(total), num_pixels)

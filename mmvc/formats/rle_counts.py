@@ -3,8 +3,7 @@
 
 A number is stored in groups of 5 bits, the lowest first, each in a character from '0' on. The 6th bit says that
 another character follows; the 5th bit of the last character is the sign. From the fourth run on, a number is the
-difference to the run before last. All masks of a video are decoded together: one by one takes longer than comparing
-the masks.
+difference to the run before last. Many masks are decoded together: one by one takes longer than comparing them.
 """
 
 from collections.abc import Sequence
@@ -27,24 +26,18 @@ def decode_runs(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         DataError: A text has other characters, ends within a number, or has a number of more than 7 digits.
     """
-    numbers, num_runs = _decode_numbers(texts)
+    runs, num_runs = _decode_numbers(texts)
     starts = np.cumsum(num_runs) - num_runs
-    # a run and the one before last lie in one column: rows are background and mask, each text begins a new column
-    odd = num_runs % 2 == 1
-    pairs = np.insert(numbers, (starts + num_runs)[odd], 0).reshape(-1, 2).T.copy()
-    num_pairs = (num_runs + 1) // 2
-    first = np.cumsum(num_pairs) - num_pairs
-    third = first[num_runs > 2] + 1
-    pairs[0, third] -= pairs[0, third - 1]  # the third run is stored as it is
-    runs = _restarted_sum(pairs, first, num_pairs).T.reshape(-1)
-    filled_up = 2 * (first + num_pairs)[odd] - 1
-    return np.delete(runs, filled_up), starts
-
-
-def _restarted_sum(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Cumulative sums along the last axis, restarted at each start."""
-    sums = np.cumsum(values, axis=1)
-    return sums - np.repeat(sums[:, starts] - values[:, starts], lengths, axis=1)
+    third = starts[num_runs > 2] + 2
+    runs[third] -= runs[third - 2]  # the third run is stored as it is
+    ends = starts + num_runs
+    for parity in (0, 1):  # a run and the one before last are in one chain, which here passes through all masks
+        links = runs[parity::2]
+        chain = np.zeros(len(links) + 1, np.int64)
+        np.cumsum(links, out=chain[1:])
+        first, end = (starts - parity + 1) // 2, (ends - parity + 1) // 2  # links of each mask
+        links[:] = chain[1:] - np.repeat(chain[first], end - first)  # without the sum of the masks before
+    return runs, starts
 
 
 def _decode_numbers(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_utils
 
+from mmvc.formats import rle as rle_module
 from mmvc.formats.rle import to_rle, to_rles
 from mmvc.utils.errors import DataError
 
@@ -66,3 +67,22 @@ def test_damage(segmentation, message, mask):
         to_rle(segmentation, *SIZE)
     with pytest.raises(DataError, match=message):
         to_rles([encode(mask), None, segmentation, encode(~mask)], *SIZE)
+
+
+def test_many_masks_are_checked_in_batches(monkeypatch, mask):
+    checked = []
+    decode_runs = rle_module.decode_runs
+
+    def decode(texts):
+        checked.append(len(texts))
+        return decode_runs(texts)
+
+    monkeypatch.setattr(rle_module, '_BATCH', 40)
+    monkeypatch.setattr(rle_module, 'decode_runs', decode)
+    masks = [encode(mask) for _ in range(20)]
+    assert to_rles(masks, *SIZE) == masks
+    assert sum(checked) == 20 and max(checked) <= 40 // len(masks[0]['counts']) + 1
+    for index in range(20):  # first, last and in between, in each batch
+        damaged = [*masks[:index], dict(size=SIZE, counts='5'), *masks[index + 1:]]
+        with pytest.raises(DataError, match='add up to 5 pixels instead of 48'):
+            to_rles(damaged, *SIZE)

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from .hota import HOTACounts, add_hota, count_hota, hota_scores
 from .idf1 import MIN_IOU, IDCounts, add_identities, count_identities, identity_scores
 from .jf import jf_scores, track_statistics
-from .tracks import FrameOverlap, Track, frame_overlaps, to_track, track_areas
+from .tracks import FrameOverlap, Track, frame_overlaps, to_tracks, track_areas
 
 #: the numbers that tables of classes and videos have
 SHORT_TRACKING = ('JF', 'IDF1', 'HOTA', 'AssA')
@@ -68,8 +68,9 @@ def count_tracking(annotations: Sequence[dict],
     counts = {}
     for category_id in {entry['category_id']: None for entry in (*annotations, *kept)}:
         truths, crowds, found = (
-            [to_track(entry, height, width, num_frames) for entry in entries
-             if entry['category_id'] == category_id and bool(entry.get('iscrowd', 0)) == is_crowd]
+            to_tracks([entry for entry in entries
+                       if entry['category_id'] == category_id and bool(entry.get('iscrowd', 0)) == is_crowd],
+                      height, width, num_frames)
             for entries, is_crowd in ((annotations, False), (annotations, True), (kept, False)))
         truths, found = ([track for track in tracks if track_areas(_take(track, frames)).any()]
                          for tracks in (truths, found))

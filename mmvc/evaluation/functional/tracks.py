@@ -2,6 +2,7 @@
 """Instance tracks: run-length masks per frame, their areas and the IoU between tracks."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -26,23 +27,24 @@ def require_masks(entries: Iterable[dict], num_frames: int) -> None:
                              f'{num_frames} frames: give one RLE or null for each frame of the video')
 
 
-def to_track(entry: dict, height: int, width: int, num_frames: int) -> Track:
-    """Masks of an annotation or detection in the format of YouTube-VIS.
+def to_tracks(entries: Sequence[dict], height: int, width: int, num_frames: int) -> list[Track]:
+    """Masks of annotations and detections in the format of YouTube-VIS, all checked together.
 
     Args:
-        entry (dict): ``segmentations`` and ``video_id``.
+        entries (Sequence[dict]): ``segmentations`` and ``video_id`` of each; all of one video.
         height (int): Height of the frames, in pixels.
         width (int): Width of the frames, in pixels.
-        num_frames (int): Number of frames of the video.
+        num_frames (int): Number of frames T of the video.
 
     Returns:
-        list[dict | None]: One RLE or None for each frame.
+        list[list[dict | None]]: One track for each entry: one RLE or None for each frame.
 
     Raises:
         ValueError: There is not one mask (or null) for each frame, or a mask is damaged or has another size.
     """
-    require_masks([entry], num_frames)
-    return to_rles(entry['segmentations'], height, width)
+    require_masks(entries, num_frames)
+    rles = to_rles(chain.from_iterable(entry['segmentations'] for entry in entries), height, width)
+    return [rles[index * num_frames:(index + 1) * num_frames] for index in range(len(entries))]
 
 
 def track_areas(track: Track) -> np.ndarray:
@@ -74,19 +76,25 @@ def occlusion_score(levels: Sequence[str | None]) -> float:
     return float(np.mean(values[:(len(values) + 1) // 2])) if values else 0.0
 
 
-def track_iou(detections: Sequence[Track], truths: Sequence[Track]) -> np.ndarray:
+def track_iou(detections: Sequence[Track],
+              truths: Sequence[Track],
+              areas: tuple[Sequence[np.ndarray], Sequence[np.ndarray]] | None = None) -> np.ndarray:
     """IoU of tracks: intersections and unions are summed over the frames of the video before dividing.
 
     Args:
         detections (Sequence[list[dict | None]]): D tracks, one RLE or None for each of the T frames.
         truths (Sequence[list[dict | None]]): G tracks, of the same form.
+        areas (tuple[Sequence[np.ndarray], Sequence[np.ndarray]], optional): :func:`track_areas` of the detections and
+            of the truths. Defaults to None: they are computed.
 
     Returns:
         np.ndarray: In [0, 1], shape (D, G); 0 where both tracks are empty.
     """
     inter = np.zeros((len(detections), len(truths)))
     num_frames = len(detections[0]) if detections else 0
-    areas = np.array([track_areas(track) for track in detections]).reshape(len(detections), num_frames)
+    if areas is None:
+        areas = [track_areas(track) for track in detections], [track_areas(track) for track in truths]
+    of_detections = np.array(areas[0]).reshape(len(detections), num_frames)
     for t in range(num_frames):
         here = [d for d, track in enumerate(detections) if track[t]]
         there = [g for g, track in enumerate(truths) if track[t]]
@@ -95,9 +103,9 @@ def track_iou(detections: Sequence[Track], truths: Sequence[Track]) -> np.ndarra
             # that is the exact number of pixels, without decoding a mask.
             share = mask_utils.iou([detections[d][t] for d in here], [truths[g][t] for g in there], [1] * len(there))
             rows = np.array(here)[:, None]
-            inter[rows, there] += np.rint(share * areas[rows, t])
-    detected = areas.sum(axis=1, keepdims=True)
-    true = np.array([track_areas(track).sum() for track in truths]).reshape(1, -1)
+            inter[rows, there] += np.rint(share * of_detections[rows, t])
+    detected = of_detections.sum(axis=1, keepdims=True)
+    true = np.array([area.sum() for area in areas[1]]).reshape(1, -1)
     union = detected + true - inter
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 

@@ -3,13 +3,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from mmvc.formats.rle import to_rles
-
 from .average_precision import MatchedTracks, match_tracks
-from .tracks import mean_area, occlusion_score, require_masks, track_areas, track_iou
+from .tracks import Track, mean_area, occlusion_score, require_masks, to_tracks, track_areas, track_iou
 
 # pixels, both ends belong to the range
 AREA_RANGES = dict(all=(0, 1e10), s=(0, 128**2), m=(128**2, 256**2), l=(256**2, 1e10))
@@ -56,34 +55,40 @@ def match_video(annotations: Sequence[dict],
         annotations = [_cut(annotation, labelled) for annotation in annotations]
         cut = [(detection, _cut(detection, labelled)) for detection in detections]
         detections = [short for whole, short in cut if any(short['segmentations']) or not any(whole['segmentations'])]
+        num_frames = len(labelled)
+    tracks = to_tracks([*annotations, *detections], height, width, num_frames)
     truths_of, detections_of = defaultdict(list), defaultdict(list)
-    for annotation in annotations:
-        truths_of[annotation['category_id']].append(annotation)
-    for detection in detections:
-        detections_of[detection['category_id']].append(detection)
+    for annotation, track in zip(annotations, tracks):
+        truths_of[annotation['category_id']].append(_Measured(annotation, track, track_areas(track)))
+    for detection, track in zip(detections, tracks[len(annotations):]):
+        detections_of[detection['category_id']].append(_Measured(detection, track, track_areas(track)))
 
     matched = {}
     for category_id in {**truths_of, **detections_of}:
         truths, found = truths_of[category_id], detections_of[category_id]
-        truth_tracks = [to_rles(truth['segmentations'], height, width) for truth in truths]
-        found_tracks = [to_rles(detection['segmentations'], height, width) for detection in found]
-        truth_areas = [mean_area(truth.get('areas') or track_areas(track))
-                       for truth, track in zip(truths, truth_tracks)]
-        truth_outside = _outside(truth_areas, AREA_RANGES)
-        detection_outside = _outside([mean_area(track_areas(track)) for track in found_tracks], AREA_RANGES)
+        truth_outside = _outside([mean_area(truth.entry.get('areas') or truth.areas) for truth in truths], AREA_RANGES)
+        detection_outside = _outside([mean_area(detection.areas) for detection in found], AREA_RANGES)
         if with_occlusion:
-            occlusion = [occlusion_score(truth.get('occlusion') or ()) for truth in truths]
+            occlusion = [occlusion_score(truth.entry.get('occlusion') or ()) for truth in truths]
             truth_outside = np.concatenate([truth_outside, _outside(occlusion, OCCLUSION_RANGES)])
             # how much a detection is occluded is not known, so none is outside
             detection_outside = np.concatenate(
                 [detection_outside, np.zeros((len(OCCLUSION_RANGES), len(found)), bool)])
         matched[category_id] = match_tracks(
-            scores=np.array([detection['score'] for detection in found], dtype=np.float64),
-            iou=track_iou(found_tracks, truth_tracks),
-            crowd=np.array([bool(truth.get('iscrowd', 0)) for truth in truths], dtype=bool),
+            scores=np.array([detection.entry['score'] for detection in found], dtype=np.float64),
+            iou=track_iou(*([track.track for track in side] for side in (found, truths)),
+                          ([track.areas for track in found], [track.areas for track in truths])),
+            crowd=np.array([bool(truth.entry.get('iscrowd', 0)) for truth in truths], dtype=bool),
             truth_outside=truth_outside,
             detection_outside=detection_outside)
     return matched
+
+
+class _Measured(NamedTuple):
+    """An annotation or detection, its masks and their areas."""
+    entry: dict
+    track: Track
+    areas: np.ndarray
 
 
 def _cut(track: dict, frames: Sequence[int]) -> dict:

@@ -1,7 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -19,8 +20,17 @@ from ..cpu import cpu_kernels_enabled
 from ..cpu.inference import CPUInference
 from ..task_modules.postprocessors.video_prediction import VideoPrediction, require_no_nan
 from ..utils.feature_store import FeatureStore
+from ..utils.keyframe_store import KeyframeStore, PropagatedMasks
 from ..utils.targets import get_sample_weights
+from .keyframes import split_at_keyframes
 from .two_passes import CLEAN, MASKED, Chunk, train_pass_by_pass
+
+
+class ProcessedWindow(NamedTuple):
+    """Consecutive frames that have passed through the network."""
+    output: dict[str, Tensor]
+    padded_shape: tuple[int, int]
+    img_shape: tuple[int, int]
 
 
 class BaseVideoSegmentor(BaseModel):
@@ -44,6 +54,10 @@ class BaseVideoSegmentor(BaseModel):
             the frozen parts of later stages. Defaults to 3.
         feature_store (dict): Arguments of :class:`FeatureStore`, which keeps the mask features of a video until its
             end. Defaults to 1 GiB in memory, and the rest on disk.
+        keyframe_interval (int): Only every so many frames of a video pass through the network, and those that the
+            frame before does not explain, such as the first one of a scene. The masks of a keyframe are moved to the
+            frames after it along optical flow; classes and identities come from the keyframes alone. Defaults to 1:
+            all frames.
         data_preprocessor (dict, optional): Config of :class:`VideoSegDataPreprocessor`.
         init_cfg (dict, optional): Initialisation config.
     """
@@ -59,15 +73,18 @@ class BaseVideoSegmentor(BaseModel):
                  masked_loss_weight: float = 1.0,
                  window_size: int = 3,
                  feature_store: dict = dict(),
+                 keyframe_interval: int = 1,
                  data_preprocessor: dict | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         check_number('window_size', window_size, 1, whole=True)
+        check_number('keyframe_interval', keyframe_interval, 1, whole=True)
         self.num_classes = num_classes
         self.postprocessor = TASK_UTILS.build(postprocessor)
         self.masked_loss_weight = masked_loss_weight
         self.window_size = window_size
         self.feature_store = feature_store
+        self.keyframe_interval = keyframe_interval
 
     @abstractmethod
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
@@ -307,11 +324,16 @@ class BaseVideoSegmentor(BaseModel):
             NonFiniteError: The model's output has NaN.
         """
         store = FeatureStore(**self.feature_store) if store is None else store
+        masks = KeyframeStore(store) if self.keyframe_interval > 1 else store
         outputs = []
-        for output, padded_shape, img_shape in self._process_windows(windows):
+        for window in self._process_windows(windows):
+            if isinstance(window, Tensor):
+                cast(KeyframeStore, masks).propagate(window)
+                continue
+            output, padded_shape, img_shape = window
             mask_features = output.pop('mask_features')[0]
             require_no_nan(cls_scores=output.get('cls_scores'), mask_features=mask_features)
-            store.extend(mask_features)
+            masks.extend(mask_features)
             outputs.append(output)
             shapes = padded_shape, img_shape
         if not outputs:
@@ -319,7 +341,9 @@ class BaseVideoSegmentor(BaseModel):
         with CPUInference():
             class_probs, mask_embeds = self.finalize(join_windows(outputs))
         require_no_nan(class_probs=class_probs, mask_embeds=mask_embeds)
-        return VideoPrediction(class_probs, mask_embeds, store, *shapes, ori_shape)
+        if isinstance(masks, KeyframeStore) and mask_embeds is not None:
+            mask_embeds = mask_embeds[masks.keyframe_of]
+        return VideoPrediction(class_probs, mask_embeds, masks, *shapes, ori_shape)
 
     @torch.no_grad()
     def stream(self, windows: Iterable[Tensor], ori_shape: tuple[int, int]) -> Iterator[DetDataSample]:
@@ -342,24 +366,33 @@ class BaseVideoSegmentor(BaseModel):
             raise TypeError(f'{type(self).__name__} refines a video as a whole and cannot stream: use predict() or '
                             'the online stage of the same model')
         sum_of_logits, num_frames, segment = 0., 0, self.postprocessor.start_stream()
-        for output, padded_shape, img_shape in self._process_windows(windows):
+        latest: VideoPrediction | None = None
+        for window in self._process_windows(windows):
+            if isinstance(window, Tensor):
+                assert latest is not None  # a video begins with a keyframe
+                yield segment(replace(latest, mask_features=[PropagatedMasks(latest.mask_features[0], window)]))
+                continue
+            output, padded_shape, img_shape = window
             require_no_nan(cls_scores=output['cls_scores'], masks=output['mask_features'])
             for cls_scores, masks in zip(output['cls_scores'][0], output['mask_features'][0]):
                 sum_of_logits, num_frames = sum_of_logits + cls_scores.float(), num_frames + 1
                 class_probs = (sum_of_logits / num_frames).softmax(dim=-1)
-                yield segment(VideoPrediction(class_probs, None, masks[None], padded_shape, img_shape, ori_shape))
+                latest = VideoPrediction(class_probs, None, masks[None], padded_shape, img_shape, ori_shape)
+                yield segment(latest)
 
-    def _process_windows(
-            self, windows: Iterable[Tensor]) -> Iterator[tuple[dict[str, Tensor], tuple[int, int], tuple[int, int]]]:
-        """Yield the output of :meth:`process_window` for uint8 frames, and their size with and without padding."""
+    def _process_windows(self, windows: Iterable[Tensor]) -> Iterator[ProcessedWindow | Tensor]:
+        """Process uint8 frames. For a frame that is no keyframe, yield :attr:`PropagatedMasks.flow`."""
         state = None
-        for frames in windows:
+        for frames, flow in split_at_keyframes(windows, self.keyframe_interval):
+            if flow is not None:
+                yield flow
+                continue
             prepared = self.data_preprocessor.prepare_frames(frames)
             padded_shape, img_shape = prepared.shape[-2:], frames.shape[-2:]
             for part in prepared.split(max_frames_at_once(prepared, len(frames)), dim=1):
                 with CPUInference():
                     output, state = self.process_window(part, state)
-                yield output, (padded_shape[0], padded_shape[1]), (img_shape[0], img_shape[1])
+                yield ProcessedWindow(output, (padded_shape[0], padded_shape[1]), (img_shape[0], img_shape[1]))
 
 
 def max_frames_at_once(inputs: Tensor, window_size: int) -> int:

@@ -9,6 +9,7 @@ from mmvc.utils.errors import NonFiniteError
 
 from ...cpu.inference import CPUInference
 from ...utils.feature_store import FeatureStore
+from ...utils.keyframe_store import KeyframeStore, PropagatedMasks
 from ...utils.queries import decode_masks
 from ...utils.row_resize import WideRows, resize_columns, resize_rows, row_taps, strips
 
@@ -29,8 +30,8 @@ class VideoPrediction:
     Attributes:
         class_probs (Tensor): Probability of every class and the empty class, shape (Q, K + 1).
         mask_embeds (Tensor, optional): Shape (T, Q, c). None: ``mask_features`` are mask logits.
-        mask_features (Sequence[Tensor] | Tensor | FeatureStore): T mask features, each of shape (c, h, w), or mask
-            logits (Q, h, w).
+        mask_features (Sequence[Tensor | PropagatedMasks] | Tensor | FeatureStore | KeyframeStore): T mask features,
+            each of shape (c, h, w), or mask logits (Q, h, w).
         padded_shape (tuple[int, int]): Height and width of the network's input, padding included.
         img_shape (tuple[int, int]): Height and width of the input without the padding.
         ori_shape (tuple[int, int]): Height and width of the final masks.
@@ -39,7 +40,7 @@ class VideoPrediction:
 
     class_probs: Tensor
     mask_embeds: Tensor | None
-    mask_features: Sequence[Tensor] | Tensor | FeatureStore
+    mask_features: Sequence[Tensor | PropagatedMasks] | Tensor | FeatureStore | KeyframeStore
     padded_shape: tuple[int, int]
     img_shape: tuple[int, int]
     ori_shape: tuple[int, int]
@@ -82,9 +83,13 @@ class VideoPrediction:
             logits = self._logits(t, features, queries)
             yield self._strips_of(logits if combine is None else combine(logits), probabilities)
 
-    def _logits(self, t: int, features: Tensor, queries: Tensor | None) -> Tensor:
+    def _logits(self, t: int, features: Tensor | PropagatedMasks, queries: Tensor | None) -> Tensor:
         """Mask logits of a frame at the size of its features, float32 (q, h, w)."""
-        logits = self._decode(t, features, queries)
+        if isinstance(features, PropagatedMasks):
+            with torch.autocast(self.class_probs.device.type, enabled=False):
+                logits = features.warp(self._decode(t, features.features, queries), self.img_shape, self.padded_shape)
+        else:
+            logits = self._decode(t, features, queries)
         # Infinite ones become NaN when they are resized, and NaN is below every threshold: the mask would be empty.
         if not bool(logits.sum().isfinite()) and not bool(logits.isfinite().all()):
             raise NonFiniteError(f'the model predicts NaN or infinite values (masks): {_ADVICE}')

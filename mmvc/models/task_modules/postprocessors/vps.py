@@ -9,6 +9,7 @@ from torch import Tensor
 from mmvc.registry import TASK_UTILS
 
 from ...utils.feature_store import FeatureStore
+from ...utils.keyframe_store import KeyframeStore
 from .base_postprocessor import VideoPostprocessor
 from .video_prediction import VideoPrediction
 
@@ -49,7 +50,8 @@ class VPSPostprocessor(VideoPostprocessor):
         """
         queries, scores, labels = self._candidates(prediction.class_probs)
         masks = prediction.mask_features
-        winners = FeatureStore(share_limit_with=masks if isinstance(masks, FeatureStore) else None)
+        store = masks.features if isinstance(masks, KeyframeStore) else masks
+        winners = FeatureStore(share_limit_with=store if isinstance(store, FeatureStore) else None)
         counts = torch.zeros((3, len(queries)), dtype=torch.int64, device=queries.device)
         for frame_strips in prediction.strips(queries):
             winners.extend(compete(frame_strips, scores, counts, prediction.ori_shape)[None])

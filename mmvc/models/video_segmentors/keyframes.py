@@ -1,0 +1,105 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Keyframes: which frames of a video pass through the network, and how the others move since then.
+
+The masks of a keyframe are moved to the frames after it along dense optical flow, as in deep feature flow (Zhu et al.,
+CVPR 2017), but with OpenCV's DIS flow (Kroeger et al., ECCV 2016), which needs no training and no GPU.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+# Short side of the grey frames between which the flow is computed. Masks have a quarter of the size of the frames.
+_SHORT_SIDE = 240
+# OpenCV compares patches of 8 pixels at a quarter of the size. If a side is below 32, it chooses other levels by the
+# width alone, and then reads beyond the end of a wide image and crashes.
+_MIN_SIDE = 48
+# A frame that differs from its prediction by more than this share of its contrast, and some grey levels of noise,
+# becomes a keyframe: a scene has changed, or the motion is too fast.
+_MAX_ERROR, _NOISE = 0.4, 4.
+
+
+def split_at_keyframes(windows: Iterable[Tensor], interval: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Decide which frames of a video are keyframes, and estimate the motion of the others.
+
+    Args:
+        windows (Iterable[Tensor]): uint8 frames (t, 3, H, W) in BGR.
+        interval (int): Every ``interval``-th frame is a keyframe, and so is each one that the latest keyframe does not
+            explain. 1: all frames, without a look at them.
+
+    Yields:
+        tuple[Tensor, Tensor | None]: Keyframes (t, 3, H, W) and None, or another frame (1, 3, H, W) and the optical
+        flow from it to the latest keyframe, see :attr:`PropagatedMasks.flow`.
+    """
+    if interval == 1:
+        yield from ((window, None) for window in windows)
+        return
+    schedule = KeyframeSchedule(interval)
+    for window in windows:
+        for frame in window:
+            yield frame[None], schedule.motion(frame)
+
+
+class KeyframeSchedule:
+    """Decides for one frame after the other whether it is a keyframe, and else estimates the motion since then.
+
+    Args:
+        interval (int): See :func:`split_at_keyframes`.
+    """
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+        self._frames_since = 0
+        self._keyframe: np.ndarray | None = None
+        self._flow: np.ndarray | None = None
+        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def motion(self, frame: Tensor) -> Tensor | None:
+        """Decide about the next frame.
+
+        Args:
+            frame (Tensor): uint8 (3, H, W) in BGR, on any device.
+
+        Returns:
+            Tensor | None: See :attr:`PropagatedMasks.flow`. None if this frame is a keyframe.
+        """
+        grey = _grey(frame)
+        self._frames_since += 1
+        if self._keyframe is not None and self._frames_since < self.interval:
+            # it starts from that of the frame before, so it can follow a motion that has become large
+            self._flow = self._dis.calc(grey, self._keyframe, self._flow)
+            if _is_explained(grey, self._keyframe, self._flow):
+                return _as_shares(self._flow)
+        self._keyframe, self._flow, self._frames_since = grey, None, 0
+        return None
+
+
+def _grey(frame: Tensor) -> np.ndarray:
+    """The small grey form of a frame."""
+    image = np.ascontiguousarray(frame.permute(1, 2, 0).cpu().numpy())
+    height, width = image.shape[:2]
+    scale = min(1, _SHORT_SIDE / min(height, width))
+    size = max(_MIN_SIDE, round(scale * width)), max(_MIN_SIDE, round(scale * height))
+    return cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA)
+
+
+def _is_explained(frame: np.ndarray, keyframe: np.ndarray, flow: np.ndarray) -> bool:
+    """Whether the keyframe, moved along the flow, looks like the frame."""
+    height, width = frame.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    predicted = cv2.remap(keyframe, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
+                          borderMode=cv2.BORDER_REPLICATE)
+    difference = cv2.absdiff(frame, predicted).mean()
+    contrast = cv2.absdiff(frame, np.full_like(frame, round(float(frame.mean())))).mean()
+    return bool(difference <= _MAX_ERROR * contrast + _NOISE)
+
+
+def _as_shares(flow: np.ndarray) -> Tensor:
+    """Flow in pixels (h, w, 2) as shares of the width and height (2, h / 2, w / 2)."""
+    height, width = flow.shape[:2]
+    small = cv2.resize(flow / np.array([width, height], np.float32), (width // 2, height // 2),
+                       interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(np.ascontiguousarray(small.transpose(2, 0, 1)))
