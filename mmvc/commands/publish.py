@@ -174,7 +174,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         if args.half:
             weights = halved_weights(weights)
         shared = shared_meta(cfg, checkpoint, model)
-        card_text = card_of(model, shared, weights, args.license, args.out_dir, numbers, notes) if args.folder else None
+        card_text = None
+        if args.folder:
+            card_text = card_of(model, shared, weights, args.license, args.out_dir, numbers, notes)
         old_meta = checkpoint.get('meta', {})
         meta = dict(config_name=Path(args.config).name, **(dict(stage=stage) if stage else {}), **shared.meta,
                     **{name: old_meta[name] for name in KEPT_META if name in old_meta})
