@@ -148,10 +148,15 @@ def notes_of(model: dict, note: str, numbers: dict[str, float], exact: dict[str,
                         if name.split('/')[-1] in METRICS[result['Task']])
     measured += f'; in float32 they are {changed}'
     measured += '.' if share is None else f', and {100 * share:.3f} % of the labels are others.'
-    return '\n\n'.join([
-        f'`mmvc segment video.mp4 --model {model["Name"]}` finds the weights in a clone of the repository, without a '
-        'network.', '## Data and limits', DATA[model['Metadata']['Training Data']].notes,
-        *([textwrap.fill(note, 120)] if note else []), textwrap.fill(measured, 120, break_long_words=False)]) + '\n'
+    use = (f'`mmvc segment video.mp4 --model {model["Name"]}` finds the weights in a clone of the repository, without '
+           'a network.')
+    return '\n\n'.join([wrapped(use), '## Data and limits', DATA[model['Metadata']['Training Data']].notes,
+                        *([wrapped(note)] if note else []), wrapped(measured)]) + '\n'
+
+
+def wrapped(text: str) -> str:
+    """A paragraph in lines."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def entry_of(model: dict, path: Path, numbers: dict[str, float]) -> dict:
