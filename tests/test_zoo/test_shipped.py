@@ -59,7 +59,7 @@ def test_the_card_says_what_the_list_says(name):
     entry, (ours, ) = ENTRIES[name], MODELS[name]['Results']
     result, = entry['Results']
     assert (result['Task'], result['Dataset']) == (ours['Task'], ours['Dataset'])
-    assert result['Metrics'].keys() == {'mIoU', 'VC8', 'VC16'}
+    assert result['Metrics'] and result['Metrics'].keys() >= ours['Metrics'].keys()
     card = (ROOT / entry['Weights Details']['Seen In']).read_text()
     numbers = dict(re.findall(r'^\| (\w+) \| ([\d.]+) \|$', card, re.MULTILINE))
     assert {metric: float(numbers[metric]) for metric in result['Metrics']} == result['Metrics']
