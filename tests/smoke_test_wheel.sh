@@ -39,5 +39,6 @@ mmvc segment "$(find data/synthetic/vspw/data -name origin | sort | head -1)" --
     --out-dir out
 test -s out/*.mp4
 mmvc evaluate --help > /dev/null
+mmvc models camvid | grep -q 'weights/ (in a clone only)'  # the list of these weights is installed, the files are not
 python env/lib/python3*/site-packages/mmvc/.mim/tools/dataset_converters/make_synthetic.py --help > /dev/null
 echo 'smoke test passed'

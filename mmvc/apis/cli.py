@@ -36,6 +36,8 @@ ends a camera or a stream, of which the frames so far are written."""
 _FATAL = '8'
 
 EXAMPLES = """examples:
+  a small model whose weights are in the repository (in a clone, without a network):
+    %(prog)s street.mp4 --model dvispp_r18_camvid_segmenter --out-dir out
   the models with published weights; one of them, whose weights are downloaded once:
     %(prog)s --list-models vspw
     %(prog)s street.mp4 --model dvispp_r50_vspw_online --out-dir out

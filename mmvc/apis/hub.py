@@ -20,11 +20,9 @@ from mmvc.utils.type_names import type_name
 from mmvc.zoo import SHARED_WEIGHTS
 
 from .loading import chosen_weights, load_model
-from .model_card import model_card
+from .model_card import CARD_NAME, check_license, model_card
 from .sharing import shared_meta, shared_weights
 
-CARD_NAME = 'README.md'
-_LICENSE = re.compile(r'[a-z0-9][a-z0-9.+-]*')  # identifiers of the hub: apache-2.0, cc-by-nc-4.0
 _ID = re.compile(r'[\w.-]+(/[\w.-]+)?', re.ASCII)
 Inferencer = TypeVar('Inferencer', bound='SharedModel')
 
@@ -62,7 +60,7 @@ class SharedModel:
         Raises:
             UsageError: The weights are random, the config cannot be stored, or ``license`` is no identifier.
         """
-        _check_license(license)
+        check_license(license)
         folder = Path(save_directory)
         weights, meta = self._content_to_share()
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +90,7 @@ class SharedModel:
         Raises:
             UsageError: The hub refuses the upload, or as :meth:`save_pretrained`.
         """
-        _check_license(license)
+        check_license(license)
         from huggingface_hub import HfApi  # slow to import, and most models are files
         api = HfApi(token=token, library_name='mmvc')
         weights, meta = self._content_to_share()
@@ -169,11 +167,6 @@ class SharedModel:
         if shared.obstacle is not None:
             raise UsageError(f'the model cannot be shared, because {shared.obstacle}')
         return shared_weights(model, model.state_dict()), shared.meta
-
-
-def _check_license(license: str | None) -> None:
-    if license is not None and not _LICENSE.fullmatch(license):
-        raise UsageError(f'license must be an identifier such as apache-2.0 or cc-by-nc-4.0, got "{license}"')
 
 
 @contextmanager

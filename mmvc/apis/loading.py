@@ -31,7 +31,7 @@ from mmvc.utils.config_names import find_config
 from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
-from mmvc.zoo import find_weights, find_weights_of, resolve_checkpoint
+from mmvc.zoo import find_weights, find_weights_of, resolve_checkpoint, shipped_models
 
 from .checkpoint_config import config_of_checkpoint
 
@@ -102,7 +102,7 @@ def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: d
     if model is None:
         if checkpoint is None:
             raise UsageError('no config is given: give a model (--model; "mmvc models" lists those with published '
-                             'weights), or a checkpoint that contains its config (--weights)')
+                             f'weights), or a checkpoint that contains its config (--weights){_first_models()}')
         cfg, label = config_of_checkpoint(checkpoint, str(weights), stage)
         merge_options(cfg, cfg_options, label)
         return cfg, label
@@ -115,6 +115,12 @@ def _config(model: str | Path | Config | ConfigDict | dict | None, checkpoint: d
     cfg = resolve_stage(cfg, stage)
     merge_options(cfg, cfg_options, label)
     return cfg, label
+
+
+def _first_models() -> str:
+    """A sentence about the models that need no network, with a full stop before it; empty if there are none."""
+    models = [f'{weights.name} (trained on {weights.data})' for weights in shipped_models()]
+    return f'. Without a network: {" or ".join(models)}' if models else ''
 
 
 def _check_model(model: dict, label: str) -> None:

@@ -1,10 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The card of a shared model: a README.md with the header that the Hugging Face Hub reads."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from mmvc import __version__
+from mmvc.utils.errors import UsageError
 from mmvc.utils.tasks import TASKS, VIS, VPS, VSS
+
+CARD_NAME = 'README.md'
+_LICENSE = re.compile(r'[a-z0-9][a-z0-9.+-]*')  # identifiers of the hub: apache-2.0, cc-by-nc-4.0
 
 _RESULTS = {
     VSS: 'a class for every pixel of every frame',
@@ -18,7 +23,7 @@ A {kind} for {task}: {result}. It was made with mmvc {version} and has {paramete
 million parameters.
 
 **Licence of the weights:** {license}
-
+{notes}
 ## Use
 
 ```python
@@ -40,8 +45,18 @@ python -m mmvc.apis video.mp4 --weights model.safetensors --out-dir out
 """
 
 
-def model_card(task: str, kind: str, classes: Sequence[str], parameters: int, license: str | None,
-               source: str) -> str:
+def check_license(license: str | None) -> None:
+    """Raise an error unless a licence is None or an identifier of the hub.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if license is not None and not _LICENSE.fullmatch(license):
+        raise UsageError(f'license must be an identifier such as apache-2.0 or cc-by-nc-4.0, got "{license}"')
+
+
+def model_card(task: str, kind: str, classes: Sequence[str], parameters: int, license: str | None, source: str,
+               numbers: Mapping[str, float] | None = None, notes: str = '') -> str:
     """Write a model card.
 
     Args:
@@ -51,6 +66,8 @@ def model_card(task: str, kind: str, classes: Sequence[str], parameters: int, li
         parameters (int): Number of parameters.
         license (str, optional): Identifier of the licence of the weights; None: not stated.
         source (str): Repository or folder, for the example.
+        numbers (Mapping, optional): Metrics by name, as a test gives them (``vss/mIoU``). Defaults to None: no table.
+        notes (str): Markdown about the data and the limits. Defaults to ``''``.
 
     Returns:
         str: Markdown with a YAML header.
@@ -63,5 +80,12 @@ def model_card(task: str, kind: str, classes: Sequence[str], parameters: int, li
         title=source.rstrip('/').split('/')[-1], kind=kind, task=name, result=_RESULTS[task], version=__version__,
         parameters=f'{parameters / 1e6:,.1f}', source=source, count=len(classes),
         license=license or 'not stated. Ask the authors before you use them.',
-        classes=', '.join(f'`{item}`' for item in classes))
-    return '\n'.join(['---', *header, '---', '', body])
+        classes=', '.join(f'`{item}`' for item in classes), notes=f'\n{notes.strip()}\n' if notes.strip() else '')
+    return '\n'.join(['---', *header, '---', '', body + _table(numbers)])
+
+
+def _table(numbers: Mapping[str, float] | None) -> str:
+    if not numbers:
+        return ''
+    rows = [f'| {name.split("/")[-1]} | {value:.2f} |' for name, value in numbers.items()]
+    return '\n'.join(['', '## Numbers', '', '| metric | value |', '| --- | ---: |', *rows, ''])

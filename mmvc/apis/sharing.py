@@ -12,7 +12,7 @@ from mmvc.engine import weight_mismatches
 from mmvc.models import BaseVideoSegmentor
 from mmvc.models.losses import ClassMemory
 from mmvc.utils.checkpoint_loading import plain_name
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import UsageError, named
 
 from .loading import dataset_meta
 from .portable_config import portable_config, public_meta
@@ -59,6 +59,29 @@ def shared_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str,
             weights[name] = value.clone()
         seen.add(start)
     return weights
+
+
+def halved_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Store weights in half precision, which halves the file. Loading them into a model restores its precision.
+
+    Biases, and the weights and statistics of normalisation stay as they are: they take hardly any space, and variances
+    may be too small for float16.
+
+    Args:
+        weights (Mapping): Finite weights by name.
+
+    Returns:
+        dict[str, Tensor]: The same names; tensors of at least two dimensions are float16.
+
+    Raises:
+        UsageError: A value is too large for float16.
+    """
+    halved = {name: value.half() if value.is_floating_point() and value.ndim > 1 else value
+              for name, value in weights.items()}
+    too_large = [name for name, value in halved.items() if not value.isfinite().all()]
+    if too_large:
+        raise UsageError(f'{named(too_large)}: too large for half precision (float16): publish without --half')
+    return halved
 
 
 def shared_meta(cfg: Config, checkpoint: dict, model: nn.Module) -> SharedMeta:

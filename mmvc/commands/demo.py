@@ -123,9 +123,10 @@ def serve(args: argparse.Namespace, folder: str, ended: threading.Event | None =
 
 
 def published_models() -> list[str]:
-    """Names of the models with published weights."""
-    from mmvc.zoo import list_weights
-    return [weights.name for weights in list_weights() if weights.config]
+    """Names of the models with published weights that can be had here; the first ones need no network."""
+    from mmvc.zoo import find_shipped_weights, list_weights
+    return [weights.name for weights in list_weights()
+            if weights.config and (not weights.is_shipped or find_shipped_weights(weights) is not None)]
 
 
 def require_packages() -> None:

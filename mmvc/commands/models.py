@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from mmvc.zoo import model_table
 
 DESCRIPTION = """List the models whose weights are published: name, task, data, published score, size of the file,
-licence and source. A name takes the place of a checkpoint: the weights are downloaded and converted once."""
+licence and source. A name takes the place of a checkpoint. The first weights are files in the folder weights/ of the
+repository: they need no network, but a clone. All others are downloaded and converted once."""
 
 EXAMPLES = """examples:
   all of them:
     %(prog)s
   those for VSPW with a ViT-L:
     %(prog)s vspw vitl
-  segment a video with one of them:
+  segment a video with one of them, without a network and with one:
+    mmvc segment street.mp4 --model dvispp_r18_camvid_segmenter --out-dir out
     mmvc segment street.mp4 --model dvispp_r50_vspw_online --out-dir out
 """
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmvc.apis.sharing import shared_meta, shared_weights
+from mmvc.apis.model_card import CARD_NAME, check_license, model_card
+from mmvc.apis.sharing import SharedMeta, halved_weights, shared_meta, shared_weights
 from mmvc.engine import (
     load_config,
     read_config,
@@ -22,14 +23,16 @@ from mmvc.engine import (
     require_checkpoint,
     stage_names,
 )
+from mmvc.formats.json_files import read_json
 from mmvc.registry import MODELS
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checkpoint_loading import trust_checkpoints
 from mmvc.utils.config_names import config_argument
-from mmvc.utils.errors import UsageError
+from mmvc.utils.errors import DataError, UsageError, named
 from mmvc.utils.outputs import protect_inputs
-from mmvc.zoo import resolve_checkpoint
+from mmvc.utils.tasks import task_of
+from mmvc.zoo import SHARED_WEIGHTS, resolve_checkpoint
 
 EPILOG = """The file is named <config>_<stage>_<date>-<first 8 digits of its SHA-256>.pth, or .safetensors; without
 <stage> if the config has no stages. It holds the weights, the part of the config that an inferencer needs, and the
@@ -45,6 +48,10 @@ out of the model.
 examples:
   %(prog)s CONFIG work_dirs/NAME/offline/iter_40000.pth
   %(prog)s CONFIG CHECKPOINT model_zoo --stage online --safetensors
+  half the size; loading restores float32:
+  %(prog)s CONFIG CHECKPOINT model_zoo --half
+  a folder with a model card, as a repository of the Hugging Face Hub has it, for from_pretrained() and --weights:
+  %(prog)s CONFIG CHECKPOINT street --folder --license cc-by-nc-4.0 --results numbers.json --notes notes.md
 """
 
 #: entries that describe the training to a user of the weights
@@ -65,11 +72,25 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
                         'default: the last')
     parser.add_argument('--date', help='YYYYMMDD; default: date of the checkpoint, or today')
     parser.add_argument('--safetensors', action='store_true', help='write a .safetensors file')
+    parser.add_argument('--half', action='store_true', help='store the weights in half precision (float16), except '
+                        'those of normalisation layers and biases; labels hardly change')
+    card = parser.add_argument_group('a folder with a model card')
+    card.add_argument('--folder', action='store_true', help=f'write {SHARED_WEIGHTS} and a model card, {CARD_NAME}, '
+                      'to OUT_DIR, as save_pretrained() does; files of these names are replaced')
+    card.add_argument('--license', metavar='ID', help='licence of the weights for the card, such as cc-by-nc-4.0; '
+                      'default: the card says that none is stated')
+    card.add_argument('--results', metavar='FILE.json', help='metrics for the card, as "mmvc test --out" writes them')
+    card.add_argument('--notes', metavar='FILE.md', help='text for the card: data, limits, how it was trained')
     parser.add_argument('--trust-checkpoint', action='store_true',
                         help='load the checkpoint even if loading runs code that it contains')
     args = parser.parse_args(argv)
     if args.date and not re.fullmatch(r'20\d{6}', args.date):
         parser.error(f'--date must be YYYYMMDD, found {args.date}')
+    for name in ('license', 'results', 'notes'):
+        if getattr(args, name) and not args.folder:
+            parser.error(f'--{name} is for the model card, which --folder writes')
+    if args.folder and args.date:
+        parser.error(f'--date is for the name of the file, which is {SHARED_WEIGHTS} with --folder')
     return args
 
 
@@ -86,11 +107,58 @@ def to_bytes(weights: dict[str, Tensor], meta: dict, as_safetensors: bool) -> by
     return buffer.getvalue()
 
 
+def read_numbers(path: str) -> dict[str, float]:
+    """Read the metrics that ``mmvc test --out`` has written.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It is something else.
+    """
+    expected = 'metrics by name, as "mmvc test --out" writes them'
+    numbers = read_json(path, dict, expected)
+    bad = [name for name, value in numbers.items() if isinstance(value, bool) or not isinstance(value, (int, float))]
+    if bad:
+        raise DataError(f'"{path}": {named(bad)} is no number: expected {expected}')
+    return numbers
+
+
+def read_notes(path: str) -> str:
+    """Read the text for a model card.
+
+    Raises:
+        UsageError: The file does not exist, or is no text.
+    """
+    try:
+        return Path(path).read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f'--notes: "{path}" cannot be read as text ({error}): give a Markdown file') from error
+
+
+def card_of(model: nn.Module, shared: SharedMeta, weights: dict[str, Tensor], license: str | None, folder: str,
+            numbers: dict[str, float] | None, notes: str) -> str:
+    """Write the card of a published folder.
+
+    Raises:
+        UsageError: The file does not run alone, or the task of the model is not known.
+    """
+    task = task_of(getattr(model, 'postprocessor', None))
+    obstacle = shared.obstacle or ('the task of its post-processor is not known' if task is None else None)
+    if task is None or obstacle is not None:
+        raise UsageError(f'a folder with a model card must run alone, but {obstacle}: mend that, or publish without '
+                         '--folder')
+    parameters = sum(value.numel() for value in weights.values() if value.is_floating_point())
+    return model_card(task, type(model).__name__, shared.meta['dataset_meta']['classes'], parameters, license, folder,
+                      numbers, notes)
+
+
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = parse_args(argv, prog)
     if args.trust_checkpoint:
         trust_checkpoints()
     with report_errors():
+        numbers = read_numbers(args.results) if args.results else None
+        notes = read_notes(args.notes) if args.notes else ''
+        check_license(args.license)
         names = stage_names(read_config(args.config))
         stage = args.stage or (names[-1] if names else None)
         cfg = load_config(args.config, stage=stage)
@@ -103,19 +171,27 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
                              'other projects with dvispp_to_mmvc.py')
         model = MODELS.build(cfg.model)
         weights = shared_weights(model, checkpoint['state_dict'])
+        if args.half:
+            weights = halved_weights(weights)
         shared = shared_meta(cfg, checkpoint, model)
+        card_text = None
+        if args.folder:
+            card_text = card_of(model, shared, weights, args.license, args.out_dir, numbers, notes)
         old_meta = checkpoint.get('meta', {})
         meta = dict(config_name=Path(args.config).name, **(dict(stage=stage) if stage else {}), **shared.meta,
                     **{name: old_meta[name] for name in KEPT_META if name in old_meta})
-        content = to_bytes(weights, meta, args.safetensors)
+        content = to_bytes(weights, meta, args.safetensors or args.folder)
         date = args.date or str(old_meta.get('time') or time.strftime('%Y%m%d'))[:8]
         suffix = 'safetensors' if args.safetensors else 'pth'
         digest = hashlib.sha256(content).hexdigest()
         name = '_'.join([Path(args.config).stem, *([stage] if stage else []), date])
-        path = Path(args.out_dir) / f'{name}-{digest[:8]}.{suffix}'
-        protect_inputs([path], [source], 'OUT_DIR')
+        path = Path(args.out_dir) / (SHARED_WEIGHTS if args.folder else f'{name}-{digest[:8]}.{suffix}')
+        card = Path(args.out_dir) / CARD_NAME
+        protect_inputs([path, *([card] if args.folder else [])], [source, args.notes, args.results], 'OUT_DIR')
         atomic_write(path, content)
         parameters = sum(value.numel() for value in weights.values())
+        if card_text is not None:
+            atomic_write(card, card_text.encode())
         print(f'{path}: {len(weights)} tensors, {parameters:,} values, {len(content) / 2**20:.1f} MiB, '
               f'sha256 {digest}')
         for item in shared.left_out:

@@ -43,12 +43,18 @@ def to_bytes(weights: dict[str, Tensor], meta: dict[str, Any]) -> bytes:
         meta (dict): Values that JSON can represent, and numpy arrays and numbers.
 
     Returns:
-        bytes: Content of the file. Each value of ``meta`` is encoded as JSON.
+        bytes: Content of the file, always the same for the same checkpoint. Each value of ``meta`` is encoded as JSON.
 
     Raises:
         CheckpointError: The package safetensors is not installed.
     """
-    return _import_library('write').torch.save(weights, metadata=_encoded(meta))
+    content = _import_library('write').torch.save(weights, metadata=_encoded(meta))
+    start = 8 + int.from_bytes(content[:8], 'little')
+    header = json.loads(content[8:start])
+    header['__metadata__'] = dict(sorted(header['__metadata__'].items()))  # the library writes them in any order
+    text = json.dumps(header, separators=(',', ':')).encode()
+    text += b' ' * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+    return len(text).to_bytes(8, 'little') + text + content[start:]
 
 
 def save(path: str | Path, weights: dict[str, Tensor], meta: dict[str, Any]) -> None:

@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""The published weights that the metafiles of the configs list."""
+"""The published weights: those of the repository itself, and those that the metafiles of the configs list."""
 
 import difflib
 from dataclasses import dataclass, field
@@ -9,6 +9,10 @@ from typing import Any
 from mmvc.utils.config_names import read_models
 from mmvc.utils.shipped_files import find_shipped
 
+from .addresses import is_address
+
+#: weights in the folder `weights` of the repository; the models are those of the metafiles
+SHIPPED_WEIGHTS = 'shipped_weights.yml'
 #: weights that no model here has been trained to, but that a training may start from
 START_WEIGHTS = 'start_weights.yml'
 
@@ -19,7 +23,7 @@ class PublishedWeights:
 
     Attributes:
         name (str): Name of the model in its metafile.
-        address (str): ``hf://user/repo@revision/file`` or ``https://...``.
+        address (str): ``hf://user/repo@revision/file`` or ``https://...``; or a path in the repository.
         licence (str): Licence, in words.
         layout (str): ``mmvc``, or ``official`` if the file has to be converted.
         read (str): Day on which the address was read.
@@ -29,7 +33,8 @@ class PublishedWeights:
         options (dict[str, Any]): Arguments of :func:`mmvc.models.official_weights.convert_official_weights`.
         task (str): Task of the model.
         data (str): Data that it was trained on.
-        scores (dict[str, float]): Numbers that its authors publish.
+        scores (dict[str, float]): Numbers that its authors publish; those of the file itself, if the repository
+            contains it.
         config (str): Config of the model, relative to the folder that contains ``configs``; empty for start weights.
         stage (str, optional): Stage of the config.
     """
@@ -49,10 +54,18 @@ class PublishedWeights:
     config: str = ''
     stage: str | None = None
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether the repository contains the file, so that the address is a path in it."""
+        return not is_address(self.address)
+
 
 def list_weights() -> list[PublishedWeights]:
-    """List all published weights, those to start from at the end."""
-    return [_published(entry) for entry in (*read_models(), *read_models(START_WEIGHTS)) if 'Weights' in entry]
+    """List all published weights: first those of the repository, at the end those to start from."""
+    models = read_models()
+    by_name = {model['Name']: model for model in models}
+    shipped = [{**by_name.get(entry['Name'], {}), **entry} for entry in read_models(SHIPPED_WEIGHTS)]
+    return [_published(entry) for entry in (*shipped, *models, *read_models(START_WEIGHTS)) if 'Weights' in entry]
 
 
 def find_weights(name: str) -> PublishedWeights | None:
@@ -90,6 +103,7 @@ def close_names(name: str) -> list[str]:
 def _published(entry: dict[str, Any]) -> PublishedWeights:
     details = entry['Weights Details']
     results, *_ = entry.get('Results') or [{}]
+    scores = entry.get('Paper Results') if is_address(entry['Weights']) else results.get('Metrics')
     return PublishedWeights(
         name=entry['Name'],
         address=entry['Weights'],
@@ -102,6 +116,6 @@ def _published(entry: dict[str, Any]) -> PublishedWeights:
         options=dict(details.get('Options') or {}),
         task=results.get('Task', ''),
         data=(entry.get('Metadata') or {}).get('Training Data', ''),
-        scores=dict(entry.get('Paper Results') or {}),
+        scores=dict(scores or {}),
         config=entry.get('Config', ''),
         stage=entry.get('Stage'))

@@ -19,6 +19,7 @@ from .addresses import HubFile, parse_hub_address
 from .catalogue import PublishedWeights
 from .conversion import convert, converted_file, converted_folder, hold, needs_conversion
 from .hub import content_is_intact, fetch_hub_file, is_offline
+from .shipped import require_shipped_weights
 
 _UNKNOWN_LICENCE = 'see its page'
 
@@ -46,18 +47,22 @@ class _Source:
 
 
 def fetch(weights: PublishedWeights) -> Path:
-    """Get published weights, ready to be loaded. They are downloaded and converted once.
+    """Get published weights, ready to be loaded: from the repository, or downloaded and converted once.
 
     Args:
         weights (PublishedWeights): Entry of the catalogue.
 
     Returns:
-        Path: Checkpoint in the cache.
+        Path: Checkpoint in the repository or in the cache.
 
     Raises:
         UsageError: They cannot be had or converted. The message says why, and what to do.
         OSError: The disk is full, or the cache cannot be written.
     """
+    if weights.is_shipped:
+        path = require_shipped_weights(weights)
+        print_log(f'weights "{weights.name}": "{path}", licence {weights.licence}', 'current')
+        return path
     source = _Source(weights.address, weights.name, f'weights "{weights.name}"', weights.licence, weights.checksum,
                      weights.options)
     if weights.layout == 'official':

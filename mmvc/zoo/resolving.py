@@ -74,7 +74,9 @@ def published_hint(name: str, option: str = '--weights ') -> str:
         str: A sentence with a full stop and a space before it; empty if nothing is similar.
     """
     stem = Path(name).stem.replace('-', '_')
-    if find_weights(stem) is not None:
-        return f'. There are published weights of this name: {option}{stem} downloads them'
+    weights = find_weights(stem)
+    if weights is not None:
+        action = 'takes them from the repository' if weights.is_shipped else 'downloads them'
+        return f'. There are published weights of this name: {option}{stem} {action}'
     close = close_names(stem)
     return f'. Did you mean {" or ".join(close)}?' if close else ''

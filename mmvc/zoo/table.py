@@ -6,6 +6,7 @@ from mmvc.utils.errors import named
 
 from .addresses import parse_hub_address
 from .catalogue import PublishedWeights, list_weights
+from .shipped import find_shipped_weights
 
 _COLUMNS = ('name', 'task', 'data', 'published score', 'size', 'licence', 'source')
 _TASKS = {'Video Semantic Segmentation': 'VSS', 'Video Panoptic Segmentation': 'VPS',
@@ -25,7 +26,8 @@ def model_table(query: str | None = None) -> str:
     rows = [_row(weights) for weights in list_weights()]
     words = (query or '').lower().split()
     rows = [row for row in rows if all(word in ' '.join(row).lower() for word in words)]
-    without = [model['Name'] for model in read_models() if 'Weights' not in model
+    shipped = {weights.name for weights in list_weights() if weights.is_shipped}
+    without = [model['Name'] for model in read_models() if 'Weights' not in model and model['Name'] not in shipped
                and all(word in ' '.join(map(str, model.values())).lower() for word in words)]
     lines = []
     if rows:
@@ -43,6 +45,14 @@ def model_table(query: str | None = None) -> str:
 def _row(weights: PublishedWeights) -> list[str]:
     scores = ', '.join(f'{name} {value}' for name, value in weights.scores.items())
     task = _TASKS[weights.task] if weights.config else 'start weights'
+    return [weights.name, task, weights.data or '-', scores or '-', weights.size or '-', weights.licence,
+            _source(weights)]
+
+
+def _source(weights: PublishedWeights) -> str:
+    """Where the file is: a folder of the repository, a repository of the hub, or a server."""
+    if weights.is_shipped:
+        folder = weights.address.split('/')[0]
+        return f'{folder}/ (here)' if find_shipped_weights(weights) is not None else f'{folder}/ (in a clone only)'
     file = parse_hub_address(weights.address)
-    source = weights.address.split('/')[2] if file is None else f'hf://{file.repo}'
-    return [weights.name, task, weights.data or '-', scores or '-', weights.size or '-', weights.licence, source]
+    return weights.address.split('/')[2] if file is None else f'hf://{file.repo}'

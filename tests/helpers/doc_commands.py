@@ -10,7 +10,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs/en').rglob('*.md'))]
 #: where commands are checked, too, but not run
-MORE_PAGES = [ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'configs').rglob('README.md'))]
+MORE_PAGES = [ROOT / 'CONTRIBUTING.md', ROOT / 'weights/README.md', *sorted((ROOT / 'configs').rglob('README.md'))]
 PROGRAMS = ('python', 'mmvc', 'bash', 'make', 'mim', 'pip', 'tensorboard')
 #: what a comment `# needs data and GPUs` in the documentation may name
 NEEDS = ('data', 'weights', 'GPUs', 'Slurm', 'network', 'time', 'tensorboard', 'mim')

@@ -77,8 +77,8 @@ def test_files_and_folders(checkpoint, tmp_path):
     assert load_inferencer(str(folder), device='cpu').task == 'vps'
     with pytest.raises(UsageError, match='neither a config file nor'):
         load_inferencer('dvispp_of_nobody', device='cpu')
-    with pytest.raises(UsageError, match='no weights of "mvc/dvispp_r18_synthetic" are published: give a checkpoint'):
-        load_inferencer('mvc/dvispp_r18_synthetic', device='cpu')
+    with pytest.raises(UsageError, match='no weights of "mvc/dvispp_r50_ovis" are published: give a checkpoint'):
+        load_inferencer('mvc/dvispp_r50_ovis', device='cpu')
 
 
 def test_each_tab_cancels_its_own_job():

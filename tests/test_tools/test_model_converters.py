@@ -341,6 +341,67 @@ def test_publish_as_safetensors(run, trained, tmp_path):
     assert again.suffix == '.pth' and torch.load(again, weights_only=True)['meta']['iter'] == 40
 
 
+@pytest.mark.parametrize('arguments', [(), ('--safetensors', )])
+def test_publish_in_half_precision(run, trained, tmp_path, arguments):
+    path, state_dict = trained
+    state_dict['head.cls_embed.bias'][0] = 1e-7  # stays: float16 would make it 1.2e-7
+    torch.save(dict(state_dict=state_dict), path)
+    run('publish_model', CONFIG, path, tmp_path / 'zoo', '--half', '--date', '20240131', *arguments)
+    published, = (tmp_path / 'zoo').iterdir()
+    weights = CheckpointLoader.load_checkpoint(str(published), 'cpu')['state_dict']
+    for name, value in weights.items():
+        halved = value.is_floating_point() and value.ndim > 1
+        assert value.dtype == (torch.float16 if halved else state_dict[name].dtype)
+        assert torch.equal(value, state_dict[name].to(value.dtype))
+    model = build_model()
+    model.load_state_dict(weights)  # strict
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+
+    torch.save(dict(state_dict=dict(state_dict, **{'head.mask_embed.0.weight': torch.full((32, 32), 7e4)})), path)
+    message = error_of(run, 'publish_model', CONFIG, path, tmp_path / 'more', '--half')
+    assert 'head.mask_embed.0.weight: too large for half precision' in message and 'without --half' in message
+    assert not (tmp_path / 'more').exists()
+
+
+def test_publish_a_folder(run, tmp_path):
+    """The files of save_pretrained(), and what the author says of them; the same checkpoint gives the same file."""
+    pytest.importorskip('safetensors')
+    cfg = tiny_config('DVISOnline', 'vps')
+    cfg.dump(tmp_path / 'config.py')
+    torch.save(dict(state_dict=vivid_model(cfg).state_dict()), tmp_path / 'own.pth')
+    (tmp_path / 'notes.md').write_text('Streets **only**.\n', encoding='utf-8')
+    (tmp_path / 'numbers.json').write_text('{"vps/VPQ": 31.416, "vps/STQ": 2}')
+    run('publish_model', tmp_path / 'config.py', tmp_path / 'own.pth', tmp_path / 'street', '--folder')
+    folder, before = tmp_path / 'street', (tmp_path / 'street/model.safetensors').read_bytes()
+    assert 'not stated' in (folder / 'README.md').read_text() and 'Numbers' not in (folder / 'README.md').read_text()
+    run('publish_model', tmp_path / 'config.py', tmp_path / 'own.pth', folder, '--folder', '--license', 'cc-by-4.0',
+        '--notes', tmp_path / 'notes.md', '--results', tmp_path / 'numbers.json')
+    assert sorted(path.name for path in folder.iterdir()) == ['README.md', 'model.safetensors']
+    assert (folder / 'model.safetensors').read_bytes() == before
+    card = (folder / 'README.md').read_text()
+    assert '**Licence of the weights:** cc-by-4.0\n\nStreets **only**.\n\n## Use' in card
+    assert '| VPQ | 31.42 |\n| STQ | 2.00 |\n' in card and f"from_pretrained('{folder}')" in card
+    assert VideoSegInferencer.from_pretrained(folder, device='cpu').task == 'vps'
+
+
+def test_publish_refuses_what_is_no_card(run, trained, tmp_path, capsys):
+    def error(*arguments):
+        return error_of(run, 'publish_model', CONFIG, trained[0], tmp_path / 'zoo', '--folder', *arguments)
+
+    assert 'must run alone, but the config has no test_dataloader' in error()
+    assert 'license must be an identifier' in error('--license', 'My Licence')
+    assert '"absent.json" does not exist: expected metrics by name' in error('--results', 'absent.json')
+    (tmp_path / 'bad.json').write_text('{"vss/mIoU": "much"}')
+    assert 'vss/mIoU is no number' in error('--results', tmp_path / 'bad.json')
+    assert '--notes: "absent.md" cannot be read' in error('--notes', 'absent.md')
+    for arguments, message in ((('--license', 'mit'), '--license is for the model card, which --folder writes'),
+                               (('--folder', '--date', '20240131'), '--date is for the name of the file')):
+        with pytest.raises(SystemExit):
+            run('publish_model', CONFIG, trained[0], tmp_path / 'zoo', *arguments)
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / 'zoo').exists()
+
+
 def test_publish_runs_no_code_unless_told_to(run, trained, tmp_path, monkeypatch):
     path, state_dict = trained
     monkeypatch.delenv('MMVC_TRUST_CHECKPOINTS', raising=False)

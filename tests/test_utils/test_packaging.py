@@ -1,5 +1,7 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,17 @@ def test_each_stack_is_complete_and_pinned(file):
     text = (ROOT / 'requirements' / file).read_text()
     for package in ('mmengine', 'mmcv', 'mmdet', 'mmseg'):
         assert re.search(rf'^(onedl-)?{package}[\w-]*==\d', text, re.MULTILINE), package
+
+
+def test_a_build_has_the_list_of_shipped_weights_but_not_the_weights(tmp_path):
+    """They would make everybody's installation larger; the list lets an installation say where they are."""
+    pytest.importorskip('setuptools')
+    subprocess.run([sys.executable, 'setup.py', '-q', 'build_py', '--build-lib', tmp_path], cwd=ROOT, check=True,
+                   capture_output=True)
+    files = [path.relative_to(tmp_path) for path in tmp_path.rglob('*') if path.is_file()]
+    assert Path('mmvc/.mim/configs/shipped_weights.yml') in files and Path('mmvc/zoo/shipped.py') in files
+    assert not [path for path in files if path.suffix in ('.safetensors', '.pth') or 'weights' in path.parts]
+    assert 'prune weights' in (ROOT / 'MANIFEST.in').read_text().splitlines(), 'the source archive'
 
 
 def test_version():
