@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
-LOADED = 'import json, sys; from {0} import *; print(json.dumps([name for name in sys.modules if name.split(".")[0] == "mmvc"]))'
+LOADED = """
+import json, sys
+from {0} import *
+print(json.dumps([name for name in sys.modules if name.split(".")[0] == "mmvc"]))
+"""
 
 
 def modules_of(package: str) -> list:
