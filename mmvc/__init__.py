@@ -5,6 +5,9 @@ Importing the package registers its scope ``mmvc`` with mmengine. So any OpenMML
 ``custom_imports = dict(imports=['mmvc'])`` can use its classes, such as ``type='mmvc.RandomPatchMask'``. It also makes
 mmengine load checkpoints without running code in them, see :mod:`mmvc.utils.checkpoint_loading`. If mmengine is not
 imported yet, both happen when it is, see :mod:`mmvc.openmmlab`; until then the import takes milliseconds.
+
+If torch is not imported yet either, the import decides how the threads of torch wait for each other, and limits their
+number to the cores that the process may use, see :mod:`mmvc.utils.threads`.
 """
 
 import signal
@@ -20,8 +23,10 @@ if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the command without a traceback
 
 from .openmmlab import connect_when_needed  # noqa: E402
+from .utils.threads import set_threads  # noqa: E402
 from .version import __version__  # noqa: E402
 
+set_threads()  # must come before anything that imports torch
 connect_when_needed()
 
 __all__ = ['__version__']

@@ -14,10 +14,11 @@ HEAVY = {'torch', 'mmengine', 'mmcv', 'mmdet', 'mmseg', 'scipy', 'matplotlib', '
 TOOLS = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob('tools/**/*.py'), *ROOT.glob('demo/*.py')])
 #: what ends in an error of the arguments, without a look at a config
 WRONG = [
-    'mmvc trian', 'mmvc convert', 'mmvc segment', 'mmvc segment a.mp4 --formats overlya', 'mmvc segment a.mp4 --size x',
-    'mmvc train', 'mmvc train no_such_config', 'mmvc train a.py --cfg-options x', 'mmvc train a.py --accumulate 0',
-    'mmvc test a.py', 'mmvc test a.py b.pth --format-only --out c.json', 'mmvc evaluate vds', 'mmvc check vspw',
-    'mmvc browse a.py --form strip', 'mmvc convert annotations a b --format excel', 'mmvc convert coco a b --target c',
+    'mmvc trian', 'mmvc convert', 'mmvc segment', 'mmvc segment a.mp4 --formats overlya',
+    'mmvc segment a.mp4 --size x', 'mmvc train', 'mmvc train no_such_config', 'mmvc train a.py --cfg-options x',
+    'mmvc train a.py --accumulate 0', 'mmvc test a.py', 'mmvc test a.py b.pth --format-only --out c.json',
+    'mmvc evaluate vds', 'mmvc check vspw', 'mmvc browse a.py --form strip',
+    'mmvc convert annotations a b --format excel', 'mmvc convert coco a b --target c',
     'mmvc publish a.py b.pth --date today', 'mmvc synthetic a --preset none', 'mmvc demo --port 0'
 ]
 # runs each line of the standard input as a command line, and prints its status, messages, and the packages so far
