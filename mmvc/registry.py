@@ -34,13 +34,17 @@ class OnDemandRegistry(Registry):
         return super().get(key)
 
 
+# of mmvc.datasets, which imports none of them by itself
+_DATASET_MODULES = ('base_video_seg', 'camvid', 'coco_pseudo_video', 'joint', 'ovis', 'seeded_dataset', 'vipseg',
+                    'vspw', 'youtube_vis')
+
 DATASETS = OnDemandRegistry(
     'dataset',
     on_demand=dict(VSPWImageDataset='mmvc.datasets.vspw_image'),
     parent=root.DATASETS,
-    locations=['mmvc.datasets'],
+    locations=[f'mmvc.datasets.{module}' for module in _DATASET_MODULES],
     scope='mmvc')
-DATA_SAMPLERS = Registry('data sampler', parent=root.DATA_SAMPLERS, locations=['mmvc.datasets'], scope='mmvc')
+DATA_SAMPLERS = Registry('data sampler', parent=root.DATA_SAMPLERS, locations=['mmvc.datasets.samplers'], scope='mmvc')
 TRANSFORMS = Registry('transform', parent=root.TRANSFORMS, locations=['mmvc.datasets.transforms'], scope='mmvc')
 MODEL_WRAPPERS = Registry('model_wrapper', parent=root.MODEL_WRAPPERS, scope='mmvc')
 WEIGHT_INITIALIZERS = Registry('weight initializer', parent=root.WEIGHT_INITIALIZERS, scope='mmvc')

@@ -21,7 +21,8 @@ from mmvc.utils import normalisation
 from mmvc.visualization import VideoSegLocalVisualizer
 
 # The tensors are small: threads cost more than they save, and one thread gives the same results on every machine.
-torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 1)))
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # also for the processes that tests start
+torch.set_num_threads(int(os.environ['OMP_NUM_THREADS']))
 cv2.setNumThreads(0)
 # mmengine formats the config for its log and asks compilers for their versions. Both take longer than a tiny training.
 yapf.yapflib.yapf_api.FormatCode = lambda text, **_: (text, True)

@@ -9,10 +9,9 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 import argparse
 import sys
 
-import mmvc  # noqa: F401  registers the scope
-from mmvc.ablation import AblationRunner
-from mmvc.engine import LAUNCHERS, OverrideAction, report_errors
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.choices import LAUNCHERS
+from mmvc.utils.overrides import OverrideAction
 
 EPILOG = """
 A plan (configs/mvc/ablations/*.py) names a config, variants of it, seeds and metrics. Variants that are equal up to a
@@ -72,6 +71,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # these take seconds to import, and --help does not need them
+    from mmvc.ablation import AblationRunner
+    from mmvc.engine import report_errors
     with report_errors():
         runner = AblationRunner(args.plan, args.work_dir, args.variants, args.seeds, args.data_root, args.cfg_options)
         if args.dry_run:

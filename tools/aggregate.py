@@ -18,7 +18,6 @@ from prettytable import PrettyTable
 
 from mmvc.challenge.aggregation import VideoChoice, aggregate_folders
 from mmvc.challenge.aggregation.ssim import TREATMENTS, WINDOW
-from mmvc.engine import report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write, require_writable
 from mmvc.utils.batch import report_broken
@@ -108,6 +107,7 @@ def check_writable(path: Path) -> None:
 
 def main() -> None:
     args = parse_args()
+    from mmvc.engine import report_errors  # takes seconds to import, and --help does not need it
     cv2.setNumThreads(1)  # the parallel work is per video
     with report_errors():
         if args.table:  # check before hours of work

@@ -7,14 +7,15 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the tool without a traceback
 
 import argparse
+from typing import TYPE_CHECKING
 
-from mmengine.config import Config
-
-import mmvc  # noqa: F401  registers the scope
-from mmvc.engine import OverrideAction, default_work_dir, load_config, report_errors
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.folder_lock import hold_folder
+from mmvc.utils.overrides import OverrideAction
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 EPILOG = """
 A config has these entries (examples: configs/challenge/):
@@ -66,8 +67,9 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load(path: str, cfg_options: dict | None, data_root: str | None) -> Config:
+def load(path: str, cfg_options: dict | None, data_root: str | None) -> 'Config':
     """Load a challenge config with the overrides of the command line."""
+    from mmvc.engine import load_config
     cfg = load_config(path, cfg_options)
     if data_root is not None and cfg.get('dataset'):
         cfg.dataset.data_root = data_root
@@ -76,7 +78,9 @@ def load(path: str, cfg_options: dict | None, data_root: str | None) -> Config:
 
 def main() -> None:
     args = parse_args()
-    from mmvc.challenge.pipeline import ChallengePipeline, load_plan  # slow to import
+    # these take seconds to import, and --help does not need them
+    from mmvc.challenge.pipeline import ChallengePipeline, load_plan
+    from mmvc.engine import default_work_dir, report_errors
     keep_freed_memory()
     with report_errors():
         plan = load_plan(load(args.config, args.cfg_options, args.data_root))

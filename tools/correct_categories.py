@@ -25,7 +25,6 @@ from mmvc.challenge.correction import (
 from mmvc.challenge.correction.backends import MAX_ANSWER_TOKENS, answer_limit
 from mmvc.challenge.correction.questions import PICTURES
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
-from mmvc.engine import load_config, report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.batch import report_broken
 from mmvc.utils.errors import UsageError
@@ -125,6 +124,7 @@ def load_groups(path: str | None) -> tuple[Sequence[AmbiguousGroup], Sequence[st
     """Load the groups and classes of a config; those of VSPW if there is no config."""
     if path is None:
         return VSPW_GROUPS, VSPW_CLASSES
+    from mmvc.engine import load_config
     config = load_config(path)
     if 'groups' not in config:
         raise UsageError(f'config "{path}" has no `groups`: add a list of dict(stuff=..., classes=...), see --help')
@@ -144,6 +144,7 @@ def build_backend(args: argparse.Namespace) -> MultimodalBackend:
 
 def main() -> None:
     args = parse_args()
+    from mmvc.engine import report_errors  # takes seconds to import, and --help does not need it
     settings = CorrectionSettings(args.questions, args.picture, args.min_area, args.min_change, args.max_margin)
     with report_errors():
         protect_inputs([args.cache], [args.pred, args.margins], '--cache')

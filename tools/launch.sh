@@ -49,6 +49,12 @@ launch_torchrun() {
     fi
     # use a new store for every start: a shared one may still contain the addresses of dead processes
     export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+    # the processes share the cores; torchrun would give each of them a single thread
+    if [ -z "${OMP_NUM_THREADS:-}" ]; then
+        OMP_NUM_THREADS="$("${PYTHON}" -c "from mmvc.utils.threads import threads_per_process as share
+print(share(${processes}))")"
+        export OMP_NUM_THREADS
+    fi
     exec "${PYTHON}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "${processes}" \
         --max-restarts "${MAX_RESTARTS:-0}" --monitor-interval 1 "$@"
 }

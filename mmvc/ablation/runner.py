@@ -20,6 +20,7 @@ from mmvc.utils.children import start_child
 from mmvc.utils.errors import UsageError
 from mmvc.utils.folder_lock import hold_folder, user_of
 from mmvc.utils.outputs import protect_inputs
+from mmvc.utils.threads import threads_per_process
 
 from .data import make_data
 from .job import run_training
@@ -118,7 +119,7 @@ class AblationRunner:
             raise UsageError(f'--jobs {jobs} with --gpus {gpus} needs {gpus * jobs} GPUs, there are {len(visible)}: '
                              'lower one of them')
         make_data(self.plan.data)
-        threads = threads or max(1, len(os.sched_getaffinity(0)) // (jobs * max(gpus, 1)))
+        threads = threads or threads_per_process(jobs * max(gpus, 1))
         todo = {training.key: None if training.parent is None else training.parent.key
                 for training in self.trainings if not self.store.is_done(training)}
         print(f'{self.plan.title}: {len(self.trainings)} trainings, {len(self.trainings) - len(todo)} done, '

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.choices import PICTURE_FORMS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.names import output_path
 from mmvc.visualization import Legend, PanelDrawer, VideoWriter
 
-FORMS = ('sheet', 'frames', 'video')
 SHEET_ROWS = 6
 
 
@@ -49,8 +49,8 @@ class PictureWriter:
                  legend: Legend | None = None,
                  form: str = 'sheet',
                  fps: float = 10) -> None:
-        if form not in FORMS:
-            raise UsageError(f'form = {form!r}: expected one of {", ".join(FORMS)}')
+        if form not in PICTURE_FORMS:
+            raise UsageError(f'form = {form!r}: expected one of {", ".join(PICTURE_FORMS)}')
         self.drawer = drawer
         self.legend = legend
         self._form = form

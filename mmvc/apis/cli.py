@@ -5,22 +5,20 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.batch import report_broken
-from mmvc.utils.checkpoint_loading import trust_checkpoints
+from mmvc.utils.choices import FPS_RANGE, OUTPUT_FORMATS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.image_files import SIZE_VARIABLE
-from mmvc.visualization import FPS_RANGE
-from mmvc.zoo import model_table
+from mmvc.utils.overrides import OverrideAction
 
-from .inferencer import VideoSegInferencer
 from .network_size import parse_size
-from .sources import open_sources
-from .video_result import VideoResult
-from .writers import FORMATS
+
+if TYPE_CHECKING:
+    from .video_result import VideoResult
 
 DESCRIPTION = """Segment videos of any length. The config decides the task: classes (VSS), segments (VPS) or instances
 (VIS).
@@ -96,9 +94,9 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
                        help='load the checkpoint even if loading runs code that it contains')
     output = parser.add_argument_group('output')
     output.add_argument('--out-dir', default='outputs', help='output folder; default: %(default)s')
-    output.add_argument('--formats', nargs='+', choices=FORMATS, default=['overlay'], help='overlay: VIDEO.mp4; '
-                        'masks: masks/VIDEO/FRAME.png; rle: VIDEO.json, with COCO run-length encoding; official: '
-                        'submission format of VSPW, VIPSeg or YouTube-VIS; default: overlay')
+    output.add_argument('--formats', nargs='+', choices=OUTPUT_FORMATS, default=['overlay'],
+                        help='overlay: VIDEO.mp4; masks: masks/VIDEO/FRAME.png; rle: VIDEO.json, with COCO run-length '
+                        'encoding; official: submission format of VSPW, VIPSeg or YouTube-VIS; default: overlay')
     output.add_argument('--fps', type=NumberArgument(*FPS_RANGE),
                         help='frames per second of the overlay; default: those of the input, or 10 if they are not '
                         'known')
@@ -158,10 +156,17 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     parser = build_parser(prog)
     args = parser.parse_args(argv)
     if args.list_models is not None:
+        from mmvc.zoo import model_table
         print(model_table(' '.join(args.list_models)))
         return
     if not args.inputs:
         parser.error('the following arguments are required: INPUT')
+    # these take seconds to import, and --help does not need them
+    from mmvc.engine import report_errors
+    from mmvc.utils.checkpoint_loading import trust_checkpoints
+
+    from .inferencer import VideoSegInferencer
+    from .sources import open_sources
     keep_freed_memory()
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', _FATAL)  # for the first video that OpenCV opens
     if args.trust_checkpoint:
@@ -207,7 +212,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
             report_broken(failed, len(results), 'segmented', 'inputs')
 
 
-def summarize(results: Sequence[VideoResult]) -> str:
+def summarize(results: Sequence['VideoResult']) -> str:
     """Count what became of the videos, in one line."""
     earlier = sum(result.is_earlier for result in results)
     failed = sum(result.error is not None for result in results)
@@ -216,7 +221,7 @@ def summarize(results: Sequence[VideoResult]) -> str:
     return ', '.join(parts)
 
 
-def describe(result: VideoResult) -> str:
+def describe(result: 'VideoResult') -> str:
     """Summarize the result of a video.
 
     Args:

@@ -14,13 +14,13 @@ from torch import Tensor
 
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.choices import CARD_NAME, SHARED_WEIGHTS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.hub_client import brief_retries, is_client_error, is_unreachable
 from mmvc.utils.type_names import type_name
-from mmvc.zoo import SHARED_WEIGHTS
 
 from .loading import chosen_weights, load_model
-from .model_card import CARD_NAME, check_license, model_card
+from .model_card import check_license, model_card
 from .sharing import shared_meta, shared_weights
 
 _ID = re.compile(r'[\w.-]+(/[\w.-]+)?', re.ASCII)

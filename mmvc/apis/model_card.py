@@ -8,7 +8,6 @@ from mmvc import __version__
 from mmvc.utils.errors import UsageError
 from mmvc.utils.tasks import TASKS, VIS, VPS, VSS
 
-CARD_NAME = 'README.md'
 _LICENSE = re.compile(r'[a-z0-9][a-z0-9.+-]*')  # identifiers of the hub: apache-2.0, cc-by-nc-4.0
 
 _RESULTS = {

@@ -4,13 +4,14 @@
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any
-
-from mmengine.config import ConfigDict
+from typing import TYPE_CHECKING, Any
 
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
+
+if TYPE_CHECKING:  # slow to import, and not needed for --help
+    from mmengine.config import ConfigDict
 
 #: the short side in pixels, or width and height
 Size = int | tuple[int, int]
@@ -49,7 +50,7 @@ def parse_size(text: str) -> Size:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def resize_frames(transforms: list[ConfigDict], size: Size) -> list[ConfigDict]:
+def resize_frames(transforms: 'list[ConfigDict]', size: Size) -> 'list[ConfigDict]':
     """Let a pipeline resize frames to a size, instead of the size that it names, if any.
 
     Args:
@@ -65,7 +66,7 @@ def resize_frames(transforms: list[ConfigDict], size: Size) -> list[ConfigDict]:
     return replaced if found else [ConfigDict(type='TransformBroadcaster', transforms=[resize]), *transforms]
 
 
-def _replace(transforms: list[ConfigDict], resize: ConfigDict) -> tuple[list[ConfigDict], bool]:
+def _replace(transforms: 'list[ConfigDict]', resize: 'ConfigDict') -> 'tuple[list[ConfigDict], bool]':
     """Put a resize in the place of the first one; others are left out. Whether there was one is returned, too."""
     kept, found = [], False
     for transform in transforms:

@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mmvc.utils.choices import FPS_RANGE
 from mmvc.utils.errors import UsageError
-from mmvc.visualization import FPS_RANGE
 
 from .addresses import why_unreadable
 from .edit_lists import count_shown_frames

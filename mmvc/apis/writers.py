@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mmvc.utils.atomic import atomic_folder, atomic_path, require_writable
+from mmvc.utils.choices import OUTPUT_FORMATS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.files import PREDICTION_SUFFIXES
 from mmvc.utils.names import output_path
@@ -86,14 +87,11 @@ class RLEWriter(Writer):
             file.write('\n]}\n')
 
 
-FORMATS = ('overlay', 'masks', 'rle', 'official')
-
-
 def build_writers(formats: str | Sequence[str], settings: WriterSettings) -> dict[str, Writer]:
     """Make the writers of a run, and check that their folder can be written to.
 
     Args:
-        formats (str | Sequence[str]): One or several of ``FORMATS``.
+        formats (str | Sequence[str]): One or several of ``OUTPUT_FORMATS``.
         settings (WriterSettings): Settings of all writers.
 
     Returns:
@@ -106,7 +104,7 @@ def build_writers(formats: str | Sequence[str], settings: WriterSettings) -> dic
     kinds = dict(overlay=OverlayWriter, masks=MaskWriter, rle=RLEWriter, official=OFFICIAL_WRITERS[settings.task])
     unknown = sorted(set(formats) - kinds.keys())
     if unknown or not formats:
-        raise UsageError(f'formats are {", ".join(FORMATS)}; got {", ".join(unknown) or "none"}')
+        raise UsageError(f'formats are {", ".join(OUTPUT_FORMATS)}; got {", ".join(unknown) or "none"}')
     try:
         require_writable(settings.out_dir)
     except OSError as error:

@@ -4,29 +4,27 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmengine.registry import init_default_scope
-
-import mmvc  # noqa: F401  registers the scope
-from mmvc.datasets.checks import CheckReport, check_config, check_vipseg, check_vis, check_vspw
-from mmvc.engine import OverrideAction, load_config, report_errors
 from mmvc.formats import vipseg, vspw, youtube_vis
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.config_names import config_argument
 from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.outputs import protect_inputs
+from mmvc.utils.overrides import OverrideAction
 
-CHECKS: dict[str, Callable] = dict(
-    vspw=check_vspw,
-    vipseg=check_vipseg,
-    youtube_vis_2019=partial(check_vis, benchmark='youtube_vis_2019'),
-    youtube_vis_2021=partial(check_vis, benchmark='youtube_vis_2021'),
-    youtube_vis_2022=partial(check_vis, benchmark='youtube_vis_2022'),
-    ovis=partial(check_vis, benchmark='ovis'))
+if TYPE_CHECKING:
+    from mmvc.datasets.checks import CheckReport
+
+#: benchmark -> function of mmvc.datasets.checks, and arguments for it
+CHECKS: dict[str, tuple[str, dict]] = dict(
+    vspw=('check_vspw', {}),
+    vipseg=('check_vipseg', {}),
+    **{name: ('check_vis', dict(benchmark=name))
+       for name in ('youtube_vis_2019', 'youtube_vis_2021', 'youtube_vis_2022', 'ovis')})
 
 EPILOG = """
 The tool finds: videos, frames and masks that are missing or cannot be decoded; frames without masks and masks without
@@ -109,18 +107,23 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     return args
 
 
-def check(args: argparse.Namespace) -> CheckReport:
+def check(args: argparse.Namespace) -> 'CheckReport':
     """Check the dataset or the config of the command line."""
+    from mmvc.datasets import checks
     options = dict(workers=args.workers, quick=args.quick, **(dict(splits=args.splits) if args.splits else {}))
     if args.is_config:
+        from mmengine.registry import init_default_scope
+
+        from mmvc.engine import load_config
         cfg = load_config(args.dataset, args.cfg_options, args.root and str(args.root))
         init_default_scope(cfg.get('default_scope') or 'mmvc')
-        return check_config(cfg, **options)
+        return checks.check_config(cfg, **options)
     if args.num_classes is not None:
         options['num_classes'] = args.num_classes
     if args.sparse_labels:
         options['sparse_labels'] = True
-    return CHECKS[args.dataset](args.root, own=args.own, **options)
+    name, benchmark = CHECKS[args.dataset]
+    return getattr(checks, name)(args.root, own=args.own, **benchmark, **options)
 
 
 def input_files(args: argparse.Namespace) -> list[Path]:
@@ -135,6 +138,7 @@ def input_files(args: argparse.Namespace) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = parse_args(argv, prog)
+    from mmvc.engine import report_errors  # takes seconds to import, and --help does not need it
     with report_errors():
         run(args)
 

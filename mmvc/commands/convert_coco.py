@@ -5,9 +5,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmvc.datasets.coco_pseudo_video import TARGETS
-from mmvc.datasets.converters import convert_coco
-from mmvc.engine import report_errors
+from mmvc.datasets.metainfo.coco_mapping import TARGETS
 
 EPILOG = """
 SRC: annotations/instances_train2017.json of COCO
@@ -41,6 +39,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     if args.dst.exists() and not args.overwrite and not args.dry_run:
         print(f'{args.dst} exists already: kept (--overwrite replaces it)')
         return
+    # these take seconds to import, and --help does not need them
+    from mmvc.datasets.converters import convert_coco
+    from mmvc.engine import report_errors
     with report_errors():
         counts = convert_coco(args.src, args.dst, args.target, args.dry_run)
     for name, number in counts['classes'].items():

@@ -4,9 +4,6 @@
 import argparse
 from collections.abc import Sequence
 
-from mmvc.datasets.converters import convert_vipseg
-from mmvc.engine import report_errors
-
 from .resizing import add_resizing_arguments
 
 EPILOG = """
@@ -42,6 +39,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = parse_args(argv, prog)
+    # these take seconds to import, and --help does not need them
+    from mmvc.datasets.converters import convert_vipseg
+    from mmvc.engine import report_errors
     with report_errors():
         counts = convert_vipseg(args.src, args.dst, args.height, args.quality, args.workers, args.dry_run,
                                 overwrite=args.overwrite, keep_going=True)

@@ -4,24 +4,19 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
-from mmvc.engine import report_errors
-from mmvc.evaluation.files import (
-    ScoreReport,
-    evaluate_vis,
-    evaluate_vps,
-    evaluate_vss,
-    find_ending,
-    report_files,
-)
-from mmvc.evaluation.functional import MIN_SCORE
 from mmvc.formats import vipseg, vspw, youtube_vis, youtube_vis_results
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import require_writable
+from mmvc.utils.choices import MIN_TRACK_SCORE
 from mmvc.utils.files import FRAME_SUFFIXES, read_names
 from mmvc.utils.outputs import protect_inputs
+
+if TYPE_CHECKING:
+    from mmvc.evaluation.files import ScoreReport
 
 EPILOG = """
 predictions, in the formats of the benchmarks (mmvc test --format-only writes them):
@@ -108,9 +103,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     vis.add_argument('--subsets', nargs='+', type=subset, default=[], metavar='NAME=FILE',
                      help='score the videos of each FILE also on their own (AP_NAME, ...): a JSON like the ground '
                      'truth, or a text file (.txt) with the name of a video per line')
-    vis.add_argument('--tracking', nargs='?', type=NumberArgument(0, 1), const=MIN_SCORE, metavar='SCORE',
+    vis.add_argument('--tracking', nargs='?', type=NumberArgument(0, 1), const=MIN_TRACK_SCORE, metavar='SCORE',
                      help='also compute J&F, IDF1 and HOTA, of the tracks with at least this score (without a value: '
-                     f'{MIN_SCORE})')
+                     f'{MIN_TRACK_SCORE})')
     for task in (vss, vps, vis):
         task.formatter_class = argparse.RawDescriptionHelpFormatter
         task.epilog = EPILOG.replace('%(prog)s', parser.prog)  # without the name of the task
@@ -146,8 +141,9 @@ def void_values(args: argparse.Namespace, num_classes: int) -> list[int] | None:
     return [value for value in vspw.VOID_VALUES if value not in labels]
 
 
-def evaluate(args: argparse.Namespace) -> ScoreReport:
+def evaluate(args: argparse.Namespace) -> 'ScoreReport':
     """Score the predictions of the command line."""
+    from mmvc.evaluation.files import evaluate_vis, evaluate_vps, evaluate_vss, find_ending
     if args.task == 'vss':
         masks = vspw.list_masks(args.gt, args.list or vspw.list_file(args.split), args.masks,
                                 args.seg_map_suffix or vspw.MASK_SUFFIX)
@@ -182,6 +178,9 @@ def input_files(args: argparse.Namespace) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = parse_args(argv, prog)
+    # these take seconds to import, and --help does not need them
+    from mmvc.engine import report_errors
+    from mmvc.evaluation.files import report_files
     keep_freed_memory()
     with report_errors():
         if args.out:  # fail before the scoring, not after it

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmvc.engine import report_errors
 from mmvc.importers.frames import FORMATS, LINKS
 from mmvc.importers.layouts import LAYOUTS
 from mmvc.importers.reader import FileReader, ReaderOption
 from mmvc.importers.registry import READERS, find_reader
-from mmvc.importers.writer import import_videos
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.errors import UsageError
 
@@ -121,6 +119,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         SystemExit: With a message after an error of the user or the data.
     """
     args = build_parser(prog).parse_args(argv)
+    # these take seconds to import, and --help does not need them
+    from mmvc.engine import report_errors
+    from mmvc.importers.writer import import_videos
     with report_errors():
         reader = find_reader(args.path, args.format)
         options = _reader_options(args, reader)

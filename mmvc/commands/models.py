@@ -4,8 +4,6 @@
 import argparse
 from collections.abc import Sequence
 
-from mmvc.zoo import model_table
-
 DESCRIPTION = """List the models whose weights are published: name, task, data, published score, size of the file,
 licence and source. A name takes the place of a checkpoint. The first weights are files in the folder weights/ of the
 repository: they need no network, but a clone. All others are downloaded and converted once."""
@@ -31,4 +29,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog=prog, description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('words', nargs='*', metavar='WORD', help='only rows that contain each word')
-    print(model_table(' '.join(parser.parse_args(argv).words)))
+    words = parser.parse_args(argv).words
+    from mmvc.zoo import model_table  # takes seconds to import, and --help does not need it
+    print(model_table(' '.join(words)))

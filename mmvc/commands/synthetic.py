@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 from mmvc.datasets.synthetic import METAINFO, PRESETS, WRITERS, SyntheticVideoConfig, make_synthetic_dataset
-from mmvc.engine import report_errors
 
 DEFAULTS = SyntheticVideoConfig()
 
@@ -105,6 +104,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     args = parse_args(argv, prog)
+    from mmvc.engine import report_errors  # takes seconds to import, and --help does not need it
     settings = {name: getattr(args, name) for name in SyntheticVideoConfig.__dataclass_fields__}
     start = time.time()
     with report_errors():

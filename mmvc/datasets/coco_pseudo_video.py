@@ -8,14 +8,7 @@ from mmvc.registry import DATASETS
 from mmvc.utils.errors import DataError
 
 from .base_video import BaseVideoDataset
-from .metainfo.coco_mapping import COCO_TO_OVIS, COCO_TO_YOUTUBE_VIS_2019, COCO_TO_YOUTUBE_VIS_2021
-from .ovis import OVISDataset
-from .youtube_vis import YouTubeVISDataset
-
-TARGETS = dict(
-    ovis=(OVISDataset.METAINFO, COCO_TO_OVIS),
-    youtube_vis_2019=(YouTubeVISDataset.VERSIONS['2019'], COCO_TO_YOUTUBE_VIS_2019),
-    youtube_vis_2021=(YouTubeVISDataset.VERSIONS['2021'], COCO_TO_YOUTUBE_VIS_2021))
+from .metainfo.coco_mapping import TARGETS
 
 
 def map_coco_classes(content: dict, classes: tuple[str, ...], mapping: dict[str, str]) -> dict:

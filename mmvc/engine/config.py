@@ -4,16 +4,16 @@
 import importlib.util
 import os
 import os.path as osp
-from argparse import ArgumentError
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmvc.registry import RUNNERS
 from mmvc.utils.atomic import remove_orphaned_drafts
+from mmvc.utils.choices import VIS_BACKENDS
 from mmvc.utils.config_names import shipped_hint
 from mmvc.utils.errors import UsageError
 from mmvc.utils.type_names import type_name
@@ -27,29 +27,8 @@ from .loaders import guard_loaders
 from .rank_comparison import require_same_settings
 from .stage_config import PIPELINE_KEYS, resolve_stage, stage_names
 
-#: name on the command line -> class, package to install, module that it imports
-VIS_BACKENDS = dict(
-    tensorboard=('TensorboardVisBackend', 'tensorboard', 'tensorboard'),
-    wandb=('WandbVisBackend', 'wandb', 'wandb'),
-    mlflow=('MLflowVisBackend', 'mlflow', 'mlflow'))
 _DATA_KEYS = tuple(f'{split}_{part}' for split in ('train', 'val', 'test') for part in ('dataloader', 'evaluator'))
 _OPTIONS = 'cfg_options (--cfg-options)'
-
-
-class OverrideAction(DictAction):
-    """Parses ``KEY=VALUE`` arguments as mmengine does; the error names the wrong argument."""
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        """Parse the arguments into a dict."""
-        for value in values:
-            key, separator, _ = value.partition('=')
-            if not separator or not all(part.strip() for part in key.split('.')):
-                raise ArgumentError(self, f'"{value}" is not KEY=VALUE, such as optim_wrapper.optimizer.lr=1e-4')
-            try:
-                super().__call__(parser, namespace, [value], option_string)
-            except (AssertionError, ValueError, RecursionError) as error:
-                raise ArgumentError(self, f'"{value}" has a value that cannot be read (are its brackets balanced?)') \
-                    from error
 
 
 def read_config(path: str) -> Config:

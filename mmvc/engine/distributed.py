@@ -28,7 +28,6 @@ from mmvc.zoo import resolve_checkpoint
 
 from .rank_comparison import require_same_settings
 
-LAUNCHERS = ('none', 'pytorch', 'slurm')
 SECONDS_FOR_LAUNCHER = 5  # within which a launcher ends the other processes, once rank 0 has failed
 SECONDS_FOR_OTHER_RANK = 30  # within which the rank that failed first has ended, and the launcher has noticed it
 T = TypeVar('T')

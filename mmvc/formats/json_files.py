@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import mmengine.fileio as fileio
-
 from mmvc.utils.errors import DataError
 from mmvc.utils.names import find_name_fault
 
@@ -66,6 +64,7 @@ def read_json(path: str | Path, schema: Any, expected: str, backend_args: dict |
     """
     if backend_args is None and not Path(path).is_file():
         raise FileNotFoundError(f'"{path}" does not exist: expected {expected}')
+    from mmengine import fileio  # slow to import, and not needed for --help
     try:
         content = json.loads(fileio.get(path, backend_args=backend_args))
     except (ValueError, RecursionError) as error:

@@ -8,7 +8,6 @@ import io
 from collections.abc import Sequence
 
 import cv2
-import mmengine.fileio as fileio
 import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -205,6 +204,7 @@ def _read_values(path: str, backend_args: dict | None) -> np.ndarray:
 
 
 def _read(path: str, backend_args: dict | None) -> bytes:
+    from mmengine import fileio  # slow to import, and not needed for --help
     try:
         content = fileio.get(path, backend_args=backend_args)
     except FileNotFoundError as error:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from mmvc.formats.label_maps import VOID_LABEL
 from mmvc.utils.errors import DataError, UsageError, named
-from mmvc.visualization.colors import stable_colors
 
 from .source import AnnotationSource, Category
 
@@ -143,6 +142,7 @@ def _is_thing(name: str, categories: Sequence[Category], stuff: Sequence[str]) -
 
 
 def _color(categories: Sequence[Category], index: int) -> tuple[int, int, int]:
+    from mmvc.visualization.colors import stable_colors  # slow to import, and not needed for --help
     colors = [category.color for category in categories if category.color is not None]
     red, green, blue = colors[0] if colors else stable_colors([index])[0].tolist()
     return red, green, blue

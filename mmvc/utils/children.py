@@ -66,16 +66,17 @@ def start_child(command: Sequence[str], env: dict[str, str] | None = None, **kwa
     return subprocess.Popen(command, env=env, preexec_fn=before_exec, **kwargs)
 
 
-def run_child(command: Sequence[str]) -> int:
+def run_child(command: Sequence[str], env: dict[str, str] | None = None) -> int:
     """Run a program, see :func:`start_child`, and wait for it. If this process is interrupted, the program is ended.
 
     Args:
         command (Sequence[str]): Program and arguments.
+        env (dict[str, str], optional): Environment. Defaults to None: that of this process.
 
     Returns:
         int: Its exit status.
     """
-    process = start_child(command)
+    process = start_child(command, env)
     try:
         return process.wait()
     finally:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmengine.fileio import load
+import yaml
 
 from .errors import UsageError
 from .shipped_files import PACKAGE, find_shipped
@@ -66,7 +66,8 @@ def read_models(file_name: str = METAFILE) -> list[dict[str, Any]]:
 
 @cache
 def _read(folder: Path, file_name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(model for file in sorted(folder.rglob(file_name)) for model in load(file)['Models'])
+    return tuple(model for file in sorted(folder.rglob(file_name))
+                 for model in yaml.safe_load(file.read_text(encoding='utf-8'))['Models'])
 
 
 def find_config(name: str) -> ShippedConfig:

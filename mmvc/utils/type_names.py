@@ -1,9 +1,10 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """The name of a type in a config, however the config writes it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmengine.registry import Registry
+if TYPE_CHECKING:
+    from mmengine.registry import Registry
 
 
 def type_name(part: Any) -> str:
@@ -25,7 +26,7 @@ def type_name(part: Any) -> str:
     return str(getattr(part, '__name__', part)).rsplit('.', 1)[-1]
 
 
-def type_class(part: Any, registry: Registry) -> Any:
+def type_class(part: Any, registry: 'Registry') -> Any:
     """Find the class of a part of a config.
 
     Args:

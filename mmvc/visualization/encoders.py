@@ -10,9 +10,6 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-#: least and greatest number of frames per second of an mp4
-FPS_RANGE = (0.01, 600)
-
 
 class Encoder(Protocol):
     """Writes frames of equal size to a file."""

@@ -8,9 +8,10 @@ import numpy as np
 
 from mmvc.utils.arguments import check_number
 from mmvc.utils.atomic import atomic_path
+from mmvc.utils.choices import FPS_RANGE
 from mmvc.utils.errors import DataError
 
-from .encoders import FPS_RANGE, Encoder, open_encoder
+from .encoders import Encoder, open_encoder
 
 
 class VideoWriter:

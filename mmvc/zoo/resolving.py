@@ -4,6 +4,7 @@
 import os
 from pathlib import Path
 
+from mmvc.utils.choices import SHARED_WEIGHTS
 from mmvc.utils.errors import UsageError
 
 from .addresses import HUB_SCHEME, is_address
@@ -11,7 +12,6 @@ from .catalogue import close_names, find_weights
 from .fetching import fetch, fetch_address
 
 LIST_COMMAND = 'mmvc models'
-SHARED_WEIGHTS = 'model.safetensors'  # name of the file in a folder of save_pretrained()
 
 
 def resolve_checkpoint(name: str | os.PathLike, option: str = '--weights ') -> str:

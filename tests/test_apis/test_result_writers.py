@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as mask_utils
 
-from mmvc.apis.writers import FORMATS
 from mmvc.formats.label_maps import read_panoptic_map
+from mmvc.utils.choices import OUTPUT_FORMATS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.folder_lock import hold_folder
 from tests.helpers.tiny_inference import CLASSES, PALETTE
@@ -22,7 +22,7 @@ def segment(make_inferencer, frames, tmp_path):
 
     def run(task, stage='DVISOffline', **kwargs):
         inferencer = make_inferencer(stage, task)
-        result, = inferencer(frames[:3], out_dir=tmp_path / 'out', formats=FORMATS, score_thr=0., **kwargs)
+        result, = inferencer(frames[:3], out_dir=tmp_path / 'out', formats=OUTPUT_FORMATS, score_thr=0., **kwargs)
         online = kwargs.get('online', False)
         return result, list(inferencer.stream(frames[:3], online=online))
 
@@ -137,7 +137,7 @@ def test_overlay(segment, make_inferencer, frames, tmp_path):
 def test_instances_that_score_little_are_not_drawn(make_inferencer, frames, tmp_path):
     inferencer, pictures = make_inferencer('DVISOffline', 'vis'), []
     for score_thr in (0., 1.0):
-        result, = inferencer(frames[0], out_dir=tmp_path / f'{score_thr}', score_thr=score_thr, formats=FORMATS)
+        result, = inferencer(frames[0], out_dir=tmp_path / f'{score_thr}', score_thr=score_thr, formats=OUTPUT_FORMATS)
         pictures.append(cv2.imread(str(result.files['overlay']))[:75])
         masks = np.asarray(Image.open(result.files['masks'] / '00000000.png'))
         assert masks.any() == (score_thr == 0) and len(result.frames[0].segments) > 0
@@ -156,7 +156,7 @@ def names(folder):
 def test_an_interrupted_run_leaves_nothing(make_inferencer, frames, tmp_path, task, error):
     """And what an earlier run has written stays."""
     inferencer, out_dir = make_inferencer('DVISOffline', task), tmp_path / 'out'
-    inferencer(frames[:2], out_dir=out_dir, formats=FORMATS)
+    inferencer(frames[:2], out_dir=out_dir, formats=OUTPUT_FORMATS)
     before = {name: (out_dir / name).read_bytes() for name in names(out_dir)}
     assert len(before) >= 5
     post_process = inferencer.model.postprocessor.frames
@@ -169,14 +169,14 @@ def test_an_interrupted_run_leaves_nothing(make_inferencer, frames, tmp_path, ta
 
     inferencer.model.postprocessor.frames = interrupted
     with pytest.raises(error):
-        inferencer(frames, out_dir=out_dir, formats=FORMATS)
+        inferencer(frames, out_dir=out_dir, formats=OUTPUT_FORMATS)
     assert {name: (out_dir / name).read_bytes() for name in names(out_dir)} == before
     inferencer.model.postprocessor.frames = post_process
-    inferencer(frames, out_dir=out_dir, formats=FORMATS)
+    inferencer(frames, out_dir=out_dir, formats=OUTPUT_FORMATS)
     assert set(before) <= set(names(out_dir)) and not [name for name in names(out_dir) if '/.' in f'/{name}']
     with pytest.raises(error):
         inferencer.model.postprocessor.frames = interrupted
-        inferencer(frames, out_dir=tmp_path / 'new', formats=FORMATS)
+        inferencer(frames, out_dir=tmp_path / 'new', formats=OUTPUT_FORMATS)
     assert names(tmp_path / 'new') == []
 
 

@@ -11,7 +11,7 @@ import torch
 
 from mmvc.apis.cli import main
 from mmvc.apis.run_records import RECORDS, digest
-from mmvc.apis.writers import FORMATS
+from mmvc.utils.choices import OUTPUT_FORMATS
 from mmvc.utils.errors import UsageError
 
 
@@ -35,7 +35,7 @@ def run(make_inferencer, clips, tmp_path):
     """Segment the clips; returns which of them were really segmented."""
     made = {}
 
-    def run(task='vss', model=None, formats=FORMATS, **kwargs):
+    def run(task='vss', model=None, formats=OUTPUT_FORMATS, **kwargs):
         key = task, str(model)
         made[key] = made.get(key) or make_inferencer('DVISOffline', task, **(model or {}))
         kwargs = dict(dict(skip_existing=True), **kwargs)

@@ -57,7 +57,7 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
             given['call'] = dict(kwargs, inputs=inputs)
             return []
 
-    monkeypatch.setattr('mmvc.apis.cli.VideoSegInferencer', Recorder)
+    monkeypatch.setattr('mmvc.apis.inferencer.VideoSegInferencer', Recorder)
     main([str(video_file)])
     assert given['init'] == (None, None, None, None, None, None, False, None)
     assert given['call'] == dict(

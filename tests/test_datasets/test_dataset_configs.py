@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmvc.datasets.coco_pseudo_video import TARGETS
 from mmvc.datasets.converters.vipseg import CATEGORIES
+from mmvc.datasets.metainfo.coco_mapping import TARGETS
 from mmvc.engine.config import load_config, reroot
 from mmvc.registry import DATASETS, METRICS, TRANSFORMS
 

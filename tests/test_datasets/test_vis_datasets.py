@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from pycocotools import mask as mask_utils
 
 from mmvc.datasets import COCOPseudoVideoDataset, OVISDataset, YouTubeVISDataset
-from mmvc.datasets.coco_pseudo_video import TARGETS
+from mmvc.datasets.metainfo.coco_mapping import TARGETS
 
 HEIGHT, WIDTH = 20, 30
 

@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import VISBACKENDS, DefaultScope
 
 from mmvc.engine import enable_backends, enable_deterministic
-from mmvc.engine.config import VIS_BACKENDS
 from mmvc.registry import MODELS
+from mmvc.utils.choices import VIS_BACKENDS
 from tests.helpers.stopped_tool import Stopped
 from tests.helpers.tiny_training import write_config, write_videos
 

@@ -1,7 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """``tools/test.py --format-only`` and ``--out-dir``: predictions in the formats of the benchmarks."""
 
-import importlib
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmvc.commands import test, testing
 from mmvc.evaluation.files import evaluate_vss
 from mmvc.formats.label_maps import read_label_map
 from mmvc.formats.vspw import list_masks
@@ -21,12 +21,7 @@ from tests.helpers.tiny_vss import TinyVSS, write_config, write_videos
 
 
 @pytest.fixture
-def tool():
-    return importlib.import_module('mmvc.commands.test')
-
-
-@pytest.fixture
-def run(tool, tmp_path, monkeypatch, forget_runs):
+def run(tmp_path, monkeypatch, forget_runs):
     """Run the tool on the tiny model and the tiny videos."""
     config, data_root = write_config(tmp_path / 'tiny.py'), write_videos(tmp_path / 'videos')
     torch.save(dict(state_dict=TinyVSS(2).state_dict()), tmp_path / 'tiny.pth')
@@ -35,7 +30,7 @@ def run(tool, tmp_path, monkeypatch, forget_runs):
         monkeypatch.setattr(sys, 'argv', ['test.py', config, str(tmp_path / 'tiny.pth'), '--data-root', data_root,
                                           '--work-dir', str(tmp_path / 'work'), *map(str, options)])
         forget_runs()
-        tool.main()
+        test.main()
 
     return run_tool
 
@@ -61,26 +56,26 @@ def test_out_dir_and_numbers(run, tmp_path):
         run('--format-only', '--out', tmp_path / 'numbers.json')
 
 
-def test_where_predictions_go(tool):
+def test_where_predictions_go():
     """``--out-dir``, else what the config says, else the work dir; the config's format_only stays."""
     cfg = Config(dict(work_dir='work', test_evaluator=[
         dict(type='VISMetric', output_dir='there', format_only=True), dict(type='mmvc.VSSMetric')]))
-    tool.request_predictions(cfg, None, False)
+    testing.request_predictions(cfg, None, False)
     assert [evaluator.output_dir for evaluator in cfg.test_evaluator] == ['there', 'work/results']
     assert [evaluator.get('format_only') for evaluator in cfg.test_evaluator] == [True, None]
-    tool.request_predictions(cfg, 'here', True)
+    testing.request_predictions(cfg, 'here', True)
     assert all(evaluator.output_dir == 'here' and evaluator.format_only for evaluator in cfg.test_evaluator)
     cfg.test_evaluator = dict(type='DumpResults')
     with pytest.raises(UsageError, match='DumpResults does not write predictions'):
-        tool.request_predictions(cfg, 'here', True)
+        testing.request_predictions(cfg, 'here', True)
 
 
 @pytest.mark.parametrize('format_only, left', [(False, ['VSSMetric', 'ObjectMetric']), (True, ['VSSMetric'])])
-def test_metrics_that_write_nothing_are_no_hindrance(tool, format_only, left):
+def test_metrics_that_write_nothing_are_no_hindrance(format_only, left):
     """As in the configs of the ablations; the metrics are built from what is left."""
     cfg = Config(dict(work_dir='work', test_evaluator=[
         dict(type='VSSMetric'), dict(type='ObjectMetric', object_dir='objects')]))
-    tool.request_predictions(cfg, 'here', format_only)
+    testing.request_predictions(cfg, 'here', format_only)
     metrics = [METRICS.build(evaluator) for evaluator in cfg.test_evaluator]
     assert [type(metric).__name__ for metric in metrics] == left
     assert metrics[0].output_dir == 'here' and metrics[0].format_only == format_only
@@ -111,10 +106,10 @@ def test_tta_votes_over_mirrored_videos(run, tmp_path):
     ('mmvc.VPSPostprocessor', 'VPSMetric', True, '--tta votes on class maps'),
     ('VISPostprocessor', 'VISMetric', True, '--tta votes on class maps'),
 ])
-def test_another_task_than_the_models_is_refused(tool, postprocessor, metric, tta, message):
+def test_another_task_than_the_models_is_refused(postprocessor, metric, tta, message):
     cfg = Config(dict(model=dict(postprocessor=dict(type=postprocessor)), test_evaluator=[dict(type=metric)]))
     with pytest.raises(UsageError, match=message):
-        tool.check_task(cfg, tta)
+        testing.check_task(cfg, tta)
 
 
 def test_missing_ground_truth_is_found_before_the_first_video(run, tmp_path, monkeypatch):
@@ -135,7 +130,7 @@ def test_videos_that_annotations_lack_are_refused(tmp_path):
             metric.check_video(dict(video_id='b', images=[]))
 
 
-def test_tta_without_settings_uses_the_papers_scales(tool):
+def test_tta_without_settings_uses_the_papers_scales():
     cfg = Config(dict(
         model=dict(type='TinyVSS'),
         test_dataloader=dict(dataset=dict(pipeline=[
@@ -143,7 +138,7 @@ def test_tta_without_settings_uses_the_papers_scales(tool):
             dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrameFromFile')]),
             dict(type='PackVideoSegInputs'),
         ]))))
-    tool.enable_tta(cfg)
+    testing.enable_tta(cfg)
     assert cfg.model.type == 'VideoSegTTAModel' and cfg.model.module.type == 'TinyVSS'
     scales, flips, _ = cfg.test_dataloader.dataset.pipeline[-1].transforms
     assert len(scales) == 4 and len(flips) == 2

@@ -77,8 +77,8 @@ def test_an_interruption_ends_the_program(monkeypatch):
     started = []
     real = mmvc.utils.children.start_child
 
-    def start(command):
-        process = real(command)
+    def start(command, env):
+        process = real(command, env)
         started.append(process)
         monkeypatch.setattr(process, 'wait', interrupted)
         return process

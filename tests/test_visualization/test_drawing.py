@@ -9,9 +9,9 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData, PixelData
 
+from mmvc.utils.choices import FPS_RANGE
 from mmvc.utils.errors import UsageError
 from mmvc.visualization import (
-    FPS_RANGE,
     PanelDrawer,
     SegmentMap,
     VideoSegLocalVisualizer,

@@ -12,17 +12,10 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 import argparse
 from pathlib import Path
 
-from mmengine.registry import init_default_scope
-
-import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.comparison import VideoComparison
-from mmvc.analysis.pictures import FORMS, frames_to_show
-from mmvc.analysis.predictions import open_predictions
-from mmvc.engine import OverrideAction, data_files, load_config, report_errors, require_dataloader
-from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
+from mmvc.utils.choices import FPS_RANGE, PICTURE_FORMS
 from mmvc.utils.outputs import protect_inputs
-from mmvc.visualization import FPS_RANGE, PanelDrawer
+from mmvc.utils.overrides import OverrideAction
 
 EXAMPLES = """
 FOLDER holds the files that tools/test.py --format-only --out-dir FOLDER writes:
@@ -52,8 +45,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pred', nargs='+', required=True, type=named_folder, metavar='NAME=FOLDER',
                         help='two to five models: title of the column and folder of the predictions')
     parser.add_argument('--out-dir', default='work_dirs/compare', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMS, default='video', help='a sheet with a row per frame, a picture per '
-                        'frame, or a video; default: %(default)s')
+    parser.add_argument('--form', choices=PICTURE_FORMS, default='video',
+                        help='a sheet with a row per frame, a picture per frame, or a video; default: %(default)s')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='test',
                         help='dataloader whose dataset is shown; default: %(default)s')
     parser.add_argument('--videos', nargs='+', metavar='NAME', help='show only these videos; default: all')
@@ -81,6 +74,14 @@ def named_folder(text: str) -> tuple[str, str]:
 
 
 def compare(args: argparse.Namespace) -> None:
+    from mmengine.registry import init_default_scope
+
+    from mmvc.analysis.comparison import VideoComparison
+    from mmvc.analysis.pictures import frames_to_show
+    from mmvc.analysis.predictions import open_predictions
+    from mmvc.engine import data_files, load_config, require_dataloader
+    from mmvc.engine.ground_truth import GroundTruth
+    from mmvc.visualization import PanelDrawer
     cfg = load_config(args.config, args.cfg_options, args.data_root)
     init_default_scope(cfg.get('default_scope') or 'mmvc')
     dataset = GroundTruth(require_dataloader(cfg, args.split).dataset)
@@ -96,6 +97,7 @@ def compare(args: argparse.Namespace) -> None:
 
 def main() -> None:
     args = parse_args()
+    from mmvc.engine import report_errors  # takes seconds to import, and --help does not need it
     with report_errors():
         compare(args)
 

@@ -10,14 +10,11 @@ import argparse
 import json
 from pathlib import Path
 
-import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.pictures import FORMS, frames_to_show
-from mmvc.engine import OverrideAction, report_errors
-from mmvc.engine.ground_truth import GroundTruth
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.choices import FPS_RANGE, PICTURE_FORMS
 from mmvc.utils.outputs import protect_inputs
-from mmvc.visualization import FPS_RANGE
+from mmvc.utils.overrides import OverrideAction
 
 EXAMPLES = """
 For every video and mask ratio, the tool draws side by side: input, ground truth, prediction, masked input, and the
@@ -49,8 +46,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tube', action='store_true', help='hide the same patches in all frames')
     parser.add_argument('--out-dir', default='work_dirs/masked_prediction', help='folder to write to; default: '
                         '%(default)s')
-    parser.add_argument('--form', choices=(*FORMS, 'none'), default='sheet', help='a sheet with a row per frame, a '
-                        'picture per frame, a video, or only the numbers; default: %(default)s')
+    parser.add_argument('--form', choices=(*PICTURE_FORMS, 'none'), default='sheet',
+                        help='a sheet with a row per frame, a picture per frame, a video, or only the numbers; '
+                        'default: %(default)s')
     parser.add_argument('--videos', nargs='+', metavar='NAME', help='use only these videos; default: all')
     parser.add_argument('--num', type=NumberArgument(1, whole=True),
                         help='use only this number of videos, the first ones')
@@ -73,8 +71,10 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.registry import init_default_scope
 
     from mmvc.analysis.masked_prediction import MaskedPrediction, summarize
+    from mmvc.analysis.pictures import frames_to_show
     from mmvc.apis.loading import load_model, test_dataset
     from mmvc.engine import data_files, load_config
+    from mmvc.engine.ground_truth import GroundTruth
     from mmvc.registry import DATASETS
     from mmvc.utils.devices import usable_device
     from mmvc.utils.normalisation import hidden_color
@@ -108,6 +108,7 @@ def run(args: argparse.Namespace) -> None:
 
 def main() -> None:
     args = parse_args()
+    from mmvc.engine import report_errors  # takes seconds to import, and --help does not need it
     with report_errors():
         run(args)
 

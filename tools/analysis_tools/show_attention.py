@@ -14,13 +14,11 @@ import argparse
 import json
 from pathlib import Path
 
-import mmvc  # noqa: F401  registers the scope
-from mmvc.analysis.pictures import FORMS
-from mmvc.engine import OverrideAction, report_errors
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import atomic_write
+from mmvc.utils.choices import FPS_RANGE, PICTURE_FORMS
 from mmvc.utils.outputs import protect_inputs
-from mmvc.visualization import FPS_RANGE
+from mmvc.utils.overrides import OverrideAction
 
 EXAMPLES = """
 Each frame shows the input, the prediction and heat maps. A heat map has one row per foreground query and one column
@@ -49,8 +47,8 @@ def parse_args() -> argparse.Namespace:
     source.add_argument('--input', metavar='PATH',
                         help='video file or folder of frames, instead of a video of the test set')
     parser.add_argument('--out-dir', default='work_dirs/attention', help='folder to write to; default: %(default)s')
-    parser.add_argument('--form', choices=FORMS, default='video', help='a sheet with a row per frame, a picture per '
-                        'frame, or a video; default: %(default)s')
+    parser.add_argument('--form', choices=PICTURE_FORMS, default='video',
+                        help='a sheet with a row per frame, a picture per frame, or a video; default: %(default)s')
     parser.add_argument('--layer', type=NumberArgument(0, whole=True),
                         help='layer of the refiner to draw, from 0; default: mean over all layers')
     parser.add_argument('--drop-ratio', type=NumberArgument(0, 1, above=True), default=0.5,
@@ -92,6 +90,7 @@ def show(args: argparse.Namespace) -> None:
 
 def main() -> None:
     args = parse_args()
+    from mmvc.engine import report_errors  # takes seconds to import, and --help does not need it
     with report_errors():
         show(args)
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from mmengine.logging import print_log
 
 from mmvc.formats.label_maps import read_label_map
 from mmvc.utils.atomic import atomic_folder
@@ -182,6 +181,7 @@ def _find_files(images: str, folders: dict[str, Path], video: str) -> _Video:
                                 f'{missing[0]} ({len(missing)} missing)')
     without = sorted(set(files) - set(frames[first]))
     if without:
+        from mmengine.logging import print_log  # slow to import, and not needed for --help
         print_log(f'video "{video}": {len(without)} images have no prediction: {named(without)}',
                   level=logging.WARNING)
     names = list(frames[first])  # in natural order

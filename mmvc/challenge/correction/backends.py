@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import torch
 from PIL import Image
 
 from mmvc.utils.arguments import check_number
@@ -176,6 +175,7 @@ class TransformersBackend(MultimodalBackend):
 
     def __init__(self, model: str, device: str = 'cpu', dtype: str | None = None) -> None:
         super().__init__(':'.join(['transformers', model, *([dtype] if dtype else [])]))
+        import torch  # slow, and not needed for --help
         torch_type = getattr(torch, dtype, None) if dtype else None
         if dtype and not (isinstance(torch_type, torch.dtype) and torch_type.is_floating_point):
             raise BackendError(f'dtype = {dtype!r}: expected a floating-point type of torch, such as bfloat16')
@@ -198,6 +198,7 @@ class TransformersBackend(MultimodalBackend):
         image = Image.open(io.BytesIO(picture)).convert('RGB')
         inputs = self._processor(images=image, text=prompt, return_tensors='pt')
         inputs = inputs.to(self._model.device, self._model.dtype)
+        import torch
         with torch.inference_mode():
             tokens = self._model.generate(**inputs, max_new_tokens=MAX_ANSWER_TOKENS, do_sample=False)
         answer = tokens[0, inputs['input_ids'].shape[1]:]

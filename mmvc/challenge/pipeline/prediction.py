@@ -13,6 +13,7 @@ from mmvc.utils.children import run_child
 from mmvc.utils.dataset_configs import innermost_dataset
 from mmvc.utils.errors import UsageError
 from mmvc.utils.shipped_files import find_shipped
+from mmvc.utils.threads import child_environment
 
 from .plan import ModelPlan
 
@@ -89,7 +90,7 @@ def run_model(model: ModelPlan, dataset: dict, videos: list[str], output_dir: Pa
     if processes > 1:
         command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
         arguments += ['--launcher', 'pytorch']
-    status = run_child([*command, *arguments])
+    status = run_child([*command, *arguments], child_environment(processes))
     if status:
         raise UsageError(f'model "{model.name}": tools/test.py failed with status {status}, see its output above. Run '
                          'the pipeline again to go on with the videos that are left')

@@ -3,7 +3,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from mmvc.datasets.coco_pseudo_video import TARGETS, map_coco_classes
+from mmvc.datasets.coco_pseudo_video import map_coco_classes
+from mmvc.datasets.metainfo.coco_mapping import TARGETS
 from mmvc.formats.coco import read_annotations
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError

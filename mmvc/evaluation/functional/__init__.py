@@ -24,7 +24,6 @@ from .summary import (
     why_undefined,
 )
 from .tracking import (
-    MIN_SCORE,
     SHORT_TRACKING,
     TrackingCounts,
     add_tracking,
@@ -41,7 +40,7 @@ from .vps import VPSCounter, VPSCounts, vps_summary
 from .vss import VSSCounter, VSSCounts, pool_windows
 
 __all__ = [
-    'ConfusionMatrix', 'FrameOverlap', 'HOTACounts', 'IDCounts', 'MIN_SCORE', 'MatchedTracks', 'PAPER_WINDOWS',
+    'ConfusionMatrix', 'FrameOverlap', 'HOTACounts', 'IDCounts', 'MatchedTracks', 'PAPER_WINDOWS',
     'PanopticPair', 'SCRIPT_WINDOWS', 'SHORT_TRACKING', 'STQCounts', 'STQ_VARIANTS', 'SegmentClass',
     'SegmentationTrackingQuality', 'SparseCounts', 'TrackingCounts', 'VPSCounter', 'VPSCounts', 'VSSCounter',
     'VSSCounts', 'VideoConsistency', 'VideoPanopticQuality', 'add_hota', 'add_identities', 'add_tracking',

@@ -8,6 +8,8 @@ import numpy as np
 from pycocotools import mask as mask_utils
 from scipy.optimize import linear_sum_assignment
 
+from mmvc.utils.choices import MIN_TRACK_SCORE
+
 from .hota import HOTACounts, add_hota, count_hota, hota_scores
 from .idf1 import MIN_IOU, IDCounts, add_identities, count_identities, identity_scores
 from .jf import jf_scores, track_statistics
@@ -15,8 +17,6 @@ from .tracks import FrameOverlap, Track, frame_overlaps, to_tracks, track_areas
 
 #: the numbers that tables of classes and videos have
 SHORT_TRACKING = ('JF', 'IDF1', 'HOTA', 'AssA')
-#: score from which a track counts, if no other is given: that of the tracks that pictures show
-MIN_SCORE = 0.3
 
 
 class TrackingCounts(NamedTuple):
@@ -37,7 +37,7 @@ def count_tracking(annotations: Sequence[dict],
                    height: int,
                    width: int,
                    num_frames: int,
-                   min_score: float = MIN_SCORE,
+                   min_score: float = MIN_TRACK_SCORE,
                    labelled: Sequence[int] | None = None) -> dict[int, TrackingCounts]:
     """Compare the detections of one video with its true tracks, category by category.
 

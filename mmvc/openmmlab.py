@@ -1,0 +1,66 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""What mmengine gets to know of this package, and when.
+
+Importing mmengine and torch takes seconds. ``mmvc --help`` needs neither. So ``import mmvc`` connects the package to
+mmengine at once only if mmengine is imported already, as where a config has ``custom_imports``. Otherwise it waits:
+the import of mmengine then ends with the connection, so nobody uses mmengine before it.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_MMENGINE = 'mmengine'
+
+
+def connect() -> None:
+    """Register the scope ``mmvc``, the safe loader of checkpoints, and the substitute for compiled ops of mmcv.
+
+    From then on, the normalisation of every model that is built is noted for masking.
+
+    Raises:
+        ImportError: mmcv is not installed.
+    """
+    from .utils.compiled_ops import ensure_importable_mmcv_ops
+    ensure_importable_mmcv_ops()  # must come before anything that imports mmdet
+    from . import registry  # noqa: F401  registers the scope
+    from .utils.checkpoint_loading import register_checkpoint_loader
+    from .utils.log_levels import hide_debug_messages
+    from .utils.normalisation import watch_models
+    register_checkpoint_loader()
+    hide_debug_messages()
+    watch_models()
+
+
+class _WaitForMmengine(MetaPathFinder):
+    """Connects the package right after the first import of mmengine, within this import."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None,
+                  target: ModuleType | None = None) -> ModuleSpec | None:
+        """Find mmengine as the other finders do, and add a step to its execution."""
+        if name != _MMENGINE:
+            return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+        loader: Any = spec and spec.loader
+        if loader is not None:
+            execute = loader.exec_module
+
+            def execute_and_connect(module: ModuleType) -> None:
+                execute(module)
+                connect()
+                sys.meta_path.remove(self)  # after a failure, the next import tries again
+
+            loader.exec_module = execute_and_connect
+        return spec
+
+
+def connect_when_needed() -> None:
+    """Connect the package now if mmengine is imported, else right after its first import."""
+    if _MMENGINE in sys.modules:
+        connect()
+    else:
+        sys.meta_path.insert(0, _WaitForMmengine())
