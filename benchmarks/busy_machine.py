@@ -3,6 +3,7 @@
 
     python benchmarks/busy_machine.py            # about four minutes on an idle machine
     python benchmarks/busy_machine.py --quick    # about a minute: shows that it runs, the numbers are rough
+    python benchmarks/busy_machine.py --cpu-time --busy 0    # what spinning costs, on a machine that others use
 
 Threads of OpenMP spin before they sleep. Each row is a way to wait, set by variables of the environment:
 
@@ -105,7 +106,7 @@ def metrics() -> Callable[[], None]:
 
 
 def work() -> None:
-    """Do a task for each line of the standard input, and print the seconds it took."""
+    """Do a task for each line of the standard input, and print the wall and CPU seconds it took."""
     import torch
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
@@ -117,9 +118,9 @@ def work() -> None:
         function()
     print(json.dumps(dict(threads=torch.get_num_threads())), flush=True)
     for line in sys.stdin:
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         functions[line.strip()]()
-        print(json.dumps(time.perf_counter() - start), flush=True)
+        print(json.dumps((time.perf_counter() - wall, time.process_time() - cpu)), flush=True)
 
 
 class Worker:
@@ -148,8 +149,8 @@ class Worker:
                 continue
         raise SystemExit('a process of the benchmark ended, see its message above')
 
-    def time(self, task: str) -> float:
-        """Do a task; return the wall seconds."""
+    def time(self, task: str) -> tuple[float, float]:
+        """Do a task; return the wall and CPU seconds."""
         self.process.stdin.write(f'{task}\n')
         self.process.stdin.flush()
         return self._answer()
@@ -172,15 +173,15 @@ def busy_processes(number: int) -> Iterator[None]:
             process.wait()
 
 
-def measure(workers: dict[str, Worker], task: str, seconds: float) -> dict[str, list[float]]:
-    """Let the workers do a task in turns; return the seconds of each."""
+def measure(workers: dict[str, Worker], task: str, seconds: float, cpu_time: bool) -> dict[str, list[float]]:
+    """Let the workers do a task in turns; return the wall or CPU seconds of each."""
     times: dict[str, list[float]] = {name: [] for name in workers}
     end = time.monotonic() + seconds
     for turn in range(MAX_TURNS):
         if turn >= MIN_TURNS and time.monotonic() > end:
             break
         for name in workers if turn % 2 else reversed(workers):
-            times[name].append(workers[name].time(task))
+            times[name].append(workers[name].time(task)[cpu_time])
     return times
 
 
@@ -199,6 +200,7 @@ def main() -> None:
                         help='ways to wait, besides default and one thread (default: all)')
     parser.add_argument('--seconds', type=float, default=25, help='for a task and a number of processes (default: 25)')
     parser.add_argument('--quick', action='store_true', help='as --seconds 3 --busy 0 2')
+    parser.add_argument('--cpu-time', action='store_true', help='CPU seconds instead of wall seconds')
     args = parser.parse_args()
     if args.quick:
         args.seconds, args.busy = 3, [0, 2]
@@ -211,7 +213,7 @@ def main() -> None:
         for number in args.busy:
             with busy_processes(number):
                 for task in args.tasks:
-                    times = measure(workers, task, args.seconds)
+                    times = measure(workers, task, args.seconds, args.cpu_time)
                     columns[f'{task}{f" + {number}" if number else ", idle"}'] = [
                         cell(times, name, 'one thread' if number else 'default') for name in names]
     finally:
@@ -221,7 +223,8 @@ def main() -> None:
     table.align['threads wait'] = 'l'
     for index, name in enumerate(names):
         table.add_row([name, threads[index], *(column[index] for column in columns.values())])
-    print(f'{len(os.sched_getaffinity(0))} core(s); load of the machine before: {before:.1f}, after: {os.getloadavg()[0]:.1f}')
+    print(f'{len(os.sched_getaffinity(0))} core(s); load of the machine before: {before:.1f}, '
+          f'after: {os.getloadavg()[0]:.1f}')
     print(table)
 
 

@@ -8,6 +8,7 @@ the import of mmengine then ends with the connection, so nobody uses mmengine be
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -26,13 +27,9 @@ def connect() -> None:
     """
     from .utils.compiled_ops import ensure_importable_mmcv_ops
     ensure_importable_mmcv_ops()  # must come before anything that imports mmdet
-    from . import registry  # noqa: F401  registers the scope
-    from .utils.checkpoint_loading import register_checkpoint_loader
-    from .utils.log_levels import hide_debug_messages
-    from .utils.normalisation import watch_models
-    register_checkpoint_loader()
-    hide_debug_messages()
-    watch_models()
+    # They register themselves. If the import of one of them imports mmengine, it does so when it is complete.
+    for module in ('registry', 'utils.checkpoint_loading', 'utils.log_levels', 'utils.normalisation'):
+        import_module(f'mmvc.{module}')
 
 
 class _WaitForMmengine(MetaPathFinder):

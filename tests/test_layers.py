@@ -9,6 +9,10 @@ import pytest
 LOADED = """
 import json, sys
 from {0} import *
+from mmvc.registry import DATASETS
+if {0!r} == 'mmvc.datasets':
+    DATASETS.get('VSPWDataset')
+assert 'mmseg' not in sys.modules, 'it is slow to import, and only VSPWImageDataset needs it'
 print(json.dumps([name for name in sys.modules if name.split(".")[0] == "mmvc"]))
 """
 

@@ -27,9 +27,3 @@ def test_one_import_is_enough(scope, name, module):
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == [f'mmvc.datasets.{module}'] * 2
-
-
-def test_video_datasets_do_not_load_mmseg():
-    code = "import sys, mmvc.registry as r; r.DATASETS.get('VSPWDataset'); assert 'mmseg' not in sys.modules"
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

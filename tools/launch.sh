@@ -55,6 +55,7 @@ launch_torchrun() {
 print(share(${processes}))")"
         export OMP_NUM_THREADS
     fi
+    export MKL_NUM_THREADS="${MKL_NUM_THREADS:-${OMP_NUM_THREADS}}"  # mmengine would set 1
     exec "${PYTHON}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "${processes}" \
         --max-restarts "${MAX_RESTARTS:-0}" --monitor-interval 1 "$@"
 }

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .segments import FrameSegments, Segment
     from .video_result import VideoResult
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     dict(
         VideoSegInferencer='inferencer',

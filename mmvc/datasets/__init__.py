@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .vspw import VSPWDataset
     from .youtube_vis import YouTubeVISDataset
 
-__getattr__ = lazy_names(
+__getattr__, __dir__ = lazy_names(
     __name__,
     dict(
         BaseVideoDataset='base_video',

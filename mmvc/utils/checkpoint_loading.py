@@ -22,10 +22,9 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import digit_version
 
-from . import safetensors_files
+from . import restricted_pickle, safetensors_files
 from .errors import CheckpointError
 from .foreign_files import recognise_foreign_file
-from .restricted_pickle import CHECKPOINT_PICKLE, TRAINING_GLOBALS
 
 TRUST_VARIABLE = 'MMVC_TRUST_CHECKPOINTS'
 _SCHEMES = ('http://', 'https://')
@@ -244,9 +243,10 @@ def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **
     if hasattr(file, 'seek'):
         file.seek(0)
     if not _TORCH_IS_SAFE:
-        return torch.load(file, map_location=map_location, pickle_module=CHECKPOINT_PICKLE, weights_only=False,
-                          **kwargs)
-    with torch.serialization.safe_globals([(value, name) for name, value in TRAINING_GLOBALS.items()]):
+        return torch.load(file, map_location=map_location, pickle_module=restricted_pickle.CHECKPOINT_PICKLE,
+                          weights_only=False, **kwargs)
+    allowed = [(value, name) for name, value in restricted_pickle.TRAINING_GLOBALS.items()]
+    with torch.serialization.safe_globals(allowed):
         return torch.load(file, map_location=map_location, weights_only=True, **kwargs)
 
 
@@ -277,3 +277,6 @@ def register_checkpoint_loader() -> None:
     module.load_from_http = load_from_http
     if hasattr(module, '_safe_torch_load'):  # not in 0.10.7
         module._safe_torch_load = _load
+
+
+register_checkpoint_loader()

@@ -24,3 +24,6 @@ def hide_debug_messages() -> None:
             original(msg, logger, level)
 
     mmengine.logging.print_log = print_log
+
+
+hide_debug_messages()

@@ -102,3 +102,6 @@ def _innermost(data_preprocessor: nn.Module | None) -> nn.Module | None:
     while isinstance(inner := getattr(data_preprocessor, 'data_preprocessor', None), nn.Module):
         data_preprocessor = inner
     return data_preprocessor
+
+
+watch_models()

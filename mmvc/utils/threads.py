@@ -60,6 +60,7 @@ def child_environment(processes: int) -> dict[str, str]:
     environment = dict(os.environ)
     if environment.get(COUNT_VARIABLE) == _chosen.get(COUNT_VARIABLE):
         environment[COUNT_VARIABLE] = str(threads_per_process(processes))
+    environment.setdefault('MKL_NUM_THREADS', environment[COUNT_VARIABLE])  # mmengine would set 1
     return environment
 
 

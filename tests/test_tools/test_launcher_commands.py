@@ -3,9 +3,12 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+from mmvc.utils.threads import usable_cores
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 SCRIPTS = ['dist_train', 'dist_test', 'slurm_train', 'slurm_test']
@@ -33,6 +36,14 @@ def words_of(done):
     *words, path = done.stdout.splitlines()
     assert os.path.samefile(path.split(':')[0], TOOLS.parent)
     return words
+
+
+@pytest.mark.parametrize('processes, given, expected', [('1', '', usable_cores()), ('1000', '', 1), ('2', '7', 7)])
+def test_processes_share_the_cores(script, tmp_path, processes, given, expected):
+    (tmp_path / 'python').write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\n'
+                                     'echo $OMP_NUM_THREADS\n')
+    done = script('dist_train', 'CONFIG', processes, OMP_NUM_THREADS=given)
+    assert (done.stdout, done.stderr) == (f'{expected}\n', '')
 
 
 @pytest.mark.parametrize('name', SCRIPTS)
