@@ -101,7 +101,7 @@ def build(stage, task, interval):
 def predict(model, frames, size=4, stream=False):
     windows = torch.stack(frames).split(size)
     if stream:
-        return [sample for sample in model.stream(windows, (HEIGHT, WIDTH))]
+        return list(model.stream(windows, (HEIGHT, WIDTH)))
     return list(model.postprocessor.frames(model.predict_video(windows, (HEIGHT, WIDTH))))
 
 
