@@ -2,7 +2,7 @@
 r"""Measure what keyframes cost in quality, and what they save in time.
 
     python benchmarks/keyframes.py                   # R50, 480 x 864, random weights, generated frames: time
-    python benchmarks/keyframes.py --config dvispp/dvispp_r18_camvid --stage segmenter \
+    python benchmarks/keyframes.py --config configs/dvispp/dvispp_r18_camvid.py --stage segmenter \
         --weights iter_2400.pth --data-root data/camvid   # quality on the validation videos (VSS), and time
     python benchmarks/keyframes.py --intervals 1 3 --stage online --frames 30
 
@@ -25,7 +25,8 @@ import torch
 from mmengine.registry import init_default_scope
 from prettytable import PrettyTable
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 from mmvc.apis import VideoSegInferencer  # noqa: E402
 from mmvc.evaluation.functional import VSSCounter, pool_windows, vss_numbers  # noqa: E402
 from mmvc.formats.label_maps import read_label_map  # noqa: E402
@@ -112,7 +113,8 @@ def measure(inferencer: VideoSegInferencer, videos: list[tuple[Any, list[str], V
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--config', default='dvispp/dvispp_r50_vspw', help='config of a VSS model')
+    parser.add_argument('--config', default=str(ROOT / 'configs/dvispp/dvispp_r50_vspw.py'),
+                        help='config of a VSS model')
     parser.add_argument('--stage', help='stage of the config')
     parser.add_argument('--weights', help='checkpoint; default: random weights and generated frames')
     parser.add_argument('--data-root', help='root of the data set, in place of that of the config')
