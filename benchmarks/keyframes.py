@@ -1,15 +1,15 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Measure what keyframes cost in quality, and what they save in time.
+r"""Measure what keyframes cost in quality, and what they save in time.
 
-    python benchmarks/keyframes.py                             # R50, 480 x 864, random weights, generated frames: time
-    python benchmarks/keyframes.py --config dvispp/dvispp_r18_camvid --stage segmenter --weights iter_2400.pth \\
-        --data-root data/camvid                                # quality on the validation videos (VSS), and time
+    python benchmarks/keyframes.py                   # R50, 480 x 864, random weights, generated frames: time
+    python benchmarks/keyframes.py --config configs/dvispp/dvispp_r18_camvid.py --stage segmenter \
+        --weights iter_2400.pth --data-root data/camvid   # quality on the validation videos (VSS), and time
     python benchmarks/keyframes.py --intervals 1 3 --stage online --frames 30
 
-Every --keyframe-interval N is a row; that of 1 is the baseline, in the same run. Times are CPU seconds per frame of this
-process: "network" (whole models up to mask features), "flow" (optical flow and its check), "post" (warping, resizing and
-classes). "faster" compares the totals. "same labels" is the share of pixels with the label of the baseline. mIoU, VC8 and
-VC16 need labels.
+Each interval is a row; that of 1 is the baseline, in the same run. Times are CPU seconds per frame of this process:
+"network" (up to mask features or mask logits), "flow" (optical flow and its check), "post" (warping, resizing and
+classes, and reading the frames). "faster" compares the totals. "same labels" is the share of pixels with the label of
+the baseline. mIoU, VC8 and VC16 need labels.
 """
 
 import argparse
@@ -25,7 +25,8 @@ import torch
 from mmengine.registry import init_default_scope
 from prettytable import PrettyTable
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 from mmvc.apis import VideoSegInferencer  # noqa: E402
 from mmvc.evaluation.functional import VSSCounter, pool_windows, vss_numbers  # noqa: E402
 from mmvc.formats.label_maps import read_label_map  # noqa: E402
@@ -60,7 +61,7 @@ def moving_texture(num_frames: int, height: int, width: int) -> list[np.ndarray]
     return [large[:, 4 * t:4 * t + width] for t in range(num_frames)]
 
 
-def labelled_videos(inferencer: VideoSegInferencer, data_root: str | None,
+def labelled_videos(inferencer: VideoSegInferencer, data_root: str | None, num_videos: int | None,
                     num_frames: int | None) -> Iterator[tuple[list[str], list[str], VSSCounter]]:
     """Files of frames and masks of each test video, and empty counts."""
     cfg = inferencer.cfg.test_dataloader.dataset
@@ -68,7 +69,7 @@ def labelled_videos(inferencer: VideoSegInferencer, data_root: str | None,
         cfg.data_root = data_root
     dataset = DATASETS.build(cfg)
     meta = dataset.metainfo
-    for index in range(len(dataset)):
+    for index in range(len(dataset))[:num_videos]:
         frames = dataset.get_data_info(index)['images'][:num_frames]
         counter = VSSCounter(len(meta['classes']), meta['label_offset'], (8, 16), meta.get('void_values'))
         yield [frame['img_path'] for frame in frames], [frame['seg_map_path'] for frame in frames], counter
@@ -112,11 +113,13 @@ def measure(inferencer: VideoSegInferencer, videos: list[tuple[Any, list[str], V
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--config', default='dvispp/dvispp_r50_vspw', help='config of a VSS model')
+    parser.add_argument('--config', default=str(ROOT / 'configs/dvispp/dvispp_r50_vspw.py'),
+                        help='config of a VSS model')
     parser.add_argument('--stage', help='stage of the config')
     parser.add_argument('--weights', help='checkpoint; default: random weights and generated frames')
     parser.add_argument('--data-root', help='root of the data set, in place of that of the config')
     parser.add_argument('--intervals', nargs='+', type=int, default=[1, 2, 3, 5])
+    parser.add_argument('--videos', type=int, help='number of videos (default: all)')
     parser.add_argument('--frames', type=int, help='frames per video (default: all; 15 generated ones)')
     parser.add_argument('--size', nargs=2, type=int, default=(480, 864), metavar=('HEIGHT', 'WIDTH'),
                         help='size of generated frames')
@@ -135,7 +138,7 @@ def main() -> None:
                                         size=None if args.weights else tuple(args.size[::-1]),
                                         keyframe_interval=interval)
         if args.weights:
-            videos = list(labelled_videos(inferencer, args.data_root, args.frames))
+            videos = list(labelled_videos(inferencer, args.data_root, args.videos, args.frames))
         else:
             videos = [(moving_texture(args.frames or 15, *args.size), [], None)]
         parts, numbers = measure(inferencer, videos, baseline)
@@ -143,7 +146,8 @@ def main() -> None:
         reference = reference or total
         table.add_row([interval, *(f'{parts[name]:.3f}' for name in ('network', 'flow', 'post')), f'{total:.3f}',
                        f'{reference / total:.2f}', f'{100 * numbers["same labels"]:.2f} %',
-                       *(f'{100 * numbers[name]:.2f}' if name in numbers else '-' for name in ('mIoU', 'VC8', 'VC16'))])
+                       *(f'{100 * numbers[name]:.2f}' if name in numbers else '-'
+                         for name in ('mIoU', 'VC8', 'VC16'))])
     print(table)
     print('CPU seconds per frame on one thread' + ('' if args.weights else '; random weights and a moving texture'))
 

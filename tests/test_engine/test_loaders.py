@@ -70,6 +70,20 @@ def test_the_function_of_the_config_still_prepares_workers():
     assert {seed for batch in loader for seed in batch} == {100, 101}
 
 
+def tensors():
+    return dict(small=torch.arange(6).view(2, 3).T, scalar=torch.tensor(2.5), empty=torch.zeros(0, 4),
+                half=torch.ones(3, dtype=torch.bfloat16), large=torch.arange(200_000))
+
+
+def test_small_tensors_come_with_their_batch():
+    """Without a message of its own for each, which is slow; large ones stay in shared memory."""
+    sample, = list(guarded(Samples(tensors)))[5]
+    for name, expected in tensors().items():
+        assert torch.equal(sample[name], expected) and sample[name].dtype == expected.dtype
+        assert sample[name].is_shared() == (name in ('half', 'large'))
+    sample['small'] += 1  # it belongs to the receiver
+
+
 class Seeds(Samples):
     """Samples that are the seed of their worker."""
 
