@@ -1,0 +1,123 @@
+# Copyright (c) The mmvc contributors. All rights reserved.
+"""Values and gradients of the forms of one operation: a gather, a grid sample for each level, mmcv's compiled op."""
+
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor
+
+from mmvc.models.layers.multi_scale_deformable_attention import multi_scale_deformable_attn
+from mmvc.models.utils.point_sampling import sample_points
+from mmvc.utils.compiled_ops import has_compiled_ops
+
+from ..recorder import Recorder, Settings
+
+#: heights and widths of the levels, queries, heads, channels of a head, points
+SIZES = dict(full=(((60, 108), (30, 54), (15, 27)), 8505, 8, 32, 4), toy=(((6, 10), (3, 5), (2, 3)), 81, 2, 8, 4))
+#: largest difference relative to the largest value
+TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2}
+
+
+def run(recorder: Recorder, settings: Settings) -> None:
+    """Compare all forms that there are on the device."""
+    inputs = attention_inputs(settings)
+    expected = values_and_gradients(attend_plainly, inputs)
+    name = 'deformable attention, '
+    recorder.attempt(f'{name}gather', compare, recorder, f'{name}gather', attend_by_gather, inputs, expected)
+    recorder.attempt('point sampling', compare_point_sampling, recorder, settings.device)
+    if settings.device != 'cuda':
+        recorder.skip('compiled op of mmcv: needs CUDA')
+    elif not has_compiled_ops():
+        recorder.skip('compiled op of mmcv: this mmcv was installed without compiled ops')
+    else:
+        half = tuple(x.detach().half().requires_grad_() for x in inputs)
+        for form, values in ((f'{name}compiled op', inputs), (f'{name}compiled op, fp16', half)):
+            recorder.attempt(form, compare, recorder, form, attend_compiled, values, expected)
+
+
+def compare_point_sampling(recorder: Recorder, device: str) -> None:
+    """Compare the sampling of masks at points with its deterministic form."""
+    inputs = torch.randn(4, 3, 32, 48, device=device, requires_grad=True), torch.rand(4, 200, 2, device=device)
+    compare(recorder, 'point sampling, by index', by_index(sample_points), inputs,
+            values_and_gradients(sample_points, inputs))
+
+
+def attention_inputs(settings: Settings) -> tuple[Tensor, Tensor, Tensor]:
+    """Random values, sampling locations (some of them outside) and weights, with gradients."""
+    shapes, queries, heads, dims, points = SIZES[settings.size]
+    torch.manual_seed(0)
+    value = torch.randn(1, sum(h * w for h, w in shapes), heads, dims)
+    locations = 1.2 * torch.rand(1, queries, heads, len(shapes), points, 2) - 0.1
+    weights = torch.rand(1, queries, heads, len(shapes), points)
+    weights /= weights.sum((-2, -1), keepdim=True)
+    return tuple(x.to(settings.device).requires_grad_() for x in (value, locations, weights))
+
+
+def shapes_for(value: Tensor) -> tuple[tuple[int, int], ...]:
+    """Heights and widths of the levels of the values of :func:`attention_inputs`."""
+    return next(sizes[0] for sizes in SIZES.values() if sum(h * w for h, w in sizes[0]) == value.shape[1])
+
+
+def attend_plainly(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """Deformable attention with a grid sample for each level: the form that needs nothing else."""
+    from mmvc.models.layers.multi_scale_deformable_attention import _attend_by_grid_sample
+    return _attend_by_grid_sample(value, shapes_for(value), locations, weights)
+
+
+def attend_by_gather(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """Deformable attention as deterministic trainings compute it."""
+    with deterministic():
+        return multi_scale_deformable_attn(value, shapes_for(value), locations, weights)
+
+
+def attend_compiled(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """Deformable attention with the compiled op of mmcv."""
+    from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
+
+    shapes = torch.tensor(shapes_for(value), device=value.device)
+    areas = shapes.prod(1)
+    return MultiScaleDeformableAttnFunction.apply(value, shapes, areas.cumsum(0) - areas, locations, weights, 64)
+
+
+def by_index(function: Callable) -> Callable:
+    """A function in its deterministic form."""
+
+    def call(*args: Tensor) -> Tensor:
+        with deterministic():
+            return function(*args)
+
+    return call
+
+
+@contextmanager
+def deterministic():
+    """Let a block use the deterministic forms. Its backward is outside, as those of the forms compared need nothing."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def values_and_gradients(function: Callable, inputs: tuple[Tensor, ...]) -> list[Tensor]:
+    """Result of a function, and the gradients of a fixed weighted sum of it, in float32."""
+    output = function(*inputs)
+    weights = torch.linspace(-1, 1, output.numel(), device=output.device).view_as(output)
+    with nullcontext() if output.dtype == torch.float32 else torch.autocast(output.device.type, enabled=False):
+        loss = (output.float() * weights).sum()
+    gradients = torch.autograd.grad(loss, [x for x in inputs if x.requires_grad])
+    return [x.detach().float() for x in (output, *gradients)]
+
+
+def compare(recorder: Recorder, name: str, function: Callable, inputs: tuple[Tensor, ...],
+            expected: list[Tensor]) -> None:
+    """Add a row with the largest differences to the plain form, and fail if they are too large."""
+    tolerance = TOLERANCES[inputs[0].dtype]
+    differences = [float((a - b).abs().max() / b.abs().max())
+                   for a, b in zip(values_and_gradients(function, inputs), expected)]
+    columns = {'values': differences[0], 'gradients': max(differences[1:])}
+    recorder.row(form=name, **{key: f'{value:.1e}' for key, value in columns.items()}, allowed=f'{tolerance:.0e}')
+    for key, value in columns.items():
+        recorder.require(value <= tolerance, f'{name}: {key} differ by {value:.1e} of the largest one')
