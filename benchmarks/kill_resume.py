@@ -29,6 +29,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def in_child(function: Callable[[], None], log: Path) -> int | None:
 def load_tiny(stage: str, data_root: Path, options: dict = {}) -> Config:
     """Load the config of a stage with a tiny model and a short training."""
     cfg = load_config(str(CONFIG), {**OPTIONS, **options, 'data_root': str(data_root)}, stage=stage)
-    for part, sizes in PARTS.items():
+    for part, sizes in deepcopy(PARTS).items():  # mmengine takes `_delete_` out of what it merges
         if part in cfg.model:
             cfg.merge_from_dict({f'model.{part}': sizes})
     return cfg

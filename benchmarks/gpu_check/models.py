@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -69,7 +70,7 @@ def shrink(cfg: Config) -> None:
             changes['head'] = dict(changes['head'], in_channels=[32] * 4)
         else:
             changes['head'] = dict(changes['head'], in_channels=[32, 64, 128, 256])  # bottlenecks of 8 channels
-    cfg.merge_from_dict(dict(model=changes))
+    cfg.merge_from_dict(dict(model=deepcopy(changes)))  # mmengine takes `_delete_` out of what it merges
 
 
 def build_for_inference(model: Model, settings: Settings) -> BaseVideoSegmentor:
