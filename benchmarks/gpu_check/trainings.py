@@ -40,6 +40,7 @@ def training_config(stage: str, folder: Path, settings: Settings, **options: Any
                'train_dataloader.num_workers': 0, 'log_level': 'ERROR', **options}
     data_root = folder / 'data/vspw'
     if settings.size == 'toy':
+        options['train_cfg.val_interval'] = 10 * max_iters  # a validation takes longer than these steps
         cfg = load_tiny(stage, data_root, options)
     else:
         cfg = load_config(str(CONFIG), {**options, 'data_root': str(data_root)}, stage=stage)

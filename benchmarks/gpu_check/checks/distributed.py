@@ -7,8 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
+from mmengine.dist import all_gather_object, all_reduce, broadcast_object_list
+from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from benchmarks.training import STAGES, build_row, random_clips
+from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
+
+from ..models import Model, model_config
 from ..recorder import Recorder, Settings, read_result
 
 SECONDS = 60  # that a group of processes may take
@@ -73,15 +79,13 @@ def work(rank: int, size: int, folder: str, settings: Settings) -> None:
     recorder.attempt('collectives', check_collectives, recorder, name, rank, size, settings)
     if settings.device == 'cuda':
         recorder.attempt('SyncBN', check_sync_bn, recorder, name, rank, size)
-    for stage in ('segmenter', 'online', 'offline'):
+    for stage in STAGES:
         recorder.attempt(f'step of the {stage}', check_step, recorder, name, stage, rank, settings)
     torch.distributed.destroy_process_group()
 
 
 def check_collectives(recorder: Recorder, name: str, rank: int, size: int, settings: Settings) -> None:
     """Sums, gathered objects and objects of rank 0, through the functions that the package uses."""
-    from mmengine.dist import all_gather_object, all_reduce, broadcast_object_list
-
     value = torch.full((1000, ), rank + 1., device=settings.device)
     all_reduce(value)
     on_cpu = torch.tensor(float(rank == 0))  # as the ranks agree on their passes; moved to the GPU for NCCL
@@ -120,14 +124,6 @@ def _normalised(norm: nn.Module, x: Tensor, weights: Tensor) -> list[Tensor]:
 
 def check_step(recorder: Recorder, name: str, stage: str, rank: int, settings: Settings) -> None:
     """Two steps of the distributed model on different clips: finite losses, and the same weights on all ranks."""
-    from mmengine.dist import all_gather_object
-    from mmengine.optim import OptimWrapper
-
-    from benchmarks.training import build_row, random_clips
-    from mmvc.models.video_segmentors import TwoPassDistributedDataParallel
-
-    from ..models import Model, model_config
-
     tiny = settings._replace(size='toy')  # communication is the same for models of all sizes
     cfg = model_config(Model('dvispp/dvispp_r50_vspw', stage), tiny)
     row = build_row(stage, cfg, settings.device)
@@ -142,6 +138,6 @@ def check_step(recorder: Recorder, name: str, stage: str, rank: int, settings: S
     good = [recorder.require(all(loss - loss == 0 for loss in losses), f'{stage}: losses are {losses}'),
             recorder.require(any(not torch.equal(p, old) for p, old in zip(trained, before)),
                              f'{stage}: no weight has changed')]
-    sums = all_gather_object([float(p.double().sum()) for p in trained])
+    sums = all_gather_object([float(p.detach().double().sum()) for p in trained])
     good.append(recorder.require(all(other == sums[0] for other in sums), f'{stage}: ranks have different weights'))
     recorder.row(group=name, what=f'training step, {stage}', result='good' if all(good) else 'bad')
