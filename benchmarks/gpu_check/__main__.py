@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from .recorder import Settings
 from .report import write_report
 from .runner import ROOT, Runner
-from .table import BY_NAME, CHECKS
+from .table import BY_NAME, CHECKS, Check
 
 DESCRIPTION = """Check what only a GPU can show, and measure speed and memory on it, in under ten minutes.
 
@@ -60,14 +61,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def select(patterns: Sequence[str] | None) -> list:
+def select(patterns: Sequence[str] | None) -> list[Check]:
     """Checks whose name matches one of the patterns, in their own order; all without patterns.
 
     Raises:
         ValueError: A pattern matches no check.
     """
-    from fnmatch import fnmatchcase
-
     for pattern in patterns or ():
         if not any(fnmatchcase(name, pattern) for name in BY_NAME):
             raise ValueError(f'--only {pattern}: there is no such check; --list shows them')

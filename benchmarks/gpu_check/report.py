@@ -20,7 +20,8 @@ def write_report(folder: Path, checks: Sequence[Check], settings: Settings, fact
     """
     results = {check.name: read_result(folder / 'checks' / f'{check.name}.jsonl') for check in checks}
     environment = results.get('environment')
-    facts = {**facts, **{key: value for row in (environment.rows if environment else []) for key, value in row.items()}}
+    for row in environment.rows if environment else ():
+        facts = {**facts, **row}
     content = dict(
         settings=settings._asdict(), facts=facts,
         checks=[dict(name=check.name, title=check.title, **_as_dict(results[check.name])) for check in checks])

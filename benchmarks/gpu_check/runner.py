@@ -15,6 +15,7 @@ from .table import Check
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_TO_END = 5.  # that a process may take after SIGTERM
+SLOWER_ON_CPU = 10  # the limits of checks are for a GPU
 MARGIN = 3.  # seconds that a check is told to have less than it has, to write what it has found
 
 
@@ -50,6 +51,10 @@ class Runner:
         """File with what its process prints."""
         return self.folder / 'logs' / f'{check.name}.log'
 
+    def limit(self, check: Check) -> float:
+        """Seconds after which the process of a check is killed."""
+        return check.limit * (SLOWER_ON_CPU if self.settings.device == 'cpu' else 1)
+
     def finished(self, check: Check) -> Result | None:
         """The result of an earlier run with the same settings, if there is one that need not be repeated."""
         result = read_result(self.path(check))
@@ -84,7 +89,7 @@ class Runner:
                            'with --resume')
             else:
                 self.say(f'{prefix}: {check.title} ...')
-                self._run(check, min(check.limit, left))
+                self._run(check, min(self.limit(check), left))
             result = read_result(self.path(check))
             self.say(f'{prefix}: {describe(result)}')
             usable = usable and not (check.name == 'environment' and result.status != PASSED)
@@ -107,11 +112,12 @@ class Runner:
     def _run(self, check: Check, seconds: float) -> None:
         """Run a check in a process of its own, and record how it ended."""
         path, start = self._begin(check), time.monotonic()
+        python_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH'))))
         with open(self.log(check), 'w') as log:
             process = subprocess.Popen(
                 self.command(check, path, max(seconds - MARGIN, 1.), self.settings), stdout=log,
                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-                env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH'))))))
+                env=dict(os.environ, PYTHONPATH=python_path))
             try:
                 code = process.wait(seconds)
             except subprocess.TimeoutExpired:

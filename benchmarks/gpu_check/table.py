@@ -15,7 +15,7 @@ class Check(NamedTuple):
     module: str
     """Name of the module in ``benchmarks.gpu_check.checks``."""
     limit: int
-    """Seconds after which the process is killed."""
+    """Seconds on a GPU after which the process is killed."""
     minimum: int
     """Seconds without which it is not worth to begin."""
     arguments: dict = {}

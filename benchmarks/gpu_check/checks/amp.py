@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Training steps in half precision with a gradient scaler: finite losses, a scale that falls and rises as it should."""
+"""Training steps in half precision with a gradient scaler: losses are finite, the scale falls and rises."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

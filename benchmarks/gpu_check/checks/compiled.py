@@ -31,8 +31,9 @@ def run(recorder: Recorder, settings: Settings, model: str) -> None:
             labels.append(list(labels_of(built, frames_of(size, NUM_COMPARED), size)))
             finish(settings.device)
             first = time.perf_counter() - start
-            measure(recorder, settings, built, size, dict(
-                network='compiled' if compiled else 'eager', frames=f'{size[0]} x {size[1]}', precision=precision), first)
+            columns = dict(network='compiled' if compiled else 'eager', frames=f'{size[0]} x {size[1]}',
+                           precision=precision)
+            measure(recorder, settings, built, size, columns, first)
     changed = sum(int((a != b).sum()) for a, b in zip(*labels)) / sum(a.numel() for a in labels[0])
     recorder.note(f'{changed:.3%} of the labels of {NUM_COMPARED} frames differ from eager mode. Random weights '
                   'overstate it: many pixels have no clear winner.')

@@ -42,8 +42,9 @@ def run_tests(recorder: Recorder, paths: list[Path]) -> None:
     """Run the tests for CUDA in modules, and fail for each that fails."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / 'tests.xml'
-        done = subprocess.run([sys.executable, '-m', 'pytest', '-m', 'cuda', '-q', '-p', 'no:cacheprovider', '--tb=short',
-                               f'--junitxml={report}', *map(str, paths)], cwd=ROOT, stdin=subprocess.DEVNULL)
+        command = [sys.executable, '-m', 'pytest', '-m', 'cuda', '-q', '-p', 'no:cacheprovider', '--tb=short',
+                   f'--junitxml={report}', *map(str, paths)]
+        done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL)
         if not report.is_file():
             recorder.fail(f'pytest ended with code {done.returncode} and without a report')
             return

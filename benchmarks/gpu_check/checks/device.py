@@ -62,7 +62,7 @@ def versions() -> dict[str, str]:
         nccl = '.'.join(map(str, torch.cuda.nccl.version())) if torch.distributed.is_nccl_available() else 'none'
         found.update({'CUDA of torch': torch.version.cuda, 'cuDNN': str(torch.backends.cudnn.version()), 'NCCL': nccl})
     for name, distributions in PACKAGES.items():
-        installed = [f'{distribution} {number}' for distribution in distributions if (number := _version(distribution))]
+        installed = [f'{candidate} {number}' for candidate in distributions if (number := _version(candidate))]
         found[name] = ', '.join(installed) or 'not installed'
     found['compiled ops of mmcv'] = 'yes' if has_compiled_ops() else 'no'
     return found

@@ -73,8 +73,8 @@ def work(rank: int, size: int, folder: str, settings: Settings) -> None:
     if settings.device == 'cuda':
         torch.cuda.set_device(rank)
         backend = 'nccl'
-    torch.distributed.init_process_group(backend, init_method=f'file://{folder}/rendezvous', rank=rank, world_size=size,
-                                         timeout=timedelta(seconds=SECONDS))
+    torch.distributed.init_process_group(backend, init_method=f'file://{folder}/rendezvous', rank=rank,
+                                         world_size=size, timeout=timedelta(seconds=SECONDS))
     name = f'{backend}, {size} process(es)'
     recorder.attempt('collectives', check_collectives, recorder, name, rank, size, settings)
     if settings.device == 'cuda':

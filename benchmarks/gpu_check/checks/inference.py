@@ -2,7 +2,6 @@
 """Frames per second, latency and memory of a model with random weights: with and without post-processing."""
 
 import torch
-from torch import Tensor
 
 from mmvc.models import BaseVideoSegmentor
 
@@ -22,8 +21,8 @@ def run(recorder: Recorder, settings: Settings, model: str) -> None:
     built.optimize_for_inference()  # as the inferencer does
     for size in FRAME_SIZES[settings.size]:
         for precision in PRECISIONS:
-            recorder.attempt(f'{size[0]} x {size[1]}, {precision}', measure, recorder, built, size, precision, settings,
-                             seconds=3.)
+            name = f'{size[0]} x {size[1]}, {precision}'
+            recorder.attempt(name, measure, recorder, built, size, precision, settings, seconds=3.)
 
 
 def measure(recorder: Recorder, model: BaseVideoSegmentor, size: tuple[int, int], precision: str,

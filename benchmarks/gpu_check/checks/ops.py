@@ -1,13 +1,13 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Values and gradients of the forms of one operation: a gather, a grid sample for each level, mmcv's compiled op."""
 
-from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from mmvc.models.layers.multi_scale_deformable_attention import multi_scale_deformable_attn
+from mmvc.models.layers.multi_scale_deformable_attention import _attend_by_grid_sample, multi_scale_deformable_attn
 from mmvc.models.utils.point_sampling import sample_points
 from mmvc.utils.compiled_ops import has_compiled_ops
 
@@ -61,7 +61,6 @@ def shapes_for(value: Tensor) -> tuple[tuple[int, int], ...]:
 
 def attend_plainly(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
     """Deformable attention with a grid sample for each level: the form that needs nothing else."""
-    from mmvc.models.layers.multi_scale_deformable_attention import _attend_by_grid_sample
     return _attend_by_grid_sample(value, shapes_for(value), locations, weights)
 
 
@@ -91,8 +90,8 @@ def by_index(function: Callable) -> Callable:
 
 
 @contextmanager
-def deterministic():
-    """Let a block use the deterministic forms. Its backward is outside, as those of the forms compared need nothing."""
+def deterministic() -> Iterator[None]:
+    """Let a block use the deterministic forms."""
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
@@ -104,10 +103,8 @@ def deterministic():
 def values_and_gradients(function: Callable, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     """Result of a function, and the gradients of a fixed weighted sum of it, in float32."""
     output = function(*inputs)
-    weights = torch.linspace(-1, 1, output.numel(), device=output.device).view_as(output)
-    with nullcontext() if output.dtype == torch.float32 else torch.autocast(output.device.type, enabled=False):
-        loss = (output.float() * weights).sum()
-    gradients = torch.autograd.grad(loss, [x for x in inputs if x.requires_grad])
+    weights = torch.linspace(-1, 1, output.numel(), device=output.device).view(output.shape)
+    gradients = torch.autograd.grad((output.float() * weights).sum(), [x for x in inputs if x.requires_grad])
     return [x.detach().float() for x in (output, *gradients)]
 
 
