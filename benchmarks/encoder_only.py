@@ -48,7 +48,7 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.inference import Stopwatch, generated_frames, memory_mb, windows_of  # noqa: E402
+from benchmarks.inference import Stopwatch, generated_frames, memory_mb, spread_scores, windows_of  # noqa: E402
 from mmvc.utils import keep_freed_memory  # noqa: E402
 
 PARTS = ('encoder', 'blocks', 'head', 'post')
@@ -111,9 +111,7 @@ def build_dvispp(row: dict) -> nn.Module:
 
     torch.manual_seed(0)
     model = MODELS.build(load_config(str(ROOT / f'configs/dvispp/{DVISPP[row["task"]]}.py'), stage='online').model)
-    for part in (model.head, model.tracker):
-        nn.init.normal_(part.cls_embed.weight, std=0.3)
-        nn.init.normal_(list(part.mask_embed.parameters())[-2], std=0.3)
+    spread_scores(model)
     return model.eval()
 
 

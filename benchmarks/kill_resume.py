@@ -29,6 +29,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -160,16 +161,20 @@ def in_child(function: Callable[[], None], log: Path) -> int | None:
     return None if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
+def load_tiny(stage: str, data_root: Path, options: dict = {}) -> Config:
+    """Load the config of a stage with a tiny model and a short training."""
+    cfg = load_config(str(CONFIG), {**OPTIONS, **options, 'data_root': str(data_root)}, stage=stage)
+    for part, sizes in deepcopy(PARTS).items():  # mmengine takes `_delete_` out of what it merges
+        if part in cfg.model:
+            cfg.merge_from_dict({f'model.{part}': sizes})
+    return cfg
+
+
 def train(work_dir: Path, data_root: Path, num_workers: int, by_mmengine: bool) -> None:
     """Begin a training or go on with it."""
 
     def load(stage: str, more: dict = {}) -> Config:
-        options = {**OPTIONS, **more, 'data_root': str(data_root), 'train_dataloader.num_workers': num_workers}
-        cfg = load_config(str(CONFIG), options, stage=stage)
-        for part, sizes in PARTS.items():
-            if part in cfg.model:
-                cfg.merge_from_dict({f'model.{part}': sizes})
-        return cfg
+        return load_tiny(stage, data_root, {**more, 'train_dataloader.num_workers': num_workers})
 
     if by_mmengine:
         cfg = load(STAGES[0], MMENGINE)

@@ -32,7 +32,7 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import init_default_scope
 from prettytable import PrettyTable
-from torch import nn
+from torch import Tensor, nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -56,8 +56,8 @@ class Row:
     optimizer: OptimWrapper
     transforms: list[Callable]
 
-    def step(self, clips: list[dict], iteration: int) -> None:
-        """Train on a batch."""
+    def step(self, clips: list[dict], iteration: int) -> dict[str, Tensor]:
+        """Train on a batch; returns its losses."""
         hub = MessageHub.get_current_instance()
         hub.update_info('iter', iteration)
         hub.update_info('max_iters', MAX_ITERS)
@@ -68,7 +68,7 @@ class Row:
                 results = transform(results)
             samples.append(results)
         batch = {key: [sample[key] for sample in samples] for key in samples[0]}
-        self.model.train_step(batch, self.optimizer)
+        return self.model.train_step(batch, self.optimizer)
 
 
 def build_row(name: str, cfg: Config, device: str, amp: bool = False, recompute: bool = False,

@@ -139,7 +139,17 @@ def test_missing_files_are_found(word):
         test_files_exist(Command('page', 1, ('python', word), {}, (), False))
 
 
-@each(of('bash'))
+def is_gpu_check(command):
+    return command.words[1] == 'benchmarks/gpu_check.sh'
+
+
+@each([command for command in of('bash') if is_gpu_check(command)])
+def test_gpu_check_options(parse, command):
+    """The script passes its options to this module."""
+    parse(command._replace(words=('python', '-m', 'benchmarks.gpu_check', *command.words[2:])))
+
+
+@each([command for command in of('bash') if not is_gpu_check(command)])
 def test_launchers(parse, command, tmp_path, monkeypatch):
     """The script ends in one call of torchrun or srun, with the arguments for the tool that it launches."""
     for name in ('python', 'srun'):

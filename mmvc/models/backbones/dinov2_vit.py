@@ -6,11 +6,11 @@ al., "Going deeper with Image Transformers", ICCV 2021.
 """
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule, trunc_normal_init
 from torch import Tensor, nn
 
 from ..layers.transformer_block import PatchEmbed, TransformerBlock
+from ..utils.bicubic import resize_bicubic
 
 
 class DINOv2ViT(BaseModule):
@@ -75,7 +75,7 @@ class DINOv2ViT(BaseModule):
         patch_pos = patch_pos.view(1, side, side, -1).permute(0, 3, 1, 2)
         # DINOv2 samples positions at a scale of (n + 0.1) / side; n / side, or a size, gives visibly other features
         scale = tuple((n + 0.1) / side for n in grid)
-        patch_pos = F.interpolate(patch_pos, scale_factor=scale, mode='bicubic', align_corners=False)
+        patch_pos = resize_bicubic(patch_pos, scale_factor=scale)
         return torch.cat([class_pos, patch_pos.flatten(2).transpose(1, 2)], dim=1)
 
     def embed(self, images: Tensor) -> Tensor:

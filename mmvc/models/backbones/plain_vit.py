@@ -8,7 +8,6 @@ Sources: Oquab et al., "DINOv2" (arXiv 2304.07193); Darcet et al., "Vision Trans
 import math
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule, trunc_normal_init
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from mmvc.utils.errors import UsageError
 
 from ..layers.rotary_position import RotaryPosition, Rotation
 from ..layers.transformer_block import PatchEmbed, TransformerBlock
+from ..utils.bicubic import resize_bicubic
 
 #: size -> (embed_dims, depth, num_heads)
 ARCHITECTURES = dict(small=(384, 12, 6), base=(768, 12, 12), large=(1024, 24, 16))
@@ -158,7 +158,7 @@ class PlainViT(BaseModule):
         if grid == (side, side):
             return self.pos_embed
         table = self.pos_embed.float().view(1, side, side, -1).permute(0, 3, 1, 2)
-        table = F.interpolate(table, grid, mode='bicubic', antialias=True, align_corners=False)
+        table = resize_bicubic(table, size=grid, antialias=True)
         return table.flatten(2).transpose(1, 2).to(self.pos_embed.dtype)
 
     def rotation(self, grid: tuple[int, int], log_rescale: Tensor | None = None) -> Rotation | None:

@@ -40,12 +40,19 @@ def multi_scale_deformable_attn(value: Tensor, spatial_shapes: Tensor | Sequence
         Tensor: Shape (B, Q, heads * D), the dtype of ``value``.
     """
     shapes = spatial_shapes.tolist() if isinstance(spatial_shapes, Tensor) else spatial_shapes
-    # half precision is too coarse for positions: the 8 bits of bfloat16 merge neighbouring pixels of a 300-pixel row
-    dtype = torch.promote_types(value.dtype, sampling_locations.dtype)
+    dtype = _dtype_of_samples(value, sampling_locations)
     gathers = (value.device.type == 'cpu' and cpu_kernels_enabled()) or torch.are_deterministic_algorithms_enabled()
     attend = attend_by_gather if gathers else _attend_by_grid_sample
     output = attend(value.to(dtype), shapes, sampling_locations.to(dtype), attention_weights.to(dtype))
     return output.to(value.dtype)
+
+
+def _dtype_of_samples(value: Tensor, locations: Tensor) -> torch.dtype:
+    """The dtype to sample in: that of positions if it is finer.
+
+    Half precision is too coarse for them: the 8 bits of bfloat16 merge neighbouring pixels of a 300-pixel row.
+    """
+    return torch.promote_types(value.dtype, locations.dtype)
 
 
 def _attend_by_grid_sample(value: Tensor, shapes: Sequence[tuple[int, int]], locations: Tensor,
@@ -131,12 +138,15 @@ class MultiScaleDeformableAttention(_MultiScaleDeformableAttention):
         weights = softmax_over_few(self.attention_weights(query).view(*samples[:3], -1)).view(samples)
         locations = self._sampling_locations(reference_points, offsets, spatial_shapes)
 
-        if (value.is_cuda and isinstance(spatial_shapes, Tensor) and value.dtype != torch.bfloat16
-                and has_compiled_ops() and not torch.are_deterministic_algorithms_enabled()):
+        # the compiled function casts positions to the dtype of the value, and has no bfloat16
+        dtype = _dtype_of_samples(value, locations)
+        if (value.is_cuda and isinstance(spatial_shapes, Tensor) and dtype != torch.bfloat16 and has_compiled_ops()
+                and not torch.are_deterministic_algorithms_enabled()):
             # the compiled function splits the batch into equal steps
             step = batch if batch <= self.im2col_step else math.gcd(batch, self.im2col_step)
-            output = MultiScaleDeformableAttnFunction.apply(value, spatial_shapes, level_start_index, locations,
-                                                            weights, step)
+            output = MultiScaleDeformableAttnFunction.apply(
+                value.to(dtype), spatial_shapes, level_start_index, locations.to(dtype), weights.to(dtype), step)
+            output = output.to(value.dtype)
         else:
             output = multi_scale_deformable_attn(value, shapes, locations, weights)
 

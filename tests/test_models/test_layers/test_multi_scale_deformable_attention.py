@@ -207,6 +207,33 @@ def test_compiled_function_is_used_on_cuda_where_there_is_one(monkeypatch):
     assert steps == [3, 2]
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16], ids=str)
+def test_compiled_function_samples_in_full_precision(monkeypatch, dtype):
+    """It casts positions to the dtype of the value, and half precision merges neighbouring pixels."""
+    dtypes = set()
+
+    class Recorder:
+
+        @staticmethod
+        def apply(value, spatial_shapes, level_start_index, locations, weights, step):
+            dtypes.update((value.dtype, locations.dtype, weights.dtype))
+            return multi_scale_deformable_attn(value, spatial_shapes, locations, weights)
+
+    class ClaimsCuda(torch.Tensor):
+        is_cuda = True
+
+    monkeypatch.setattr(module, 'MultiScaleDeformableAttnFunction', Recorder)
+    monkeypatch.setattr(module, 'has_compiled_ops', lambda: True)
+    layer = MultiScaleDeformableAttention(8, num_heads=2, num_levels=2, batch_first=True).eval()
+    query, references = torch.rand(1, 23, 8), torch.rand(1, 23, 2, 2)
+    with torch.no_grad(), torch.autocast('cpu', dtype=dtype):
+        compiled, plain = (
+            layer(query.as_subclass(kind), reference_points=references, spatial_shapes=torch.tensor(SHAPES))
+            for kind in (ClaimsCuda, torch.Tensor))
+    assert dtypes == {torch.float32}
+    assert torch.equal(compiled.as_subclass(torch.Tensor), plain)
+
+
 def test_errors_name_the_remedy():
     layer = MultiScaleDeformableAttention(8, num_heads=2, num_levels=2, batch_first=True)
     query = torch.rand(1, 23, 8)

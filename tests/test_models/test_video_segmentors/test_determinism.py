@@ -6,14 +6,15 @@ import torch
 from mmengine.logging import MessageHub
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.helpers import tiny_models
+from tests.helpers import tiny_encoder_only, tiny_models
 
 # Those that PyTorch says raise an error on CUDA. The gradient of bilinear resizing is among them, but F.interpolate
 # takes another form there.
 WITHOUT_DETERMINISTIC_FORM = {
     'grid_sampler_2d_backward', 'grid_sampler_3d_backward', 'nll_loss2d_forward', 'histc', 'median', 'put',
-    'upsample_bicubic2d_backward', '_adaptive_avg_pool2d_backward', 'adaptive_max_pool2d_backward',
-    'reflection_pad2d_backward', 'fractional_max_pool2d_backward', 'max_unpool2d', '_ctc_loss_backward'
+    'upsample_bicubic2d_backward', '_upsample_bicubic2d_aa_backward', '_adaptive_avg_pool2d_backward',
+    'adaptive_max_pool2d_backward', 'reflection_pad2d_backward', 'fractional_max_pool2d_backward', 'max_unpool2d',
+    '_ctc_loss_backward'
 }
 
 
@@ -32,10 +33,16 @@ class Recorder(TorchDispatchMode):
         return out
 
 
-def _operations(stage):
+def _build(name):
+    if name in tiny_models.STAGES:
+        return tiny_models.randomize_constants(tiny_models.build_model(name))
+    return tiny_encoder_only.build_model(name)
+
+
+def _operations(name):
     MessageHub.get_current_instance().update_info('iter', 0)
     MessageHub.get_current_instance().update_info('max_iters', 10)
-    model = tiny_models.randomize_constants(tiny_models.build_model(stage)).train()
+    model = _build(name).train()
     batch = model.data_preprocessor(tiny_models.make_batch(2, 3, (40, 56)), training=True)
     with Recorder() as recorder:
         losses = model(**batch, mode='loss')
@@ -43,13 +50,15 @@ def _operations(stage):
     return recorder.names
 
 
-@pytest.mark.parametrize('stage', tiny_models.STAGES)
-def test_no_operation_without_a_deterministic_form(stage):
+@pytest.mark.parametrize('name', [*tiny_models.STAGES, *tiny_encoder_only.KINDS])
+def test_no_operation_without_a_deterministic_form(name):
     torch.use_deterministic_algorithms(True)
-    names = _operations(stage)
-    assert 'convolution_backward' in names or stage != 'MinVIS'
+    names = _operations(name)
+    assert 'convolution_backward' in names or name != 'MinVIS'
     assert not names & {*WITHOUT_DETERMINISTIC_FORM, 'cumsum of floats'}
 
 
 def test_the_recorder_sees_such_operations():
-    assert 'grid_sampler_2d_backward' in _operations('MinVIS')  # where determinism is not asked for
+    # where determinism is not asked for
+    assert 'grid_sampler_2d_backward' in _operations('MinVIS')
+    assert '_upsample_bicubic2d_aa_backward' in _operations('videomt')
