@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import mmengine
@@ -19,6 +20,9 @@ from mmengine.logging import MessageHub, MMLogger
 import mmvc  # noqa: F401  before any test module imports mmdet
 from mmvc.utils import normalisation
 from mmvc.visualization import VideoSegLocalVisualizer
+
+if TYPE_CHECKING:
+    from tests.helpers.tiny_graphs import Exported
 
 # The tensors are small: threads cost more than they save, and one thread gives the same results on every machine.
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # also for the processes that tests start
@@ -42,6 +46,15 @@ def _reset_signals() -> None:
 def data_dir() -> Path:
     """The folder of reference data."""
     return Path(__file__).parent / 'data'
+
+
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory: pytest.TempPathFactory) -> 'Exported':
+    """A tiny model and its graph for frames of any size. Tests do not change them."""
+    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(package)
+    from tests.helpers.tiny_graphs import export_by_command
+    return export_by_command(tmp_path_factory.mktemp('graph'))
 
 
 @pytest.fixture(scope='session')

@@ -3,11 +3,13 @@
 
 import copy
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from mmengine.config import Config
 
 from mmvc.apis.portable_config import portable_config
+from mmvc.commands import export as command
 from mmvc.deployment.exporting import Export, ExportSettings, export_model
 from mmvc.models import BaseVideoSegmentor
 from tests.helpers import tiny_encoder_only
@@ -58,3 +60,22 @@ def export(cfg: Config, model: BaseVideoSegmentor, path: Path, **settings) -> Ex
     meta = dict(classes=CLASSES, palette=PALETTE)
     return export_model(model, path, 'vss', meta, cfg.model.postprocessor.to_dict(), portable_config(cfg).text,
                         ExportSettings(**settings))
+
+
+class Exported(NamedTuple):
+    """A tiny encoder-only model, and the graph that ``mmvc export`` has written of it."""
+
+    cfg: Config
+    model: BaseVideoSegmentor
+    checkpoint: Path
+    path: Path
+
+
+def export_by_command(folder: Path, kind: str = 'videomt', *options: str) -> Exported:
+    """Write config and checkpoint of a model to a folder, and export it."""
+    cfg = graph_config(kind)
+    model = build(cfg)
+    checkpoint, path = save(cfg, model, folder / 'x.pth'), folder / 'x.onnx'
+    cfg.dump(str(folder / 'x.py'))
+    command.main([str(folder / 'x.py'), str(checkpoint), '--out', str(path), *options])
+    return Exported(cfg, model, checkpoint, path)

@@ -10,25 +10,13 @@ import torch
 from mmvc.apis import VideoSegInferencer, cli
 from mmvc.apis.exported_loading import find_backend, load_exported
 from mmvc.utils.errors import CheckpointError, UsageError
-from tests.helpers.tiny_graphs import build, export, graph_config, save
 
 
 @pytest.fixture(scope='module')
-def files(tmp_path_factory) -> tuple[Path, Path]:
-    """A graph, and the checkpoint that it was exported from."""
-    for package in ('onnx', 'onnxscript', 'onnxruntime'):
-        pytest.importorskip(package)
-    folder, cfg = tmp_path_factory.mktemp('files'), graph_config('videomt')
-    model = build(cfg)
-    export(cfg, model, folder / 'x.onnx')
-    return folder / 'x.onnx', save(cfg, model, folder / 'x.pth')
-
-
-@pytest.fixture(scope='module')
-def inferencers(files) -> tuple[VideoSegInferencer, VideoSegInferencer]:
-    graph, weights = files
-    return (VideoSegInferencer(graph, backend='onnxruntime', show_progress=False),
-            VideoSegInferencer(weights=str(weights), device='cpu', show_progress=False))
+def inferencers(exported) -> tuple[VideoSegInferencer, VideoSegInferencer]:
+    """The graph, and the checkpoint that it was exported from."""
+    return (VideoSegInferencer(exported.path, backend='onnxruntime', show_progress=False),
+            VideoSegInferencer(weights=str(exported.checkpoint), device='cpu', show_progress=False))
 
 
 def labels(results) -> np.ndarray:
@@ -48,9 +36,9 @@ def test_a_graph_segments_as_the_model_does(inferencers, frames, tmp_path):
     assert len(result) == 3 and all(path.exists() for path in result.files.values())
 
 
-def test_the_suffix_chooses_the_backend(files, frame_folder, tmp_path, capsys):
-    cli.main([str(frame_folder), '--model', str(files[0]), '--out-dir', str(tmp_path / 'out'), '--formats', 'masks',
-              '--max-frames', '2'])
+def test_the_suffix_chooses_the_backend(exported, frame_folder, tmp_path, capsys):
+    cli.main([str(frame_folder), '--model', str(exported.path), '--out-dir', str(tmp_path / 'out'), '--formats',
+              'masks', '--max-frames', '2'])
     assert '2 frames of 110x75' in capsys.readouterr().out
     assert len(list((tmp_path / 'out/masks').rglob('*.png'))) == 2
 
@@ -65,22 +53,26 @@ def test_find_backend():
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (dict(weights='x.pth'), 'weights is for models'), (dict(stage='online'), 'stage is for'), (dict(amp='bf16'), 'amp'),
-    (dict(compile=True), 'compile'), (dict(cfg_options={'model.num_queries': 3}), 'model.num_queries cannot be')])
-def test_arguments_that_are_not_for_graphs(files, arguments, message):
+    (dict(weights='x.pth'), 'weights is for models'),
+    (dict(stage='online'), 'stage is for'),
+    (dict(amp='bf16'), 'amp is for'),
+    (dict(compile=True), 'compile is for'),
+    (dict(cfg_options={'model.num_queries': 3}), 'model.num_queries cannot be changed'),
+])
+def test_arguments_that_are_not_for_graphs(exported, arguments, message):
     with pytest.raises(UsageError, match=message):
-        VideoSegInferencer(files[0], show_progress=False, **arguments)
+        VideoSegInferencer(exported.path, show_progress=False, **arguments)
 
 
-def test_the_postprocessor_can_be_changed(files):
-    exported = load_exported(files[0], torch.device('cpu'), {'model.postprocessor.resizes': 'scores'})
+def test_the_postprocessor_can_be_changed(exported):
+    exported = load_exported(exported.path, torch.device('cpu'), {'model.postprocessor.resizes': 'scores'})
     assert exported.model.postprocessor.resizes == 'scores' and exported.size is None
 
 
-def test_a_config_that_could_run_code_is_refused(files, tmp_path):
+def test_a_config_that_could_run_code_is_refused(exported, tmp_path):
     graph, description = tmp_path / 'x.onnx', tmp_path / 'x.onnx.json'
-    graph.write_bytes(files[0].read_bytes())
-    content = json.loads(Path(f'{files[0]}.json').read_text())
+    graph.write_bytes(exported.path.read_bytes())
+    content = json.loads(Path(f'{exported.path}.json').read_text())
     description.write_text(json.dumps(dict(content, config='model = __import__("os").getcwd()')))
     with pytest.raises(CheckpointError):
         load_exported(graph, torch.device('cpu'))

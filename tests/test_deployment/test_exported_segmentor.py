@@ -3,6 +3,7 @@ import dataclasses
 
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 
 from mmvc.deployment.description import GraphDescription
 from mmvc.deployment.exported_segmentor import ExportedSegmentor
@@ -15,6 +16,7 @@ SETTINGS = dict(postprocessor=dict(type='VSSPostprocessor'), data_preprocessor=S
 
 @pytest.fixture
 def parts(exported):
+    init_default_scope('mmvc')
     return OnnxGraph(exported.path, torch.device('cpu')), GraphDescription.read(exported.path)
 
 

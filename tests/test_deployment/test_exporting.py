@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from tests.helpers.tiny_inference import CLASSES, PALETTE
 
 
 def test_a_graph_gives_the_values_of_the_model_at_other_sizes(exported):
-    assert max(exported.export.differences.values()) < 1e-4
     with exportable(exported.model) as graph:
         for size in ((64, 64), (160, 96)):
             differences = largest_differences(exported.path, graph, 32, size)
@@ -23,8 +23,7 @@ def test_a_graph_gives_the_values_of_the_model_at_other_sizes(exported):
 
 
 def test_the_description_says_all_that_a_program_needs(exported):
-    said = json.loads(exported.export.description.read_text())
-    assert exported.export.description.name == 'videomt.onnx.json'
+    said = json.loads(Path(f'{exported.path}.json').read_text())
     assert said['model'] == 'EncoderOnlySegmentor' and said['task'] == 'vss' and not said['int8']
     assert said['classes'] == CLASSES and said['palette'] == PALETTE
     frame = said['input']
@@ -35,7 +34,7 @@ def test_the_description_says_all_that_a_program_needs(exported):
     assert [output['name'] for output in said['outputs']] == ['cls_scores', 'masks', 'query_embeds']
     assert said['outputs'][0]['shape'] == [12, 11] and said['mask_stride'] == 4
     assert said['postprocessor'] == dict(type='VSSPostprocessor')
-    assert said['versions']['torch'] == torch.__version__.split('+')[0] or said['versions']['torch']
+    assert {'mmvc', 'torch', 'onnx', 'onnxruntime'} <= set(said['versions'])
 
 
 def test_the_graph_has_the_names_of_the_description_and_no_paths(exported):

@@ -10,6 +10,7 @@ from tests.helpers import tiny_encoder_only
 from tests.helpers.tiny_graphs import build, graph_config
 
 KINDS = ['MinVIS', 'DVISOnline', 'videomt', 'lvmt', 'image']
+SLOW = [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ('MinVIS', 'videomt'))) for kind in KINDS]
 
 
 def model_of(kind):
@@ -33,7 +34,7 @@ def assert_steps_are_those_of_the_model(step, graph, size):
         assert [tuple(tensor.shape) for tensor in state] == [shape for _, shape in graph.state]
 
 
-@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('kind', SLOW)
 def test_a_traced_step_is_that_of_the_model(kind):
     pytest.importorskip('torch._higher_order_ops.while_loop')
     with exportable(model_of(kind)) as graph:
