@@ -39,7 +39,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='benchmarks/gpu_check.sh', description=DESCRIPTION, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--only', nargs='+', metavar='CHECK', help='run only these checks, and "environment"; * stands for any letters')
+    parser.add_argument('--only', nargs='+', metavar='CHECK',
+                        help='run only these checks, and "environment"; * stands for any letters')
     parser.add_argument('--list', action='store_true', help='list the checks, and run none')
     parser.add_argument('--budget', type=float, default=600, metavar='SECONDS',
                         help='time for all checks; those that do not fit are skipped (default: 600)')
