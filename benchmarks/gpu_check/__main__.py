@@ -39,7 +39,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='benchmarks/gpu_check.sh', description=DESCRIPTION, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--only', nargs='+', metavar='CHECK', help='run only these checks; * stands for any letters')
+    parser.add_argument('--only', nargs='+', metavar='CHECK',
+                        help='run only these checks, and "environment"; * stands for any letters')
     parser.add_argument('--list', action='store_true', help='list the checks, and run none')
     parser.add_argument('--budget', type=float, default=600, metavar='SECONDS',
                         help='time for all checks; those that do not fit are skipped (default: 600)')
@@ -64,6 +65,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def select(patterns: Sequence[str] | None) -> list[Check]:
     """Checks whose name matches one of the patterns, in their own order; all without patterns.
 
+    The first one, ``environment``, is always among them, because a report without device and versions says nothing.
+
     Raises:
         ValueError: A pattern matches no check.
     """
@@ -71,7 +74,7 @@ def select(patterns: Sequence[str] | None) -> list[Check]:
         if not any(fnmatchcase(name, pattern) for name in BY_NAME):
             raise ValueError(f'--only {pattern}: there is no such check; --list shows them')
     return [check for check in CHECKS
-            if patterns is None or any(fnmatchcase(check.name, pattern) for pattern in patterns)]
+            if patterns is None or check is CHECKS[0] or any(fnmatchcase(check.name, pattern) for pattern in patterns)]
 
 
 def find_commit() -> str:

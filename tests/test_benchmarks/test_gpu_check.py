@@ -297,7 +297,7 @@ def test_the_command_writes_a_report(tmp_path, monkeypatch, capsys):
 
 def test_arguments(capsys):
     names = [check.name for check in parse_args(['--only', 'inference-*', 'amp']).checks]
-    assert names[:2] == ['amp', 'inference-r50-online'] and len(names) == 8
+    assert names[:3] == ['environment', 'amp', 'inference-r50-online'] and len(names) == 9
     assert [check.name for check in parse_args([]).checks] == list(BY_NAME)
     for words, message in ((['--only', 'speed'], '--list shows them'), (['--budget', '0'], 'more than 0')):
         with pytest.raises(SystemExit) as caught:
