@@ -18,7 +18,17 @@ from tests.helpers.tiny_models import build_part, randomize_constants
 
 
 def graph_config(kind: str, task: str = 'vss') -> Config:
-    """Config of ``MinVIS``, ``DVISOnline`` or ``DVISOffline``, or of an encoder-only model (``videomt``, ``lvmt``)."""
+    """Config of ``MinVIS``, ``DVISOnline`` or ``DVISOffline``, or of an encoder-only model (``videomt``, ``lvmt``).
+
+    ``adapter`` is MinVIS with the backbone of DVIS++'s largest models.
+    """
+    if kind == 'adapter':
+        cfg = graph_config('MinVIS', task)
+        cfg.model.backbone = dict(
+            type='DINOv2ViTAdapter', arch=dict(embed_dims=64, depth=4, num_heads=4), spatial_channels=8,
+            pretrained_grid=5)
+        cfg.model.head.in_channels = [64] * 4
+        return cfg
     if kind in ('MinVIS', 'DVISOnline', 'DVISOffline'):
         cfg = tiny_config(kind, task)
         cfg.model.backbone.update(depth=18)

@@ -73,7 +73,7 @@ def test_a_program_of_torch_export(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', ['MinVIS', 'DVISOnline', 'lvmt'])
+@pytest.mark.parametrize('kind', ['MinVIS', 'DVISOnline', 'lvmt', 'adapter'])
 def test_every_model_as_a_graph_for_any_size(kind, tmp_path):
     for package in ('onnx', 'onnxscript', 'onnxruntime'):
         pytest.importorskip(package)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..layers.transformer_block import PatchEmbed, TransformerBlock
 from ..utils.bicubic import resize_bicubic
+from ..utils.exporting import is_exporting
 
 
 class DINOv2ViT(BaseModule):
@@ -69,10 +70,14 @@ class DINOv2ViT(BaseModule):
             Tensor: Shape (1, 1 + rows * columns, C).
         """
         side = self.pretrained_grid
-        if tuple(grid) == (side, side):
+        if not is_exporting() and tuple(grid) == (side, side):
             return self.pos_embed
         class_pos, patch_pos = self.pos_embed[:, :1], self.pos_embed[:, 1:]
         patch_pos = patch_pos.view(1, side, side, -1).permute(0, 3, 1, 2)
+        if is_exporting():
+            from .position_resampling import resample_positions  # nothing else needs it
+            patch_pos = resample_positions(patch_pos, grid)
+            return torch.cat([class_pos, patch_pos.flatten(2).transpose(1, 2)], dim=1)
         # DINOv2 samples positions at a scale of (n + 0.1) / side; n / side, or a size, gives visibly other features
         scale = tuple((n + 0.1) / side for n in grid)
         patch_pos = resize_bicubic(patch_pos, scale_factor=scale)

@@ -18,6 +18,7 @@ from mmvc.utils.errors import UsageError
 from ..layers.rotary_position import RotaryPosition, Rotation
 from ..layers.transformer_block import PatchEmbed, TransformerBlock
 from ..utils.bicubic import resize_bicubic
+from ..utils.exporting import is_exporting
 
 #: size -> (embed_dims, depth, num_heads)
 ARCHITECTURES = dict(small=(384, 12, 6), base=(768, 12, 12), large=(1024, 24, 16))
@@ -155,7 +156,7 @@ class PlainViT(BaseModule):
         """
         assert self.pos_embed is not None
         side = self.position_grid
-        if grid == (side, side):
+        if not is_exporting() and grid == (side, side):
             return self.pos_embed
         table = self.pos_embed.float().view(1, side, side, -1).permute(0, 3, 1, 2)
         table = resize_bicubic(table, size=grid, antialias=True)

@@ -7,7 +7,6 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from .exporting import is_exporting
-from .graph_assignment import assign_in_graph
 
 
 @torch.no_grad()
@@ -26,6 +25,7 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
     with torch.autocast(reference.device.type, enabled=False):  # half precision makes ties, which would decide
         similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(current.float(), dim=-1).transpose(1, 2)
     if is_exporting():
+        from .graph_assignment import assign_in_graph  # nothing else needs it
         begins = (reference == 0).flatten(1).all(dim=1)[:, None, None]
         similarity = torch.where(begins, torch.eye(similarity.shape[1], device=similarity.device), similarity)
         return torch.stack([assign_in_graph(matrix) for matrix in -similarity.double()])
