@@ -28,9 +28,10 @@ from prettytable import PrettyTable
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from mmvc.apis import VideoSegInferencer  # noqa: E402
+from mmvc.engine import load_config  # noqa: E402
 from mmvc.evaluation.functional import VSSCounter, pool_windows, vss_numbers  # noqa: E402
 from mmvc.formats.label_maps import read_label_map  # noqa: E402
-from mmvc.models.video_segmentors.keyframes import KeyframeSchedule  # noqa: E402
+from mmvc.models.utils.keyframes import KeyframeSchedule  # noqa: E402
 from mmvc.registry import DATASETS  # noqa: E402
 
 
@@ -134,7 +135,9 @@ def main() -> None:
     reference = None
     for interval in args.intervals:
         torch.manual_seed(0)
-        inferencer = VideoSegInferencer(args.config, args.weights, 'cpu', stage=args.stage, show_progress=False,
+        cfg = load_config(args.config, stage=args.stage)
+        cfg.load_from = None  # the weights are those of the option, or random
+        inferencer = VideoSegInferencer(cfg, args.weights, 'cpu', show_progress=False,
                                         size=None if args.weights else tuple(args.size[::-1]),
                                         keyframe_interval=interval)
         if args.weights:

@@ -365,3 +365,20 @@ def test_arguments_are_checked(make_inferencer, frames):
     for source, kwargs, message in (('nofile.mp4', {}, 'does not exist'), (frames, dict(stride=0), 'stride')):
         with pytest.raises(UsageError, match=message):  # before the first frame is asked for
             inferencer.stream(source, **kwargs)
+
+
+@pytest.mark.parametrize('stage', ['DVISOnline', 'DVISOffline'])
+def test_keyframes(make_inferencer, video_file, monkeypatch, stage):
+    """Half of the frames pass through the network; all have a result."""
+    inferencer = make_inferencer(stage, keyframe_interval=2)
+    process_window, seen = inferencer.model.process_window, []
+
+    def watched(frames, state=None):
+        seen.append(frames)
+        return process_window(frames, state)
+
+    monkeypatch.setattr(inferencer.model, 'process_window', watched)
+    result, = inferencer(str(video_file))
+    assert len(result.frames) == 8 and 4 <= len(seen) < 8
+    with pytest.raises(UsageError, match='keyframe_interval'):
+        make_inferencer(stage, keyframe_interval=0)

@@ -1,6 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from .feature_store import FeatureStore
-from .keyframe_store import KeyframeStore, PropagatedMasks
+from .keyframes import KeyframeStore, PropagatedMasks
 from .queries import decode_masks, match_queries, reorder_queries
 from .segmenter_cache import SegmenterCache
 from .targets import clip_targets, frame_targets, get_sample_weights

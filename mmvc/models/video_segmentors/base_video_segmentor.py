@@ -20,9 +20,8 @@ from ..cpu import cpu_kernels_enabled
 from ..cpu.inference import CPUInference
 from ..task_modules.postprocessors.video_prediction import VideoPrediction, require_no_nan
 from ..utils.feature_store import FeatureStore
-from ..utils.keyframe_store import KeyframeStore, PropagatedMasks
+from ..utils.keyframes import KeyframeStore, PropagatedMasks, split_at_keyframes
 from ..utils.targets import get_sample_weights
-from .keyframes import split_at_keyframes
 from .two_passes import CLEAN, MASKED, Chunk, train_pass_by_pass
 
 

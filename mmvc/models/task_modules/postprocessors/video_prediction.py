@@ -9,7 +9,7 @@ from mmvc.utils.errors import NonFiniteError
 
 from ...cpu.inference import CPUInference
 from ...utils.feature_store import FeatureStore
-from ...utils.keyframe_store import KeyframeStore, PropagatedMasks
+from ...utils.keyframes import KeyframeStore, PropagatedMasks
 from ...utils.queries import decode_masks
 from ...utils.row_resize import WideRows, resize_columns, resize_rows, row_taps, strips
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from mmvc.registry import TASK_UTILS
 
 from ...utils.feature_store import FeatureStore
-from ...utils.keyframe_store import KeyframeStore
+from ...utils.keyframes import KeyframeStore
 from .base_postprocessor import VideoPostprocessor
 from .video_prediction import VideoPrediction
 

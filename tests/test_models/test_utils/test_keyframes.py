@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmvc.models.utils import FeatureStore, KeyframeStore, PropagatedMasks
-from mmvc.models.video_segmentors.keyframes import KeyframeSchedule, split_at_keyframes
+from mmvc.models.utils.keyframes import KeyframeSchedule, split_at_keyframes
 from tests.helpers.tiny_inference import tiny_config, vivid_model
 
 HEIGHT, WIDTH = 72, 104
