@@ -26,6 +26,7 @@ def quantize_weights(graph: Path, target: Path) -> None:
     """
     quantization = require_package('onnxruntime.quantization', 'int8')
     onnxruntime = require_package('onnxruntime', 'int8')
+    onnx = require_package('onnx', 'int8')
     with tempfile.TemporaryDirectory(prefix='mmvc-int8-') as folder, \
             atomic_path(target, sync=True, keep_suffix=True) as draft:
         # weights that the graph splits and transposes become constants, which alone are quantised
@@ -34,11 +35,13 @@ def quantize_weights(graph: Path, target: Path) -> None:
         options.optimized_model_filepath = str(folded)
         options.log_severity_level = 3  # errors
         onnxruntime.InferenceSession(str(graph), options, providers=['CPUExecutionProvider'])
+        model = onnx.load(folded)
+        model.graph.ClearField('value_info')  # some shapes in it are those before the folding
         before = logging.root.manager.disable
         logging.disable(logging.WARNING)  # it recommends the step above, which it does not recognise
         try:
             quantization.quantize_dynamic(
-                str(folded), str(draft), op_types_to_quantize=['MatMul', 'Gemm'], per_channel=True,
+                model, str(draft), op_types_to_quantize=['MatMul', 'Gemm'], per_channel=True,
                 extra_options=dict(DefaultTensorType=_FLOAT))
         finally:
             logging.disable(before)
