@@ -11,7 +11,10 @@ _video_module = dict(
     num_layers=3,
     num_heads=4,
     feedforward_channels=256,
-    criterion=dict(type='MaskClassificationLoss', num_points=1024))
+    criterion=dict(type='MaskClassificationLoss', num_points=1024),
+    norm_groups=2,
+    inherit_heads=True,
+    identity_init=True)
 small = dict(
     backbone=dict(
         depth=18,

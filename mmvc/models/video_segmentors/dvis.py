@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmvc.registry import MODELS
 
 from ..heads import TrackerState
+from ..heads.inherited_heads import heads_of_segmenter, heads_of_tracker, require_inheritable
 from ..utils.iteration import current_iteration
 from ..utils.queries import decode_masks
 from ..utils.segmenter_cache import SegmenterCache
@@ -40,7 +41,20 @@ class BaseDVIS(DecoupledVideoSegmentor):
         self.tracker = MODELS.build(tracker, default_args=dict(num_classes=self.num_classes))
         self.guided_fraction = guided_fraction
         self.segmenter_cache = None if segmenter_cache is None else SegmenterCache(**segmenter_cache)
+        if getattr(self.tracker, 'inherit_heads', False):
+            require_inheritable(self.head, self.tracker)
+        self._register_load_state_dict_pre_hook(self._inherit_heads)
         self._freeze()
+
+    def _inherit_heads(self, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
+        """Add the heads of a stage to the weights of the stage before, which lack them, as the weights are loaded."""
+        for name, before, heads_of in (('tracker', 'head', heads_of_segmenter), ('refiner', 'tracker', heads_of_tracker)):
+            module = getattr(self, name, None)
+            given = {key.removeprefix(f'{prefix}{before}.'): value for key, value in state_dict.items()
+                     if key.startswith(f'{prefix}{before}.')}
+            has_own = any(key.startswith(f'{prefix}{name}.') for key in state_dict)
+            if getattr(module, 'inherit_heads', False) and given and not has_own:
+                state_dict.update({f'{prefix}{name}.{key}': value for key, value in heads_of(given, module).items()})
 
     def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
         """Segment the clips of a training batch, from the cache if there is one; see :meth:`segment`."""
