@@ -30,9 +30,9 @@ def heads_of_segmenter(weights: Mapping[str, Tensor], tracker: nn.Module) -> dic
         dict[str, Tensor]: Weights by their name in the tracker.
     """
     own = {name: value.clone() for name, value in tracker.state_dict().items()}
-    hidden, channels = weights['cls_embed.weight'].shape[1], len(own['post_norm.weight'])
+    hidden, channels = weights['cls_embed.weight'].shape[1], own['post_norm.weight'].numel()
     for name in ('weight', 'bias'):
-        own[f'post_norm.{name}'][:hidden] = weights[f'transformer_decoder.post_norm.{name}']
+        own[f'post_norm.{name}'].flatten()[:hidden] = weights[f'transformer_decoder.post_norm.{name}']
     own['cls_embed.weight'].zero_()  # references and re-identification have no part in it yet
     own['cls_embed.weight'][:, channels:channels + hidden] = weights['cls_embed.weight']
     own['cls_embed.bias'].copy_(weights['cls_embed.bias'])
@@ -83,7 +83,7 @@ def require_inheritable(head: nn.Module, tracker: nn.Module) -> None:
     Raises:
         ValueError: Channels differ; the message names the settings.
     """
-    hidden, group = head.cls_embed.in_features, len(tracker.post_norm.weight) // tracker.post_norm.num_groups
+    hidden, group = head.cls_embed.in_features, tracker.post_norm.weight.numel() // tracker.post_norm.num_groups
     if hidden != group:
         raise ValueError(f'inherit_heads of the tracker: the segmenter has {hidden} hidden channels, and each of the '
                          f'{tracker.post_norm.num_groups} groups of the tracker\'s norm has {group}. Set '

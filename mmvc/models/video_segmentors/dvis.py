@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from mmdet.structures import TrackDataSample
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
@@ -17,6 +18,9 @@ from ..utils.queries import decode_masks
 from ..utils.segmenter_cache import SegmenterCache
 from ..utils.targets import clip_targets, labelled_frames
 from .decoupled_video_segmentor import DecoupledVideoSegmentor
+
+# module, the one whose heads it can start with, and what computes its weights
+_INHERITS = (('tracker', 'head', heads_of_segmenter), ('refiner', 'tracker', heads_of_tracker))
 
 
 class BaseDVIS(DecoupledVideoSegmentor):
@@ -47,14 +51,16 @@ class BaseDVIS(DecoupledVideoSegmentor):
         self._freeze()
 
     def _inherit_heads(self, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
-        """Add the heads of a stage to the weights of the stage before, which lack them, as the weights are loaded."""
-        for name, before, heads_of in (('tracker', 'head', heads_of_segmenter), ('refiner', 'tracker', heads_of_tracker)):
-            module = getattr(self, name, None)
+        """Add the heads of a stage to weights of the stage before, which lack them, while the weights are loaded."""
+        for name, before, heads_of in _INHERITS:
+            module, own = getattr(self, name, None), f'{prefix}{name}.'
+            if not getattr(module, 'inherit_heads', False) or any(key.startswith(own) for key in state_dict):
+                continue
             given = {key.removeprefix(f'{prefix}{before}.'): value for key, value in state_dict.items()
                      if key.startswith(f'{prefix}{before}.')}
-            has_own = any(key.startswith(f'{prefix}{name}.') for key in state_dict)
-            if getattr(module, 'inherit_heads', False) and given and not has_own:
-                state_dict.update({f'{prefix}{name}.{key}': value for key, value in heads_of(given, module).items()})
+            if given:
+                state_dict.update({own + key: value for key, value in heads_of(given, module).items()})
+                print_log(f'Class and mask heads of the {name} start with the weights of {before}', logger='current')
 
     def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
         """Segment the clips of a training batch, from the cache if there is one; see :meth:`segment`."""
