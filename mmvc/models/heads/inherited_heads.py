@@ -96,6 +96,22 @@ def require_inheritable(head: nn.Module, tracker: nn.Module) -> None:
                          'value')
 
 
+def require_same_norms(tracker: nn.Module, refiner: nn.Module) -> None:
+    """Raise an error unless a refiner can start with the heads of a tracker.
+
+    Args:
+        tracker (nn.Module): The :class:`ReferringTracker`.
+        refiner (nn.Module): The :class:`TemporalRefiner`.
+
+    Raises:
+        ValueError: Their norms have different groups.
+    """
+    groups = tracker.post_norm.num_groups, refiner.post_norm.num_groups
+    if groups[0] != groups[1]:
+        raise ValueError(f'inherit_heads of the refiner: the tracker has norm_groups={groups[0]} and the refiner '
+                         f'norm_groups={groups[1]}: give both the same value')
+
+
 def _heads(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of the heads among those of a stage's module."""
     heads = ('post_norm.', 'cls_embed.', 'mask_embed.', 'mask_feature_proj.', 'activation_proj.')

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmvc.registry import MODELS
 
 from ..heads import TrackerState
-from ..heads.inherited_heads import heads_of_segmenter, heads_of_tracker, require_inheritable
+from ..heads.inherited_heads import heads_of_segmenter, heads_of_tracker, require_inheritable, require_same_norms
 from ..utils.iteration import current_iteration
 from ..utils.queries import decode_masks
 from ..utils.segmenter_cache import SegmenterCache
@@ -121,6 +121,8 @@ class DVISOffline(BaseDVIS):
     def __init__(self, refiner: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.refiner = MODELS.build(refiner, default_args=dict(num_classes=self.num_classes))
+        if getattr(self.refiner, 'inherit_heads', False):
+            require_same_norms(self.tracker, self.refiner)
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
                    sample_weights: Tensor) -> dict[str, Tensor]:

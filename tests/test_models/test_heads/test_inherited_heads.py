@@ -121,3 +121,8 @@ def test_without_the_option_heads_stay_random(segmenter):
 def test_other_sizes_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         build_model('DVISOnline', tracker=dict(TRACKER, **{**INHERITS, **changes}))
+
+
+def test_other_norms_of_the_refiner_are_refused():
+    with pytest.raises(ValueError, match='the tracker has norm_groups=2 and the refiner norm_groups=1'):
+        build_model('DVISOffline', tracker=dict(TRACKER, **INHERITS), refiner=dict(REFINER, inherit_heads=True))
