@@ -1,9 +1,9 @@
 # What makes the model small enough for two CPU cores (3 M parameters in the segmenter): ResNet-18 of half width, 64
 # channels, 32 queries, 3 layers. A config merges them: `model = dict(_base_.small, ...)`. The training starts from
 # random weights, so batch norm is trained as well. The refiner has no contrastive loss: the memory of that loss holds
-# embeddings of the same class as negatives, and with 128 channels the last layer then cannot tell classes apart. Tracker
-# and refiner are trained for minutes: they start with the predictions of the stage before, and there is no noise to
-# learn against. Otherwise they end below the stage before (docs/en/results.md, "Every stage pays").
+# embeddings of the same class as negatives, and with 128 channels the last layer then cannot tell classes apart.
+# Tracker and refiner are trained for minutes: they start with the predictions of the stage before, and there is no
+# noise to learn against. Otherwise they end below the stage before (docs/en/results.md, "Every stage pays").
 _attention = dict(embed_dims=64, num_heads=4)
 _ffn = dict(embed_dims=64, feedforward_channels=256)
 _video_module = dict(

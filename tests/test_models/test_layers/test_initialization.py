@@ -18,7 +18,8 @@ def test_tracker_layer_starts_as_its_norms():
 
 
 def test_refiner_layer_starts_as_its_norms():
-    layer = TemporalRefinerLayer(16, 2, 32, ObjectMaskedCrossAttention(embed_dims=16, num_heads=2, drop_ratio=0.)).eval()
+    cross_attn = ObjectMaskedCrossAttention(embed_dims=16, num_heads=2, drop_ratio=0.)
+    layer = TemporalRefinerLayer(16, 2, 32, cross_attn).eval()
     x, embeds = torch.randn(2, 2, 4, 5, 16)
     zero_init_branches(layer)
     torch.testing.assert_close(layer(x, embeds), nn.functional.layer_norm(x, (16, )), atol=1e-3, rtol=1e-3)
