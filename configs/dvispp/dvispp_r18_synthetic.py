@@ -11,7 +11,7 @@ model = dict(
     tracker=dict(_base_.tracker, **_base_.small_tracker),
     refiner=dict(_base_.refiner, **_base_.small_refiner))
 train_dataloader = dict(batch_size=2)
-max_iters = 350
+max_iters = 500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=50, by_epoch=False),

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmvc.engine import load_config
 from mmvc.engine.schedule_length import schedule_mismatch
 
-SYNTHETIC = 'configs/mvc/dvispp_r18_synthetic.py'  # 350 iterations, the warm-up of 50 included
+SYNTHETIC = 'configs/mvc/dvispp_r18_synthetic.py'  # 500 iterations, the warm-up of 50 included
 
 
 def mismatch(schedulers, **train_cfg):
@@ -15,7 +15,7 @@ def mismatch(schedulers, **train_cfg):
 def test_a_config_whose_length_is_overridden():
     assert schedule_mismatch(load_config(SYNTHETIC)) is None
     message = schedule_mismatch(load_config(SYNTHETIC, {'train_cfg.max_iters': 100}))
-    assert message == 'param_scheduler.1 (CosineAnnealingLR) ends at iteration 350, the training at 100 ' \
+    assert message == 'param_scheduler.1 (CosineAnnealingLR) ends at iteration 500, the training at 100 ' \
         '(--cfg-options param_scheduler.1.end=...)'
     longer = schedule_mismatch(load_config(SYNTHETIC, {'train_cfg.max_iters': 700}))
     assert 'param_scheduler.1' in longer and 'param_scheduler.0' not in longer, 'a warm-up may end early'

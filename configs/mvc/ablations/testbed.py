@@ -3,7 +3,12 @@
 _base_ = ['../../dvispp/dvispp_r18_synthetic.py', '../../_base_/mvc.py']
 
 data_root = 'data/synthetic_testbed/vspw'
-model = dict(head=dict(num_queries=48), refiner=dict(cross_attn=_base_.oma))
+# tracker and refiner from random weights, as the plans' tables were measured
+_random = dict(norm_groups=1, inherit_heads=False, identity_init=False)
+model = dict(
+    head=dict(num_queries=48),
+    tracker=dict(_random, noise=dict(mode='wa', prob=0.5)),
+    refiner=dict(_random, cross_attn=_base_.oma))
 train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader

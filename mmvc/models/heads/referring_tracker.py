@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from mmvc.registry import MODELS, TASK_UTILS
 
-from ..layers.initialization import kaiming_init_linears
+from ..layers.grouped_layer_norm import GroupedLayerNorm
+from ..layers.initialization import kaiming_init_linears, zero_init_branches
 from ..layers.query_layers import ReferringTrackerLayer
 from ..losses import deep_supervision_losses
 from ..utils.queries import decode_masks, match_queries, reorder_queries
@@ -51,6 +52,13 @@ class ReferringTracker(BaseModule):
         matcher (dict): Config of :class:`ClipHungarianMatcher`.
         reid_loss (dict, optional): Config of :class:`ReferenceContrastiveLoss`. None trains without it. Defaults to
             None.
+        norm_groups (int): Groups of channels that the norm before the heads treats apart: 2 for the segmenter's
+            queries and their embeddings for re-identification. Defaults to 1: one norm, as in DVIS++.
+        inherit_heads (bool): Whether class and mask heads start with what the segmenter's have learnt, see
+            :func:`heads_of_segmenter`. They are copied when the training starts from the weights of the segmenter,
+            and trained. Defaults to False: random weights, as in DVIS++.
+        identity_init (bool): Whether the layers start as the identity, see :func:`zero_init_branches`. Defaults to
+            False: Xavier uniform, as in DVIS++.
     """
 
     def __init__(self,
@@ -63,11 +71,16 @@ class ReferringTracker(BaseModule):
                  noise: dict = dict(type='QueryNoise', mode='wa', prob=0.5),
                  criterion: dict = dict(type='MaskClassificationLoss'),
                  matcher: dict = dict(type='ClipHungarianMatcher'),
-                 reid_loss: dict | None = None) -> None:
+                 reid_loss: dict | None = None,
+                 norm_groups: int = 1,
+                 inherit_heads: bool = False,
+                 identity_init: bool = False) -> None:
         super().__init__()
+        self.inherit_heads = inherit_heads
+        self.identity_init = identity_init
         self.layers = ModuleList(
             ReferringTrackerLayer(embed_dims, num_heads, feedforward_channels) for _ in range(num_layers))
-        self.post_norm = nn.LayerNorm(embed_dims)
+        self.post_norm = GroupedLayerNorm(embed_dims, norm_groups)
         self.ref_proj = MLP(embed_dims, embed_dims, embed_dims, 3)
         self.cls_embed = nn.Linear(2 * embed_dims, num_classes + 1)
         self.mask_embed = MLP(embed_dims, embed_dims, mask_channels, 3)
@@ -81,6 +94,8 @@ class ReferringTracker(BaseModule):
         """Xavier uniform for the layers, Kaiming uniform for the reference projection, PyTorch's default elsewhere."""
         super().init_weights()
         kaiming_init_linears(self.ref_proj)
+        if self.identity_init:
+            zero_init_branches(self.layers)
 
     def forward(self,
                 query_embeds: Tensor,

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from mmvc.registry import MODELS, TASK_UTILS
 
 from ..cpu.chunking import apply_in_chunks
+from ..layers.grouped_layer_norm import GroupedLayerNorm
+from ..layers.initialization import zero_init_branches
 from ..layers.query_layers import FRAMES_AT_ONCE, TemporalRefinerLayer
 from ..losses import deep_supervision_losses
 from ..losses.contrastive_terms import cut_clips
@@ -37,6 +39,12 @@ class TemporalRefiner(BaseModule):
         matcher (dict): Config of :class:`HungarianMaskMatcher`.
         reid_loss (dict, optional): Config of :class:`TemporalContrastiveLoss`; ``num_classes`` and ``embed_dims`` are
             filled in. None trains without it. Defaults to None.
+        norm_groups (int): As of :class:`ReferringTracker`. Defaults to 1.
+        inherit_heads (bool): Whether class and mask heads start with what the tracker's have learnt, see
+            :func:`heads_of_tracker`. They are copied when the training starts from the weights of the tracker, and
+            trained. Defaults to False: random weights, as in DVIS++.
+        identity_init (bool): Whether the layers start as the identity, see :func:`zero_init_branches`. Defaults to
+            False: Xavier uniform, as in DVIS++.
     """
 
     def __init__(self,
@@ -49,14 +57,19 @@ class TemporalRefiner(BaseModule):
                  cross_attn: dict = dict(type='ObjectMaskedCrossAttention', drop_ratio=0.0),
                  criterion: dict = dict(type='MaskClassificationLoss'),
                  matcher: dict = dict(type='HungarianMaskMatcher'),
-                 reid_loss: dict | None = None) -> None:
+                 reid_loss: dict | None = None,
+                 norm_groups: int = 1,
+                 inherit_heads: bool = False,
+                 identity_init: bool = False) -> None:
         super().__init__()
+        self.inherit_heads = inherit_heads
+        self.identity_init = identity_init
         dims = dict(embed_dims=embed_dims, num_heads=num_heads)
         self.layers = ModuleList(
             TemporalRefinerLayer(embed_dims, num_heads, feedforward_channels, MODELS.build(cross_attn,
                                                                                            default_args=dims))
             for _ in range(num_layers))
-        self.post_norm = nn.LayerNorm(embed_dims)
+        self.post_norm = GroupedLayerNorm(embed_dims, norm_groups)
         self.cls_embed = nn.Linear(embed_dims, num_classes + 1)
         self.mask_embed = MLP(embed_dims, embed_dims, mask_channels, 3)
         self.activation_proj = nn.Linear(embed_dims, 1)
@@ -64,6 +77,12 @@ class TemporalRefiner(BaseModule):
         self.matcher = TASK_UTILS.build(matcher)
         self.reid_loss = MODELS.build(
             reid_loss, default_args=dict(num_classes=num_classes, embed_dims=embed_dims)) if reid_loss else None
+
+    def init_weights(self) -> None:
+        """Xavier uniform for attention and FFN, or zero for the last matrix of each; PyTorch's default elsewhere."""
+        super().init_weights()
+        if self.identity_init:
+            zero_init_branches(self.layers)
 
     def forward(self,
                 track_embeds: Tensor,

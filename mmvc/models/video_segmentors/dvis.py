@@ -6,16 +6,21 @@ from typing import Any
 
 import torch
 from mmdet.structures import TrackDataSample
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmvc.registry import MODELS
 
 from ..heads import TrackerState
+from ..heads.inherited_heads import heads_of_segmenter, heads_of_tracker, require_inheritable, require_same_norms
 from ..utils.iteration import current_iteration
 from ..utils.queries import decode_masks
 from ..utils.segmenter_cache import SegmenterCache
 from ..utils.targets import clip_targets, labelled_frames
 from .decoupled_video_segmentor import DecoupledVideoSegmentor
+
+# module, the one whose heads it can start with, and what computes its weights
+_INHERITS = (('tracker', 'head', heads_of_segmenter), ('refiner', 'tracker', heads_of_tracker))
 
 
 class BaseDVIS(DecoupledVideoSegmentor):
@@ -40,7 +45,22 @@ class BaseDVIS(DecoupledVideoSegmentor):
         self.tracker = MODELS.build(tracker, default_args=dict(num_classes=self.num_classes))
         self.guided_fraction = guided_fraction
         self.segmenter_cache = None if segmenter_cache is None else SegmenterCache(**segmenter_cache)
+        if getattr(self.tracker, 'inherit_heads', False):
+            require_inheritable(self.head, self.tracker)
+        self._register_load_state_dict_pre_hook(self._inherit_heads)
         self._freeze()
+
+    def _inherit_heads(self, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
+        """Add the heads of a stage to weights of the stage before, which lack them, while the weights are loaded."""
+        for name, before, heads_of in _INHERITS:
+            module, own = getattr(self, name, None), f'{prefix}{name}.'
+            if not getattr(module, 'inherit_heads', False) or any(key.startswith(own) for key in state_dict):
+                continue
+            given = {key.removeprefix(f'{prefix}{before}.'): value for key, value in state_dict.items()
+                     if key.startswith(f'{prefix}{before}.')}
+            if given:
+                state_dict.update({own + key: value for key, value in heads_of(given, module).items()})
+                print_log(f'Class and mask heads of the {name} start with the weights of {before}', logger='current')
 
     def segment_frozen(self, inputs: Tensor, data_samples: Sequence[TrackDataSample]) -> dict[str, Tensor]:
         """Segment the clips of a training batch, from the cache if there is one; see :meth:`segment`."""
@@ -101,6 +121,8 @@ class DVISOffline(BaseDVIS):
     def __init__(self, refiner: dict, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.refiner = MODELS.build(refiner, default_args=dict(num_classes=self.num_classes))
+        if getattr(self.refiner, 'inherit_heads', False):
+            require_same_norms(self.tracker, self.refiner)
 
     def stage_loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample],
                    sample_weights: Tensor) -> dict[str, Tensor]:
