@@ -245,7 +245,7 @@ def load_weights_only(file: str | BinaryIO, map_location: MapLocation = None, **
     if not _TORCH_IS_SAFE:
         return torch.load(file, map_location=map_location, pickle_module=restricted_pickle.CHECKPOINT_PICKLE,
                           weights_only=False, **kwargs)
-    allowed = [(value, name) for name, value in restricted_pickle.TRAINING_GLOBALS.items()]
+    allowed: list[Any] = [(value, name) for name, value in restricted_pickle.TRAINING_GLOBALS.items()]
     with torch.serialization.safe_globals(allowed):
         return torch.load(file, map_location=map_location, weights_only=True, **kwargs)
 
