@@ -139,7 +139,8 @@ class KeyframeSchedule:
         self._frames_since = 0
         self._keyframe: np.ndarray | None = None
         self._flow: np.ndarray | None = None
-        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]  # not in the stubs of OpenCV
+        # the stubs of OpenCV lack it
+        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
 
     def motion(self, frame: Tensor) -> Tensor | None:
         """Decide about the next frame.
