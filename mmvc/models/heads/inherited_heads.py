@@ -9,14 +9,19 @@ and learn.
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from .frame_query_head import FrameQueryHead
+from .referring_tracker import ReferringTracker
+from .temporal_refiner import TemporalRefiner
+
 _FINAL = 2  # index of the last layer of a mask head
 
 
-def heads_of_segmenter(weights: Mapping[str, Tensor], tracker: nn.Module) -> dict[str, Tensor]:
+def heads_of_segmenter(weights: Mapping[str, Tensor], tracker: ReferringTracker) -> dict[str, Tensor]:
     """Weights of a tracker's heads that predict what the segmenter predicts.
 
     The tracker's query is the segmenter's, with the embedding for re-identification behind it; the norm treats the
@@ -24,7 +29,7 @@ def heads_of_segmenter(weights: Mapping[str, Tensor], tracker: nn.Module) -> dic
 
     Args:
         weights (Mapping[str, Tensor]): State dict of a :class:`FrameQueryHead`.
-        tracker (nn.Module): The :class:`ReferringTracker`; it is not changed.
+        tracker (ReferringTracker): It is not changed.
 
     Returns:
         dict[str, Tensor]: Weights by their name in the tracker.
@@ -49,7 +54,7 @@ def heads_of_segmenter(weights: Mapping[str, Tensor], tracker: nn.Module) -> dic
     return _heads(own)
 
 
-def heads_of_tracker(weights: Mapping[str, Tensor], refiner: nn.Module) -> dict[str, Tensor]:
+def heads_of_tracker(weights: Mapping[str, Tensor], refiner: TemporalRefiner) -> dict[str, Tensor]:
     """Weights of a refiner's heads that predict what the tracker predicts, as far as a refiner can.
 
     A refiner has no references, and uses the segmenter's mask features. So the references' part of the class logits
@@ -57,7 +62,7 @@ def heads_of_tracker(weights: Mapping[str, Tensor], refiner: nn.Module) -> dict[
 
     Args:
         weights (Mapping[str, Tensor]): State dict of a :class:`ReferringTracker`.
-        refiner (nn.Module): The :class:`TemporalRefiner`; it is not changed.
+        refiner (TemporalRefiner): It is not changed.
 
     Returns:
         dict[str, Tensor]: Weights by their name in the refiner.
@@ -73,12 +78,12 @@ def heads_of_tracker(weights: Mapping[str, Tensor], refiner: nn.Module) -> dict[
     return _heads(own)
 
 
-def require_inheritable(head: nn.Module, tracker: nn.Module) -> None:
+def require_inheritable(head: FrameQueryHead, tracker: ReferringTracker) -> None:
     """Raise an error unless a tracker can start with the heads of a segmenter.
 
     Args:
-        head (nn.Module): The segmenter's :class:`FrameQueryHead`.
-        tracker (nn.Module): The :class:`ReferringTracker`.
+        head (FrameQueryHead): The segmenter's head.
+        tracker (ReferringTracker): The tracker.
 
     Raises:
         ValueError: Channels differ; the message names the settings.
@@ -89,19 +94,19 @@ def require_inheritable(head: nn.Module, tracker: nn.Module) -> None:
                          f'{tracker.post_norm.num_groups} groups of the tracker\'s norm has {group}. Set '
                          'norm_groups of the tracker to embed_dims / hidden channels: 2 with re-identification, 1 '
                          'without')
-    given, own = head.mask_embed[-1].out_features, tracker.mask_feature_proj.in_channels
+    given, own = cast(nn.Linear, head.mask_embed[-1]).out_features, tracker.mask_feature_proj.in_channels
     if given != own:
         raise ValueError(f'inherit_heads of the tracker: the segmenter\'s mask embeddings have {given} channels '
                          f'(out_channels of its head), those of the tracker {own} (mask_channels): give both the same '
                          'value')
 
 
-def require_same_norms(tracker: nn.Module, refiner: nn.Module) -> None:
+def require_same_norms(tracker: ReferringTracker, refiner: TemporalRefiner) -> None:
     """Raise an error unless a refiner can start with the heads of a tracker.
 
     Args:
-        tracker (nn.Module): The :class:`ReferringTracker`.
-        refiner (nn.Module): The :class:`TemporalRefiner`.
+        tracker (ReferringTracker): The tracker.
+        refiner (TemporalRefiner): The refiner.
 
     Raises:
         ValueError: Their norms have different groups.

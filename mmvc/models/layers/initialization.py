@@ -36,6 +36,7 @@ def zero_init_branches(module: nn.Module) -> None:
     Args:
         module (nn.Module): The last matrices of its attention, FFN and convolution branches are changed in place.
     """
+    last: nn.Linear | nn.Conv1d
     for branch in module.modules():
         if isinstance(branch, nn.MultiheadAttention):
             last = branch.out_proj
@@ -45,5 +46,5 @@ def zero_init_branches(module: nn.Module) -> None:
             last = branch[-1]
         else:
             continue
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)

@@ -53,7 +53,8 @@ class BaseDVIS(DecoupledVideoSegmentor):
     def _inherit_heads(self, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
         """Add the heads of a stage to weights of the stage before, which lack them, while the weights are loaded."""
         for name, before, heads_of in _INHERITS:
-            module, own = getattr(self, name, None), f'{prefix}{name}.'
+            module: Any = getattr(self, name, None)
+            own = f'{prefix}{name}.'
             if not getattr(module, 'inherit_heads', False) or any(key.startswith(own) for key in state_dict):
                 continue
             given = {key.removeprefix(f'{prefix}{before}.'): value for key, value in state_dict.items()
