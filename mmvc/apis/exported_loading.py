@@ -18,7 +18,7 @@ from .checkpoint_config import config_of_checkpoint
 
 TORCH, ONNX_RUNTIME = 'torch', 'onnxruntime'
 BACKENDS = (TORCH, ONNX_RUNTIME)
-_CHANGEABLE = ('model.postprocessor', 'model.feature_store', 'model.window_size')
+_CHANGEABLE = ('model.postprocessor', 'model.feature_store', 'model.window_size', 'model.keyframe_interval')
 
 
 class ExportedModel(NamedTuple):
@@ -74,7 +74,7 @@ def load_exported(path: str | Path, device: torch.device, cfg_options: dict | No
         path (str | Path): File of the graph, with its description beside it.
         device (torch.device): Device.
         cfg_options (dict, optional): Overrides of the config: of the post-processor, the feature store, the window
-            size and the test pipeline. Defaults to None.
+            size, the interval of keyframes and the test pipeline. Defaults to None.
         **unused: Arguments that are for models of PyTorch; those that are set are refused.
 
     Returns:
@@ -100,7 +100,7 @@ def load_exported(path: str | Path, device: torch.device, cfg_options: dict | No
     if not isinstance(cfg.get('model'), dict) or 'postprocessor' not in cfg.model:
         raise UsageError(f'{label} has no model with a postprocessor: export the model again')
     settings = {name: cfg.model[name] for name in ('postprocessor', 'data_preprocessor', 'window_size',
-                                                   'feature_store') if name in cfg.model}
+                                                   'feature_store', 'keyframe_interval') if name in cfg.model}
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmvc'):
         model = ExportedSegmentor(OnnxGraph(path, device), description, **settings)
     size = description.input.get('size')

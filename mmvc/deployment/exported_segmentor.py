@@ -25,7 +25,7 @@ class ExportedSegmentor(BaseVideoSegmentor):
         graph (OnnxGraph): The graph.
         description (GraphDescription): Its description.
         **kwargs: Arguments of :class:`BaseVideoSegmentor`: ``postprocessor``, ``data_preprocessor``, ``window_size``,
-            ``feature_store``.
+            ``feature_store``, ``keyframe_interval``.
 
     Raises:
         UsageError: The description does not fit the graph.

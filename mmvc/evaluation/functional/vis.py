@@ -76,7 +76,7 @@ def match_video(annotations: Sequence[dict],
                 [detection_outside, np.zeros((len(OCCLUSION_RANGES), len(found)), bool)])
         matched[category_id] = match_tracks(
             scores=np.array([detection.entry['score'] for detection in found], dtype=np.float64),
-            iou=track_iou([track.track for track in found], [track.track for track in truths],
+            iou=track_iou([track.masks for track in found], [track.masks for track in truths],
                           ([track.areas for track in found], [track.areas for track in truths])),
             crowd=np.array([bool(truth.entry.get('iscrowd', 0)) for truth in truths], dtype=bool),
             truth_outside=truth_outside,
@@ -87,7 +87,7 @@ def match_video(annotations: Sequence[dict],
 class _Measured(NamedTuple):
     """An annotation or detection, its masks and their areas."""
     entry: dict
-    track: Track
+    masks: Track
     areas: np.ndarray
 
 

@@ -6,7 +6,7 @@ CVPR 2017), but with OpenCV's DIS flow (Kroeger et al., ECCV 2016), which needs 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -139,8 +139,7 @@ class KeyframeSchedule:
         self._frames_since = 0
         self._keyframe: np.ndarray | None = None
         self._flow: np.ndarray | None = None
-        # the stubs of OpenCV lack it
-        self._dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
+        self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def motion(self, frame: Tensor) -> Tensor | None:
         """Decide about the next frame.

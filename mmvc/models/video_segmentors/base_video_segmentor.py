@@ -369,8 +369,8 @@ class BaseVideoSegmentor(BaseModel):
         for window in self._process_windows(windows):
             if isinstance(window, Tensor):
                 assert latest is not None  # a video begins with a keyframe
-                keyframe = cast(Tensor, latest.mask_features[0])
-                yield segment(replace(latest, mask_features=[PropagatedMasks(keyframe, window)]))
+                propagated = PropagatedMasks(cast(Tensor, latest.mask_features[0]), window)
+                yield segment(replace(latest, mask_features=[propagated]))
                 continue
             output, padded_shape, img_shape = window
             require_no_nan(cls_scores=output['cls_scores'], masks=output['mask_features'])
