@@ -69,6 +69,11 @@ def test_the_postprocessor_can_be_changed(exported):
     assert exported.model.postprocessor.resizes == 'scores' and exported.size is None
 
 
+def test_a_graph_takes_keyframes(exported):
+    inferencer = VideoSegInferencer(exported.path, show_progress=False, keyframe_interval=3)
+    assert inferencer.model.keyframe_interval == 3
+
+
 def test_a_config_that_could_run_code_is_refused(exported, tmp_path):
     graph, description = tmp_path / 'x.onnx', tmp_path / 'x.onnx.json'
     graph.write_bytes(exported.path.read_bytes())
