@@ -296,7 +296,7 @@ class Plan:
         added = [dict(prob=1.0, **entry['mask'])] if entry.get('mask') else []
         if entry.get('corruption'):
             added.append(dict(entry['corruption']))
-        for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        for dataset in innermost_datasets(cfg.test_dataloader.dataset) if added else []:
             *first, packing = dataset['pipeline']
             dataset['pipeline'] = [*first, *added, packing]
         cfg.randomness = dict(cfg.randomness, seed=0)  # the same masks for all seeds of the training
