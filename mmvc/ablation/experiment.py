@@ -12,13 +12,15 @@ from mmvc.utils.errors import DataError, UsageError
 from mmvc.utils.typing import PathLike
 
 from .statistics import Difference, Sample, describe, p_value_of_interval
-from .summary import difference_of, values_by_seed
+from .summary import difference_of, summarize, values_by_seed, without_nan
 
 _SEED = (int, str)
 _NUMBER = (int, float)
 _SCHEMA = {
     'title': str, 'baseline': str, 'seeds': [_SEED], 'level?': float, 'source?': str,
     'runs': [{'variant': str, 'seed': _SEED, 'values': dict}],
+    'metrics?': [{'name': str, 'number': str, 'evaluation': str, 'minus?': str,
+                  'higher_is_better': bool}],
     'means?': [{'variant': str, 'metric': str, 'mean': _NUMBER, 'std?': _NUMBER}],
     'differences?': [{'variant': str, 'minus?': str, 'metric': str, 'mean': _NUMBER, 'low?': _NUMBER, 'high?': _NUMBER,
                       'excludes_zero?': bool}],
@@ -49,8 +51,9 @@ class Experiment:
         self.baseline: str = content['baseline']
         self.seeds: list[Any] = content['seeds']
         self.level: float = content.get('level') or 0.95
-        self.source: str | None = content.get('source')
-        self._values = values_by_seed(content['runs'])
+        self.metrics: list[dict[str, Any]] = content.get('metrics') or []
+        self.runs: list[dict[str, Any]] = content['runs']
+        self._values = values_by_seed(self.runs)
         self._means = {(entry['variant'], entry['metric']): entry for entry in content.get('means') or []}
         self._differences = {(entry['variant'], entry.get('minus') or self.baseline, entry['metric']): entry
                              for entry in content.get('differences') or []}
@@ -65,6 +68,12 @@ class Experiment:
     def values(self, variant: str, metric: str) -> dict[Any, float]:
         """Return the values of a metric by seed; empty if none is known."""
         return self._values.get((variant, metric), {})
+
+    def compared(self) -> list[tuple[str, str]]:
+        """List the pairs of variant and metric that have a difference to the baseline."""
+        pairs = [*self._values, *((variant, metric) for variant, _, metric in self._differences)]
+        return [(variant, metric) for variant, metric in dict.fromkeys(pairs) if variant != self.baseline
+                and self.difference(variant, self.baseline, metric) is not None]
 
     def sample(self, variant: str, metric: str) -> Sample | None:
         """Return mean and deviation of a metric; None if there is no number."""
@@ -99,6 +108,43 @@ class Experiment:
             return stated['excludes_zero']
         difference = self.difference(variant, minus, metric)
         return difference is not None and (difference.low > 0 or difference.high < 0)
+
+
+def to_results(experiment: Experiment) -> dict[str, Any]:
+    """Bring kept numbers into the form of a plan's results, to plot them.
+
+    Args:
+        experiment (Experiment): The numbers. Its file must have ``metrics``.
+
+    Returns:
+        dict: As :func:`gather`, without ``plan`` and ``trainings``. Metrics without a difference to the baseline are left
+        out.
+
+    Raises:
+        UsageError: The file has no ``metrics``.
+    """
+    if not experiment.metrics:
+        raise UsageError(f'"{experiment.path}" has no metrics: copy those of the results.json, to have a picture')
+    compared = experiment.compared()
+    variants = list(dict.fromkeys([experiment.baseline, *(variant for variant, _ in compared)]))
+    metrics = [metric for metric in experiment.metrics if metric['name'] in {name for _, name in compared}]
+    names = [metric['name'] for metric in metrics]
+    if experiment.is_raw:
+        summary = summarize(experiment.runs, variants, names, experiment.baseline, experiment.level)
+    else:
+        summary = {variant: {name: _entry(experiment, variant, name) for name in names} for variant in variants}
+    return dict(title=experiment.title, baseline=experiment.baseline, seeds=experiment.seeds, level=experiment.level,
+                metrics=metrics, runs=experiment.runs, summary=summary)
+
+
+def _entry(experiment: Experiment, variant: str, metric: str) -> dict[str, Any]:
+    """Return what a document says of a metric, in the form of :func:`summarize`."""
+    sample = experiment.sample(variant, metric) or Sample(math.nan, math.nan, 0)
+    nothing = Difference(math.nan, math.nan, math.nan, math.nan, 0)
+    difference = experiment.difference(variant, experiment.baseline, metric) or nothing
+    return without_nan(dict(
+        sample._asdict(),
+        difference=None if variant == experiment.baseline else without_nan(difference._asdict())))
 
 
 def store_results(results_path: PathLike, folder: PathLike) -> Path:

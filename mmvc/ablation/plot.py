@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mmvc.utils.atomic import atomic_path
 
@@ -23,7 +24,8 @@ def plot_results(results: dict[str, Any], path: str) -> None:
     """Plot the paired differences to the baseline with their intervals, and the difference of each seed.
 
     A panel of the picture has the metrics of one kind: on whole frames, on corrupted frames, consistency over time,
-    and, if there are any, all others. The mean of the baseline stands below the name of a metric.
+    and, if there are any, all others. Metrics with ``minus`` are left out: their two parts are in the picture. The mean
+    of the baseline stands below the name of a metric.
 
     Args:
         results (dict): Result of :func:`gather`.
@@ -47,13 +49,14 @@ def plot_results(results: dict[str, Any], path: str) -> None:
         axis.set_ylim(rows - 0.5, -0.5)  # the first metric on top; the same scale in all panels
         axis.tick_params(axis='x', labelsize=11)
         axis.grid(axis='x', alpha=0.3)
-    handles, labels = axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc='outside lower center', ncols=len(labels), fontsize=12, frameon=False)
+    if variants:
+        marks = [Line2D([], [], color=_COLOURS[i % len(_COLOURS)], marker=_MARKERS[i % len(_MARKERS)], markersize=9,
+                        label=variant) for i, variant in enumerate(variants)]
+        figure.legend(handles=marks, loc='outside lower center', ncols=len(marks), fontsize=12, frameon=False)
     seeds = ', '.join(map(str, results['seeds']))
     figure.suptitle(f'{results["title"]}\n'
-                    f'large mark: mean over the seeds ({seeds}) with {100 * results["level"]:g} % interval, filled if it '
-                    'excludes 0; small mark: one seed', fontsize=12)
+                    f'mean over the seeds ({seeds}) with {100 * results["level"]:g} % interval, filled if it excludes 0'
+                    + ('; small: one seed' if results['runs'] else ''), fontsize=12)
     with atomic_path(path, keep_suffix=True) as draft:
         figure.savefig(draft, dpi=100)
 
@@ -61,14 +64,15 @@ def plot_results(results: dict[str, Any], path: str) -> None:
 def _sort(metrics: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Sort metrics into the panels; panels without a metric are left out."""
     panels: dict[str, list[dict[str, Any]]] = {title: [] for title in _PANELS}
-    for metric in metrics:
+    kept = [metric for metric in metrics if not metric['minus']] or metrics
+    for metric in kept:
         number = metric['number'].rpartition('/')[2]
         if number.startswith('VC'):
             title = 'consistency'
         elif number not in _QUALITY:
             title = 'other numbers'
         else:
-            title = 'whole frames' if metric['evaluation'] == 'clean' and not metric['minus'] else 'corrupted frames'
+            title = 'whole frames' if metric['evaluation'] == 'clean' else 'corrupted frames'
         panels[title].append(metric)
     return {title: entries for title, entries in panels.items() if entries}
 
@@ -76,8 +80,9 @@ def _sort(metrics: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 def _label(metric: dict[str, Any], results: dict[str, Any]) -> str:
     """Name a metric, with the mean of the baseline."""
     mean = results['summary'][results['baseline']][metric['name']]['mean']
-    lower = '' if metric['higher_is_better'] else ', lower is better'
-    return f'{metric["name"]}\n({results["baseline"]} {"-" if mean is None else f"{mean:.1f}"}{lower})'
+    notes = [] if mean is None else [f'{results["baseline"]} {mean:.1f}']
+    notes += [] if metric['higher_is_better'] else ['lower is better']
+    return metric['name'] + (f'\n({", ".join(notes)})' if notes else '')
 
 
 def _draw_differences(axis: Axes, results: dict[str, Any], variants: list[str], metric: str, row: int) -> None:
@@ -98,5 +103,4 @@ def _draw_differences(axis: Axes, results: dict[str, Any], variants: list[str], 
         if entry['low'] is not None:
             filled = not entry['low'] <= 0 <= entry['high']
             axis.plot([entry['low'], entry['high']], [y, y], color=colour, linewidth=2)
-        axis.plot(entry['mean'], y, marker, color=colour, markersize=9, markerfacecolor=colour if filled else 'white',
-                  label=variant if row == 0 else None)
+        axis.plot(entry['mean'], y, marker, color=colour, markersize=9, markerfacecolor=colour if filled else 'white')

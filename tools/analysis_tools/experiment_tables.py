@@ -1,5 +1,5 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
-"""Make the tables of the documentation from the kept numbers of experiments."""
+"""Make the tables and pictures of the documentation from the kept numbers of experiments."""
 
 import signal
 
@@ -10,7 +10,8 @@ import argparse
 import sys
 
 from mmvc.ablation.doc_pages import DocTables, refresh_pages
-from mmvc.ablation.experiment import store_results
+from mmvc.ablation.experiment import Experiment, store_results, to_results
+from mmvc.ablation.plot import plot_results
 from mmvc.engine import report_errors
 
 EPILOG = """
@@ -27,6 +28,8 @@ examples:
     python tools/analysis_tools/experiment_tables.py --check
   keep the results of a plan, add its new seeds to those kept, and make the tables:
     python tools/analysis_tools/experiment_tables.py --add work_dirs/ablations/tab4_synthetic/results.json
+  plot the differences of an experiment to its baseline:
+    python tools/analysis_tools/experiment_tables.py --picture tab4_synthetic docs/en/images/tab4_synthetic.png
 """
 
 
@@ -40,9 +43,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--check', action='store_true', help='write nothing; fail if a page would change')
     parser.add_argument('--add', nargs='+', default=[], metavar='RESULTS',
                         help='results.json of plans (tools/ablate.py), to keep in DATA first')
+    parser.add_argument('--picture', nargs=2, action='append', default=[], metavar=('NAME', 'FILE'),
+                        help='also plot DATA/NAME.json to FILE (.png, .svg, .pdf)')
     args = parser.parse_args()
-    if args.check and args.add:
-        parser.error('--check writes nothing, so it takes no --add')
+    if args.check and (args.add or args.picture):
+        parser.error('--check writes nothing, so it takes neither --add nor --picture')
     return args
 
 
@@ -51,6 +56,9 @@ def main() -> None:
     with report_errors():
         for path in args.add:
             print(f'{store_results(path, args.data)}: written')
+        for name, path in args.picture:
+            plot_results(to_results(Experiment(f'{args.data}/{name}.json')), path)
+            print(f'{path}: written')
         changed = refresh_pages(args.pages, DocTables(args.data), write=not args.check)
         for page in changed:
             print(f'{page}: {"differs from its numbers" if args.check else "tables written"}')

@@ -47,6 +47,14 @@ metrics = [
             dict(name=f'{name} mIoU, {frames}', stage=stage, number='vss/mIoU', evaluation=evaluation)
             for evaluation, frames in of_frames.items()
         ],
+        *[
+            dict(
+                name=f'{name} fall, {frames}',
+                stage=stage,
+                number='vss/mIoU',
+                minus=evaluation,
+                higher_is_better=False) for evaluation, frames in of_frames.items()
+        ],
         dict(name=f'{name} VC8', stage=stage, number='vss/VC8'),
         *[
             dict(name=f'{name} VC8, {frames}', stage=stage, number='vss/VC8', evaluation=evaluation)
