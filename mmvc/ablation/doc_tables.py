@@ -155,6 +155,7 @@ def _with_baseline(cell: Cell, metric: str, compared: Compared) -> str:
     text = mean if cell.show == 'mean_interval' else f'{difference.mean:+.{digits}f}'
     if cell.show != 'difference' and not math.isnan(difference.low):
         text += f' [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]'
+    text += _count(difference.n, cell.experiment)
     if not cell.experiment.excludes_zero(cell.variant, cell.minus, metric):
         return text
     return f'**{text}**' + ('†' if p_adjusted <= 1 - cell.experiment.level else '')
@@ -171,13 +172,23 @@ def _alone(cell: Cell, metric: str, compared: Compared) -> str:
     if sample is None:
         return ''
     deviation = '' if cell.show == 'mean' or math.isnan(sample.std) else f' ± {sample.std:.{digits}f}'
-    return f'{sample.mean:.{digits}f}{deviation}'
+    return f'{sample.mean:.{digits}f}{deviation}{_count(sample.n, experiment)}'
+
+
+def _count(n: int, experiment: Experiment) -> str:
+    """Say how many seeds a number has, if some are missing."""
+    return '' if n == len(experiment.seeds) else f' ({n})'
 
 
 def _caption(experiments: Sequence[Experiment], compared: Compared, has_dagger: bool, seed: Any) -> str:
     """Say which seeds, what the marks mean, and where the numbers are."""
     parts = list(dict.fromkeys(_seeds(experiment, seed) for experiment in experiments))
-    if compared:
+    if any(difference.n < len(experiment.seeds) for experiment in experiments for key, (difference, _) in compared.items()
+           if key[0] == experiment.path):
+        parts.append('in brackets: the number of seeds, where some are missing')
+    if compared and all(difference.n < 2 for difference, _ in compared.values()):
+        parts.append('one pair of trainings has no interval')
+    elif compared:
         level = 100 * experiments[0].level
         parts.append(f'bold: the {level:g} % interval (paired t) excludes 0')
         count = f'{len(compared)} comparison{"s" if len(compared) > 1 else ""} of the table'

@@ -4,17 +4,23 @@
 import json
 from pathlib import Path
 
+import cv2
 import pytest
 from scipy import stats
 
 from mmvc.ablation.doc_pages import DocTables, refresh_pages
-from mmvc.ablation.experiment import Experiment, store_results
+from mmvc.ablation.experiment import Experiment, store_results, to_results
+from mmvc.ablation.plot import _sort, plot_results
+from mmvc.ablation.statistics import p_value_of_interval
+from mmvc.ablation.summary import summarize
 from mmvc.utils.errors import DataError, UsageError
 
 ROOT = Path(__file__).parents[2]
+METRICS = [dict(name='mIoU', stage='a', number='vss/mIoU', evaluation='clean', minus=None, higher_is_better=True),
+           dict(name='VC8', stage='a', number='vss/VC8', evaluation='clean', minus=None, higher_is_better=True)]
 VALUES = dict(base=[40.0, 42.0, 44.0], better=[50.0, 52.5, 54.0], same=[40.1, 41.0, 45.0])
 RAW = dict(
-    title='t', plan='configs/p.py', baseline='base', seeds=[0, 1, 2], level=0.95, metrics=[dict(name='mIoU')],
+    title='t', plan='configs/p.py', baseline='base', seeds=[0, 1, 2], level=0.95, metrics=METRICS,
     runs=[dict(variant=name, seed=seed, values=dict(mIoU=value))
           for name, values in VALUES.items() for seed, value in enumerate(values)])
 STATED = dict(
@@ -54,6 +60,16 @@ def test_numbers_are_computed_from_the_seeds(folder):
         '| paper | 45 |', '',
         '<sub>3 seeds (0, 1, 2); bold: the 95 % interval (paired t) excludes 0; †: also after the correction for the 2 '
         'comparisons of the table. Numbers: `raw.json`.</sub>']
+
+
+def test_missing_seeds_are_counted(folder):
+    (folder / 'raw.json').write_text(json.dumps(dict(RAW, runs=[*RAW['runs'][:3], *RAW['runs'][3:5]])))
+    lines = DocTables(folder).table('raw')
+    assert lines[2] == '| base | 42.0 ± 2.0 |' and '] (2)' in lines[5]
+    assert 'in brackets: the number of seeds, where some are missing' in lines[-1]
+    (folder / 'raw.json').write_text(json.dumps(dict(RAW, seeds=[0], runs=[RAW['runs'][0], RAW['runs'][3]])))
+    lines = DocTables(folder).table('raw')
+    assert lines[5] == '| better | +10.0 |' and 'one pair of trainings has no interval. Numbers' in lines[-1]
 
 
 def test_what_a_document_says_is_shown_as_it_is(folder):
@@ -134,6 +150,34 @@ def test_runs_replace_what_a_document_says(folder):
     (folder / 'p.json').write_text(json.dumps(STATED))
     (folder / 'results.json').write_text(json.dumps(RAW))
     assert Experiment(store_results(folder / 'results.json', folder)).is_raw
+
+
+def test_kept_numbers_are_plotted(folder, monkeypatch):
+    results = to_results(Experiment(folder / 'raw.json'))
+    assert [metric['name'] for metric in results['metrics']] == ['mIoU']  # VC8 has no number
+    assert results['summary'] == summarize(RAW['runs'], list(VALUES), ['mIoU'], 'base')
+    with pytest.raises(UsageError, match='stated.json" has no metrics'):
+        to_results(Experiment(folder / 'stated.json'))
+    (folder / 'stated.json').write_text(json.dumps(dict(STATED, metrics=METRICS)))
+    stated = to_results(Experiment(folder / 'stated.json'))
+    assert stated['summary']['a']['mIoU']['difference'] == dict(mean=2.0, low=0.4, high=3.6, p=pytest.approx(
+        p_value_of_interval(2.0, 0.4, 3.6, 3)), n=3)
+    assert stated['summary']['b']['mIoU']['mean'] is None
+    for name, content in dict(raw=results, stated=stated).items():
+        plot_results(content, str(folder / f'{name}.png'))
+        height, width, _ = cv2.imread(str(folder / f'{name}.png')).shape
+        assert width >= 900 and height >= 200
+
+
+def test_panels_of_a_picture():
+    def metric(name, number, evaluation='clean', minus=None):
+        return dict(name=name, number=number, evaluation=evaluation, minus=minus)
+
+    panels = _sort([metric('a', 'vss/mIoU'), metric('b', 'vss/mIoU', 'noise'), metric('c', 'vss/VC8', 'noise'),
+                    metric('d', 'objects/fragments'), metric('e', 'vss/mIoU', minus='noise')])
+    assert {title: [entry['name'] for entry in entries] for title, entries in panels.items()} == {
+        'whole frames': ['a'], 'corrupted frames': ['b'], 'consistency': ['c'], 'other numbers': ['d']}
+    assert list(_sort([metric('e', 'vss/mIoU', minus='noise')])) == ['whole frames']
 
 
 def test_the_documentation_agrees_with_its_numbers():
