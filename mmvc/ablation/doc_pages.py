@@ -81,9 +81,12 @@ class DocTables:
         """
         if len(_START.findall(text)) != len(_MARK.findall(text)):
             raise UsageError(f'"{source}": a line "<!-- table: NAME -->" has no line "<!-- end -->" after it: add it')
-        return _MARK.sub(
-            lambda mark: '\n'.join([f'<!-- table: {mark["name"]} -->', '', *self.table(mark['name']), '', '<!-- end -->']),
-            text)
+
+        def fresh(mark: re.Match[str]) -> str:
+            name = mark['name']
+            return '\n'.join([f'<!-- table: {name} -->', '', *self.table(name), '', '<!-- end -->'])
+
+        return _MARK.sub(fresh, text)
 
 
 def refresh_pages(paths: Sequence[PathLike], tables: DocTables, write: bool = True) -> list[Path]:

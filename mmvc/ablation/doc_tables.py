@@ -77,7 +77,8 @@ class Cell:
         try:
             return str(text).format(**self.entries)
         except (KeyError, IndexError, ValueError) as error:
-            raise UsageError(f'table "{self.table}": "{text}" refers to an entry that the cell lacks ({error})') from error
+            raise UsageError(f'table "{self.table}": "{text}" refers to an entry that the cell lacks '
+                             f'({error})') from error
 
 
 Compared = dict[tuple[Path, str, str, str], tuple[Difference, float]]
@@ -90,8 +91,8 @@ def make_table(name: str, spec: dict[str, Any], find: Callable[[str], Experiment
         name (str): Name of the table, for errors.
         spec (dict): ``columns`` and ``rows`` (lists of dicts with a ``label``), ``head`` (label of the first column).
             All other entries belong to the cells: those of the table are defaults, those of a row and then of a column
-            replace them. ``data`` names the experiment, ``variant`` and ``metric`` the number; the latter two may refer
-            to other entries (``'p{patch}'``). Several metrics stand side by side. ``show`` is one of ``SHOWN``;
+            replace them. ``data`` names the experiment, ``variant`` and ``metric`` the number; these two may refer to
+            other entries (``'p{patch}'``). Several metrics stand side by side. ``show`` is one of ``SHOWN``;
             ``minus`` is the variant that is subtracted (default: the baseline); ``digits`` (default 1); ``seed`` shows
             one seed only; ``key`` is the entry that ``show: text`` shows. The ``cells`` of a row replace what would be
             computed.
@@ -183,8 +184,8 @@ def _count(n: int, experiment: Experiment) -> str:
 def _caption(experiments: Sequence[Experiment], compared: Compared, has_dagger: bool, seed: Any) -> str:
     """Say which seeds, what the marks mean, and where the numbers are."""
     parts = list(dict.fromkeys(_seeds(experiment, seed) for experiment in experiments))
-    if any(difference.n < len(experiment.seeds) for experiment in experiments for key, (difference, _) in compared.items()
-           if key[0] == experiment.path):
+    num_seeds = {experiment.path: len(experiment.seeds) for experiment in experiments}
+    if any(difference.n < num_seeds[key[0]] for key, (difference, _) in compared.items()):
         parts.append('in brackets: the number of seeds, where some are missing')
     if compared and all(difference.n < 2 for difference, _ in compared.values()):
         parts.append('one pair of trainings has no interval')

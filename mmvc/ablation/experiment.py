@@ -32,8 +32,8 @@ _KEPT = ('title', 'plan', 'baseline', 'seeds', 'level', 'metrics')
 class Experiment:
     """The numbers of an experiment.
 
-    The file has the form of a plan's ``results.json``: ``title``, ``baseline``, ``seeds``, ``level`` and ``runs``, each
-    with ``variant``, ``seed`` and ``values``. If the values of the seeds were not kept, ``runs`` is empty, and
+    The file has the form of a plan's ``results.json``: ``title``, ``baseline``, ``seeds``, ``level`` and ``runs``,
+    each with ``variant``, ``seed`` and ``values``. If the values of the seeds were not kept, ``runs`` is empty, and
     ``means`` (``variant``, ``metric``, ``mean``, ``std``) and ``differences`` (``variant``, ``minus``, ``metric``,
     ``mean``, ``low``, ``high``, or only ``excludes_zero``) hold what a document says. ``source`` then names it.
 
@@ -58,7 +58,8 @@ class Experiment:
         self._differences = {(entry['variant'], entry.get('minus') or self.baseline, entry['metric']): entry
                              for entry in content.get('differences') or []}
         if not self._values and not self._means and not self._differences:
-            raise DataError(f'"{self.path}" has neither runs nor means nor differences: add the runs of a results.json')
+            raise DataError(f'"{self.path}" has neither runs nor means nor differences: add the runs of a '
+                            'results.json')
 
     @property
     def is_raw(self) -> bool:
@@ -117,8 +118,8 @@ def to_results(experiment: Experiment) -> dict[str, Any]:
         experiment (Experiment): The numbers. Its file must have ``metrics``.
 
     Returns:
-        dict: As :func:`gather`, without ``plan`` and ``trainings``. Metrics without a difference to the baseline are left
-        out.
+        dict: As :func:`gather`, without ``plan`` and ``trainings``. Metrics without a difference to the baseline are
+        left out.
 
     Raises:
         UsageError: The file has no ``metrics``.
@@ -148,8 +149,9 @@ def _entry(experiment: Experiment, variant: str, metric: str) -> dict[str, Any]:
 
 
 def store_results(results_path: PathLike, folder: PathLike) -> Path:
-    """Keep the runs of a plan's ``results.json``. Seeds that an existing file has in addition are kept. Runs replace
-    what a document says of them.
+    """Keep the runs of a plan's ``results.json``.
+
+    Seeds that an existing file has in addition are kept. Runs replace what a document says of them.
 
     Args:
         results_path (str | Path): The ``results.json``.
@@ -171,8 +173,8 @@ def store_results(results_path: PathLike, folder: PathLike) -> Path:
         before = read_json(path, _SCHEMA, "an ablation's results.json")
         for key in ('plan', 'baseline') if before['runs'] else ():
             if before.get(key) != results[key]:
-                raise UsageError(f'"{path}" has another {key} than "{results_path}": remove it, or give the plan a new '
-                                 'name')
+                raise UsageError(f'"{path}" has another {key} than "{results_path}": remove it, or give the plan a '
+                                 'new name')
         runs = {**{(run['variant'], run['seed']): run for run in before['runs']}, **runs}
     seeds = sorted({seed for _, seed in runs})
     order = {name: i for i, name in enumerate(dict.fromkeys(variant for variant, _ in runs))}

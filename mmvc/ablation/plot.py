@@ -24,8 +24,8 @@ def plot_results(results: dict[str, Any], path: str) -> None:
     """Plot the paired differences to the baseline with their intervals, and the difference of each seed.
 
     A panel of the picture has the metrics of one kind: on whole frames, on corrupted frames, consistency over time,
-    and, if there are any, all others. Metrics with ``minus`` are left out: their two parts are in the picture. The mean
-    of the baseline stands below the name of a metric.
+    and, if there are any, all others. Metrics with ``minus`` are left out: their two parts are in the picture. The
+    mean of the baseline stands below the name of a metric.
 
     Args:
         results (dict): Result of :func:`gather`.
@@ -34,7 +34,8 @@ def plot_results(results: dict[str, Any], path: str) -> None:
     panels = _sort(results['metrics'])
     variants = [variant for variant in results['summary'] if variant != results['baseline']]
     rows = max(len(metrics) for metrics in panels.values())
-    figure = Figure(figsize=(max(10, 5 * len(panels)), 1.9 + rows * (0.3 + 0.15 * len(variants))), layout='constrained')
+    height = 1.9 + rows * (0.3 + 0.15 * len(variants))
+    figure = Figure(figsize=(max(10, 5 * len(panels)), height), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (title, metrics) in zip(axes, panels.items()):
@@ -55,8 +56,8 @@ def plot_results(results: dict[str, Any], path: str) -> None:
         figure.legend(handles=marks, loc='outside lower center', ncols=len(marks), fontsize=12, frameon=False)
     seeds = ', '.join(map(str, results['seeds']))
     figure.suptitle(f'{results["title"]}\n'
-                    f'mean over the seeds ({seeds}) with {100 * results["level"]:g} % interval, filled if it excludes 0'
-                    + ('; small: one seed' if results['runs'] else ''), fontsize=12)
+                    f'mean over the seeds ({seeds}) with {100 * results["level"]:g} % interval, filled if it excludes '
+                    '0' + ('; small: one seed' if results['runs'] else ''), fontsize=12)
     with atomic_path(path, keep_suffix=True) as draft:
         figure.savefig(draft, dpi=100)
 

@@ -96,8 +96,8 @@ def p_value_of_interval(mean: float, low: float, high: float, n: int, level: flo
         level (float): Confidence level in (0, 1). Defaults to 0.95.
 
     Returns:
-        float: Two-sided p-value. It is as exact as the rounded numbers are. If the interval has no width, it is 1 for a
-        mean of 0, otherwise 0.
+        float: Two-sided p-value. It is as exact as the rounded numbers are. If the interval has no width, it is 1 for
+        a mean of 0, otherwise 0.
     """
     error = (high - low) / 2 / float(stats.t.ppf((1 + level) / 2, n - 1))
     if error == 0:

@@ -58,8 +58,8 @@ def test_numbers_are_computed_from_the_seeds(folder):
         '| | mIoU |', '| --- | ---: |', '| base | 42.0 ± 2.0 |', '| seeds | 40.0, 42.0, 44.0 |', '| one | 42.0 |',
         f'| better | **+10.2 [{low:+.1f}, {high:+.1f}]**† |', f'| same | 42.0 [{low_same:+.1f}, {high_same:+.1f}] |',
         '| paper | 45 |', '',
-        '<sub>3 seeds (0, 1, 2); bold: the 95 % interval (paired t) excludes 0; †: also after the correction for the 2 '
-        'comparisons of the table. Numbers: `raw.json`.</sub>']
+        '<sub>3 seeds (0, 1, 2); bold: the 95 % interval (paired t) excludes 0; †: also after the correction for the '
+        '2 comparisons of the table. Numbers: `raw.json`.</sub>']
 
 
 def test_missing_seeds_are_counted(folder):
@@ -76,8 +76,8 @@ def test_what_a_document_says_is_shown_as_it_is(folder):
     assert DocTables(folder).table('stated') == [
         '| | mIoU |', '| --- | ---: |', '| a | **+2.00 [+0.40, +3.60]** |', '| b | **-1.00** |',
         '| b - a | -0.00 [-0.20, +0.20] |', '| none | |', '',
-        '<sub>3 seeds (0, 1, 2); bold: the 95 % interval (paired t) excludes 0; not corrected for the 3 comparisons of '
-        'the table, because the p-values were not kept; the values of single seeds were not kept. Numbers: '
+        '<sub>3 seeds (0, 1, 2); bold: the 95 % interval (paired t) excludes 0; not corrected for the 3 comparisons '
+        'of the table, because the p-values were not kept; the values of single seeds were not kept. Numbers: '
         '`stated.json`.</sub>']
 
 

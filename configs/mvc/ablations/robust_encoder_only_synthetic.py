@@ -19,8 +19,8 @@ variants = [
             **mask2, 'model.query_dropping': None
         })),
 ]
-# Level 2 of 5: the levels are made for photographs, and on frames of 64 x 96 pixels they are harder. Spatter is rain on
-# the lens.
+# Level 2 of 5: the levels are made for photographs, and on frames of 64 x 96 pixels they are harder. Spatter is rain
+# on the lens.
 level = 2
 kinds = dict(noise='gaussian_noise', blur='defocus_blur', jpeg='jpeg_compression', rain='spatter')
 evaluations = [
@@ -28,7 +28,8 @@ evaluations = [
     *[
         dict(
             name=f'masked{percent}',
-            mask=dict(type='RandomPatchMask', patch_size=patch_size, mask_ratio=percent / 100)) for percent in (30, 50, 70)
+            mask=dict(type='RandomPatchMask', patch_size=patch_size, mask_ratio=percent / 100))
+        for percent in (30, 50, 70)
     ],
     *[
         dict(name=name, corruption=dict(type='CorruptFrames', corruption=kind, severity=level))
@@ -37,8 +38,14 @@ evaluations = [
     dict(name='dropped50', corruption=dict(type='DropFrames', prob=0.5)),
 ]
 of_frames = dict(
-    masked30='30 % hidden', masked50='50 % hidden', masked70='70 % hidden', noise='noise', blur='blur', jpeg='JPEG',
-    rain='rain', dropped50='50 % of frames dropped')
+    masked30='30 % hidden',
+    masked50='50 % hidden',
+    masked70='70 % hidden',
+    noise='noise',
+    blur='blur',
+    jpeg='JPEG',
+    rain='rain',
+    dropped50='50 % of frames dropped')
 of_stages = dict(segmenter='image', online='video')
 metrics = [
     metric for stage, name in of_stages.items() for metric in [

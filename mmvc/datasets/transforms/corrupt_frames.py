@@ -23,8 +23,8 @@ class CorruptFrames(BaseTransform):
 
     The levels are made for photographs of about 224 pixels. On small frames they are harder.
 
-    Place it directly before packing, after the last resize. It works on clips, outside ``TransformBroadcaster``, and on
-    single images. The ground truth stays as it is.
+    Place it directly before packing, after the last resize. It works on clips, outside ``TransformBroadcaster``, and
+    on single images. The ground truth stays as it is.
 
     Required keys: ``img``, uint8 (H, W, 3) in BGR or a list of T of them, at least 32 x 32 pixels; ``video_id`` and
     ``frame_id``, or ``img_path`` of a single image.
@@ -34,8 +34,8 @@ class CorruptFrames(BaseTransform):
     Args:
         corruption (str): Name of the corruption: ``gaussian_noise``, ``shot_noise``, ``impulse_noise``,
             ``speckle_noise``, ``defocus_blur``, ``glass_blur``, ``motion_blur``, ``zoom_blur``, ``gaussian_blur``,
-            ``snow``, ``frost``, ``fog``, ``spatter`` (drops of water at levels 1 to 3, mud at 4 and 5), ``brightness``,
-            ``contrast``, ``saturate``, ``elastic_transform``, ``pixelate`` or ``jpeg_compression``.
+            ``snow``, ``frost``, ``fog``, ``spatter`` (drops of water at levels 1 to 3, mud at 4 and 5),
+            ``brightness``, ``contrast``, ``saturate``, ``elastic_transform``, ``pixelate`` or ``jpeg_compression``.
         severity (int): Level, 1 (weak) to 5 (strong). Defaults to 3.
         seed (int): Another number gives another noise, at least 0. Defaults to 0.
 
@@ -47,7 +47,8 @@ class CorruptFrames(BaseTransform):
     def __init__(self, corruption: str, severity: int = 3, seed: int = 0) -> None:
         self._corrupt, names = _load_corruptions()
         if corruption not in names:
-            raise ValueError(f'CorruptFrames: no corruption "{corruption}", expected one of {", ".join(sorted(names))}')
+            raise ValueError(f'CorruptFrames: no corruption "{corruption}", expected one of '
+                             f'{", ".join(sorted(names))}')
         if severity not in range(1, 6):
             raise ValueError(f'CorruptFrames: severity must be a whole number from 1 to 5, got {severity!r}')
         if seed < 0:
@@ -68,15 +69,18 @@ class CorruptFrames(BaseTransform):
     def _corrupt_frame(self, frame: np.ndarray, name: str) -> np.ndarray:
         height, width = frame.shape[:2]
         if min(height, width) < 32:
-            raise ValueError(f'CorruptFrames: frame "{name}" has {height} x {width} pixels, the corruptions need at least '
-                             '32 x 32: use larger frames')
+            raise ValueError(f'CorruptFrames: frame "{name}" has {height} x {width} pixels, the corruptions need at '
+                             'least 32 x 32: use larger frames')
         if frame.dtype != np.uint8:
             frame = np.rint(frame).clip(0, 255).astype(np.uint8)
         entropy = (self.seed, zlib.crc32(self.corruption.encode()), zlib.crc32(name.encode()))
         options = dict(seed=zlib.crc32(f'{self.seed}/{name}'.encode())) if self.corruption in _WITH_SEED else {}
         with seeded(entropy):
             corrupted = self._corrupt(
-                np.ascontiguousarray(frame[..., ::-1]), severity=self.severity, corruption_name=self.corruption, **options)
+                np.ascontiguousarray(frame[..., ::-1]),
+                severity=self.severity,
+                corruption_name=self.corruption,
+                **options)
         return np.ascontiguousarray(corrupted[..., ::-1])
 
     def __repr__(self) -> str:
