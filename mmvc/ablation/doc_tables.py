@@ -208,7 +208,7 @@ def _caption(experiments: Sequence[Experiment], compared: Compared, has_dagger: 
 def _seeds(experiment: Experiment, seed: Any) -> str:
     """Name the seeds of an experiment."""
     count = len(experiment.seeds)
-    if all(isinstance(one, int) for one in experiment.seeds):
+    if all(str(one).isdigit() for one in experiment.seeds):
         return f'{count} seed{"s" if count > 1 else ""} ({", ".join(map(str, experiment.seeds))})'
     plural = '' if count == 1 else 's'
     return (f'1 training of {count}' if seed is not None and count > 1 else f'{count} training{plural}') + (

@@ -72,6 +72,18 @@ def test_missing_seeds_are_counted(folder):
     assert lines[5] == '| better | +10.0 |' and 'one pair of trainings has no interval. Numbers' in lines[-1]
 
 
+@pytest.mark.parametrize('seeds, caption', [
+    ([0, 1, 2], '3 seeds (0, 1, 2)'), (['0', '1', '2'], '3 seeds (0, 1, 2)'),
+    (['first', 'second', 'third'], '3 trainings, seeds not recorded'),
+])
+def test_seeds_are_stated(folder, seeds, caption):
+    runs = [dict(run, seed=seeds[run['seed']]) for run in RAW['runs']]
+    (folder / 'raw.json').write_text(json.dumps(dict(RAW, seeds=seeds, runs=runs)))
+    (folder / 'tables.yml').write_text(SPECS.replace('seed: 1', f'seed: {seeds[1]!r}'))
+    lines = DocTables(folder).table('raw')
+    assert lines[4] == '| one | 42.0 |' and lines[-1].startswith(f'<sub>{caption};')
+
+
 def test_what_a_document_says_is_shown_as_it_is(folder):
     assert DocTables(folder).table('stated') == [
         '| | mIoU |', '| --- | ---: |', '| a | **+2.00 [+0.40, +3.60]** |', '| b | **-1.00** |',

@@ -1,5 +1,5 @@
-# What the plans about robustness have in common: hidden, corrupted and lost frames, after each stage of an encoder-only
-# model. Spatter is rain on the lens.
+# What the plans about robustness have in common: hidden, corrupted and lost frames, after each stage of an
+# encoder-only model. Spatter is rain on the lens.
 baseline = 'baseline'
 seeds = [0, 1, 2, 3, 4]
 level = 2  # of 5

@@ -1,5 +1,5 @@
-# Is robustness what masking gives the encoder-only model? LVMT in miniature on CamVid: three drives to train on, one clip
-# of 101 frames to test on.
+# Is robustness what masking gives the encoder-only model? LVMT in miniature on CamVid: three drives to train on, one
+# clip of 101 frames to test on.
 _base_ = './_robust.py'
 
 title = 'MVC and dropped keys on the encoder-only model, CamVid'
