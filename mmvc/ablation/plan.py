@@ -117,8 +117,9 @@ class Plan:
     - ``baseline`` (str): the variant that the others are compared with; ``seeds`` (list[int]);
     - ``metrics`` (list[dict]): the columns, see :class:`Metric`. Stages that no metric needs are not trained;
     - ``evaluations`` (list[dict], optional): each has a ``name``. Optional are ``stages`` (list[str]: only these),
-      ``mask`` (dict: a masking transform for the test pipeline), ``overrides`` ({key: value}) and ``attention`` (bool:
-      record the attention of the refiner as ``attention/*``). Defaults to one evaluation, ``'clean'``;
+      ``mask`` (dict: a masking transform for the test pipeline), ``corruption`` (dict: another transform for it, such
+      as ``CorruptFrames`` or ``DropFrames``), ``overrides`` ({key: value}) and ``attention`` (bool: record the
+      attention of the refiner as ``attention/*``). Defaults to one evaluation, ``'clean'``;
     - ``overrides`` (dict, optional): {key: value} for all stages of all variants; ``data_root`` (str, optional);
     - ``data`` (dict, optional): generated videos to train on: ``out_dir``, ``preset``, arguments of
       :func:`make_synthetic_dataset` and of :class:`SyntheticVideoConfig`.
@@ -213,10 +214,10 @@ class Plan:
         """Check the evaluations, and that those of the metrics exist."""
         names = [entry['name'] for entry in self._evaluations]
         for i, entry in enumerate(self._evaluations):
-            unknown = sorted(set(entry) - {'name', 'stages', 'mask', 'overrides', 'attention'})
+            unknown = sorted(set(entry) - {'name', 'stages', 'mask', 'corruption', 'overrides', 'attention'})
             if unknown:
-                raise self._error(f'evaluations[{i}] takes name, stages, mask, overrides and attention, not '
-                                  f'{", ".join(unknown)}')
+                raise self._error(f'evaluations[{i}] takes name, stages, mask, corruption, overrides and attention, '
+                                  f'not {", ".join(unknown)}')
         for metric in self.metrics:
             for name in (metric.evaluation, metric.minus):
                 if name is not None and name not in names:
@@ -292,10 +293,12 @@ class Plan:
         if cfg.get('test_dataloader') is None:
             raise UsageError(f'{source}: config "{cfg.filename}" has no test_dataloader: add one, since the stage is '
                              'evaluated on it')
-        if entry.get('mask'):
-            for dataset in innermost_datasets(cfg.test_dataloader.dataset):
-                *first, packing = dataset['pipeline']
-                dataset['pipeline'] = [*first, dict(prob=1.0, **entry['mask']), packing]
+        added = [dict(prob=1.0, **entry['mask'])] if entry.get('mask') else []
+        if entry.get('corruption'):
+            added.append(dict(entry['corruption']))
+        for dataset in innermost_datasets(cfg.test_dataloader.dataset) if added else []:
+            *first, packing = dataset['pipeline']
+            dataset['pipeline'] = [*first, *added, packing]
         cfg.randomness = dict(cfg.randomness, seed=0)  # the same masks for all seeds of the training
         attention = bool(entry.get('attention'))
         content = short_hash({key: cfg.get(key) for key in _TEST_KEYS}, attention)

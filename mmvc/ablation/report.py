@@ -23,9 +23,11 @@ def to_markdown(results: dict[str, Any]) -> str:
     lines += _table(['variant', *arrows], [
         [name, *(_mean(summary[name][metric], len(results['seeds'])) for metric in names)] for name in summary])
     lines += ['', f'Difference to `{results["baseline"]}`, seed by seed: mean and {level} confidence interval (paired '
-              't-test, not corrected for the number of comparisons). **Bold**: the interval does not contain 0.', '']
+              't-test). **Bold**: the interval does not contain 0. †: also with the correction for the number of '
+              'differences in this table (Benjamini-Yekutieli, false discovery rate '
+              f'{100 - 100 * results["level"]:g} %).', '']
     lines += _table(['variant', *arrows], [
-        [name, *(_difference(summary[name][metric]['difference']) for metric in names)]
+        [name, *(_difference(summary[name][metric]['difference'], results['level']) for metric in names)]
         for name in summary if name != results['baseline']])
     lines += ['', '## Trainings', '', 'Variants that are equal up to a stage share its training.', '']
     lines += _table(['training', 'starts from', 'used by', 'CPU minutes', ''], [
@@ -47,10 +49,27 @@ def _mean(entry: dict[str, Any], num_seeds: int) -> str:
     return text if entry['n'] == num_seeds else f'{text} ({entry["n"]})'
 
 
-def _difference(entry: dict[str, Any]) -> str:
+def _difference(entry: dict[str, Any], level: float) -> str:
     if entry is None or entry['mean'] is None:
         return '-'
     if entry['low'] is None:
         return f'{entry["mean"]:+.2f}'
     text = f'{entry["mean"]:+.2f} [{entry["low"]:+.2f}, {entry["high"]:+.2f}]'
-    return text if entry['low'] <= 0 <= entry['high'] else f'**{text}**'
+    return mark_difference(text, entry, level)
+
+
+def mark_difference(text: str, entry: dict[str, Any], level: float) -> str:
+    """Make a difference bold if its interval does not contain 0; add † if this survives the correction.
+
+    Args:
+        text (str): The difference as text.
+        entry (dict): The difference, see :func:`summarize`.
+        level (float): Confidence level of the intervals.
+
+    Returns:
+        str: Markdown.
+    """
+    if entry['low'] is None or entry['low'] <= 0 <= entry['high']:
+        return text
+    adjusted = entry.get('p_adjusted')
+    return f'**{text}**' + ('†' if adjusted is not None and adjusted <= 1 - level else '')

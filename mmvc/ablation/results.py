@@ -1,12 +1,11 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Gather the numbers of all runs of a plan."""
 
-import math
 from typing import Any
 
 from .plan import Metric, Plan, Run
-from .statistics import describe, paired_difference
 from .store import Store
+from .summary import summarize
 
 
 def gather(plan: Plan, store: Store, level: float = 0.95) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> dict[str, Any]:
           ``numbers`` by stage and evaluation. What is not finished is missing;
         - ``trainings``: for each training, ``stage``, ``seed``, ``starts_from``, ``used_by``, ``done`` and ``cost``;
         - ``summary``: variant -> metric -> ``mean``, ``std``, ``n`` and ``difference`` to the baseline over the common
-          seeds (``mean``, ``low``, ``high``, ``p``, ``n``; None for the baseline itself).
+          seeds, see :func:`summarize`.
     """
     runs: list[dict[str, Any]] = [
         dict(variant=run.variant, seed=run.seed,
@@ -33,14 +32,6 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> dict[str, Any]:
              values={metric.name: value for metric in plan.metrics
                      if (value := _value(run, metric, store)) is not None},
              numbers=_all_numbers(run, store)) for run in plan.runs]
-    by_variant: dict[str, dict[int, dict[str, float]]] = {variant['name']: {} for variant in plan.variants}
-    for run in runs:
-        by_variant[run['variant']][run['seed']] = run['values']
-    summary = {
-        name: {metric.name: _summarize(metric.name, values, None if name == plan.baseline else
-                                       by_variant[plan.baseline], level) for metric in plan.metrics}
-        for name, values in by_variant.items()
-    }
     trainings = {
         training.key: dict(
             stage=training.stage,
@@ -60,7 +51,8 @@ def gather(plan: Plan, store: Store, level: float = 0.95) -> dict[str, Any]:
         metrics=[dict(vars(metric)) for metric in plan.metrics],
         runs=runs,
         trainings=trainings,
-        summary=summary)
+        summary=summarize(runs, [variant['name'] for variant in plan.variants],
+                          [metric.name for metric in plan.metrics], plan.baseline, level))
 
 
 def _value(run: Run, metric: Metric, store: Store) -> float | None:
@@ -85,20 +77,3 @@ def _all_numbers(run: Run, store: Store) -> dict[str, dict[str, dict[str, float]
         if numbers is not None:
             found.setdefault(stage, {})[evaluation] = numbers
     return found
-
-
-def _summarize(metric: str, by_seed: dict[int, dict[str, float]], baseline: dict[int, dict[str, float]] | None,
-               level: float) -> dict[str, Any]:
-    """Describe a metric of a variant, and compare it with the baseline over the common seeds."""
-    values: list[float] = [numbers[metric] for numbers in by_seed.values() if metric in numbers]
-    entry: dict[str, Any] = dict(describe(values)._asdict(), difference=None)
-    if baseline is not None:
-        common = [seed for seed, numbers in by_seed.items() if metric in numbers and metric in baseline[seed]]
-        entry['difference'] = _defined(paired_difference([by_seed[seed][metric] for seed in common],
-                                                         [baseline[seed][metric] for seed in common], level)._asdict())
-    return _defined(entry)
-
-
-def _defined(entry: dict[str, Any]) -> dict[str, Any]:
-    """Replace NaN, which JSON does not have, by None."""
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in entry.items()}

@@ -56,7 +56,7 @@ def test_numbers_are_gathered(trained):
     assert results['summary']['late']['mIoU online']['difference']['mean'] == 0
     # its numbers have another name in testing, so they are missing
     assert results['summary']['tested']['mIoU'] == dict(mean=None, std=None, n=0, difference=dict(
-        mean=None, low=None, high=None, p=None, n=0))
+        mean=None, low=None, high=None, p=None, n=0, p_adjusted=None))
     run = results['runs'][0]
     clean, hard = (run['numbers']['offline'][name]['tiny/mIoU'] for name in ('clean', 'hard'))
     assert run['values']['loss'] == pytest.approx(hard - clean)

@@ -8,6 +8,7 @@ from mmvc.ablation import Plan
 from mmvc.ablation.config_hash import short_hash
 from mmvc.ablation.overrides import apply_overrides
 from mmvc.registry import TRANSFORMS
+from mmvc.utils.dataset_configs import innermost_datasets
 from mmvc.utils.errors import UsageError
 from tests.helpers.tiny_plan import PLAN, write_plan
 
@@ -118,6 +119,26 @@ def test_plans_of_the_repository(name):
     for training in plan.trainings.values():
         masks = [transform for transform in training.cfg.train_dataloader.dataset.pipeline
                  if transform['type'] in ('RandomPatchMask', 'TubeMask')]
-        assert len(masks) == (training.stage != 'offline')
+        # the baseline may be a config without masks
+        assert len(masks) == (training.stage != 'offline') or training.used_by == [plan.baseline] and not masks
         for mask in masks:
             TRANSFORMS.build(mask)
+        for evaluation in training.evaluations.values():
+            dataset, *_ = innermost_datasets(evaluation.cfg.test_dataloader.dataset)
+            for transform in dataset['pipeline']:
+                if transform['type'] in ('RandomPatchMask', 'DropFrames', 'CorruptFrames'):
+                    TRANSFORMS.build(transform)
+
+
+def test_corruptions_of_an_evaluation_come_before_packing():
+    plan = Plan(str(PLANS / 'robust_encoder_only_synthetic.py'), seeds=[0], variants=['mvc'])
+    training = next(iter(plan.trainings.values()))
+    tests = {evaluation.name: evaluation for evaluation in training.evaluations.values()}
+    pipelines = {name: list(innermost_datasets(test.cfg.test_dataloader.dataset))[0]['pipeline']
+                 for name, test in tests.items()}
+    assert [step['type'] for step in pipelines['clean']] == [
+        'SampleAllFrames', 'TransformBroadcaster', 'PackVideoSegInputs']
+    assert pipelines['noise'][-2] == dict(type='CorruptFrames', corruption='gaussian_noise', severity=2)
+    assert pipelines['dropped50'][-2] == dict(type='DropFrames', prob=0.5)
+    assert all(pipeline[-1]['type'] == 'PackVideoSegInputs' for pipeline in pipelines.values())
+    assert len({test.key for test in tests.values()}) == 9

@@ -147,3 +147,26 @@ def test_help_has_examples(run, name, capsys, monkeypatch):
         runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
     text = capsys.readouterr().out
     assert caught.value.code == 0 and f'python tools/analysis_tools/{name}.py' in text and 'examples:' in text
+
+
+def test_tables_of_documents(run, tmp_path):
+    """Keep the results of a plan, write the table of a page, compare, plot."""
+    metrics = [dict(name='mIoU', stage='a', number='vss/mIoU', evaluation='clean', minus=None, higher_is_better=True)]
+    runs = [dict(variant=name, seed=seed, values=dict(mIoU=base + seed)) for name, base in (('base', 40), ('a', 50))
+            for seed in (0, 1)]
+    (tmp_path / 'results.json').write_text(json.dumps(dict(
+        title='t', plan='configs/p.py', baseline='base', seeds=[0, 1], level=0.95, metrics=metrics, runs=runs)))
+    (tmp_path / 'tables.yml').write_text(
+        'name: {data: p, columns: [{label: mIoU, metric: mIoU}], rows: [{label: a, variant: a}]}')
+    page = tmp_path / 'page.md'
+    page.write_text('<!-- table: name -->\n<!-- end -->\n')
+    arguments = [page, '--data', tmp_path]
+    assert 'p.json" does not exist' in run('experiment_tables', *arguments)
+    shown = run('experiment_tables', *arguments, '--add', tmp_path / 'results.json', '--picture', 'p',
+                tmp_path / 'p.png')
+    assert 'p.json: written' in shown and 'page.md: tables written' in shown
+    assert '| a | 50.5 |' in page.read_text() and cv2.imread(str(tmp_path / 'p.png')).shape[1] >= 900
+    assert 'all tables agree' in run('experiment_tables', *arguments, '--check')
+    page.write_text(page.read_text().replace('50.5', '50.6'))
+    assert 'without --check' in run('experiment_tables', *arguments, '--check')
+    assert '--check writes nothing' in run('experiment_tables', *arguments, '--check', '--add', 'results.json')

@@ -1,6 +1,8 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from .augment_on_demand import AugmentOnDemand
 from .clip_sampling import SampleAllFrames, SampleClip
+from .corrupt_frames import CorruptFrames
+from .drop_frames import DropFrames
 from .formatting import PackVideoSegInputs
 from .instance_loading import LoadFrameInstances
 from .loading import LoadFrameFromFile, LoadVideoSegAnnotations
@@ -10,6 +12,7 @@ from .rotate_pseudo_video import RotatePseudoVideo
 from .tube_mask import TubeMask
 
 __all__ = [
-    'AugmentOnDemand', 'LoadFrameFromFile', 'LoadFrameInstances', 'LoadVideoSegAnnotations', 'MovingCrop',
-    'PackVideoSegInputs', 'RandomPatchMask', 'RotatePseudoVideo', 'SampleAllFrames', 'SampleClip', 'TubeMask'
+    'AugmentOnDemand', 'CorruptFrames', 'DropFrames', 'LoadFrameFromFile', 'LoadFrameInstances',
+    'LoadVideoSegAnnotations', 'MovingCrop', 'PackVideoSegInputs', 'RandomPatchMask', 'RotatePseudoVideo',
+    'SampleAllFrames', 'SampleClip', 'TubeMask'
 ]
