@@ -9,11 +9,6 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 import argparse
 import sys
 
-from mmvc.ablation.doc_pages import DocTables, refresh_pages
-from mmvc.ablation.experiment import Experiment, store_results, to_results
-from mmvc.ablation.plot import plot_results
-from mmvc.engine import report_errors
-
 EPILOG = """
 A page marks where a table stands:
   <!-- table: NAME -->
@@ -53,6 +48,11 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    # these take seconds to import, and --help does not need them
+    from mmvc.ablation.doc_pages import DocTables, refresh_pages
+    from mmvc.ablation.experiment import Experiment, store_results, to_results
+    from mmvc.ablation.plot import plot_results
+    from mmvc.engine import report_errors
     with report_errors():
         for path in args.add:
             print(f'{store_results(path, args.data)}: written')
