@@ -7,6 +7,7 @@ the import of mmengine then ends with the connection, so nobody uses mmengine be
 """
 
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -35,21 +36,31 @@ def connect() -> None:
 class _WaitForMmengine(MetaPathFinder):
     """Connects the package right after the first import of mmengine, within this import."""
 
+    def __init__(self) -> None:
+        self._thread = threading.local()
+
     def find_spec(self, name: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
         """Find mmengine as the other finders do, and add a step to its execution."""
-        if name != _MMENGINE:
+        # a finder that asks all others, such as one of these that an earlier import of mmvc has left, asks this one too
+        if name != _MMENGINE or getattr(self._thread, 'is_asking', False):
             return None
-        others = [finder for finder in sys.meta_path if finder is not self]
-        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+        self._thread.is_asking = True
+        try:
+            others = [finder for finder in sys.meta_path if finder is not self]
+            spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
+        finally:
+            self._thread.is_asking = False
         loader: Any = spec and spec.loader
         if loader is not None:
             execute = loader.exec_module
 
             def execute_and_connect(module: ModuleType) -> None:
                 execute(module)
-                connect()
-                sys.meta_path.remove(self)  # after a failure, the next import tries again
+                # a zip file has one loader for all of its modules; it may have got this step more than once
+                if module.__name__ == _MMENGINE and self in sys.meta_path:
+                    connect()
+                    sys.meta_path.remove(self)  # after a failure, the next import tries again
 
             loader.exec_module = execute_and_connect
         return spec

@@ -5,6 +5,8 @@ import importlib
 import importlib.util
 import subprocess
 import sys
+import zipfile
+from importlib.abc import MetaPathFinder
 
 import pytest
 
@@ -52,6 +54,46 @@ def test_it_waits_for_the_import(waiting):
     assert waiting == [True] and sys.meta_path == before
     openmmlab.connect_when_needed()
     assert waiting == [True, True] and sys.meta_path == before, 'it is imported already'
+
+
+def test_it_may_wait_twice(waiting):
+    """After a reload of the package, or a second import of it."""
+    before = list(sys.meta_path)
+    openmmlab.connect_when_needed()
+    openmmlab.connect_when_needed()
+    assert importlib.util.find_spec('slow_engine') is not None
+    importlib.import_module('slow_engine')
+    assert set(waiting) == {True} and sys.meta_path == before
+
+
+def test_a_finder_that_asks_all_others(waiting):
+    """As those of packages that hook into imports themselves."""
+
+    class Asking(MetaPathFinder):
+        asked = False
+
+        def find_spec(self, name, path=None, target=None):
+            if name != 'slow_engine' or self.asked:
+                return None
+            self.asked = True
+            return importlib.util.find_spec(name)
+
+    sys.meta_path.insert(0, Asking())
+    openmmlab.connect_when_needed()
+    importlib.import_module('slow_engine')
+    assert waiting == [True]
+
+
+def test_a_zip_file(waiting, tmp_path):
+    """One loader has all of its modules."""
+    with zipfile.ZipFile(tmp_path / 'x.zip', 'w') as archive:
+        archive.writestr('slow_engine/__init__.py', 'from . import config; READY = True\n')
+        archive.writestr('slow_engine/config.py', '')
+    sys.path.insert(0, str(tmp_path / 'x.zip'))
+    openmmlab.connect_when_needed()
+    importlib.util.find_spec('slow_engine')
+    importlib.import_module('slow_engine')
+    assert waiting == [True]
 
 
 def test_a_failure_is_tried_again(waiting, monkeypatch):

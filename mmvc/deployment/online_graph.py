@@ -74,7 +74,7 @@ def _step_of(model: BaseVideoSegmentor) -> tuple[Callable[..., _Output], Sequenc
         raise UsageError(f'{name} refines a video as a whole, so there is no graph that takes frame after frame: '
                          'export the online stage of the config (--stage online) with its checkpoint')
     if isinstance(model, DVISOnline):
-        shape = (1, model.head.query_embed.num_embeddings, model.tracker.post_norm.normalized_shape[0])
+        shape = (1, model.head.query_embed.num_embeddings, model.tracker.post_norm.weight.numel())
         return _dvis_step, [StateTensor('track', shape), StateTensor('last_embeds', shape)]
     if isinstance(model, EncoderOnlySegmentor):
         return _encoder_only_step, [StateTensor('queries', (1, *model.query_embed.weight.shape))]

@@ -31,7 +31,7 @@ def set_threads() -> None:
     if not any(name in os.environ for name in WAIT_VARIABLES):
         os.environ.update(_SHORT_SPIN)
     cores = usable_cores()
-    if COUNT_VARIABLE not in os.environ and cores < _allowed_cores():  # OpenMP knows the affinity, but no quota
+    if not os.environ.get(COUNT_VARIABLE) and cores < _allowed_cores():  # OpenMP knows the affinity, but no quota
         os.environ[COUNT_VARIABLE] = _chosen[COUNT_VARIABLE] = str(cores)
 
 
@@ -58,7 +58,7 @@ def child_environment(processes: int) -> dict[str, str]:
         user has set stays.
     """
     environment = dict(os.environ)
-    if environment.get(COUNT_VARIABLE) == _chosen.get(COUNT_VARIABLE):
+    if (environment.get(COUNT_VARIABLE) or None) == _chosen.get(COUNT_VARIABLE):  # OpenMP ignores an empty one
         environment[COUNT_VARIABLE] = str(threads_per_process(processes))
     environment.setdefault('MKL_NUM_THREADS', environment[COUNT_VARIABLE])  # mmengine would set 1
     return environment
@@ -85,11 +85,11 @@ def _allowed_cores() -> int:
 def _quotas(root: Path) -> Iterator[float]:
     """The quota in cores of each control group that this process is in; nothing for those without a quota."""
     try:
-        groups = (root / 'proc/self/cgroup').read_text().splitlines()
+        groups = (root / 'proc/self/cgroup').read_text(errors='surrogateescape').split('\n')
     except OSError:  # no Linux
         return
     for group in groups:
-        _, controllers, path = group.split(':', 2)
+        _, controllers, path = group.split(':', 2) if group.count(':') > 1 else ('', 'unknown', '')
         if controllers == '':  # version 2
             mounts = ['sys/fs/cgroup', 'sys/fs/cgroup/unified']
         elif 'cpu' in controllers.split(','):

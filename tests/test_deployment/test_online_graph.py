@@ -9,13 +9,17 @@ from mmvc.utils.errors import UsageError
 from tests.helpers import tiny_encoder_only
 from tests.helpers.tiny_graphs import build, graph_config
 
-KINDS = ['MinVIS', 'DVISOnline', 'videomt', 'lvmt', 'image']
-SLOW = [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ('MinVIS', 'videomt'))) for kind in KINDS]
+KINDS = ['MinVIS', 'DVISOnline', 'grouped norm', 'videomt', 'lvmt', 'image']
+SLOW = [pytest.param(kind, marks=[pytest.mark.slow] * (kind in ('MinVIS', 'DVISOnline', 'videomt'))) for kind in KINDS]
 
 
 def model_of(kind):
     if kind == 'image':
         return tiny_encoder_only.build_model(tiny_encoder_only.image_stage('videomt')).eval()
+    if kind == 'grouped norm':  # as in the small configs
+        cfg = graph_config('DVISOnline')
+        cfg.model.tracker.update(norm_groups=2)
+        return build(cfg)
     return build(graph_config(kind))
 
 

@@ -52,6 +52,14 @@ def test_no_more_threads_than_the_quota_has_cores(fresh, monkeypatch):
     assert os.environ['OMP_NUM_THREADS'] == '6' == child_environment(2)['OMP_NUM_THREADS'], 'the user set it'
 
 
+def test_an_empty_variable_is_no_choice(fresh, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '')
+    assert child_environment(2)['OMP_NUM_THREADS'] == '4'
+    fresh(2)
+    set_threads()
+    assert os.environ['OMP_NUM_THREADS'] == '2'
+
+
 def test_nothing_is_pretended_once_torch_is_imported(fresh, monkeypatch):
     monkeypatch.setitem(threads.sys.modules, 'torch', object())
     fresh(2)
@@ -77,6 +85,7 @@ def test_processes_share_the_cores(fresh):
     (8, {'proc/self/cgroup': '1:cpu:/\n', 'sys/fs/cgroup/cpu/cpu.cfs_quota_us': '-1\n',
          'sys/fs/cgroup/cpu/cpu.cfs_period_us': '100000\n'}),
     (8, {'proc/self/cgroup': '0::/\n', 'sys/fs/cgroup/cpu.max': 'nonsense\n'}),
+    (2, {'proc/self/cgroup': '\n0::/a\x85b\n?\n', 'sys/fs/cgroup/a\x85b/cpu.max': '200000 100000\n'}),
 ])
 def test_quotas_of_control_groups(monkeypatch, tmp_path, cores, files):
     monkeypatch.setattr(threads, '_allowed_cores', lambda: 8)
