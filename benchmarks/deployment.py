@@ -17,7 +17,6 @@ of generated videos, if the model has their classes.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -56,6 +55,7 @@ def run_row(row: dict) -> dict:
     import numpy as np
     import torch
 
+    from benchmarks.inference import memory_mb
     from mmvc.apis import VideoSegInferencer
     from mmvc.models.cpu import use_cpu_kernels
     from mmvc.utils import keep_freed_memory
@@ -71,7 +71,7 @@ def run_row(row: dict) -> dict:
     first = next(videos(row))[0]
     for _ in inferencer.stream(first[:WARM_UP]):
         pass
-    figures = dict(load=load, base_mb=memory_mb('VmRSS'), frames=0, wall=0., cpu=0.)
+    figures = dict(load=load, base_mb=memory_mb(peak=False), frames=0, wall=0., cpu=0.)
     maps, truths = [], []
     for frames, truth in videos(row):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -81,7 +81,7 @@ def run_row(row: dict) -> dict:
         figures['frames'] += len(results)
         maps += [result.encode().class_map() for result in results]
         truths += list(truth)
-    figures['peak_mb'] = memory_mb('VmHWM')
+    figures['peak_mb'] = memory_mb(peak=True)
     figures['bytes'] = sum(value.numel() * value.element_size() for value in inferencer.model.state_dict().values())
     np.savez_compressed(row['labels'], maps=np.stack(maps))
     figures['miou'] = miou(maps, truths, inferencer.dataset_meta['classes'])
@@ -120,15 +120,6 @@ def miou(maps: list, truths: list, classes: tuple) -> float | None:
     for predicted, truth in zip(maps, truths):
         matrix.update(predicted, truth)
     return float(semantic_scores(matrix.counts)['mIoU'])
-
-
-def memory_mb(name: str) -> float:
-    """Resident memory of this process: now (``VmRSS``) or at most (``VmHWM``)."""
-    try:
-        status = dict(line.split(':', 1) for line in Path('/proc/self/status').read_text().splitlines())
-        return int(status[name].split()[0]) / 1024
-    except (OSError, KeyError):  # not Linux: only the peak is available
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == 'darwin' else 1024)
 
 
 # --- all rows ---

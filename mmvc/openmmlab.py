@@ -42,7 +42,7 @@ class _WaitForMmengine(MetaPathFinder):
     def find_spec(self, name: str, path: Sequence[str] | None = None,
                   target: ModuleType | None = None) -> ModuleSpec | None:
         """Find mmengine as the other finders do, and add a step to its execution."""
-        # a finder that asks all others, such as one of these that an earlier import of mmvc has left, asks this one too
+        # another finder that asks all others, as one that an earlier import of mmvc has left, asks this one too
         if name != _MMENGINE or getattr(self._thread, 'is_asking', False):
             return None
         self._thread.is_asking = True

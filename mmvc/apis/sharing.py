@@ -64,8 +64,8 @@ def shared_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[str,
 def halved_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Store weights in half precision, which halves the file. Loading them into a model restores its precision.
 
-    Biases, and the weights and statistics of normalisation stay as they are: they take hardly any space, and variances
-    may be too small for float16.
+    Vectors stay as they are, so biases and batch norm: they take hardly any space, and variances may be too small for
+    float16.
 
     Args:
         weights (Mapping): Finite weights by name.

@@ -16,6 +16,7 @@ VERSION = 1
 _SCHEMA: dict[str, type] = dict(
     model=str, task=str, classes=list, palette=list, input=dict, outputs=list, state=list, mask_stride=int,
     postprocessor=dict, int8=bool, versions=dict, config=str, sha256=str)
+_ITEMS: dict[str, type] = dict(classes=str, palette=list, outputs=dict, state=dict)
 
 
 @dataclass
@@ -103,6 +104,10 @@ class GraphDescription:
         for key, kind in _SCHEMA.items():
             if not isinstance(content.get(key), kind):
                 raise UsageError(f'"{path}": "{key}" is missing or of another type than {kind.__name__}: export the '
+                                 'model again')
+        for key, kind in _ITEMS.items():
+            if not all(isinstance(item, kind) for item in content[key]):
+                raise UsageError(f'"{path}": an entry of "{key}" is of another type than {kind.__name__}: export the '
                                  'model again')
         if file_digest(graph) != content['sha256']:
             raise UsageError(f'"{path.name}" describes another file than "{graph}" (the SHA-256 differs): copy both '

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from mmvc.models.video_segmentors import BaseVideoSegmentor
-from mmvc.utils.atomic import require_writable
+from mmvc.utils.atomic import atomic_path, require_writable
 from mmvc.utils.errors import UsageError
 from mmvc.version import __version__
 
 from .checking import largest_differences
 from .description import GraphDescription
 from .online_graph import OUTPUTS, OnlineGraph
+from .packages import require_package
 from .quantization import quantize_weights
 from .tracing import FRAME, exportable, state_names, trace, write_onnx, write_torch_export
 
 #: format -> suffix of its files
 FORMATS = {'onnx': '.onnx', 'torch-export': '.pt2'}
-_PACKAGES = ('torch', 'onnx', 'onnxscript', 'onnxruntime')
+_PACKAGES_OF_ONNX = ('onnx', 'onnxscript', 'onnxruntime')
 
 
 @dataclass(frozen=True)
@@ -97,20 +98,22 @@ def export_model(model: BaseVideoSegmentor,
     if path.suffix != suffix:
         raise UsageError(f'a file of {settings.format} ends in {suffix}, got "{path.name}"')
     require_writable(path.parent)
-    with exportable(model) as graph:
+    for package in _PACKAGES_OF_ONNX if settings.format == 'onnx' else ():
+        require_package(package, 'the export to ONNX')  # tracing takes minutes
+    with exportable(model) as graph, atomic_path(path, sync=True, keep_suffix=True) as draft:
         multiple_of = max(model.data_preprocessor.pad_size_divisor, 1)
         description = _describe(graph, multiple_of, task, dataset_meta, postprocessor, config, settings)
         report('trace the model')
         program = trace(graph, multiple_of, settings.size)
         report(f'write {path.name}')
         if settings.format == 'torch-export':
-            write_torch_export(program, path)
+            write_torch_export(program, draft)
             differences = None
         else:
-            _write_onnx(program, graph, path, settings.int8)
+            _write_onnx(program, graph, draft, settings.int8)
             report('compare it with PyTorch')
-            differences = largest_differences(path, graph, multiple_of, settings.size)
-        return Export(path, description.write(path), differences)
+            differences = largest_differences(draft, graph, multiple_of, settings.size)
+    return Export(path, description.write(path), differences)
 
 
 def _write_onnx(program: Any, graph: OnlineGraph, path: Path, int8: bool) -> None:
@@ -155,7 +158,7 @@ def _describe(graph: OnlineGraph, multiple_of: int, task: str, dataset_meta: dic
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in _PACKAGES:
+    for package in ('torch', *_PACKAGES_OF_ONNX):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

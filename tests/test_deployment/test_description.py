@@ -42,7 +42,8 @@ def test_the_description_of_another_graph(described):
 
 @pytest.mark.parametrize('change, message', [
     (dict(format='other'), 'does not describe a graph of mmvc'), (dict(version=9), 'version 9'),
-    (dict(classes=None), '"classes" is missing or of another type than list')])
+    (dict(classes=None), '"classes" is missing or of another type than list'),
+    (dict(state=[1]), 'an entry of "state" is of another type than dict')])
 def test_a_description_that_is_not_ours(described, change, message):
     path = description_path(described)
     path.write_text(json.dumps(dict(json.loads(path.read_text()), **change)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmvc.deployment import packages
+from mmvc.deployment import exporting, packages
 from mmvc.deployment.checking import largest_differences
 from mmvc.deployment.exporting import ExportSettings
 from mmvc.deployment.tracing import exportable
@@ -102,3 +102,30 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setattr(packages.importlib, 'import_module', fail)
     with pytest.raises(UsageError, match='the export to ONNX needs the package onnx.*requirements/deployment.txt'):
         packages.require_package('onnx', 'the export to ONNX')
+
+
+def test_nothing_is_left_of_an_export_that_fails(tmp_path, monkeypatch):
+    cfg = graph_config('videomt')
+    model = build(cfg)
+    monkeypatch.setattr(exporting, 'require_package', lambda name, purpose: None)
+    monkeypatch.setattr(exporting, 'trace', lambda *args: None)
+    monkeypatch.setattr(exporting, 'write_onnx', lambda program, graph, path: path.write_bytes(b'a graph'))
+
+    def fail(*args):
+        raise UsageError('cannot be loaded')
+
+    monkeypatch.setattr(exporting, 'largest_differences', fail)
+    with pytest.raises(UsageError, match='cannot be loaded'):
+        export(cfg, model, tmp_path / 'x.onnx')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_packages_are_asked_for_before_the_tracing(tmp_path, monkeypatch):
+    def missing(name, purpose):
+        raise UsageError(f'{name} is missing')
+
+    cfg = graph_config('videomt')
+    monkeypatch.setattr(exporting, 'require_package', missing)
+    monkeypatch.setattr(exporting, 'trace', lambda *args: pytest.fail('it was traced'))
+    with pytest.raises(UsageError, match='onnx is missing'):
+        export(cfg, build(cfg), tmp_path / 'x.onnx')

@@ -64,7 +64,8 @@ class CheckWeightsHook(Hook):
                                       f'checkpoint, and would stay random for good:\n  {_listed(absent)}')
         new = [line.removesuffix(_ABSENT) for line in weight_mismatches(model, state_dict) if line.endswith(_ABSENT)]
         if new and not lines:
-            print_log(f'The checkpoint lacks {_parts(new)}: these weights start from random values', logger='current')
+            print_log(f'The checkpoint lacks {_parts(new)}: they start as the model initialises them',
+                      logger='current')
         if lines:
             print_log(f'{differing}\nThey start from random values', logger='current', level=logging.WARNING)
 

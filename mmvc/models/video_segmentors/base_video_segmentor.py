@@ -2,7 +2,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -14,22 +14,15 @@ from torch import Tensor, nn
 from mmvc.registry import TASK_UTILS
 from mmvc.utils.arguments import check_number
 from mmvc.utils.errors import DataError, naming_video
-from mmvc.utils.patch_mask import expand_patch_mask
 
-from ..cpu import cpu_kernels_enabled
 from ..cpu.inference import CPUInference
 from ..task_modules.postprocessors.video_prediction import VideoPrediction, require_no_nan
 from ..utils.feature_store import FeatureStore
 from ..utils.keyframes import KeyframeStore, PropagatedMasks, split_at_keyframes
 from ..utils.targets import get_sample_weights
+from .clip_parts import pixels_to_hide, select_frames, share_of_labels
 from .two_passes import CLEAN, MASKED, Chunk, train_pass_by_pass
-
-
-class ProcessedWindow(NamedTuple):
-    """Consecutive frames that have passed through the network."""
-    output: dict[str, Tensor]
-    padded_shape: tuple[int, int]
-    img_shape: tuple[int, int]
+from .windows import ProcessedWindow, join_windows, max_frames_at_once
 
 
 class BaseVideoSegmentor(BaseModel):
@@ -229,11 +222,11 @@ class BaseVideoSegmentor(BaseModel):
         if chunk is not None:
             inputs, carried = inputs[:, chunk.frames], dict(carried=chunk.carried)
             chunk.carried.clips = data_samples
-            data_samples = [_select_frames(sample, chunk.frames) for sample in data_samples]
-            share = _share_of_labels(data_samples, chunk.carried.clips, inputs.device)
+            data_samples = [select_frames(sample, chunk.frames) for sample in data_samples]
+            share = share_of_labels(data_samples, chunk.carried.clips, inputs.device)
         if name == MASKED:
             sample_weights = inputs.new_full((len(inputs), ), self.masked_loss_weight, dtype=torch.float32)
-            inputs = inputs.masked_fill(_pixels_to_hide(data_samples, inputs), 0.0)
+            inputs = inputs.masked_fill(pixels_to_hide(data_samples, inputs), 0.0)
         else:
             sample_weights = get_sample_weights(data_samples, self.masked_loss_weight, inputs.device)
         losses = self.stage_loss(inputs, data_samples, sample_weights, **carried)
@@ -393,49 +386,3 @@ class BaseVideoSegmentor(BaseModel):
                 with CPUInference():
                     output, state = self.process_window(part, state)
                 yield ProcessedWindow(output, (padded_shape[0], padded_shape[1]), (img_shape[0], img_shape[1]))
-
-
-def max_frames_at_once(inputs: Tensor, window_size: int) -> int:
-    """Window length for inputs (B, T, 3, H, W); 1 on CPU without gradients, where more would only thrash the cache."""
-    is_cpu_inference = inputs.device.type == 'cpu' and cpu_kernels_enabled() and not torch.is_grad_enabled()
-    return 1 if is_cpu_inference else window_size
-
-
-def join_windows(windows: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Join the tensors (B, t, ...) of consecutive windows along time; removes them, so that no video exists twice."""
-    return {name: torch.cat([window.pop(name) for window in windows], dim=1) for name in list(windows[0])}
-
-
-def _select_frames(sample: TrackDataSample, frames: slice) -> TrackDataSample:
-    """Some frames of a clip, as a clip."""
-    selected = TrackDataSample(metainfo=sample.metainfo)
-    selected.video_data_samples = sample.video_data_samples[frames]
-    return selected
-
-
-def _share_of_labels(parts: Sequence[TrackDataSample], clips: Sequence[TrackDataSample],
-                     device: torch.device) -> float | Tensor:
-    """Share of the labelled frames of clips, on all ranks together, that chunks of them have: the weight of a chunk.
-
-    With several ranks this is a collective.
-    """
-    counts = [sum(frame.metainfo.get('labelled', True) for sample in samples for frame in sample)
-              for samples in (parts, clips)]
-    if get_world_size() == 1:
-        return counts[0] / counts[1]
-    total = torch.tensor(counts, dtype=torch.float32, device=device)
-    all_reduce(total)
-    return total[0] / total[1]
-
-
-def _pixels_to_hide(data_samples: Sequence[TrackDataSample], inputs: Tensor) -> Tensor:
-    """Pixels that the masked pass of the form "sum" hides: bool (B, T, 1, H, W)."""
-    frames = [frame for sample in data_samples for frame in sample]
-    height, width = inputs.shape[-2:]
-    hidden = torch.zeros((len(frames), 1, height, width), dtype=torch.bool)
-    for pixels, frame in zip(hidden, frames):
-        mask = frame.metainfo.get('patch_mask')
-        if mask is not None:  # clips of other datasets in the batch may have none
-            h, w = frame.img_shape[:2]
-            pixels[0, :h, :w] = torch.from_numpy(expand_patch_mask(mask, frame.patch_size, h, w))
-    return hidden.view(*inputs.shape[:2], 1, height, width).to(inputs.device)

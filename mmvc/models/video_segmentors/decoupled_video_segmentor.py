@@ -9,7 +9,8 @@ from mmvc.registry import MODELS
 
 from ..cpu.batch_norm_folding import fold_batch_norm
 from ..cpu.inference import CPUInference
-from .base_video_segmentor import BaseVideoSegmentor, join_windows, max_frames_at_once
+from .base_video_segmentor import BaseVideoSegmentor
+from .windows import join_windows, max_frames_at_once
 
 
 class DecoupledVideoSegmentor(BaseVideoSegmentor):

@@ -25,8 +25,9 @@ from ..utils.official_quirks import official_final_order, official_targets
 from ..utils.queries import follow_queries, reorder_queries
 from ..utils.segmenter_cache import SegmenterCache
 from ..utils.targets import clip_targets, cut_to_labelled, frame_targets, labelled_frames
-from .base_video_segmentor import BaseVideoSegmentor, join_windows, max_frames_at_once
+from .base_video_segmentor import BaseVideoSegmentor
 from .two_passes import CarriedQueries, Chunk, split_frames
+from .windows import join_windows, max_frames_at_once
 
 
 class JoinedTokens(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 
-from mmvc.models.video_segmentors import base_video_segmentor
+from mmvc.models.video_segmentors import clip_parts
 from mmvc.utils.errors import UsageError
 from tests.helpers import tiny_encoder_only
 from tests.helpers.masked_clips import mask_clips
@@ -203,17 +203,17 @@ class TestChunks:
         torch.manual_seed(5)
         parts = []
         for chunk in model.chunks(data['inputs']):
-            samples = [base_video_segmentor._select_frames(sample, chunk.frames) for sample in data['data_samples']]
+            samples = [clip_parts.select_frames(sample, chunk.frames) for sample in data['data_samples']]
             parts.append(model.stage_loss(data['inputs'][:, chunk.frames], samples, torch.ones(1), chunk.carried))
         assert_same(total, {name: parts[0][name] / 3 + parts[1][name] * 2 / 3 for name in total})
 
     def test_ranks_agree_on_the_weights(self, monkeypatch):
         """Another rank has 3 labelled frames in the chunk, and 5 in all."""
-        monkeypatch.setattr(base_video_segmentor, 'get_world_size', lambda: 2)
-        monkeypatch.setattr(base_video_segmentor, 'all_reduce', lambda total: total.add_(torch.tensor([3., 5.])))
+        monkeypatch.setattr(clip_parts, 'get_world_size', lambda: 2)
+        monkeypatch.setattr(clip_parts, 'all_reduce', lambda total: total.add_(torch.tensor([3., 5.])))
         clips = hide_batch(make_batch(2, 4, SIZE), [[0], [1, 2]])['data_samples']
-        parts = [base_video_segmentor._select_frames(clip, slice(0, 2)) for clip in clips]
-        assert base_video_segmentor._share_of_labels(parts, clips, torch.device('cpu')) == (2 + 3) / (3 + 5)
+        parts = [clip_parts.select_frames(clip, slice(0, 2)) for clip in clips]
+        assert clip_parts.share_of_labels(parts, clips, torch.device('cpu')) == (2 + 3) / (3 + 5)
 
     def test_backward_through_a_chunk_without_labels(self):
         """Every parameter has a gradient, which distributed training waits for."""

@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 
 from mmvc.models import BaseVideoSegmentor, DVISOffline, DVISOnline, MinVIS
-from mmvc.models.video_segmentors.base_video_segmentor import join_windows
+from mmvc.models.video_segmentors.windows import join_windows
 from mmvc.registry import TASK_UTILS
 from tests.helpers.golden_utils import load_golden
 from tests.helpers.tiny_models import (
