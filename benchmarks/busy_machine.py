@@ -1,8 +1,9 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Measure how the waiting of threads acts on a training step, on inference and on metrics, idle and beside other work.
 
-    python benchmarks/busy_machine.py            # about four minutes on an idle machine
+    python benchmarks/busy_machine.py            # about three minutes on an idle machine
     python benchmarks/busy_machine.py --quick    # about a minute: shows that it runs, the numbers are rough
+    python benchmarks/busy_machine.py --seconds 60    # nine minutes, with more turns
     python benchmarks/busy_machine.py --cpu-time --busy 0    # what spinning costs, on a machine that others use
 
 Threads of OpenMP spin before they sleep. Each row is a way to wait, set by variables of the environment:
@@ -30,7 +31,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ from prettytable import PrettyTable
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.turns import turns  # noqa: E402
 from mmvc.utils.children import start_child  # noqa: E402
+from mmvc.utils.progress import ProgressBars  # noqa: E402
 
 VARIABLES = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS',
              'OMP_PROC_BIND', 'OMP_PLACES')
@@ -59,7 +62,7 @@ MMVC_FIRST = ('mmvc', 'bound')
 TASKS = ('training', 'inference', 'metrics')
 MIN_TURNS, MAX_TURNS = 3, 40
 # what a worker runs: it does a task for each line of its standard input, and prints the seconds
-WORKER = 'import {}, sys; sys.path.insert(0, {!r}); from benchmarks.busy_machine import work; work()'
+WORKER = 'import {}, sys; sys.path.insert(0, {!r}); from benchmarks.busy_machine import work; work({!r})'
 BUSY = 'while True: pass'
 
 
@@ -105,15 +108,16 @@ def metrics() -> Callable[[], None]:
     return score
 
 
-def work() -> None:
-    """Do a task for each line of the standard input, and print the wall and CPU seconds it took."""
+def work(tasks: Sequence[str]) -> None:
+    """Prepare tasks; do one for each line of the standard input, and print the wall and CPU seconds it took."""
     import torch
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
     MMLogger.get_instance('mmengine', log_level='ERROR')
     init_default_scope('mmvc')
     torch.manual_seed(0)
-    functions = dict(training=training_step(), inference=inference(), metrics=metrics())
+    prepare = dict(training=training_step, inference=inference, metrics=metrics)
+    functions = {task: prepare[task]() for task in tasks}
     for function in functions.values():
         function()
     print(json.dumps(dict(threads=torch.get_num_threads())), flush=True)
@@ -128,13 +132,14 @@ class Worker:
 
     Args:
         name (str): Key of ``SETTINGS``.
+        tasks (Sequence[str]): What it can do, some of ``TASKS``.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, tasks: Sequence[str]) -> None:
         environment = {key: value for key, value in os.environ.items() if key not in VARIABLES}
         first = 'mmvc' if name in MMVC_FIRST else 'torch'  # mmvc changes nothing once torch is imported
         environment.update(SETTINGS[name], PYTHONPATH=f'{ROOT}:{os.environ.get("PYTHONPATH", "")}')
-        self.process = start_child([sys.executable, '-W', 'ignore', '-c', WORKER.format(first, str(ROOT))],
+        self.process = start_child([sys.executable, '-W', 'ignore', '-c', WORKER.format(first, str(ROOT), tasks)],
                                    environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def wait(self) -> int:
@@ -173,13 +178,11 @@ def busy_processes(number: int) -> Iterator[None]:
             process.wait()
 
 
-def measure(workers: dict[str, Worker], task: str, seconds: float, cpu_time: bool) -> dict[str, list[float]]:
+def measure(workers: dict[str, Worker], task: str, seconds: float, least: int,
+            cpu_time: bool) -> dict[str, list[float]]:
     """Let the workers do a task in turns; return the wall or CPU seconds of each."""
     times: dict[str, list[float]] = {name: [] for name in workers}
-    end = time.monotonic() + seconds
-    for turn in range(MAX_TURNS):
-        if turn >= MIN_TURNS and time.monotonic() > end:
-            break
+    for turn in turns(MAX_TURNS, seconds, least):
         for name in workers if turn % 2 else reversed(workers):
             times[name].append(workers[name].time(task)[cpu_time])
     return times
@@ -196,26 +199,30 @@ def main() -> None:
     parser.add_argument('--busy', nargs='+', type=int, default=[0, 1, 2], metavar='N',
                         help='numbers of competing processes (default: 0 1 2)')
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=list(TASKS), help='default: all')
-    parser.add_argument('--settings', nargs='+', choices=list(SETTINGS), default=list(SETTINGS),
+    parser.add_argument('--settings', nargs='+', choices=list(SETTINGS),
                         help='ways to wait, besides default and one thread (default: all)')
-    parser.add_argument('--seconds', type=float, default=25, help='for a task and a number of processes (default: 25)')
-    parser.add_argument('--quick', action='store_true', help='as --seconds 3 --busy 0 2')
+    parser.add_argument('--seconds', type=float, default=15,
+                        help='for a task and a number of processes; at least three turns (default: 15)')
+    parser.add_argument('--quick', action='store_true',
+                        help='one turn or three seconds of --settings mmvc passive --busy 0 2')
     parser.add_argument('--cpu-time', action='store_true', help='CPU seconds instead of wall seconds')
     args = parser.parse_args()
+    settings, least = args.settings or list(SETTINGS), MIN_TURNS
     if args.quick:
-        args.seconds, args.busy = 3, [0, 2]
-    names = [name for name in SETTINGS if name in {*args.settings, 'default', 'one thread'}]
+        args.seconds, args.busy, settings, least = 3, [0, 2], args.settings or ['mmvc', 'passive'], 1
+    names = [name for name in SETTINGS if name in {*settings, 'default', 'one thread'}]
     before = os.getloadavg()[0]
-    workers = {name: Worker(name) for name in names}
+    workers = {name: Worker(name, args.tasks) for name in names}
     columns: dict[str, list[str]] = {}
     try:
-        threads = [worker.wait() for worker in workers.values()]
-        for number in args.busy:
-            with busy_processes(number):
-                for task in args.tasks:
-                    times = measure(workers, task, args.seconds, args.cpu_time)
-                    columns[f'{task}{f" + {number}" if number else ", idle"}'] = [
-                        cell(times, name, 'one thread' if number else 'default') for name in names]
+        with ProgressBars('columns') as progress:
+            threads = [worker.wait() for worker in progress.track(workers.values(), len(workers), 'start processes')]
+            combinations = [(number, task) for number in args.busy for task in args.tasks]
+            for number, task in progress.track(combinations, len(combinations), 'measure'):
+                with busy_processes(number):
+                    times = measure(workers, task, args.seconds, least, args.cpu_time)
+                columns[f'{task}{f" + {number}" if number else ", idle"}'] = [
+                    cell(times, name, 'one thread' if number else 'default') for name in names]
     finally:
         for worker in workers.values():
             worker.end()

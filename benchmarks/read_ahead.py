@@ -1,13 +1,14 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Time the segmentation of files with frames that a thread decodes ahead, and without.
 
-    python benchmarks/read_ahead.py                    # 20 frames of 1920 x 1080: a video, and folders of JPEG and PNG
+    python benchmarks/read_ahead.py                    # 12 frames of 1920 x 1080: a video, and folders of JPEG and PNG
     python benchmarks/read_ahead.py --cores 1          # on one core: the thread must not cost anything
-    python benchmarks/read_ahead.py --size 480 864 --rounds 5
+    python benchmarks/read_ahead.py --frames 60 --rounds 5 --seconds 1200
 
-The network is the small online model of the demo with random weights on one thread, so a second core can decode. Both
-forms take turns; the table has the best round of each. "decoding" reads the frames without a network. "waiting" is the
-time in which the network waits for frames.
+The network is the small online model of the demo with random weights on one thread, so a second core can decode; it
+sees the frames with a short side of 360 pixels (--network-size). Both forms take turns; the table has the best round
+of each. "decoding" reads the frames without a network. "waiting" is the time in which the network waits for frames.
+On an idle machine it takes one or two minutes. On a busy one it does fewer rounds, at least one (--seconds).
 """
 
 import argparse
@@ -23,6 +24,9 @@ import numpy as np
 from prettytable import PrettyTable
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.turns import turns  # noqa: E402
+from mmvc.utils.progress import ProgressBars  # noqa: E402
 
 
 def make_frames(count: int, height: int, width: int) -> Iterator[np.ndarray]:
@@ -51,9 +55,13 @@ def write_inputs(folder: Path, count: int, size: tuple[int, int]) -> dict[str, P
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--frames', type=int, default=20)
-    parser.add_argument('--size', nargs=2, type=int, default=(1080, 1920), metavar=('HEIGHT', 'WIDTH'))
-    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--frames', type=int, default=12, help='default: 12')
+    parser.add_argument('--size', nargs=2, type=int, default=(1080, 1920), metavar=('HEIGHT', 'WIDTH'),
+                        help='of the files (default: 1080 1920)')
+    parser.add_argument('--network-size', type=int, default=360, metavar='N',
+                        help='short side of the frames for the network (default: 360)')
+    parser.add_argument('--rounds', type=int, default=3, help='default: 3')
+    parser.add_argument('--seconds', type=float, default=150, help='for all rounds (default: 150)')
     parser.add_argument('--cores', type=int, help='CPU cores that the process may use (default: all)')
     parser.add_argument('--config', default='dvispp/dvispp_r18_synthetic')
     args = parser.parse_args()
@@ -67,7 +75,8 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     torch.manual_seed(0)
-    inferencer = VideoSegInferencer(args.config, stage='online', show_progress=False, device='cpu')
+    inferencer = VideoSegInferencer(args.config, stage='online', show_progress=False, device='cpu',
+                                    size=args.network_size)
 
     def seconds(path: Path, ahead: bool, network: bool = True) -> tuple[float, float, float]:
         """Wall and CPU seconds of a segmentation (or of reading alone), and seconds that it waits for frames."""
@@ -96,17 +105,23 @@ def main() -> None:
 
     table = PrettyTable(['frames from', 'decoding, s', 'in turns, s', 'CPU', 'waiting', 'ahead, s', 'CPU ', 'waiting ',
                          'saved'], align='r')
-    with tempfile.TemporaryDirectory() as folder:
-        for kind, path in write_inputs(Path(folder), args.frames, tuple(args.size)).items():
-            seconds(path, ahead=True)  # warm up
-            decoding = min(seconds(path, ahead=False, network=False) for _ in range(args.rounds))
-            rounds = [(seconds(path, ahead=False), seconds(path, ahead=True)) for _ in range(args.rounds)]
-            in_turns, ahead = (min(form) for form in zip(*rounds))
+    with tempfile.TemporaryDirectory() as folder, ProgressBars('rounds') as progress:
+        inputs = write_inputs(Path(folder), args.frames, tuple(args.size))
+        for _ in inferencer.stream(str(inputs['video']), max_frames=2):  # warm up
+            pass
+        done = []
+        for kind, path in inputs.items():
+            rounds = []
+            for _ in progress.track(turns(args.rounds, args.seconds / len(inputs)), args.rounds, kind):
+                rounds.append((seconds(path, ahead=False, network=False),
+                               seconds(path, ahead=False), seconds(path, ahead=True)))
+            done.append(len(rounds))
+            decoding, in_turns, ahead = (min(form) for form in zip(*rounds))
             table.add_row([kind, f'{decoding[0]:.2f}', *(f'{value:.2f}' for value in (*in_turns, *ahead)),
                            f'{100 * (1 - ahead[0] / in_turns[0]):.0f} %'])
     print(table)
-    print(f'{args.frames} frames of {args.size[1]} x {args.size[0]}, best of {args.rounds} rounds in turns, '
-          f'{len(os.sched_getaffinity(0))} core(s)')
+    print(f'{args.frames} frames of {args.size[1]} x {args.size[0]}, '
+          f'best of {min(done)} to {max(done)} round(s) in turns, {len(os.sched_getaffinity(0))} core(s)')
 
 
 if __name__ == '__main__':

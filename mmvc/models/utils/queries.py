@@ -24,13 +24,15 @@ def match_queries(reference: Tensor, current: Tensor) -> Tensor:
     """
     with torch.autocast(reference.device.type, enabled=False):  # half precision makes ties, which would decide
         similarity = F.normalize(reference.float(), dim=-1) @ F.normalize(current.float(), dim=-1).transpose(1, 2)
+    # A diverging training gives NaN. scipy would raise an error here, before the NaN guard can report the cause, and
+    # the loop of a graph would not end.
+    similarity = torch.where(similarity.isnan(), 0., similarity)
     if is_exporting():
         from .graph_assignment import assign_in_graph  # nothing else needs it
         begins = (reference == 0).flatten(1).all(dim=1)[:, None, None]
         similarity = torch.where(begins, torch.eye(similarity.shape[1], device=similarity.device), similarity)
         return torch.stack([assign_in_graph(matrix) for matrix in -similarity.double()])
-    # A diverging training gives NaN. scipy would raise an error here, before the NaN guard can report the cause.
-    cost = -similarity.nan_to_num(0.0).cpu().numpy()
+    cost = -similarity.cpu().numpy()
     columns = [torch.from_numpy(linear_sum_assignment(matrix)[1]) for matrix in cost]
     return torch.stack(columns).to(current.device)
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
+from mmvc.models.utils import graph_assignment, queries
 from mmvc.models.utils.graph_assignment import assign_in_graph
 
 pytest.importorskip('torch._higher_order_ops.while_loop')
@@ -35,3 +36,16 @@ def test_similar_embeddings():
     moved = F.normalize(embeds + 0.8 * torch.randn(30, 16), dim=1)[torch.randperm(30)]
     cost = -(embeds @ moved.T).double()
     assert assign_in_graph(cost).tolist() == linear_sum_assignment(cost.numpy())[1].tolist()
+
+
+def test_nan_does_not_enter_the_loop(monkeypatch):
+    """It would not end: no path is shorter than another one."""
+    def assign(cost):
+        assert cost.isfinite().all()
+        return assign_in_graph(cost)
+
+    monkeypatch.setattr(queries, 'is_exporting', lambda: True)
+    monkeypatch.setattr(graph_assignment, 'assign_in_graph', assign)
+    current = torch.eye(4)[[1, 0, 3, 2]]
+    current[1] = torch.nan
+    assert sorted(queries.match_queries(torch.eye(4)[None], current[None])[0].tolist()) == [0, 1, 2, 3]
