@@ -74,8 +74,8 @@ PARTS = dict(
         transformer_decoder=dict(
             num_layers=2, layer_cfg=dict(self_attn_cfg=_EMBED, cross_attn_cfg=_EMBED, ffn_cfg=_FFN)),
         **_POINTS),
-    tracker=_SIZES,
-    # the small configs train without this loss and its memory
+    # the small configs train without this noise, this loss and its memory
+    tracker=dict(_SIZES, noise=dict(mode='wa', prob=0.5)),
     refiner=dict(_SIZES, reid_loss=dict(_delete_=True, type='TemporalContrastiveLoss')))
 MMENGINE = {
     'train_cfg.type': 'mmengine.IterBasedTrainLoop',

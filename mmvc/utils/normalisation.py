@@ -36,9 +36,11 @@ def watch_models() -> None:
 
 def _note_model(model: nn.Module, name: str, submodule: nn.Module | None) -> None:
     # the values are taken now: later they may be on a GPU, where the forked workers of a loader cannot read them
-    if name == 'data_preprocessor' and states_normalisation(submodule):
-        _built[:] = [built for built in _built if built.model() is not None]
-        _built.append(_BuiltModel(weakref.ref(model), zero_pixel(submodule)))
+    if name == 'data_preprocessor':
+        # nothing of models that are gone, or of one whose data preprocessor is replaced
+        _built[:] = [built for built in _built if built.model() not in (None, model)]
+        if states_normalisation(submodule):
+            _built.append(_BuiltModel(weakref.ref(model), zero_pixel(submodule)))
 
 
 def states_normalisation(data_preprocessor: nn.Module | None) -> bool:

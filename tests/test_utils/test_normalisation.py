@@ -52,6 +52,14 @@ def test_the_newest_model_in_use_counts():
     assert first is not None
 
 
+def test_a_replaced_data_preprocessor_does_not_count():
+    model = Network(preprocessor(1.))
+    model.data_preprocessor = preprocessor(2.)
+    assert zero_pixel_of_models() == (2, )
+    model.data_preprocessor = BaseDataPreprocessor()
+    assert zero_pixel_of_models() is None
+
+
 def test_models_inside_of_others_do_not_count():
     teacher = Network(preprocessor(7.))
     outer = Network(preprocessor(1.), detector=lambda: Network(preprocessor(2.)), teacher=teacher)
