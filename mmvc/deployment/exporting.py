@@ -16,6 +16,7 @@ from mmvc.version import __version__
 from .checking import largest_differences
 from .description import GraphDescription
 from .online_graph import OUTPUTS, OnlineGraph
+from .packages import require_package
 from .quantization import quantize_weights
 from .tracing import FRAME, exportable, state_names, trace, write_onnx, write_torch_export
 
@@ -97,6 +98,9 @@ def export_model(model: BaseVideoSegmentor,
     if path.suffix != suffix:
         raise UsageError(f'a file of {settings.format} ends in {suffix}, got "{path.name}"')
     require_writable(path.parent)
+    if settings.format == 'onnx':  # before the work, and before an earlier graph is replaced
+        for package in ('onnx', 'onnxscript', 'onnxruntime'):
+            require_package(package, 'the export to ONNX')
     with exportable(model) as graph:
         multiple_of = max(model.data_preprocessor.pad_size_divisor, 1)
         description = _describe(graph, multiple_of, task, dataset_meta, postprocessor, config, settings)

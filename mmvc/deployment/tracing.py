@@ -16,7 +16,6 @@ from mmvc.utils.atomic import atomic_path
 from mmvc.utils.errors import UsageError
 
 from .online_graph import OUTPUTS, OnlineGraph
-from .packages import require_package
 
 FRAME = 'frame'
 _EXAMPLE_SIZE = (2, 3)  # of a frame that is traced, in multiples of its divisor: sides that differ, and are not 1
@@ -97,10 +96,8 @@ def write_onnx(program: torch.export.ExportedProgram, graph: OnlineGraph, path: 
         path (Path): File to write.
 
     Raises:
-        UsageError: A package is missing, or the weights do not fit into one file.
+        UsageError: The weights do not fit into one file.
     """
-    for package in ('onnx', 'onnxscript'):
-        require_package(package, 'the export to ONNX')
     size = sum(value.numel() * value.element_size() for value in program.state_dict.values())
     if size > _MAX_ONNX_BYTES:
         raise UsageError(f'the weights take {size / 2**30:.1f} GiB, and an ONNX file holds 2: use --format '

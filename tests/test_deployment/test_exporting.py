@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +103,12 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setattr(packages.importlib, 'import_module', fail)
     with pytest.raises(UsageError, match='the export to ONNX needs the package onnx.*requirements/deployment.txt'):
         packages.require_package('onnx', 'the export to ONNX')
+
+
+def test_a_missing_package_is_found_before_the_work(tmp_path, monkeypatch):
+    cfg = graph_config('videomt')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    (tmp_path / 'x.onnx').write_bytes(b'an earlier graph')
+    with pytest.raises(UsageError, match='the export to ONNX needs the package onnxruntime'):
+        export(cfg, build(cfg), tmp_path / 'x.onnx')
+    assert (tmp_path / 'x.onnx').read_bytes() == b'an earlier graph'
