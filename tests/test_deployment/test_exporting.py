@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,12 @@ def test_packages_are_asked_for_before_the_tracing(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, 'trace', lambda *args: pytest.fail('it was traced'))
     with pytest.raises(UsageError, match='onnx is missing'):
         export(cfg, build(cfg), tmp_path / 'x.onnx')
+
+
+def test_a_missing_package_is_found_before_the_work(tmp_path, monkeypatch):
+    cfg = graph_config('videomt')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    (tmp_path / 'x.onnx').write_bytes(b'an earlier graph')
+    with pytest.raises(UsageError, match='the export to ONNX needs the package onnxruntime'):
+        export(cfg, build(cfg), tmp_path / 'x.onnx')
+    assert (tmp_path / 'x.onnx').read_bytes() == b'an earlier graph'
