@@ -4,10 +4,10 @@ _base_ = ['../_base_/datasets/synthetic.py', './_every_step.py']
 dataset = dict(type='VSPWDataset', data_root=_base_.data_root, ann_file='val.txt', metainfo=_base_.metainfo)
 baseline = dict(
     config='../dvispp/dvispp_r18_synthetic.py',
-    checkpoint='work_dirs/dvispp/dvispp_r18_synthetic/offline/iter_350.pth')
+    checkpoint='work_dirs/dvispp/dvispp_r18_synthetic/offline/iter_500.pth')
 mvc = dict(
     config='../mvc/dvispp_r18_synthetic.py',
-    checkpoint='work_dirs/mvc/dvispp_r18_synthetic/offline/iter_350.pth')
+    checkpoint='work_dirs/mvc/dvispp_r18_synthetic/offline/iter_500.pth')
 models = {name: baseline if name.startswith('baseline') else mvc for name in _base_.models}
 correction = dict(
     groups=[

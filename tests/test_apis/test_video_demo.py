@@ -50,8 +50,8 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
     given = {}
 
     class Recorder:
-        def __init__(self, *args, stage=None, size=None):
-            given['init'], given['stage'], given['size'] = args, stage, size
+        def __init__(self, *args, **kwargs):
+            given['init'], given['kwargs'] = args, kwargs
 
         def __call__(self, inputs, **kwargs):
             given['call'] = dict(kwargs, inputs=inputs)
@@ -64,14 +64,14 @@ def test_every_option_reaches_the_inferencer(monkeypatch, video_file):
         inputs=str(video_file), out_dir='outputs', formats=['overlay'], online=False, fps=None, alpha=0.6,
         score_thr=0.3, stride=1, max_frames=None, skip_broken=False, return_frames=False,
         keep_going=True, skip_existing=False, side_by_side=False, legend=True)
-    assert given['stage'] is None and given['size'] is None
+    assert given['kwargs'] == dict(stage=None, size=None, backend=None, keyframe_interval=None)
     main([str(video_file), '--model', 'm', '--stage', 's', '--weights', 'w', '--device', 'd', '--window-size', '2',
           '--max-memory', '0.5', '--amp', 'bf16', '--compile', '--cfg-options', 'a.b=1', '--out-dir', 'o', '--formats',
           'rle', 'masks', '--online', '--fps', '5', '--opacity', '0.1', '--score-thr', '0.2', '--stride', '3',
           '--max-frames', '7', '--skip-broken', '--size', '640x360', '--skip-existing', '--side-by-side',
-          '--no-legend'])
-    assert given['init'] == ('m', 'w', 'd', 2, 0.5, 'bf16', True, {'a.b': 1}) and given['stage'] == 's'
-    assert given['size'] == (640, 360)
+          '--no-legend', '--backend', 'torch', '--keyframe-interval', '3'])
+    assert given['init'] == ('m', 'w', 'd', 2, 0.5, 'bf16', True, {'a.b': 1})
+    assert given['kwargs'] == dict(stage='s', size=(640, 360), backend='torch', keyframe_interval=3)
     assert given['call'] == dict(
         inputs=str(video_file), out_dir='o', formats=['rle', 'masks'], online=True, fps=5, alpha=0.1, score_thr=0.2,
         stride=3, max_frames=7, skip_broken=True, return_frames=False, keep_going=True, skip_existing=True,

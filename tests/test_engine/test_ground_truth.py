@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from mmvc.engine.ground_truth import GroundTruth
 from mmvc.engine.hooks import VideoSegVisualizationHook
@@ -87,7 +88,7 @@ def test_hook_shows_the_truth_of_every_task(sets, tmp_path, task):
     frames = [DetDataSample(metainfo=dict(video_id=video, frame_id=t, img_path=path, ori_shape=SIZE))
               for t, path in enumerate(truth.frames(video))]
     runner = SimpleNamespace(test_dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo=meta)),
-                             visualizer=None, cfg=dict(test_dataloader=dict(dataset=cfg)))
+                             visualizer=None, model=nn.Module(), cfg=dict(test_dataloader=dict(dataset=cfg)))
     hook = VideoSegVisualizationHook(str(tmp_path))
     hook.after_test_iter(runner, 0, outputs=[TrackDataSample(video_data_samples=frames)])
     drawer = PanelDrawer(meta['classes'], meta['palette'])
