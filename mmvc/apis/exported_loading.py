@@ -90,7 +90,7 @@ def load_exported(path: str | Path, device: torch.device, cfg_options: dict | No
             raise UsageError(f'{name} is for models that PyTorch runs, and "{path}" is a graph with its own weights: '
                              f'leave it out, or give the config and the checkpoint')
     for key in cfg_options or {}:
-        if key.split('.')[0] == 'model' and not key.startswith(_CHANGEABLE):
+        if key.split('.')[0] == 'model' and '.'.join(key.split('.')[:2]) not in _CHANGEABLE:
             raise UsageError(f'{key} cannot be changed in a graph, only {", ".join(_CHANGEABLE)}: change it in the '
                              'config and export the model again')
     path = Path(path)

@@ -14,7 +14,7 @@ begins.
 The JSON file beside it (OUT.json) says how frames are normalised, what the tensors are, and names the classes.
 
 The model must be online: MinVIS, DVISOnline or EncoderOnlySegmentor. An ONNX graph is compared with PyTorch on a few
-random frames at the end. The packages it needs: pip install -r requirements/deployment.txt
+random frames at the end. The packages it needs: pip install onnx onnxruntime onnxscript
 
 examples:
   %(prog)s CONFIG CHECKPOINT --stage online --out dvispp.onnx

@@ -25,4 +25,4 @@ def require_package(name: str, purpose: str) -> Any:
     except ImportError as error:
         package = name.split('.')[0]
         raise UsageError(f'{purpose} needs the package {package}, which cannot be imported ({error}): install it by '
-                         'pip install -r requirements/deployment.txt') from error
+                         f'pip install {package}') from error

@@ -101,7 +101,7 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
         raise ImportError(f'No module named {name!r}')
 
     monkeypatch.setattr(packages.importlib, 'import_module', fail)
-    with pytest.raises(UsageError, match='the export to ONNX needs the package onnx.*requirements/deployment.txt'):
+    with pytest.raises(UsageError, match='the export to ONNX needs the package onnx.*pip install onnx'):
         packages.require_package('onnx', 'the export to ONNX')
 
 
