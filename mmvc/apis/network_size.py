@@ -50,6 +50,14 @@ def parse_size(text: str) -> Size:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def parse_width_and_height(text: str) -> tuple[int, int]:
+    """Read a size of two sides from the command line, as the type of an argument: ``854x480``."""
+    size = parse_size(text)
+    if isinstance(size, int):
+        raise argparse.ArgumentTypeError(f'it must be WIDTHxHEIGHT, such as 864x480, got {text!r}')
+    return size
+
+
 def resize_frames(transforms: 'list[ConfigDict]', size: Size) -> 'list[ConfigDict]':
     """Let a pipeline resize frames to a size, instead of the size that it names, if any.
 

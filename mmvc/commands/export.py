@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmvc.utils.arguments import NumberArgument
+from mmvc.apis.network_size import parse_width_and_height
 
 EPILOG = """The graph takes a frame and the state, and returns class scores, masks, query embeddings and the new
 state. It matches queries by itself, so a program needs a loop and nothing else. Zeros are the state of a video that
@@ -20,7 +20,7 @@ examples:
   %(prog)s CONFIG CHECKPOINT --stage online --out dvispp.onnx
   mmvc segment street.mp4 --model dvispp.onnx --out-dir out
   frames of one size, which some accelerators need; weights of 8 bits; a program for torch.export.load:
-    %(prog)s CONFIG CHECKPOINT --stage online --size 480 864
+    %(prog)s CONFIG CHECKPOINT --stage online --size 864x480
     %(prog)s CONFIG CHECKPOINT --stage online --int8
     %(prog)s CONFIG CHECKPOINT --stage online --format torch-export
 """
@@ -42,8 +42,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--out', type=Path, metavar='FILE', help='file of the graph; default: <config>_<stage>.onnx, '
                         'or .pt2, in the current folder')
     parser.add_argument('--format', choices=('onnx', 'torch-export'), default='onnx', help='default: %(default)s')
-    parser.add_argument('--size', type=NumberArgument(1, whole=True), nargs=2, metavar=('H', 'W'),
-                        help='height and width of the frames, padding included; default: frames of any size')
+    parser.add_argument('--size', type=parse_width_and_height, metavar='WxH', help='width and height of the only '
+                        'frames that fit, padding included, such as 864x480; default: frames of any size')
     parser.add_argument('--int8', action='store_true', help='quantise the weights of matrix products to 8 bits: a '
                         'smaller file, with slightly different results (docs/en/deployment.md)')
     parser.add_argument('--trust-checkpoint', action='store_true',
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     if args.trust_checkpoint:
         trust_checkpoints()
     with report_errors():
-        settings = ExportSettings(args.format, tuple(args.size) if args.size else None, args.int8)
+        settings = ExportSettings(args.format, args.size[::-1] if args.size else None, args.int8)
         path = args.out or Path('_'.join(filter(None, [Path(args.config).stem, args.stage])) + FORMATS[args.format])
         protect_inputs([path], [args.config, args.checkpoint], '--out')
         model, cfg, meta = load_model(args.config, args.checkpoint, stage=args.stage)

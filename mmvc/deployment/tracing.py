@@ -67,8 +67,8 @@ def trace(graph: OnlineGraph, multiple_of: int, size: tuple[int, int] | None = N
     """
     if size is not None and any(side % multiple_of or side <= 0 for side in size):
         fitting = tuple(-(-max(side, 1) // multiple_of) * multiple_of for side in size)
-        raise UsageError(f'height and width of a fixed size are multiples of {multiple_of}, got {size[0]} x '
-                         f'{size[1]}: use {fitting[0]} x {fitting[1]}')
+        raise UsageError(f'width and height of a fixed size are multiples of {multiple_of}, got '
+                         f'{size[1]}x{size[0]}: use {fitting[1]}x{fitting[0]}')
     height, width = size or tuple(multiple_of * count for count in _EXAMPLE_SIZE)
     device = next(graph.parameters()).device
     state = [torch.zeros(shape, device=device) for _, shape in graph.state]

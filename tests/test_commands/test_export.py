@@ -13,7 +13,7 @@ from tests.helpers.tiny_graphs import export_by_command
 def test_a_graph_of_one_size(tmp_path, capsys):
     for package in ('onnx', 'onnxscript', 'onnxruntime'):
         pytest.importorskip(package)
-    path = export_by_command(tmp_path, 'videomt', '--size', '64', '96', '--int8').path
+    path = export_by_command(tmp_path, 'videomt', '--size', '96x64', '--int8').path
     assert 'largest differences to PyTorch' in capsys.readouterr().out
     said = json.loads((tmp_path / 'x.onnx.json').read_text())
     assert said['input']['shape'] == [1, 3, 64, 96] and said['input']['size'] == [64, 96] and said['int8']
@@ -26,6 +26,13 @@ def test_an_offline_model_is_refused(tmp_path):
     with pytest.raises(SystemExit, match='DVISOffline refines a video as a whole'):
         export_by_command(tmp_path, 'DVISOffline')
     assert not (tmp_path / 'x.onnx').exists()
+
+
+@pytest.mark.parametrize('size', ['480', '0x64', 'large'])
+def test_a_size_has_two_sides(size, capsys):
+    with pytest.raises(SystemExit):
+        export.main(['mvc/dvispp_r50_vspw', '--size', size])
+    assert 'argument --size: ' in capsys.readouterr().err
 
 
 def test_an_output_that_is_the_checkpoint(tmp_path):
