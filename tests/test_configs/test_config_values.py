@@ -87,7 +87,7 @@ def test_all_configs_are_there():
 
 
 def test_files_are_few_and_bases_are_near():
-    """At most 200 files; a config has at most two levels of bases above it, so that little has to be opened."""
+    """At most 220 files; a config has at most two levels of bases above it, so that little has to be opened."""
     files = {path.resolve(): path.read_text() for path in CONFIG_DIR.rglob('*.py')}
 
     def levels(path) -> int:
@@ -95,7 +95,7 @@ def test_files_are_few_and_bases_are_near():
         bases = re.findall(r"'([^']+)'", given[1]) if given else []
         return 1 + max((levels((path.parent / base).resolve()) for base in bases), default=0)
 
-    assert len(files) <= 200
+    assert len(files) <= 220
     assert {path.name: levels(path) for path in files if levels(path) > 3} == {}
 
 

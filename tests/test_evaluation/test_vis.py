@@ -210,7 +210,8 @@ def test_subsets_are_scored_as_if_there_were_no_other_videos(ovis, tmp_path):
     assert written == pytest.approx(numbers, abs=1e-9)
 
 
-@pytest.mark.parametrize('min_score, sparse', [(0.0, False), (0.6, False), (0.3, True)])
+@pytest.mark.parametrize('min_score, sparse', [
+    pytest.param(0.0, False, marks=pytest.mark.slow), (0.6, False), (0.3, True)])
 def test_tracking_numbers_equal_those_of_files(ovis, tmp_path, min_score, sparse):
     samples, expected, ann_file, dataset_meta, results = ovis
     content = json.loads(Path(ann_file).read_text())

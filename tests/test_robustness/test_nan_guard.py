@@ -50,8 +50,9 @@ def test_training_ends_and_names_the_batch(train, tmp_path, only_gradient, clip)
     assert not (tmp_path / f'work/iter_{iteration}.pth').exists(), 'nothing is saved after it'
 
 
-@pytest.mark.parametrize('clip', [False, True])
-@pytest.mark.parametrize('only_gradient', [False, True])
+@pytest.mark.parametrize('only_gradient, clip', [
+    (False, False), (True, True), pytest.param(False, True, marks=pytest.mark.slow),
+    pytest.param(True, False, marks=pytest.mark.slow)])
 def test_skipped_steps_leave_no_trace(train, tmp_path, only_gradient, clip):
     """Weights and momenta stay finite; those of a dropped step are those of the step before."""
     options = ['optim_wrapper.clip_grad.max_norm=1.0'] if clip else []

@@ -45,7 +45,7 @@ def test_train_resume_test(run, paths, tmp_path):
     assert cv2.VideoCapture(str(tmp_path / 'show/left.mp4')).get(cv2.CAP_PROP_FRAME_COUNT) == 4
 
 
-@pytest.mark.parametrize('verbose', [False, True])
+@pytest.mark.parametrize('verbose', [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_what_is_printed(run, paths, capsys, verbose):
     """The log file has the config, the hooks and the environment; the terminal only with --verbose."""
     config, data_root, work_dir = paths

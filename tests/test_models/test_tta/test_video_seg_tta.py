@@ -236,7 +236,7 @@ def test_margins_are_written(batch, tmp_path):
         VideoSegTTAModel(voting='soft', with_margin=True, module=BrightLeft())
 
 
-@pytest.mark.parametrize('stage', ['MinVIS', 'DVISOffline'])
+@pytest.mark.parametrize('stage', [pytest.param('MinVIS', marks=pytest.mark.slow), 'DVISOffline'])
 def test_soft_voting_of_a_real_model(batch, stage):
     model = randomize_constants(build_model(stage)).eval()
     [plain] = model.test_step(batch(PIPELINE))
