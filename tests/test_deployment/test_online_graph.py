@@ -69,5 +69,5 @@ def test_an_offline_model_is_refused():
 
 
 def test_a_fixed_size_is_divisible():
-    with exportable(model_of('videomt')) as graph, pytest.raises(UsageError, match='use 64 x 128'):
+    with exportable(model_of('videomt')) as graph, pytest.raises(UsageError, match='use 128x64'):
         trace(graph, 32, (60, 100))
