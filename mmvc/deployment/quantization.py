@@ -5,8 +5,6 @@ import logging
 import tempfile
 from pathlib import Path
 
-from mmvc.utils.atomic import atomic_path
-
 from .packages import require_package
 
 _FLOAT = 1  # onnx.TensorProto.FLOAT: of tensors whose type the graph does not state
@@ -27,8 +25,7 @@ def quantize_weights(graph: Path, target: Path) -> None:
     quantization = require_package('onnxruntime.quantization', 'int8')
     onnxruntime = require_package('onnxruntime', 'int8')
     onnx = require_package('onnx', 'int8')
-    with tempfile.TemporaryDirectory(prefix='mmvc-int8-') as folder, \
-            atomic_path(target, sync=True, keep_suffix=True) as draft:
+    with tempfile.TemporaryDirectory(prefix='mmvc-int8-') as folder:
         # weights that the graph splits and transposes become constants, which alone are quantised
         folded, options = Path(folder, 'folded.onnx'), onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -41,7 +38,7 @@ def quantize_weights(graph: Path, target: Path) -> None:
         logging.disable(logging.WARNING)  # it recommends the step above, which it does not recognise
         try:
             quantization.quantize_dynamic(
-                model, str(draft), op_types_to_quantize=['MatMul', 'Gemm'], per_channel=True,
+                model, str(target), op_types_to_quantize=['MatMul', 'Gemm'], per_channel=True,
                 extra_options=dict(DefaultTensorType=_FLOAT))
         finally:
             logging.disable(before)

@@ -12,7 +12,6 @@ import torch
 
 from mmvc.models.cpu import cpu_kernels_enabled, use_cpu_kernels
 from mmvc.models.video_segmentors import BaseVideoSegmentor
-from mmvc.utils.atomic import atomic_path
 from mmvc.utils.errors import UsageError
 
 from .online_graph import OUTPUTS, OnlineGraph
@@ -114,8 +113,7 @@ def write_onnx(program: torch.export.ExportedProgram, graph: OnlineGraph, path: 
     _name_sizes(converted.model)
     for node in converted.model.graph.all_nodes():
         node.metadata_props.clear()  # lines of code with their paths, a ninth of a small file
-    with atomic_path(path, sync=True, keep_suffix=True) as draft:
-        converted.save(draft)
+    converted.save(path)
 
 
 def write_torch_export(program: torch.export.ExportedProgram, path: Path) -> None:
@@ -125,8 +123,8 @@ def write_torch_export(program: torch.export.ExportedProgram, path: Path) -> Non
         program (ExportedProgram): Output of :func:`trace`.
         path (Path): File to write.
     """
-    with atomic_path(path, sync=True, keep_suffix=True) as draft, _quiet():
-        torch.export.save(program, draft)
+    with _quiet():
+        torch.export.save(program, path)
 
 
 def _name_sizes(model: Any) -> None:
