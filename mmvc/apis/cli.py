@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.batch import report_broken
-from mmvc.utils.choices import FPS_RANGE, OUTPUT_FORMATS
+from mmvc.utils.choices import BACKENDS, FPS_RANGE, OUTPUT_FORMATS
 from mmvc.utils.errors import UsageError
 from mmvc.utils.image_files import SIZE_VARIABLE
 from mmvc.utils.overrides import OverrideAction
@@ -76,7 +76,7 @@ def build_parser(prog: str | None = None) -> argparse.ArgumentParser:
     model.add_argument('--model', metavar='CONFIG', help='config file, the name of a config of mmvc, or a '
                        'graph of mmvc export (x.onnx), which needs no checkpoint; default: the config that is stored '
                        'in the checkpoint')
-    model.add_argument('--backend', choices=('torch', 'onnxruntime'),
+    model.add_argument('--backend', choices=BACKENDS,
                        help='what runs the model; default: onnxruntime for x.onnx, else torch')
     model.add_argument('--stage', metavar='NAME', help='stage of the config that the checkpoint is of, such as '
                        'online; default: the last stage')

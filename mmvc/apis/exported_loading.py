@@ -12,12 +12,11 @@ from mmvc.deployment.description import GraphDescription
 from mmvc.deployment.exported_segmentor import ExportedSegmentor
 from mmvc.deployment.runtime import OnnxGraph
 from mmvc.engine import merge_options
+from mmvc.utils.choices import BACKENDS, ONNX_RUNTIME, TORCH
 from mmvc.utils.errors import UsageError
 
 from .checkpoint_config import config_of_checkpoint
 
-TORCH, ONNX_RUNTIME = 'torch', 'onnxruntime'
-BACKENDS = (TORCH, ONNX_RUNTIME)
 _CHANGEABLE = ('model.postprocessor', 'model.feature_store', 'model.window_size', 'model.keyframe_interval')
 
 

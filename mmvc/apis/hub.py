@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmvc.utils import safetensors_files
 from mmvc.utils.atomic import atomic_write
-from mmvc.utils.choices import CARD_NAME, SHARED_WEIGHTS
+from mmvc.utils.choices import CARD_NAME, SHARED_WEIGHTS, TORCH
 from mmvc.utils.errors import UsageError
 from mmvc.utils.hub_client import brief_retries, is_client_error, is_unreachable
 from mmvc.utils.type_names import type_name
@@ -157,7 +157,7 @@ class SharedModel:
 
         The model is read again, because that of an inferencer was changed for speed.
         """
-        if self.backend != 'torch':
+        if self.backend != TORCH:
             raise UsageError('an exported graph is shared as it is, with its description (.onnx and .onnx.json); give '
                              'the config and the checkpoint to share the model')
         if not chosen_weights(**self._arguments) and not self.cfg.get('load_from'):

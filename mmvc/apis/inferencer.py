@@ -19,7 +19,7 @@ from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
 from mmvc.utils.arguments import check_number
-from mmvc.utils.choices import FPS_RANGE
+from mmvc.utils.choices import FPS_RANGE, ONNX_RUNTIME
 from mmvc.utils.devices import AMP_DTYPES, amp_dtype, usable_device
 from mmvc.utils.errors import UsageError, naming_video
 from mmvc.utils.folder_lock import hold_folder
@@ -27,7 +27,7 @@ from mmvc.utils.outputs import protect_inputs
 from mmvc.utils.progress import ProgressBars, Report
 from mmvc.utils.tasks import task_of
 
-from .exported_loading import ONNX_RUNTIME, find_backend, load_exported
+from .exported_loading import find_backend, load_exported
 from .frame_buffer import FrameBuffer
 from .frame_reader import FrameReader
 from .hub import SharedModel

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmvc.apis.network_size import parse_width_and_height
+from mmvc.utils.choices import GRAPH_FORMATS
 
 EPILOG = """The graph takes a frame and the state, and returns class scores, masks, query embeddings and the new
 state. It matches queries by itself, so a program needs a loop and nothing else. Zeros are the state of a video that
@@ -41,7 +42,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
                         'default: the last')
     parser.add_argument('--out', type=Path, metavar='FILE', help='file of the graph; default: <config>_<stage>.onnx, '
                         'or .pt2, in the current folder')
-    parser.add_argument('--format', choices=('onnx', 'torch-export'), default='onnx', help='default: %(default)s')
+    parser.add_argument('--format', choices=GRAPH_FORMATS, default='onnx', help='default: %(default)s')
     parser.add_argument('--size', type=parse_width_and_height, metavar='WxH', help='width and height of the only '
                         'frames that fit, padding included, such as 864x480; default: frames of any size')
     parser.add_argument('--int8', action='store_true', help='quantise the weights of matrix products to 8 bits: a '
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
 
     from mmvc.apis.loading import load_model
     from mmvc.apis.portable_config import portable_config
-    from mmvc.deployment.exporting import FORMATS, ExportSettings, export_model
+    from mmvc.deployment.exporting import ExportSettings, export_model
     from mmvc.engine import report_errors
     from mmvc.utils.checkpoint_loading import trust_checkpoints
     from mmvc.utils.errors import UsageError
@@ -78,7 +79,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         trust_checkpoints()
     with report_errors():
         settings = ExportSettings(args.format, args.size[::-1] if args.size else None, args.int8)
-        path = args.out or Path('_'.join(filter(None, [Path(args.config).stem, args.stage])) + FORMATS[args.format])
+        name = '_'.join(filter(None, [Path(args.config).stem, args.stage]))
+        path = args.out or Path(name + GRAPH_FORMATS[args.format])
         protect_inputs([path], [args.config, args.checkpoint], '--out')
         model, cfg, meta = load_model(args.config, args.checkpoint, stage=args.stage)
         task = task_of(model.postprocessor)

@@ -10,6 +10,7 @@ from typing import Any
 
 from mmvc.models.video_segmentors import BaseVideoSegmentor
 from mmvc.utils.atomic import atomic_path, require_writable
+from mmvc.utils.choices import GRAPH_FORMATS
 from mmvc.utils.errors import UsageError
 from mmvc.version import __version__
 
@@ -20,8 +21,6 @@ from .packages import require_package
 from .quantization import quantize_weights
 from .tracing import FRAME, exportable, state_names, trace, write_onnx, write_torch_export
 
-#: format -> suffix of its files
-FORMATS = {'onnx': '.onnx', 'torch-export': '.pt2'}
 _PACKAGES_OF_ONNX = ('onnx', 'onnxscript', 'onnxruntime')
 
 
@@ -44,8 +43,8 @@ class ExportSettings:
     int8: bool = False
 
     def __post_init__(self) -> None:
-        if self.format not in FORMATS:
-            raise UsageError(f'the format of an export is one of {", ".join(FORMATS)}, got {self.format!r}')
+        if self.format not in GRAPH_FORMATS:
+            raise UsageError(f'the format of an export is one of {", ".join(GRAPH_FORMATS)}, got {self.format!r}')
         if self.int8 and self.format != 'onnx':
             raise UsageError('int8 quantises ONNX graphs: use it with --format onnx')
 
@@ -94,7 +93,7 @@ def export_model(model: BaseVideoSegmentor,
     Raises:
         UsageError: The model is offline, a package is missing, or the file has another suffix.
     """
-    suffix = FORMATS[settings.format]
+    suffix = GRAPH_FORMATS[settings.format]
     if path.suffix != suffix:
         raise UsageError(f'a file of {settings.format} ends in {suffix}, got "{path.name}"')
     require_writable(path.parent)

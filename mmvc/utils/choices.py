@@ -14,6 +14,10 @@ FPS_RANGE = (0.01, 600)
 PICTURE_FORMS = ('sheet', 'frames', 'video')
 #: what an inferencer writes
 OUTPUT_FORMATS = ('overlay', 'masks', 'rle', 'official')
+#: what runs a model: PyTorch, or ONNX Runtime an exported graph
+BACKENDS = TORCH, ONNX_RUNTIME = ('torch', 'onnxruntime')
+#: format of an exported graph -> suffix of its file
+GRAPH_FORMATS = {'onnx': '.onnx', 'torch-export': '.pt2'}
 #: score from which a track counts for J&F, IDF1 and HOTA, if no other is given: that of the tracks that pictures show
 MIN_TRACK_SCORE = 0.3
 #: name of the weights, and of the model card, in a folder of save_pretrained()
