@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from mmvc.utils.errors import DataError
+from mmvc.utils.optical_flow import source_positions
 
 # The values that OpenCV recommends for poly_n=5. Three levels of half the size each find motions of up to 40 pixels.
 _FARNEBACK: dict[str, Any] = dict(
@@ -51,8 +52,7 @@ def estimate_motion(earlier: np.ndarray, later: np.ndarray) -> Motion:
     forward = cv2.calcOpticalFlowFarneback(earlier, later, **_FARNEBACK)
     backward = cv2.calcOpticalFlowFarneback(later, earlier, **_FARNEBACK)
     height, width = earlier.shape
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    x, y = columns + backward[..., 0], rows + backward[..., 1]
+    x, y = source_positions(backward)
     inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
     forward = cv2.remap(forward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     distance = np.square(forward + backward).sum(axis=2)

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmvc.utils.optical_flow import source_positions
+
 from .feature_store import FeatureStore
 
 # Short side of the grey frames between which the flow is computed. Masks have a quarter of the size of the frames.
@@ -172,10 +174,7 @@ def _grey(frame: Tensor) -> np.ndarray:
 
 def _is_explained(frame: np.ndarray, keyframe: np.ndarray, flow: np.ndarray) -> bool:
     """Whether the keyframe, moved along the flow, looks like the frame."""
-    height, width = frame.shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    predicted = cv2.remap(keyframe, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR,
-                          borderMode=cv2.BORDER_REPLICATE)
+    predicted = cv2.remap(keyframe, *source_positions(flow), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     difference = cv2.absdiff(frame, predicted).mean()
     contrast = cv2.absdiff(frame, np.full_like(frame, round(float(frame.mean())))).mean()
     return bool(difference <= _MAX_ERROR * contrast + _NOISE)
