@@ -48,8 +48,7 @@ class _Reader(Generic[Item]):
     def __init__(self, items: Iterator[Item], ahead: int, size_of: Callable[[Item], int], limit: int | None) -> None:
         self._items, self._ahead, self._size_of, self._limit = items, ahead, size_of, limit
         self._waiting: deque[Item] = deque()
-        self._sizes: deque[int] = deque()
-        self._size = 0
+        self._latest_size = 0
         self._changed = threading.Condition()
         self._stopped = self._ended = False
         self._error: BaseException | None = None
@@ -58,10 +57,9 @@ class _Reader(Generic[Item]):
     def _run(self) -> None:
         try:
             for item in islice(self._items, self._limit):
-                self._size = self._size_of(item)
+                self._latest_size = self._size_of(item)
                 with self._changed:
                     self._waiting.append(item)
-                    self._sizes.append(self._size)
                     del item  # this thread must not keep it alive while it waits
                     self._changed.notify_all()
                     self._changed.wait_for(lambda: self._stopped or self._has_room())
@@ -78,7 +76,10 @@ class _Reader(Generic[Item]):
 
     def _has_room(self) -> bool:
         """Whether another item may be computed; it will have the size of the latest one."""
-        return not self._waiting or len(self._waiting) < self._ahead and sum(self._sizes) + self._size <= _MAX_BYTES
+        if not self._waiting:
+            return True
+        size = sum(map(self._size_of, self._waiting)) + self._latest_size
+        return len(self._waiting) < self._ahead and size <= _MAX_BYTES
 
     def __iter__(self) -> Iterator[Item]:
         while True:
@@ -87,7 +88,6 @@ class _Reader(Generic[Item]):
                 if not self._waiting:
                     break
                 item = self._waiting.popleft()
-                self._sizes.popleft()
                 self._changed.notify_all()
             yield item
             del item
