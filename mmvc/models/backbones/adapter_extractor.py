@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers import MultiScaleDeformableAttention
+from ..layers.pixel_centres import pixel_centres
 from ..utils.exporting import is_exporting
 
 
@@ -40,12 +41,7 @@ class TokenGeometry(NamedTuple):
         Returns:
             TokenGeometry: The positions.
         """
-        centres = []
-        for height, width in query_shapes:
-            y = (torch.arange(height, device=device) + 0.5) / height
-            x = (torch.arange(width, device=device) + 0.5) / width
-            y, x = torch.meshgrid(y, x, indexing='ij')
-            centres.append(torch.stack([x, y], dim=-1).flatten(0, 1))
+        centres = [pixel_centres(height, width, device) for height, width in query_shapes]
         value_shapes = [value_shape] if is_exporting() else torch.tensor([value_shape], device=device)
         return cls(query_shapes,
                    torch.cat(centres)[None, :, None], value_shapes, torch.zeros(1, dtype=torch.int64, device=device))

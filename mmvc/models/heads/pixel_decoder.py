@@ -18,6 +18,7 @@ from mmvc.registry import MODELS
 
 from ..cpu.chunking import ChunkedFFN
 from ..layers.multi_scale_deformable_attention import MultiScaleDeformableAttention
+from ..layers.pixel_centres import pixel_centres
 from ..utils.exporting import is_exporting
 
 
@@ -63,10 +64,7 @@ class MSDeformAttnPixelDecoder(_MSDeformAttnPixelDecoder):
             encoding = self.postional_encoding(no_padding) + self.level_encoding.weight[i][:, None, None]
             tokens.append(self.input_convs[i](feat).flatten(2).transpose(1, 2))
             positions.append(encoding.flatten(2).transpose(1, 2))
-            y = (torch.arange(height, device=feat.device) + 0.5) / height
-            x = (torch.arange(width, device=feat.device) + 0.5) / width
-            y, x = torch.meshgrid(y, x, indexing='ij')
-            references.append(torch.stack([x, y], dim=-1).flatten(0, 1))
+            references.append(pixel_centres(height, width, feat.device))
             shapes.append((height, width))
         batch = len(feats[0])
         memory = self.encoder(
