@@ -24,6 +24,7 @@ import yaml
 from mmvc.engine import read_config, report_errors, stage_names
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.checksums import file_digest
+from mmvc.utils.choices import CARD_NAME, SHARED_WEIGHTS
 from mmvc.utils.config_names import read_models
 from mmvc.utils.errors import UsageError
 from mmvc.zoo.catalogue import SHIPPED_WEIGHTS
@@ -174,7 +175,7 @@ def entry_of(model: dict, path: Path, numbers: dict[str, float]) -> dict:
             'Licence': DATA[model['Metadata']['Training Data']].licence,
             'Layout': 'mmvc',
             'Read': time.strftime('%Y-%m-%d', time.gmtime()),
-            'Seen In': path.with_name('README.md').relative_to(ROOT).as_posix(),
+            'Seen In': path.with_name(CARD_NAME).relative_to(ROOT).as_posix(),
         },
     }
 
@@ -200,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         publish = ['publish', config, checkpoint, folder, *stage, '--half', '--folder', '--license',
                    DATA[model['Metadata']['Training Data']].identifier]
         mmvc(*publish)
-        path = ROOT / folder / 'model.safetensors'
+        path = ROOT / folder / SHARED_WEIGHTS
         for name, weights in (('exact', checkpoint), ('half', path)):
             mmvc('test', config, weights, *stage, *data, '--work-dir', scratch / 'work', '--out-dir', scratch / name,
                  '--out', scratch / f'{name}.json')
