@@ -10,6 +10,7 @@ from typing import Any
 from mmvc.utils.errors import UsageError
 
 from .experiment import Experiment
+from .report import mark_difference
 from .statistics import Difference, adjust_p_values
 
 #: how a cell can show its number
@@ -157,9 +158,8 @@ def _with_baseline(cell: Cell, metric: str, compared: Compared) -> str:
     if cell.show != 'difference' and not math.isnan(difference.low):
         text += f' [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]'
     text += _count(difference.n, cell.experiment)
-    if not cell.experiment.excludes_zero(cell.variant, cell.minus, metric):
-        return text
-    return f'**{text}**' + ('†' if p_adjusted <= 1 - cell.experiment.level else '')
+    excludes_zero = cell.experiment.excludes_zero(cell.variant, cell.minus, metric)
+    return mark_difference(text, excludes_zero, p_adjusted, cell.experiment.level)
 
 
 def _alone(cell: Cell, metric: str, compared: Compared) -> str:

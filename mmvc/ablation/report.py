@@ -55,21 +55,21 @@ def _difference(entry: dict[str, Any], level: float) -> str:
     if entry['low'] is None:
         return f'{entry["mean"]:+.2f}'
     text = f'{entry["mean"]:+.2f} [{entry["low"]:+.2f}, {entry["high"]:+.2f}]'
-    return mark_difference(text, entry, level)
+    return mark_difference(text, not entry['low'] <= 0 <= entry['high'], entry.get('p_adjusted'), level)
 
 
-def mark_difference(text: str, entry: dict[str, Any], level: float) -> str:
+def mark_difference(text: str, excludes_zero: bool, p_adjusted: float | None, level: float) -> str:
     """Make a difference bold if its interval does not contain 0; add † if this survives the correction.
 
     Args:
         text (str): The difference as text.
-        entry (dict): The difference, see :func:`summarize`.
+        excludes_zero (bool): Whether its interval does not contain 0.
+        p_adjusted (float, optional): Its p-value, corrected for the number of comparisons. None or NaN: not known.
         level (float): Confidence level of the intervals.
 
     Returns:
         str: Markdown.
     """
-    if entry['low'] is None or entry['low'] <= 0 <= entry['high']:
+    if not excludes_zero:
         return text
-    adjusted = entry.get('p_adjusted')
-    return f'**{text}**' + ('†' if adjusted is not None and adjusted <= 1 - level else '')
+    return f'**{text}**' + ('†' if p_adjusted is not None and p_adjusted <= 1 - level else '')

@@ -68,7 +68,7 @@ def resize_frames(transforms: 'list[ConfigDict]', size: Size) -> 'list[ConfigDic
     Returns:
         list[ConfigDict]: The pipeline with another ``Resize``.
     """
-    from mmengine.config import ConfigDict  # slow to import, see above
+    from mmengine.config import ConfigDict  # slow to import, and not needed for --help
     scale = (2**31 - 1, size) if isinstance(size, int) else size
     resize = ConfigDict(type='mmdet.Resize', scale=scale, keep_ratio=isinstance(size, int))
     replaced, found = _replace(transforms, resize)
@@ -77,7 +77,7 @@ def resize_frames(transforms: 'list[ConfigDict]', size: Size) -> 'list[ConfigDic
 
 def _replace(transforms: 'list[ConfigDict]', resize: 'ConfigDict') -> 'tuple[list[ConfigDict], bool]':
     """Put a resize in the place of the first one; others are left out. Whether there was one is returned, too."""
-    from mmengine.config import ConfigDict  # slow to import, see above
+    from mmengine.config import ConfigDict  # slow to import, and not needed for --help
     kept, found = [], False
     for transform in transforms:
         if type_name(transform) in _RESIZES:
