@@ -15,7 +15,7 @@ the baseline. mIoU, VC8 and VC16 need labels.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from prettytable import PrettyTable
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+from benchmarks.inference import Stopwatch  # noqa: E402
 from mmvc.apis import VideoSegInferencer  # noqa: E402
 from mmvc.engine import load_config  # noqa: E402
 from mmvc.evaluation.functional import VSSCounter, pool_windows, vss_numbers  # noqa: E402
@@ -34,25 +35,7 @@ from mmvc.formats.label_maps import read_label_map  # noqa: E402
 from mmvc.models.utils.keyframes import KeyframeSchedule  # noqa: E402
 from mmvc.registry import DATASETS  # noqa: E402
 
-
-class Clock:
-    """CPU seconds of this process in some functions."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def watch(self, owner: Any, method: str, name: str) -> Callable[[], None]:
-        """Count the calls of a method; returns what ends it."""
-        function = getattr(owner, method)
-
-        def timed(*args, **kwargs):
-            start = time.process_time()
-            result = function(*args, **kwargs)
-            self.seconds[name] = self.seconds.get(name, 0) + time.process_time() - start
-            return result
-
-        setattr(owner, method, timed)
-        return lambda: setattr(owner, method, function)
+PARTS = ('network', 'flow')  # the rest is "post"
 
 
 def moving_texture(num_frames: int, height: int, width: int) -> list[np.ndarray]:
@@ -79,12 +62,13 @@ def labelled_videos(inferencer: VideoSegInferencer, data_root: str | None, num_v
 def measure(inferencer: VideoSegInferencer, videos: list[tuple[Any, list[str], VSSCounter | None]],
             baseline: list[np.ndarray]) -> tuple[dict[str, float], dict[str, float]]:
     """Segment the videos: seconds per frame by part, and numbers. Fills the labels of an empty baseline."""
-    clock, labels, same = Clock(), [], []
-    undo = [clock.watch(inferencer.model, 'process_window', 'network'),
-            clock.watch(inferencer.model, 'finalize', 'network'),
-            clock.watch(KeyframeSchedule, 'motion', 'flow')]
+    watch, labels, same = Stopwatch('cpu', PARTS, time.process_time), [], []
+    motion = KeyframeSchedule.motion
+    for owner, method, part in ((inferencer.model, 'process_window', 'network'),
+                                (inferencer.model, 'finalize', 'network'), (KeyframeSchedule, 'motion', 'flow')):
+        watch.watch(owner, method, part)
     next(inferencer.stream(videos[0][0][:1]))  # warm up
-    clock.seconds.clear()
+    watch.seconds = dict.fromkeys(PARTS, 0.)
     start = time.process_time()
     scoring = 0.
     for frames, masks, counter in videos:
@@ -98,12 +82,10 @@ def measure(inferencer: VideoSegInferencer, videos: list[tuple[Any, list[str], V
                 same.append((labels[-1] == baseline[index]).mean())
             scoring += time.process_time() - began
     total = time.process_time() - start - scoring
-    for end in undo:
-        end()
+    KeyframeSchedule.motion = motion
     if not baseline:
         baseline.extend(labels)
-    parts = {'network': 0., 'flow': 0., **clock.seconds}
-    parts['post'] = total - sum(parts.values())
+    parts = {**watch.seconds, 'post': total - sum(watch.seconds.values())}
     numbers = {'same labels': float(np.mean(same)) if same else 1.}
     counts = [counter.compute() for _, _, counter in videos if counter is not None]
     if counts:
