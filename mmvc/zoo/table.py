@@ -23,10 +23,11 @@ def model_table(query: str | None = None) -> str:
     Returns:
         str: The table, and a line about the configs without published weights.
     """
-    rows = [_row(weights) for weights in list_weights()]
+    published = list_weights()
+    rows = [_row(weights) for weights in published]
     words = (query or '').lower().split()
     rows = [row for row in rows if all(word in ' '.join(row).lower() for word in words)]
-    shipped = {weights.name for weights in list_weights() if weights.is_shipped}
+    shipped = {weights.name for weights in published if weights.is_shipped}
     without = [model['Name'] for model in read_models() if 'Weights' not in model and model['Name'] not in shipped
                and all(word in ' '.join(map(str, model.values())).lower() for word in words)]
     lines = []
