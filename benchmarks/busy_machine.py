@@ -1,27 +1,29 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """Measure how the waiting of threads acts on a training step, on inference and on metrics, idle and beside other work.
 
-    python benchmarks/busy_machine.py            # about three minutes on an idle machine
+    python benchmarks/busy_machine.py            # about twelve minutes on an idle machine
     python benchmarks/busy_machine.py --quick    # about a minute: shows that it runs, the numbers are rough
-    python benchmarks/busy_machine.py --seconds 60    # nine minutes, with more turns
+    python benchmarks/busy_machine.py --settings mmvc fixed --turns 10    # more turns of some settings
     python benchmarks/busy_machine.py --cpu-time --busy 0    # what spinning costs, on a machine that others use
 
 Threads of OpenMP spin before they sleep. Each row is a way to wait, set by variables of the environment:
 
   default      as PyTorch comes: 300,000 rounds of GNU's runtime
-  mmvc         what `import mmvc` sets, see mmvc/utils/threads.py
+  mmvc         what mmvc does: a short spin, and fewer threads while others use the cores
+  fixed        the short spin alone, which `import mmvc` sets, see mmvc/utils/threads.py
   spin N       GOMP_SPINCOUNT=N
   passive      OMP_WAIT_POLICY=passive: sleep at once
   one thread   OMP_NUM_THREADS=1
-  bound        as mmvc, each thread on a core of its own: OMP_PROC_BIND=true OMP_PLACES=cores
+  bound        as fixed, each thread on a core of its own: OMP_PROC_BIND=true OMP_PLACES=cores
 
 The work: a training step of the segmenter of configs/dvispp/dvispp_r18_synthetic.py (forward, losses, gradients,
 optimizer), inference of a clip of four frames by its online model, and mIoU and video consistency of a video. Weights
 and frames are generated. "+ N" means that N processes compute besides, each as much as it can.
 
 Every row has a process of its own, and the processes take turns, so that changes of the machine concern them alike.
-A cell is the median of the wall milliseconds of a turn; in brackets, the median ratio to the reference of the same
-turn: "default" on the idle machine, "one thread" beside other work. Do not run anything else at the same time.
+A process repeats the work for the seconds of a turn (--seconds). A cell is the median over the turns of the mean wall
+milliseconds; in brackets, the median ratio to the reference of the same turn: "default" on the idle machine, "one
+thread" beside other work. Do not run anything else at the same time.
 """
 
 import argparse
@@ -41,7 +43,6 @@ from prettytable import PrettyTable
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.turns import turns  # noqa: E402
 from mmvc.utils.children import start_child  # noqa: E402
 from mmvc.utils.progress import ProgressBars  # noqa: E402
 
@@ -50,6 +51,7 @@ VARIABLES = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME', 'OMP_NUM_THRE
 SETTINGS = {
     'default': {},
     'mmvc': {},
+    'fixed': {},
     'spin 1': dict(GOMP_SPINCOUNT='1'),
     'spin 10000': dict(GOMP_SPINCOUNT='10000'),
     'spin 50000': dict(GOMP_SPINCOUNT='50000'),
@@ -58,11 +60,12 @@ SETTINGS = {
     'bound': dict(OMP_PROC_BIND='true', OMP_PLACES='cores'),
 }
 #: settings whose process imports mmvc before torch, and so gets what mmvc sets
-MMVC_FIRST = ('mmvc', 'bound')
+MMVC_FIRST = ('mmvc', 'fixed', 'bound')
+#: settings whose process adapts the number of its threads
+ADAPTIVE = ('mmvc', )
 TASKS = ('training', 'inference', 'metrics')
-MIN_TURNS, MAX_TURNS = 3, 40
 # what a worker runs: it does a task for each line of its standard input, and prints the seconds
-WORKER = 'import {}, sys; sys.path.insert(0, {!r}); from benchmarks.busy_machine import work; work({!r})'
+WORKER = 'import {}, sys; sys.path.insert(0, {!r}); from benchmarks.busy_machine import work; work({!r}, {!r}, {!r})'
 BUSY = 'while True: pass'
 
 
@@ -108,8 +111,14 @@ def metrics() -> Callable[[], None]:
     return score
 
 
-def work(tasks: Sequence[str]) -> None:
-    """Prepare tasks; do one for each line of the standard input, and print the wall and CPU seconds it took."""
+def work(tasks: Sequence[str], seconds: float, adaptive: bool) -> None:
+    """Prepare tasks; repeat one for each line of the standard input, and print the mean wall and CPU seconds.
+
+    Args:
+        tasks (Sequence[str]): Some of ``TASKS``.
+        seconds (float): Wall seconds of a turn; a task is done at least once.
+        adaptive (bool): Whether to adapt the number of threads, as training and inference do.
+    """
     import torch
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
@@ -118,13 +127,22 @@ def work(tasks: Sequence[str]) -> None:
     torch.manual_seed(0)
     prepare = dict(training=training_step, inference=inference, metrics=metrics)
     functions = {task: prepare[task]() for task in tasks}
+    threads = None
+    if adaptive:
+        from mmvc.utils.adaptive_threads import AdaptiveThreads
+        threads = AdaptiveThreads()
     for function in functions.values():
         function()
     print(json.dumps(dict(threads=torch.get_num_threads())), flush=True)
     for line in sys.stdin:
+        function, count = functions[line.strip()], 0
         wall, cpu = time.perf_counter(), time.process_time()
-        functions[line.strip()]()
-        print(json.dumps((time.perf_counter() - wall, time.process_time() - cpu)), flush=True)
+        while not count or time.perf_counter() - wall < seconds:
+            function()
+            count += 1
+            if threads is not None:
+                threads.adapt()
+        print(json.dumps(((time.perf_counter() - wall) / count, (time.process_time() - cpu) / count)), flush=True)
 
 
 class Worker:
@@ -133,14 +151,16 @@ class Worker:
     Args:
         name (str): Key of ``SETTINGS``.
         tasks (Sequence[str]): What it can do, some of ``TASKS``.
+        seconds (float): Wall seconds of a turn.
     """
 
-    def __init__(self, name: str, tasks: Sequence[str]) -> None:
+    def __init__(self, name: str, tasks: Sequence[str], seconds: float) -> None:
         environment = {key: value for key, value in os.environ.items() if key not in VARIABLES}
         first = 'mmvc' if name in MMVC_FIRST else 'torch'  # mmvc changes nothing once torch is imported
         environment.update(SETTINGS[name], PYTHONPATH=f'{ROOT}:{os.environ.get("PYTHONPATH", "")}')
-        self.process = start_child([sys.executable, '-W', 'ignore', '-c', WORKER.format(first, str(ROOT), tasks)],
-                                   environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        code = WORKER.format(first, str(ROOT), tasks, seconds, name in ADAPTIVE)
+        self.process = start_child([sys.executable, '-W', 'ignore', '-c', code], environment, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
 
     def wait(self) -> int:
         """Wait until the worker is ready; return its number of threads."""
@@ -155,7 +175,7 @@ class Worker:
         raise SystemExit('a process of the benchmark ended, see its message above')
 
     def time(self, task: str) -> tuple[float, float]:
-        """Do a task; return the wall and CPU seconds."""
+        """Repeat a task for a turn; return the mean wall and CPU seconds."""
         self.process.stdin.write(f'{task}\n')
         self.process.stdin.flush()
         return self._answer()
@@ -178,11 +198,10 @@ def busy_processes(number: int) -> Iterator[None]:
             process.wait()
 
 
-def measure(workers: dict[str, Worker], task: str, seconds: float, least: int,
-            cpu_time: bool) -> dict[str, list[float]]:
-    """Let the workers do a task in turns; return the wall or CPU seconds of each."""
+def measure(workers: dict[str, Worker], task: str, turns: int, cpu_time: bool) -> dict[str, list[float]]:
+    """Let the workers do a task in turns; return the mean wall or CPU seconds of each turn."""
     times: dict[str, list[float]] = {name: [] for name in workers}
-    for turn in turns(MAX_TURNS, seconds, least):
+    for turn in range(turns):
         for name in workers if turn % 2 else reversed(workers):
             times[name].append(workers[name].time(task)[cpu_time])
     return times
@@ -201,18 +220,18 @@ def main() -> None:
     parser.add_argument('--tasks', nargs='+', choices=TASKS, default=list(TASKS), help='default: all')
     parser.add_argument('--settings', nargs='+', choices=list(SETTINGS),
                         help='ways to wait, besides default and one thread (default: all)')
-    parser.add_argument('--seconds', type=float, default=15,
-                        help='for a task and a number of processes; at least three turns (default: 15)')
+    parser.add_argument('--turns', type=int, default=3, help='turns of each process (default: 3)')
+    parser.add_argument('--seconds', type=float, default=3, help='of a turn (default: 3)')
     parser.add_argument('--quick', action='store_true',
-                        help='one turn or three seconds of --settings mmvc passive --busy 0 2')
+                        help='one turn of a second, with --settings mmvc passive --busy 0 1')
     parser.add_argument('--cpu-time', action='store_true', help='CPU seconds instead of wall seconds')
     args = parser.parse_args()
-    settings, least = args.settings or list(SETTINGS), MIN_TURNS
+    settings = args.settings or list(SETTINGS)
     if args.quick:
-        args.seconds, args.busy, settings, least = 3, [0, 2], args.settings or ['mmvc', 'passive'], 1
+        args.seconds, args.turns, args.busy, settings = 1, 1, [0, 1], args.settings or ['mmvc', 'passive']
     names = [name for name in SETTINGS if name in {*settings, 'default', 'one thread'}]
     before = os.getloadavg()[0]
-    workers = {name: Worker(name, args.tasks) for name in names}
+    workers = {name: Worker(name, args.tasks, args.seconds) for name in names}
     columns: dict[str, list[str]] = {}
     try:
         with ProgressBars('columns') as progress:
@@ -220,7 +239,7 @@ def main() -> None:
             combinations = [(number, task) for number in args.busy for task in args.tasks]
             for number, task in progress.track(combinations, len(combinations), 'measure'):
                 with busy_processes(number):
-                    times = measure(workers, task, args.seconds, least, args.cpu_time)
+                    times = measure(workers, task, args.turns, args.cpu_time)
                 columns[f'{task}{f" + {number}" if number else ", idle"}'] = [
                     cell(times, name, 'one thread' if number else 'default') for name in names]
     finally:

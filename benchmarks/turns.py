@@ -5,15 +5,14 @@ import time
 from collections.abc import Iterator
 
 
-def turns(most: int, seconds: float, least: int = 1) -> Iterator[int]:
+def turns(most: int, seconds: float) -> Iterator[int]:
     """Yield the numbers of turns, until there were enough of them or another one would take too long.
 
     A turn that has begun is finished. The next one begins only if the longest turn so far would still end in time.
 
     Args:
         most (int): Turns on a machine that is fast enough, at least 1.
-        seconds (float): Wall seconds for all turns.
-        least (int): Turns that are made even if they take longer. Defaults to 1.
+        seconds (float): Wall seconds for all turns. The first one is made even if it takes longer.
 
     Yields:
         int: The number of the turn, from 0 on.
@@ -21,7 +20,7 @@ def turns(most: int, seconds: float, least: int = 1) -> Iterator[int]:
     begin, longest = time.monotonic(), 0.
     for turn in range(most):
         start = time.monotonic()
-        if turn >= least and start - begin + longest > seconds:
+        if turn and start - begin + longest > seconds:
             return
         yield turn
         longest = max(longest, time.monotonic() - start)

@@ -22,6 +22,7 @@ from .checkpoints import last_good_checkpoint
 from .class_types import name_types
 from .config_keys import check_keys, check_options
 from .distributed import on_main_process, wrap_for_cpu
+from .hooks.adapt_threads_hook import AdaptThreadsHook
 from .hooks.check_data_hook import CheckDataHook
 from .loaders import guard_loaders
 from .rank_comparison import require_same_settings
@@ -311,7 +312,9 @@ def _require_count(key: str, value: Any, remedy: str = '', lowest: int = 1) -> N
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner of a config (mmengine's, or the one that ``runner_type`` names), with a :class:`CheckDataHook`.
+    """Build the runner of a config: mmengine's, or the one that ``runner_type`` names.
+
+    It has a :class:`CheckDataHook` and an :class:`AdaptThreadsHook`.
 
     Args:
         cfg (Config): With ``work_dir``, and ``launcher`` if there are several processes.
@@ -336,4 +339,5 @@ def build_runner(cfg: Config) -> Runner:
     runner = RUNNERS.build(cfg)
     guard_loaders(runner)
     runner.register_hook(CheckDataHook())
+    runner.register_hook(AdaptThreadsHook())
     return runner

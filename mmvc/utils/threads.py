@@ -35,6 +35,11 @@ def set_threads() -> None:
         os.environ[COUNT_VARIABLE] = _chosen[COUNT_VARIABLE] = str(cores)
 
 
+def count_is_chosen() -> bool:
+    """Whether the user, or the process that has started this one, has set the number of threads."""
+    return (os.environ.get(COUNT_VARIABLE) or None) != _chosen.get(COUNT_VARIABLE)  # OpenMP ignores an empty one
+
+
 def threads_per_process(processes: int) -> int:
     """Share the cores that this process may use between several processes.
 
@@ -58,7 +63,7 @@ def child_environment(processes: int) -> dict[str, str]:
         user has set stays.
     """
     environment = dict(os.environ)
-    if (environment.get(COUNT_VARIABLE) or None) == _chosen.get(COUNT_VARIABLE):  # OpenMP ignores an empty one
+    if not count_is_chosen():
         environment[COUNT_VARIABLE] = str(threads_per_process(processes))
     environment.setdefault('MKL_NUM_THREADS', environment[COUNT_VARIABLE])  # mmengine would set 1
     return environment

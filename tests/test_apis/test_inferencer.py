@@ -17,6 +17,7 @@ from mmvc.apis import InstanceFrame, PanopticFrame, SemanticFrame
 from mmvc.apis.sources import Arrays, VideoFile
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import DATASETS
+from mmvc.utils.adaptive_threads import AdaptiveThreads
 from mmvc.utils.errors import UsageError
 from tests.helpers.tiny_inference import CLASSES, POSTPROCESSORS, tiny_config
 from tests.helpers.tiny_models import STAGES
@@ -382,3 +383,11 @@ def test_keyframes(make_inferencer, video_file, monkeypatch, stage):
     assert len(result.frames) == 8 and 4 <= len(seen) < 8
     with pytest.raises(UsageError, match='keyframe_interval'):
         make_inferencer(stage, keyframe_interval=0)
+
+
+@pytest.mark.parametrize('stage', ['DVISOnline', 'DVISOffline'])
+def test_threads_are_adapted_in_every_window(make_inferencer, frames, monkeypatch, stage):
+    calls = []
+    monkeypatch.setattr(AdaptiveThreads, 'adapt', lambda self: calls.append(self))
+    list(make_inferencer(stage).stream(np.stack(frames[:3])))
+    assert len(calls) > 3

@@ -36,6 +36,5 @@ def test_the_longest_turn_decides(clock):
     assert take(clock, [6, 1, 1], seconds=10) == [0]
 
 
-def test_the_least_number_of_turns_is_made_however_long_they_take(clock):
+def test_one_turn_is_made_however_long_it_takes(clock):
     assert take(clock, [60, 60, 60], seconds=10) == [0]
-    assert take(clock, [60, 60, 60], seconds=10, least=2) == [0, 1]

@@ -1,5 +1,6 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 from .activation_checkpoint_hook import ActivationCheckpointHook, checkpoint_activations
+from .adapt_threads_hook import AdaptThreadsHook
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .bad_sample_hook import BadSampleHook
 from .check_classes_hook import CheckClassesHook
@@ -14,7 +15,7 @@ from .video_seg_visualization_hook import VideoSegVisualizationHook
 from .vote_margin_hook import VoteMarginHook
 
 __all__ = [
-    'ActivationCheckpointHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckClassesHook', 'CheckDataHook',
-    'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'RandomStateHook', 'ResumeHook',
-    'VideoSegVisualizationHook', 'VoteMarginHook', 'WeightMismatchError', 'checkpoint_activations'
+    'ActivationCheckpointHook', 'AdaptThreadsHook', 'AtomicCheckpointHook', 'BadSampleHook', 'CheckClassesHook',
+    'CheckDataHook', 'CheckWeightsHook', 'FinalMetricsHook', 'HostMemoryHook', 'NaNGuardHook', 'RandomStateHook',
+    'ResumeHook', 'VideoSegVisualizationHook', 'VoteMarginHook', 'WeightMismatchError', 'checkpoint_activations'
 ]
