@@ -16,7 +16,7 @@ model = dict(
     refiner=dict(_base_.refiner, **_base_.small_refiner))
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.custom_keys))
 train_dataloader = dict(batch_size=2)
-max_iters = 350
+max_iters = 500
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, end=50, by_epoch=False),

@@ -35,12 +35,12 @@ class FreeCores:
         """Wall seconds since the last measurement."""
         return 0. if self._last is None else time.monotonic() - self._last.wall
 
-    def measure(self, least_share: float = 0.05) -> float | None:
+    def measure(self, least_share: float = 0.25) -> float | None:
         """Measure since the last call, or since the object was made.
 
         Args:
             least_share (float): The share of the wall time that this process must have computed, from 0 to 1. If it
-                has waited, the result would be about that time, and not about the next one. Defaults to 0.05.
+                has waited, the result would be about that time, and not about the next one. Defaults to 0.25.
 
         Returns:
             float | None: Cores that others have left free on average, with those that this process uses itself, from
