@@ -127,10 +127,8 @@ def work(tasks: Sequence[str], seconds: float, adaptive: bool) -> None:
     torch.manual_seed(0)
     prepare = dict(training=training_step, inference=inference, metrics=metrics)
     functions = {task: prepare[task]() for task in tasks}
-    threads = None
     if adaptive:
-        from mmvc.utils.adaptive_threads import AdaptiveThreads
-        threads = AdaptiveThreads()
+        from mmvc.utils.adaptive_threads import adapt_threads
     for function in functions.values():
         function()
     print(json.dumps(dict(threads=torch.get_num_threads())), flush=True)
@@ -140,8 +138,8 @@ def work(tasks: Sequence[str], seconds: float, adaptive: bool) -> None:
         while not count or time.perf_counter() - wall < seconds:
             function()
             count += 1
-            if threads is not None:
-                threads.adapt()
+            if adaptive:
+                adapt_threads()
         print(json.dumps(((time.perf_counter() - wall) / count, (time.process_time() - cpu) / count)), flush=True)
 
 

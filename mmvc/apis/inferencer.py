@@ -18,7 +18,7 @@ from torch import Tensor
 from mmvc.models import BaseVideoSegmentor
 from mmvc.models.utils import FeatureStore
 from mmvc.registry import TRANSFORMS
-from mmvc.utils.adaptive_threads import AdaptiveThreads
+from mmvc.utils.adaptive_threads import adapt_threads
 from mmvc.utils.arguments import check_number
 from mmvc.utils.choices import FPS_RANGE, ONNX_RUNTIME
 from mmvc.utils.devices import AMP_DTYPES, amp_dtype, usable_device
@@ -156,7 +156,6 @@ class VideoSegInferencer(SharedModel):
         self.task = task
         self.window_size = window_size
         self.show_progress = show_progress
-        self._threads = AdaptiveThreads()
         self._amp = None if amp is None else amp_dtype(amp, self.device)
         self._scope = self.cfg.get('default_scope') or 'mmvc'
         self.feature_store: dict[str, Any] = dict(self.model.feature_store)
@@ -388,7 +387,7 @@ class VideoSegInferencer(SharedModel):
 
     def _prepare(self, window: list[Frame]) -> Tensor:
         """Pass the frames of a window through the test pipeline of the config."""
-        self._threads.adapt()
+        adapt_threads()
         size, count = window[0].image.shape[:2], len(window)
         results = dict(
             img=[frame.image for frame in window],
@@ -418,7 +417,7 @@ class VideoSegInferencer(SharedModel):
     def _stepped(self, items: Iterator[Any]) -> Iterator[Any]:
         """Run a generator without gradients and in the inferencer's precision, but not the code that consumes it."""
         while True:
-            self._threads.adapt()
+            adapt_threads()
             with torch.no_grad(), self._autocast():
                 try:
                     item = next(items)

@@ -2,6 +2,7 @@
 """Lets PyTorch use fewer threads while other processes use the cores."""
 
 import math
+from functools import cache
 
 import torch
 from mmengine.logging import print_log
@@ -27,25 +28,25 @@ class AdaptiveThreads:
     differently.
 
     Args:
-        free_cores (FreeCores, optional): What measures the free cores. Defaults to None: a new one.
-        interval (float): Least number of seconds between two changes. Defaults to 0.5.
+        free_cores (FreeCores): What measures the free cores.
     """
 
-    def __init__(self, free_cores: FreeCores | None = None, interval: float = INTERVAL) -> None:
-        self._free_cores = free_cores or FreeCores()
-        self._interval = interval
+    def __init__(self, free_cores: FreeCores) -> None:
+        self._free_cores = free_cores
         self._most = self._current = torch.get_num_threads()
         self._told = False
 
     def adapt(self) -> None:
         """Change the number of threads if it is time. Call this often, between two pieces of work."""
-        if self._free_cores.seconds < self._interval:
+        if self._free_cores.seconds < INTERVAL:
             return
         current = torch.get_num_threads()
         if current != self._current:  # somebody else has changed it
             self._most = self._current = current
+        if self._most == 1 or count_is_chosen() or torch.are_deterministic_algorithms_enabled():
+            return
         free = self._free_cores.measure()
-        if free is None or self._most == 1 or count_is_chosen() or torch.are_deterministic_algorithms_enabled():
+        if free is None:
             return
         wanted = self._wanted(free)
         if wanted != current:
@@ -64,3 +65,17 @@ class AdaptiveThreads:
             self._told = True
             print_log(f'Other processes use the cores: PyTorch goes on with {wanted} of {self._most} threads, and '
                       'returns to all once the cores are free. Set OMP_NUM_THREADS for a fixed number.', 'current')
+
+
+@cache
+def _threads_of_process() -> AdaptiveThreads:
+    """One for all: a second one would take the number that the first one has reduced for that of the user."""
+    return AdaptiveThreads(FreeCores())
+
+
+def adapt_threads() -> None:
+    """Change the number of threads of this process if it is time, see :class:`AdaptiveThreads`.
+
+    Call this often, between two pieces of work.
+    """
+    _threads_of_process().adapt()

@@ -7,6 +7,9 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+# If this process has computed less of the wall time, it has waited, and others may stop once it goes on.
+_LEAST_SHARE = 0.25
+
 
 class _Times(NamedTuple):
     """Seconds since the machine, or the process, started."""
@@ -35,23 +38,20 @@ class FreeCores:
         """Wall seconds since the last measurement."""
         return 0. if self._last is None else time.monotonic() - self._last.wall
 
-    def measure(self, least_share: float = 0.25) -> float | None:
+    def measure(self) -> float | None:
         """Measure since the last call, or since the object was made.
-
-        Args:
-            least_share (float): The share of the wall time that this process must have computed, from 0 to 1. If it
-                has waited, the result would be about that time, and not about the next one. Defaults to 0.25.
 
         Returns:
             float | None: Cores that others have left free on average, with those that this process uses itself, from
-            0 to the number of cores that it may use. None if the process has waited, or the system does not say it.
+            0 to the number of cores that it may use. None if this process has computed for less than a
+            quarter of the time, or the system does not say it.
         """
         last, now = self._last, self._read()
         self._last = now
         if last is None or now is None or now.wall <= last.wall:
             return None
         wall, own, children, total = (after - before for after, before in zip(now, last))
-        if own < least_share * wall:
+        if own < _LEAST_SHARE * wall:
             return None
         others = max(0., total - own - children)
         return max(0., len(os.sched_getaffinity(0)) - others / wall)

@@ -4,6 +4,7 @@ import logging
 import pytest
 import torch
 
+from mmvc.engine.hooks import AdaptThreadsHook
 from mmvc.utils import adaptive_threads as module
 from mmvc.utils.adaptive_threads import AdaptiveThreads
 
@@ -83,3 +84,16 @@ def test_the_log_says_it_once(cores, caplog, monkeypatch):
     for free in (6, 8, 5, 8):
         adapted(threads, cores, free)
     assert len(lines) == 1 and '6 of 8 threads' in lines[0] and 'OMP_NUM_THREADS' in lines[0]
+
+
+def test_a_later_user_in_the_process_gets_all_threads_back(cores, monkeypatch):
+    """Stages of a training have a hook each, and a process may have several inferencers."""
+    monkeypatch.setattr(module, 'FreeCores', lambda: cores)
+    module._threads_of_process.cache_clear()
+    try:
+        for free, expected in ((4, 4), (8, 8)):
+            cores.free = free
+            AdaptThreadsHook().after_train_iter(None, 0)
+            assert torch.get_num_threads() == expected
+    finally:
+        module._threads_of_process.cache_clear()

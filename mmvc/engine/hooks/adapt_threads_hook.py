@@ -5,7 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmvc.registry import HOOKS
-from mmvc.utils.adaptive_threads import AdaptiveThreads
+from mmvc.utils.adaptive_threads import adapt_threads
 
 DATA_BATCH = dict | tuple | list | None
 
@@ -14,25 +14,12 @@ DATA_BATCH = dict | tuple | list | None
 class AdaptThreadsHook(Hook):
     """Lets training, validation and test use fewer threads while other processes use the cores.
 
-    :func:`build_runner` adds this hook to every runner. See :class:`AdaptiveThreads` for what keeps the number fixed.
+    :func:`build_runner` adds this hook to every runner. See :class:`mmvc.utils.adaptive_threads.AdaptiveThreads` for what
+    keeps the number fixed.
     """
 
     priority = 'VERY_LOW'
 
-    def __init__(self) -> None:
-        self._threads = AdaptiveThreads()
-
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None,
-                         outputs: dict | None = None) -> None:
-        """Adapt the number of threads."""
-        self._threads.adapt()
-
-    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None,
-                       outputs: Sequence | None = None) -> None:
-        """Adapt the number of threads."""
-        self._threads.adapt()
-
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None,
-                        outputs: Sequence | None = None) -> None:
-        """Adapt the number of threads."""
-        self._threads.adapt()
+    def _after_iter(self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None,
+                    outputs: Sequence | dict | None = None, mode: str = 'train') -> None:
+        adapt_threads()
