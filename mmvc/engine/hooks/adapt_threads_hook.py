@@ -14,7 +14,7 @@ DATA_BATCH = dict | tuple | list | None
 class AdaptThreadsHook(Hook):
     """Lets training, validation and test use fewer threads while other processes use the cores.
 
-    :func:`build_runner` adds this hook to every runner. See :class:`mmvc.utils.adaptive_threads.AdaptiveThreads` for what
+    :func:`build_runner` adds this hook to every runner. :class:`mmvc.utils.adaptive_threads.AdaptiveThreads` says what
     keeps the number fixed.
     """
 
