@@ -29,6 +29,7 @@ Presets are settings with a known difficulty. Other options override their value
   context    for half of the things, only the position above or below the horizon reveals the class
   motion     for half of the things, only the motion (up and down, or from side to side) reveals the class
   texture    for half of the things, only the outline reveals the class: the texture is that of another class
+  glimpse    most things show their class in one frame of four, and are plain discs in all others
   occlusion  in front of most things, another thing moves back and forth
   imbalance  the first class of things is twenty times as frequent as the last
   testbed    some of each; configs/mvc/ablations/ use it
@@ -90,6 +91,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         help='probability that only the motion reveals it (default: %(default)s)')
     add('--texture-prob', type=float, default=DEFAULTS.texture_prob,
         help='probability that a thing has the texture of another class (default: %(default)s)')
+    add('--glimpse-prob', type=float, default=DEFAULTS.glimpse_prob,
+        help='probability that a thing shows its class in one frame of four only (default: %(default)s)')
     add('--occlusion-prob', type=float, default=DEFAULTS.occlusion_prob,
         help='probability that another thing keeps moving in front of a thing (default: %(default)s)')
     add('--imbalance', type=float, default=DEFAULTS.imbalance,

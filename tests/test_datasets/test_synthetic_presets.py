@@ -4,6 +4,7 @@
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -72,6 +73,32 @@ def test_motion_tells_the_class_and_places_do_not():
     np.testing.assert_allclose(*spread, rtol=0.4)
 
 
+def test_a_glimpse_shows_the_class_and_all_other_frames_do_not():
+    found = things('glimpse', num_frames=16)
+    assert len({thing.label for _, thing in found}) == 6
+    for video, thing in found:
+        shown = [t for t in range(len(video)) if thing.looks(t)[1] is thing.sprite]
+        assert len(shown) == 4 and shown == sorted(thing.cover.lifted)
+    # all classes have the same cover, and neither turn nor mirror image gives the class away
+    assert len({(thing.cover.outline, thing.looks_ahead) for _, thing in found}) == 1
+
+
+def test_the_frames_of_a_glimpse_are_drawn_as_the_thing():
+    config = SyntheticVideoConfig(**{**SMALL, **PRESETS['glimpse']}, num_things=(1, 1), noise=0, lighting_change=0,
+                                  void_blob_prob=0)
+    video = next(video for video in (SyntheticVideo(config, 0, i) for i in range(20)) if video._things[0].cue)
+    thing, = video._things
+    covered = replace(thing, cover=replace(thing.cover, lifted=frozenset()))
+    changed = []
+    for t in range(len(video)):
+        as_drawn = video.render(t)
+        video._things = [covered]
+        changed.append(not np.array_equal(as_drawn.image, video.render(t).image))
+        video._things = [thing]
+        assert set(np.unique(as_drawn.ids)) == {0, 1}
+    assert {t for t, different in enumerate(changed) if different} == thing.cover.lifted
+
+
 def test_occlusion_and_imbalance():
     def hidden(preset):
         shares = [(frame.ids == identity).sum() / full for video in videos(preset, 6) for frame in video
@@ -100,7 +127,7 @@ def test_datasets_from_before_an_option_existed_are_kept(tmp_path):
     config = SyntheticVideoConfig(size=(16, 24), num_frames=2)
     root = make_synthetic_dataset(tmp_path, config, num_train=1, num_val=0)['vspw']
     manifest = json.loads((root / 'meta.json').read_text())
-    for name in ('context_prob', 'motion_prob', 'texture_prob', 'occlusion_prob', 'imbalance'):
+    for name in ('context_prob', 'motion_prob', 'texture_prob', 'glimpse_prob', 'occlusion_prob', 'imbalance'):
         del manifest['parameters'][name]
     (root / 'meta.json').write_text(json.dumps(manifest))
     make_synthetic_dataset(tmp_path, config, num_train=1, num_val=0)
@@ -110,7 +137,8 @@ def test_datasets_from_before_an_option_existed_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize('settings, message', [
-    (dict(context_prob=0.7, motion_prob=0.4), 'sum to 1 at most'), (dict(imbalance=0.5), 'imbalance'),
+    (dict(context_prob=0.7, motion_prob=0.4), 'sum to 1 at most'),
+    (dict(glimpse_prob=0.6, texture_prob=0.5), 'sum to 1 at most'), (dict(imbalance=0.5), 'imbalance'),
     (dict(occlusion_prob=1.5), 'occlusion_prob'), (dict(occlusion_prob=0.1, num_things=(1, 60)), 'companions')])
 def test_settings_are_checked(settings, message):
     with pytest.raises(ValueError, match=message):

@@ -13,6 +13,8 @@ from mmvc.utils.errors import UsageError
 # Stored with every dataset. Increase it when the same seed gives different pixels than before.
 GENERATOR_VERSION = 1
 
+_CUE_PROBS = ('context_prob', 'motion_prob', 'texture_prob', 'glimpse_prob')
+
 
 @dataclass(frozen=True)
 class SyntheticVideoConfig:
@@ -36,7 +38,9 @@ class SyntheticVideoConfig:
         motion_prob (float): Probability that only the motion reveals a thing's class: a ``'ball'`` that moves up and
             down then looks, in a single frame, the same as a ``'ring'`` that moves from side to side.
         texture_prob (float): Probability that a thing has the colours and the pattern of another class, so that only
-            its outline reveals its class. The three probabilities sum to 1 at most.
+            its outline reveals its class.
+        glimpse_prob (float): Probability that a thing shows its class in one frame of four only, at random times. In
+            all others it is a plain disc, whatever its class. The four probabilities sum to 1 at most.
         occlusion_prob (float): Probability that a thing has a companion: a thing of another class that follows it and
             moves back and forth in front of it.
         imbalance (float): Factor on the frequency of the first thing class relative to that of the last one, >= 1.
@@ -54,6 +58,7 @@ class SyntheticVideoConfig:
     context_prob: float = 0.0
     motion_prob: float = 0.0
     texture_prob: float = 0.0
+    glimpse_prob: float = 0.0
     occlusion_prob: float = 0.0
     imbalance: float = 1.0
 
@@ -79,10 +84,10 @@ class SyntheticVideoConfig:
         check_own('imbalance', 1)
         for name in ('camera_motion', 'lighting_change', 'noise'):
             check_own(name, 0)
-        for name in ('void_blob_prob', 'context_prob', 'motion_prob', 'texture_prob', 'occlusion_prob'):
+        for name in ('void_blob_prob', *_CUE_PROBS, 'occlusion_prob'):
             check_own(name, 0, 1)
-        check('texture_prob', self.context_prob + self.motion_prob + self.texture_prob <= 1 + 1e-9,
-              'context_prob, motion_prob and texture_prob that sum to 1 at most')
+        check(_CUE_PROBS[-1], sum(getattr(self, name) for name in _CUE_PROBS) <= 1 + 1e-9,
+              f'{", ".join(_CUE_PROBS[:-1])} and {_CUE_PROBS[-1]} that sum to 1 at most')
         check('occlusion_prob', self.occlusion_prob == 0 or self.num_things[1] <= 50,
               '0, or num_things of at most 50 (together with companions, 100 at most)')
 

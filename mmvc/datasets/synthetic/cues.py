@@ -10,15 +10,19 @@ import numpy as np
 from . import shapes
 from .classes import STUFF, THINGS
 from .config import SyntheticVideoConfig
-from .motion import Path, shuttle, wave
-from .scene import StuffLayout, Thing, ThingSampler
+from .motion import PATHS, Path, shuttle, wave
+from .scene import Cover, StuffLayout, Thing, ThingSampler
 from .textures import ColourRange
+
+FRAMES_PER_GLIMPSE = 4
 
 _NAMES = [kind.name for kind in THINGS]
 _ANY: tuple[ColourRange, ...] = ((0, 360, .2, .8, .35, .95), )
 _MUTE: dict[str, Any] = dict(colours=_ANY, second=_ANY, turning='rock')  # common to all things of a cue
+_ALL_PATHS = tuple(PATHS)
 # The same appearance for both classes of a pair.
 _CONTEXT_LOOK: dict[str, Any] = dict(_MUTE, outline=shapes.square, pattern=shapes.quarters)
+_COVER_LOOK: dict[str, Any] = dict(_MUTE, outline=shapes.disc, pattern=shapes.plain)
 _MOTION_LOOK: dict[str, Any] = dict(_MUTE, outline=shapes.disc, pattern=shapes.bullseye)
 
 
@@ -71,7 +75,20 @@ def texture_thing(rng: np.random.Generator, layout: StuffLayout, sampler: ThingS
     return replace(sampler.sample(replace(THINGS[kind], **worn), len(STUFF) + kind), cue='texture')
 
 
-CUES: dict[str, Callable[..., Thing]] = dict(context=context_thing, motion=motion_thing, texture=texture_thing)
+def glimpse_thing(rng: np.random.Generator, layout: StuffLayout, sampler: ThingSampler, half: np.ndarray) -> Thing:
+    """Draw a thing that looks like its class in a few frames, and like a plain disc in all others."""
+    kind = int(rng.choice(len(THINGS)))
+    # A path, a turn or a mirror image of the class's own would give the class away all the time.
+    looks = replace(THINGS[kind], paths=_ALL_PATHS, turning='rock')
+    thing = sampler.sample(looks, len(STUFF) + kind, stays=True)
+    disc = sampler.sample(replace(looks, **_COVER_LOOK), len(STUFF) + kind)
+    num_frames = sampler.config.num_frames
+    lifted = rng.choice(num_frames, max(round(num_frames / FRAMES_PER_GLIMPSE), 1), replace=False)
+    return replace(thing, cue='glimpse', cover=Cover(disc.outline, disc.sprite, frozenset(lifted.tolist())))
+
+
+CUES: dict[str, Callable[..., Thing]] = dict(
+    context=context_thing, motion=motion_thing, texture=texture_thing, glimpse=glimpse_thing)
 
 
 def draw_cue(rng: np.random.Generator, config: SyntheticVideoConfig) -> str:

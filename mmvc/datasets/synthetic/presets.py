@@ -12,6 +12,8 @@ PRESETS: dict[str, dict[str, Any]] = dict(
     motion=dict(motion_prob=0.5, leave_and_return=False, camera_motion=0.3),
     # only the outline reveals it: colours and pattern are those of another class
     texture=dict(texture_prob=0.5),
+    # most things show their class in one frame of four, so other frames must lend it to the rest
+    glimpse=dict(glimpse_prob=0.8, leave_and_return=False, camera_motion=0.5),
     # things are often occluded by others
     occlusion=dict(occlusion_prob=0.8, num_things=(3, 5), thing_radius=(0.18, 0.30)),
     # the first thing class is twenty times as frequent as the last

@@ -85,6 +85,20 @@ class StuffLayout:
 
 
 @dataclass(frozen=True)
+class Cover:
+    """What hides the looks of a thing, but neither its place nor its motion, in most frames.
+
+    Args:
+        outline (Callable): ``(u, v) -> bool``, True inside.
+        sprite (ndarray): Painted surface, uint8 (s, s, 3).
+        lifted (frozenset[int]): The frames in which the thing shows its own looks.
+    """
+    outline: Callable
+    sprite: np.ndarray
+    lifted: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Thing:
     """One object of a video.
 
@@ -100,6 +114,7 @@ class Thing:
         looks_ahead (bool): Whether it is mirrored while it moves to the left.
         excursion (Excursion, optional): Times at which it is outside the frame.
         cue (str): The only cue to its class, a key of ``cues.CUES``; empty for a thing that looks like its class.
+        cover (Cover, optional): Hides its looks in most frames.
     """
     instance_id: int
     label: int
@@ -112,6 +127,12 @@ class Thing:
     looks_ahead: bool
     excursion: Excursion | None
     cue: str = ''
+    cover: Cover | None = None
+
+    def looks(self, t: int) -> tuple[Callable, np.ndarray]:
+        """Return the outline and the painted surface that it shows at frame ``t``."""
+        shown = self if self.cover is None or t in self.cover.lifted else self.cover
+        return shown.outline, shown.sprite
 
     def mirrored(self, t: int) -> bool:
         """Return whether it is mirrored at frame ``t``."""

@@ -171,14 +171,15 @@ class SyntheticVideo:
         linear = np.array([[cos, sin], [-sin, cos]]) / extent[:, None]
         x = (np.arange(left, right) + 0.5 - cx)[None]
         y = (np.arange(top, bottom) + 0.5 - cy)[:, None]
-        mask = thing.outline(linear[0, 0] * x + linear[0, 1] * y, linear[1, 0] * x + linear[1, 1] * y)
+        outline, surface = thing.looks(t)
+        mask = outline(linear[0, 0] * x + linear[0, 1] * y, linear[1, 0] * x + linear[1, 1] * y)
         area = int(mask.sum())
         if not area:
             return 0
         # the same transform, from pixel indices of the region to those of the sprite
-        zoom = thing.sprite.shape[0] / 2 / SPRITE_REACH
+        zoom = surface.shape[0] / 2 / SPRITE_REACH
         offset = zoom * (linear @ np.array([left + 0.5 - cx, top + 0.5 - cy]) + SPRITE_REACH) - 0.5
-        colours = cv2.warpAffine(thing.sprite, np.column_stack([zoom * linear, offset]), (right - left, bottom - top),
+        colours = cv2.warpAffine(surface, np.column_stack([zoom * linear, offset]), (right - left, bottom - top),
                                  flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE)
         window = np.s_[top:bottom, left:right]
         image[window][mask] = colours[mask]
