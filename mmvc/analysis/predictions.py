@@ -7,7 +7,7 @@ import numpy as np
 from pycocotools import mask as mask_utils
 
 from mmvc.engine.ground_truth import GroundTruth
-from mmvc.formats import vipseg, vspw, youtube_vis, youtube_vis_results
+from mmvc.formats import vipseg_results, vspw, youtube_vis, youtube_vis_results
 from mmvc.formats.label_maps import read_label_map, read_panoptic_map
 from mmvc.formats.rle import to_rle
 from mmvc.utils.errors import DataError
@@ -69,7 +69,7 @@ class PanopticFiles(PredictionFiles):
 
     def __init__(self, folder: PathLike, dataset: GroundTruth) -> None:
         super().__init__(folder, dataset)
-        self._predictions = vipseg.read_predictions(self.folder, len(self.classes))
+        self._predictions = vipseg_results.read_predictions(self.folder, len(self.classes))
         things = dataset.dataset.metainfo['thing_classes']
         self._isthing = [label in things for label in self.classes]
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmvc.formats import vipseg, vspw, youtube_vis_results
+from mmvc.formats import vipseg_results, vspw, youtube_vis_results
 from mmvc.formats.label_maps import require_label_map
 from mmvc.utils.atomic import atomic_folder
 from mmvc.utils.files import PREDICTION_SUFFIXES
@@ -57,13 +57,13 @@ class VIPSegWriter(Writer):
 
     def target(self, video: VideoInfo) -> Path:
         """See :meth:`Writer.target`."""
-        return vipseg.predicted_masks(self._folder, video.name)
+        return vipseg_results.predicted_masks(self._folder, video.name)
 
     @contextmanager
     def open(self, video: VideoInfo) -> Iterator[AddFrame]:
         """See :meth:`Writer.open`."""
         with atomic_folder(self.target(video), replaces=PREDICTION_SUFFIXES) as folder:
-            writer = vipseg.PredictionWriter(folder, video.name)
+            writer = vipseg_results.PredictionWriter(folder, video.name)
 
             def add(result: FrameResult) -> None:
                 assert isinstance(result, PanopticFrame)
@@ -79,7 +79,7 @@ class VIPSegWriter(Writer):
     def restore(self, video: VideoInfo, entry: Any) -> None:
         """See :meth:`Writer.restore`."""
         self._finished.append(entry)
-        vipseg.write_predicted_segments(self._folder, self._finished)
+        vipseg_results.write_predicted_segments(self._folder, self._finished)
 
 
 class YouTubeVISWriter(Writer):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmvc.datasets.metainfo.vspw import VSPW_CLASSES
-from mmvc.formats import vipseg, vspw, youtube_vis, youtube_vis_results
+from mmvc.formats import vipseg, vipseg_results, vspw, youtube_vis, youtube_vis_results
 from mmvc.utils import keep_freed_memory
 from mmvc.utils.arguments import NumberArgument
 from mmvc.utils.atomic import require_writable
@@ -170,7 +170,7 @@ def input_files(args: argparse.Namespace) -> list[Path]:
     ground_truth = [args.gt / name for name in (*lists, vipseg.ann_file(args.split),
                                                 *(name.format(split=args.split) for name in youtube_vis.ANN_FILES))
                     if name is not None]
-    predictions = [args.pred / name for name in (vipseg.PREDICTED_SEGMENTS, youtube_vis_results.RESULTS)]
+    predictions = [args.pred / name for name in (vipseg_results.SEGMENTS, youtube_vis_results.RESULTS)]
     classes = [Path(name) for name in getattr(args, 'classes', None) or ()]
     subsets = [Path(path) for _, path in getattr(args, 'subsets', ())]
     return [path for path in (args.gt, args.pred, *ground_truth, *predictions, *classes, *subsets) if path.is_file()]

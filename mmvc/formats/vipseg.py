@@ -1,39 +1,35 @@
 # Copyright (c) The mmvc contributors. All rights reserved.
 """VIPSeg, converted: colour maps of segment ids, and a JSON with the class of each segment.
 
-A dataset is ``images/<video>/*.jpg``, ``panomasksRGB/<video>/*.png`` and ``panoptic_gt_VIPSeg_<split>.json``; a folder
-of predictions is ``pan_pred/<video>/*.png`` and ``pred.json``.
+A dataset is ``images/<video>/*.jpg``, ``panomasksRGB/<video>/*.png`` and ``panoptic_gt_VIPSeg_<split>.json``. The
+predictions for it are those of :mod:`mmvc.formats.vipseg_results`.
 """
 
 import json
 import os.path as osp
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmvc.utils.atomic import atomic_write
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.files import files_in
-from mmvc.utils.names import output_path
 from mmvc.utils.typing import PathLike
 
 from .json_files import FLAG, ID, Fault, find_bad_names, find_repeats, raise_first, read_json
-from .label_maps import VOID_ID, encode_panoptic_map
+from .label_maps import VOID_ID
 from .other_formats import OR_IMPORT
 
 FRAMES, MASKS = 'images', 'panomasksRGB'
 RAW_MASKS = 'panomasks'  # as downloaded: 16 bits, class and instance in one number
-PREDICTED_MASKS, PREDICTED_SEGMENTS = 'pan_pred', 'pred.json'
 
 _CATEGORIES = [{'id': int, 'name': str, 'isthing': FLAG}]
 _VIDEOS = [{'video_id': ID, 'images': [{'file_name': str, 'width': int, 'height': int}]}]
 _SEGMENTS = [{'id': int, 'category_id': int, 'iscrowd?': FLAG}]
-_ANNOTATIONS = [{'video_id': ID, 'annotations': [{'file_name': str, 'segments_info': _SEGMENTS}]}]
-SCHEMA = {'videos': _VIDEOS, 'annotations': _ANNOTATIONS, 'categories': _CATEGORIES}
+ANNOTATIONS = [{'video_id': ID, 'annotations': [{'file_name': str, 'segments_info': _SEGMENTS}]}]
+SCHEMA = {'videos': _VIDEOS, 'annotations': ANNOTATIONS, 'categories': _CATEGORIES}
 _EXPECTED = f'a file like panoptic_gt_VIPSeg_val.json{OR_IMPORT}'
 
 #: segments by video and by name of the frame, without suffix
@@ -161,7 +157,7 @@ def read_annotations(path: PathLike,
     content = read_json(path, schema, _EXPECTED, backend_args)
     raise_first(find_faults(content, path, classes))
     videos = content.get('videos') or []
-    segments = _by_frame(content['annotations'])
+    segments = segments_by_frame(content['annotations'])
     for video in videos:  # the order of a video's frames is that of its images
         of_video = segments.get(str(video['video_id']))
         if of_video is not None:
@@ -188,7 +184,7 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
     videos = content.get('videos')
     if videos is not None and not videos:
         yield Fault('annotation', f'"{path}" has no videos; convert the dataset again{OR_IMPORT}')
-    yield from _find_bad_names(content, path)
+    yield from find_bad_file_names(content, path)
     for key, what in (('videos', 'video'), ('annotations', 'annotated video')):
         ids = (osp.normpath(str(video['video_id'])) for video in content.get(key) or ())  # folders
         yield from find_repeats(ids, what, f'video_id in {key}', path)
@@ -206,11 +202,11 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
         yield from find_repeats(names, 'frame', f'images of video "{video["video_id"]}"', path)
     if videos:
         yield from _find_orphans(videos, content['annotations'], path)
-    yield from _find_segment_faults(content['annotations'], len(content['categories']), path)
+    yield from find_segment_faults(content['annotations'], len(content['categories']), path)
     yield from _find_changed_categories(content['annotations'], path)
 
 
-def _find_bad_names(content: dict, path: PathLike) -> Iterator[Fault]:
+def find_bad_file_names(content: dict, path: PathLike) -> Iterator[Fault]:
     for key, frames in (('videos', 'images'), ('annotations', 'annotations')):
         for video in content.get(key) or ():
             yield from find_bad_names([video['video_id']], f'video_id in {key}', path)
@@ -254,7 +250,7 @@ def _find_orphans(videos: list[dict], annotations: list[dict], path: PathLike) -
                                           'again')
 
 
-def _find_segment_faults(annotations: list[dict], num_classes: int, path: PathLike) -> Iterator[Fault]:
+def find_segment_faults(annotations: list[dict], num_classes: int, path: PathLike) -> Iterator[Fault]:
     """Find frames and segments that are listed twice, ids out of range and unknown categories.
 
     Of the last two, one per frame.
@@ -306,7 +302,7 @@ def isthing_of(categories: Sequence[dict]) -> list[bool]:
     return [by_id[index] for index in range(len(by_id))]
 
 
-def _by_frame(annotations: list[dict]) -> Segments:
+def segments_by_frame(annotations: list[dict]) -> Segments:
     return {str(video['video_id']): {Path(frame['file_name']).stem: frame['segments_info']
                                      for frame in video['annotations']} for video in annotations}
 
@@ -361,105 +357,3 @@ def write_annotations(path: PathLike, records: Iterable[dict], categories: Seque
         annotations=[record['annotation'] for record in records if record['annotation'] is not None],
         categories=list(categories))
     atomic_write(path, (json.dumps(content) + '\n').encode())
-
-
-# --- predictions ---
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """A folder of predictions.
-
-    Attributes:
-        folder (Path): The folder.
-        segments (dict[str, dict[str, list[dict]]]): ``segments_info`` by video and name of the frame, without suffix.
-    """
-    folder: Path
-    segments: Segments
-
-    @property
-    def path(self) -> Path:
-        """The JSON with the segments."""
-        return self.folder / PREDICTED_SEGMENTS
-
-    @property
-    def masks(self) -> Path:
-        """Folder of the videos' folders of masks."""
-        return self.folder / PREDICTED_MASKS
-
-    def mask_file(self, video: str, name: str) -> Path:
-        """File of a frame's mask, by the names of video and frame."""
-        return mask_file(self.folder, video, name, PREDICTED_MASKS)
-
-
-def read_predictions(folder: PathLike, num_classes: int) -> Predictions:
-    """Read and check the JSON of a folder of predictions.
-
-    Args:
-        folder (str | Path): The folder.
-        num_classes (int): Number of classes.
-
-    Returns:
-        Predictions: The segments; the masks are not opened.
-
-    Raises:
-        FileNotFoundError: There is no JSON.
-        DataError: It does not fit the schema; it lists a video, a frame or a segment twice; or a category does not
-            exist.
-    """
-    path = Path(folder, PREDICTED_SEGMENTS)
-    content = read_json(path, {'annotations': _ANNOTATIONS}, f'the segments of the PNGs in "{PREDICTED_MASKS}", '
-                        'beside it')
-    raise_first(_find_bad_names(content, path))
-    videos = (str(video['video_id']) for video in content['annotations'])
-    raise_first(find_repeats(videos, 'video', 'video_id in annotations', path))
-    raise_first(_find_segment_faults(content['annotations'], num_classes, path))
-    return Predictions(Path(folder), _by_frame(content['annotations']))
-
-
-class PredictionWriter:
-    """Writes the predictions for one video, frame by frame, as VIPSeg's script takes them.
-
-    Args:
-        folder (str | Path): Folder of the video's masks.
-        video (str): Name of the video.
-        write (Callable): How to write a file: called with its path and content. Defaults to :meth:`Path.write_bytes`.
-
-    Attributes:
-        entry (dict): Entry of the video for :func:`write_predicted_segments`.
-    """
-
-    def __init__(self, folder: PathLike, video: str, write: Callable[[Path, bytes], Any] = Path.write_bytes) -> None:
-        self._folder, self._write = Path(folder), write
-        self._frames: list[dict] = []
-        self.entry: dict[str, Any] = dict(video_id=video, annotations=self._frames)
-
-    def add(self, name: str, ids: np.ndarray, segments: Sequence[Mapping[str, Any]]) -> None:
-        """Write a frame.
-
-        Args:
-            name (str): Name of the frame, without suffix.
-            ids (np.ndarray): Segment ids in [0, 2^24), 0 = void, integer, shape (H, W).
-            segments (Sequence[Mapping]): ``id`` and ``category_id`` of the segments. Those without a pixel in the
-                frame are left out, as the script refuses them.
-        """
-        areas = dict(zip(*(values.tolist() for values in np.unique(ids, return_counts=True))))
-        self._write(output_path(self._folder, name, suffix='.png'), encode_panoptic_map(ids))
-        self._frames.append(dict(file_name=f'{name}.png', segments_info=[
-            dict(id=int(segment['id']), category_id=int(segment['category_id']), iscrowd=0, area=areas[segment['id']])
-            for segment in segments if segment['id'] in areas]))
-
-
-def predicted_masks(folder: PathLike, video: str) -> Path:
-    """Folder of a video's predicted masks in a folder of predictions."""
-    return output_path(folder, PREDICTED_MASKS, video)
-
-
-def write_predicted_segments(folder: PathLike, entries: Sequence[dict]) -> None:
-    """Write the segments of a folder of predictions.
-
-    Args:
-        folder (str | Path): The folder.
-        entries (Sequence[dict]): :attr:`PredictionWriter.entry` of each video.
-    """
-    atomic_write(Path(folder, PREDICTED_SEGMENTS), json.dumps(dict(annotations=list(entries))).encode(), sync=False)

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from mmvc.formats import vipseg
+from mmvc.formats import vipseg, vipseg_results
 from mmvc.formats.label_maps import read_panoptic_map
 
 CATEGORIES = [dict(id=1, name='cup', isthing=1, color=[9, 9, 9]), dict(id=0, name='floor', isthing=0, color=[1, 1, 1])]
@@ -75,13 +75,13 @@ def test_all_faults_are_found(path):
 def test_predictions_round_trip(tmp_path):
     ids = np.array([[[0, 5, 5]], [[70000, 70000, 5]]])
     segments = [dict(id=5, category_id=0, score=0.5), dict(id=70000, category_id=1, isthing=True)]
-    folder = vipseg.predicted_masks(tmp_path, 'v')
+    folder = vipseg_results.predicted_masks(tmp_path, 'v')
     folder.mkdir(parents=True)
-    writer = vipseg.PredictionWriter(folder, 'v')
+    writer = vipseg_results.PredictionWriter(folder, 'v')
     for t, of_frame in enumerate(ids):
         writer.add(f'{t}', of_frame, segments)
-    vipseg.write_predicted_segments(tmp_path, [writer.entry])
-    predictions = vipseg.read_predictions(tmp_path, 2)
+    vipseg_results.write_predicted_segments(tmp_path, [writer.entry])
+    predictions = vipseg_results.read_predictions(tmp_path, 2)
     for t, of_frame in enumerate(ids):
         np.testing.assert_array_equal(read_panoptic_map(str(predictions.mask_file('v', f'{t}'))), of_frame)
     five = dict(id=5, category_id=0, iscrowd=0)
@@ -90,7 +90,7 @@ def test_predictions_round_trip(tmp_path):
         '1': [dict(five, area=1), dict(id=70000, category_id=1, iscrowd=0, area=2)]}}
     with pytest.raises(ValueError, match=r'pred.json": segment 70000 of frame "v/1.png" has the category 1, the '
                        r'categories are 0..0'):
-        vipseg.read_predictions(tmp_path, 1)
+        vipseg_results.read_predictions(tmp_path, 1)
 
 
 def test_isthing_of():
@@ -115,9 +115,9 @@ def test_names_that_leave_their_folders_are_faults(path, change):
     (path.parent / 'pred.json').write_text(json.dumps(content))
     if content['videos'][0]['video_id'] == 'a' and content['videos'][0]['images'][0]['file_name'] == '1.png':
         with pytest.raises(ValueError, match='pred.json", .* the name'):
-            vipseg.read_predictions(path.parent, 2)
+            vipseg_results.read_predictions(path.parent, 2)
     with pytest.raises(ValueError, match='the name'):
-        vipseg.predicted_masks(path.parent, '../a')
+        vipseg_results.predicted_masks(path.parent, '../a')
 
 
 @pytest.mark.parametrize('number', [0, -1, 1 << 24])

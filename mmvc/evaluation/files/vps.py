@@ -15,16 +15,8 @@ from mmvc.evaluation.functional import (
     vps_summary,
 )
 from mmvc.formats.label_maps import read_panoptic_map
-from mmvc.formats.vipseg import (
-    Annotations,
-    Predictions,
-    Segments,
-    find_masks,
-    is_labelled,
-    read_annotations,
-    read_predictions,
-    require_listed,
-)
+from mmvc.formats.vipseg import Annotations, Segments, find_masks, is_labelled, read_annotations, require_listed
+from mmvc.formats.vipseg_results import Predictions, read_predictions
 from mmvc.utils.errors import DataError, named
 from mmvc.utils.files import require_placeholder
 from mmvc.utils.jobs import prefetch, run_jobs
@@ -54,7 +46,7 @@ def evaluate_vps(pred_dir: PathLike,
                  workers: int = 1,
                  allow_missing: bool = False,
                  sparse_labels: bool = False) -> ScoreReport:
-    """Score a folder of predictions in the format of VIPSeg (:mod:`mmvc.formats.vipseg`): VPQ and STQ.
+    """Score a folder of predictions in the format of VIPSeg (:mod:`mmvc.formats.vipseg_results`): VPQ and STQ.
 
     Args:
         pred_dir (str | Path): Folder of the predictions.

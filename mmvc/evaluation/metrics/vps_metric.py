@@ -19,13 +19,8 @@ from mmvc.evaluation.functional import (
 )
 from mmvc.evaluation.tables import log_rows
 from mmvc.formats.label_maps import read_panoptic_map
-from mmvc.formats.vipseg import (
-    PredictionWriter,
-    predicted_masks,
-    read_annotations,
-    require_listed,
-    write_predicted_segments,
-)
+from mmvc.formats.vipseg import read_annotations, require_listed
+from mmvc.formats.vipseg_results import PredictionWriter, predicted_masks, write_predicted_segments
 from mmvc.registry import METRICS
 from mmvc.utils.errors import DataError, UsageError
 
