@@ -3,11 +3,13 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmvc.apis.network_size import parse_width_and_height
 from mmvc.utils.choices import GRAPH_FORMATS
+
+_ROUNDING = 1e-4  # rounding alone stays below it in float32
 
 EPILOG = """The graph takes a frame and the state, and returns class scores, masks, query embeddings and the new
 state. It matches queries by itself, so a program needs a loop and nothing else. Zeros are the state of a video that
@@ -52,6 +54,17 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     return parser.parse_args(argv)
 
 
+def _describe(differences: Mapping[str, float], int8: bool) -> str:
+    """Say how much a graph differs from PyTorch, and what to make of it."""
+    shown = ', '.join(f'{name} {value:.1e}' for name, value in differences.items())
+    text = f'largest differences to PyTorch, relative to the largest value: {shown}'
+    if int8 or max(differences.values()) <= _ROUNDING:
+        return text
+    return (f'{text}\nThat is more than rounding alone. One query can differ by so much if rounding moves a mask '
+            'logit across 0, which happens most with random weights. Compare the labels on a video of yours '
+            '(docs/en/deployment.md)')
+
+
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Run the command.
 
@@ -93,5 +106,4 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
         print(f'{export.graph}: {export.graph.stat().st_size / 2**20:.1f} MiB')
         print(f'{export.description}: classes, normalisation, inputs and outputs')
         if export.differences is not None:
-            shown = ', '.join(f'{name} {value:.1e}' for name, value in export.differences.items())
-            print(f'largest differences to PyTorch, relative to the largest value: {shown}')
+            print(_describe(export.differences, args.int8))

@@ -40,3 +40,9 @@ def test_an_output_that_is_the_checkpoint(tmp_path):
     with pytest.raises(SystemExit, match='--out'):
         export.main(['mvc/dvispp_r50_vspw', str(tmp_path / 'x.onnx'), '--out', str(tmp_path / 'x.onnx')])
     assert (tmp_path / 'x.onnx').read_bytes() == b'weights'
+
+
+@pytest.mark.parametrize('largest, int8, more', [(2e-5, False, False), (7e-4, False, True), (2e-2, True, False)])
+def test_large_differences_are_explained(largest, int8, more):
+    said = export._describe(dict(cls_scores=1e-6, masks=largest), int8)
+    assert f'cls_scores 1.0e-06, masks {largest:.1e}' in said and ('mask logit across 0' in said) == more

@@ -1,4 +1,4 @@
-# CamVid (11 classes, 480x360), as videos with semantic masks. Trained on crops of 256x192, tested at full size.
+# CamVid (11 classes, 480x360), as videos with semantic masks. Trained on crops of width 192, height 256; tested whole.
 dataset_type = 'CamVidDataset'
 data_root = 'data/camvid'
 
