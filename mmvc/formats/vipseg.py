@@ -207,6 +207,7 @@ def find_faults(content: dict, path: PathLike, classes: Sequence[str] | None = N
 
 
 def find_bad_file_names(content: dict, path: PathLike) -> Iterator[Fault]:
+    """Find names of videos and frames that lead out of their folders, in annotations or in predictions."""
     for key, frames in (('videos', 'images'), ('annotations', 'annotations')):
         for video in content.get(key) or ():
             yield from find_bad_names([video['video_id']], f'video_id in {key}', path)
@@ -303,6 +304,7 @@ def isthing_of(categories: Sequence[dict]) -> list[bool]:
 
 
 def segments_by_frame(annotations: list[dict]) -> Segments:
+    """Return ``segments_info`` by video and by name of the frame, without suffix."""
     return {str(video['video_id']): {Path(frame['file_name']).stem: frame['segments_info']
                                      for frame in video['annotations']} for video in annotations}
 

@@ -1,5 +1,7 @@
 # Does OMA help where the refiner must look at other frames? Most things show their class in one frame of four, and
 # most queries are background.
+_base_ = './_variants.py'
+
 title = 'OMA where things show their class in a few frames, generated videos'
 data = dict(
     out_dir='data/synthetic_glimpse',
@@ -16,7 +18,7 @@ config = './glimpse.py'
 baseline = 'baseline'
 seeds = [0, 1, 2, 3, 4]
 variants = [
-    dict(name='baseline', overrides=dict(offline={'model.refiner.cross_attn.drop_ratio': 0.0})),
+    dict(name='baseline', overrides=dict(offline=_base_.no_oma)),
     dict(name='oma'),
 ]
 evaluations = [
@@ -31,9 +33,7 @@ evaluations = [
         }),
 ]
 metrics = [
-    dict(name='segmenter mIoU', stage='segmenter', number='vss/mIoU'),
-    dict(name='+ tracker mIoU', stage='online', number='vss/mIoU'),
-    dict(name='+ refiner mIoU', stage='offline', number='vss/mIoU'),
+    *_base_.of_stages,
     dict(name='mIoU without background keys', stage='offline', number='vss/mIoU', evaluation='no_background'),
     dict(name='VC8', stage='offline', number='vss/VC8'),
     dict(name='VC16', stage='offline', number='vss/VC16'),
